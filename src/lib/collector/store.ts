@@ -1,0 +1,90 @@
+/**
+ * The collector's store port: what Holdfast remembers of registries and of cached images. Implementers: `sqlite/` (embedded).
+ * Calls are synchronous in the embedded store but promised here, since a grown-up database is across a socket.
+ */
+import type {RegistryCapabilities} from '../content/remote/endpoint.ts'
+import type {Digest} from '../oci/digest.ts'
+import type {RegistryHost, RepositoryName} from '../oci/reference.ts'
+
+export type RegistryFlavour = 'http' | 'https-self-signed' | 'https-ca-signed'
+
+/** A declared registry. Holds no secret: certificates and keys are named by file. */
+export interface RegistryRecord {
+  /** What people call it: lower-case letters, digits, `-`, `_`, `.`. */
+  readonly name: string
+  /** The registry's name in references. */
+  readonly host: RegistryHost
+  /** `https://host[:port]` or `http://host[:port]`. */
+  readonly url: string
+  /** Certificate checks are off. */
+  readonly insecure: boolean
+  readonly plainHttp: boolean
+  readonly caFile?: string
+  readonly clientCertFile?: string
+  readonly clientKeyFile?: string
+  readonly isDefault: boolean
+  /** What it was found to be when it was declared or last checked. */
+  readonly flavour?: RegistryFlavour
+  readonly authScheme?: 'none' | 'basic' | 'bearer'
+  readonly realm?: string
+  readonly pinnedHosts: readonly string[]
+  readonly capabilities: RegistryCapabilities
+  /** ISO 8601. */
+  readonly createdAt: string
+  readonly updatedAt: string
+}
+
+export interface RegistryStore {
+  findRegistry(nameOrHost: string): Promise<RegistryRecord | undefined>
+  findDefaultRegistry(): Promise<RegistryRecord | undefined>
+  /** By name. */
+  listRegistries(): Promise<readonly RegistryRecord[]>
+  /** Adds or replaces the registry of that name; when it `isDefault`, no other one is any more. */
+  saveRegistry(registry: RegistryRecord): Promise<void>
+  /** Answers whether there was one. */
+  removeRegistry(name: string): Promise<boolean>
+}
+
+/** One image that was cached. Names no credential (requirement P4). */
+export interface CachedImageRecord {
+  /** The repository at the target: a uuid v4, or the name that was asked for. */
+  readonly repository: RepositoryName
+  readonly registry: RegistryHost
+  /** The source reference with every default written out. */
+  readonly source: string
+  readonly sourceDigest: Digest
+  /** Digest at the target: the source's, but for a platform subset. */
+  readonly digest: Digest
+  /** Sorted `os/arch[/variant]`; absent when all platforms were copied. */
+  readonly platforms?: readonly string[]
+  readonly app?: string
+  /** Unique bytes of the image. */
+  readonly sizeBytes: number
+  /** ISO 8601. */
+  readonly createdAt: string
+}
+
+/** Names one wish to cache: the same wish again is answered with the same record. */
+export interface CachedImageKey {
+  readonly source: string
+  readonly registry: RegistryHost
+  readonly app?: string
+  readonly platforms?: readonly string[]
+  /** Only with an explicit repository name. */
+  readonly repository?: RepositoryName
+}
+
+export interface CachedImageStore {
+  recordCachedImage(record: CachedImageRecord): Promise<void>
+  /** The newest record of that wish; undefined when it was never fulfilled. */
+  findCachedImage(key: CachedImageKey): Promise<CachedImageRecord | undefined>
+  /**
+   * Records that match, newest first: all without a query; else by guid, digest (or the start of either, 6 characters at least), app, or any part of the
+   * source reference.
+   */
+  searchCachedImages(query?: string): Promise<readonly CachedImageRecord[]>
+}
+
+export interface CollectorStore extends RegistryStore, CachedImageStore {
+  close(): void
+}
