@@ -85,6 +85,14 @@ export interface CachedImageStore {
   searchCachedImages(query?: string): Promise<readonly CachedImageRecord[]>
 }
 
-export interface CollectorStore extends RegistryStore, CachedImageStore {
+/** Where blobs were put: lets a later copy mount what an earlier one uploaded. A hint only; a mount that fails is an upload. */
+export interface BlobLocationStore {
+  /** The repository of the registry that got the blob last. */
+  findBlobLocation(registry: RegistryHost, digest: Digest): Promise<RepositoryName | undefined>
+  /** Adds or replaces the location of each digest, all or none. */
+  recordBlobLocations(registry: RegistryHost, repository: RepositoryName, digests: readonly Digest[]): Promise<void>
+}
+
+export interface CollectorStore extends RegistryStore, CachedImageStore, BlobLocationStore {
   close(): void
 }

@@ -1,0 +1,229 @@
+/**
+ * Caching: copies images into a registry that the user owns, under names nobody can guess or reuse, and remembers which name stands for which image.
+ * The same wish again, with the source unchanged, is answered with what is there, after one HEAD at each end (requirements B5, G1, V7).
+ */
+import {randomUUID} from 'node:crypto'
+import type {BlobLocationStore, CachedImageKey, CachedImageRecord, CachedImageStore} from '../collector/store.ts'
+import type {SourceStore, TargetStore} from '../content/store.ts'
+import {HoldfastError} from '../core/errors.ts'
+import {isDigest} from '../oci/digest.ts'
+import {formatPlatform, type Platform} from '../oci/platform.ts'
+import {
+  DEFAULT_TAG,
+  formatPinned,
+  formatReference,
+  manifestReference,
+  type Reference,
+  type RegistryHost,
+  type RepositoryName,
+} from '../oci/reference.ts'
+import {type CopyReport, CopyRun} from '../transfer/copy.ts'
+import type {TransferListener} from '../transfer/events.ts'
+import {IMAGE_CONCURRENCY} from '../transfer/limits.ts'
+import {Lane} from '../transfer/schedule.ts'
+
+export interface CacheImagesRequest {
+  readonly sources: readonly Reference[]
+  /** The registry that the copies go to, by its name in references. */
+  readonly registry: RegistryHost
+  /** All when absent or empty. */
+  readonly platforms?: readonly Platform[] | undefined
+  /** A name instead of a fresh GUID; for one source only. */
+  readonly repository?: RepositoryName | undefined
+  /** The app the image is cached for. */
+  readonly app?: string | undefined
+  /** Take a fresh GUID even where the same wish was fulfilled before. */
+  readonly isNew?: boolean | undefined
+  readonly referrers?: boolean | undefined
+  readonly verify?: boolean | undefined
+  /** Blobs on their way at once. */
+  readonly blobConcurrency?: number | undefined
+}
+
+/** What caching needs from outside. */
+export interface CacheImagesDependencies {
+  readonly target: TargetStore
+  readonly openSource: (reference: Reference) => Promise<SourceStore>
+  readonly records: CachedImageStore & BlobLocationStore
+  readonly now: () => Date
+  readonly listener?: TransferListener | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** One image that is cached now. */
+export interface CachedImage {
+  /** The source reference with every default written out. */
+  readonly source: string
+  /** `<host>:<port>/<repository>@sha256:…` */
+  readonly pinnedReference: string
+  /** `<host>:<port>/<repository>:latest` */
+  readonly reference: string
+  readonly registry: string
+  readonly repository: string
+  readonly digest: string
+  readonly sourceDigest: string
+  /** True for a choice of platforms: the digest is then not the source's. */
+  readonly digestChanged: boolean
+  /** The chosen platforms; absent for all. */
+  readonly platforms?: readonly string[]
+  readonly app?: string
+  /** The source had not changed, so that nothing was copied. */
+  readonly unchanged: boolean
+  readonly sizeBytes: number
+  readonly copiedBytes: number
+  readonly uploadedBlobs: number
+  readonly mountedBlobs: number
+  readonly presentBlobs: number
+  readonly referrers: number
+  /** ISO 8601. */
+  readonly cachedAt: string
+}
+
+export type CacheOutcome =
+  | {readonly status: 'cached'; readonly source: string; readonly image: CachedImage}
+  | {readonly status: 'failed'; readonly source: string; readonly error: unknown}
+
+/**
+ * Caches images side by side over shared connections; a blob that several of them need moves once. One failure does not stop the others.
+ * Answers in the order of the sources, each source once.
+ * @throws {HoldfastError} USAGE when a name is given for several sources.
+ */
+export async function cacheImages(request: CacheImagesRequest, dependencies: CacheImagesDependencies): Promise<readonly CacheOutcome[]> {
+  const sources = [...new Map(request.sources.map((source) => [formatReference(source), source])).values()]
+  if (request.repository !== undefined && sources.length > 1) {
+    throw new HoldfastError('USAGE', `cannot cache ${sources.length} images as "${request.repository}": a repository name fits one image`, {
+      hints: ['leave --repository away: each image gets a GUID of its own'],
+    })
+  }
+  const {records, listener, signal} = dependencies
+  const run = new CopyRun({
+    listener,
+    signal,
+    referrers: request.referrers,
+    verify: request.verify,
+    blobConcurrency: request.blobConcurrency,
+    findBlobLocation: (digest) => records.findBlobLocation(request.registry, digest),
+  })
+  const lane = new Lane(() => IMAGE_CONCURRENCY)
+  return Promise.all(
+    sources.map((source) =>
+      lane.run(async (): Promise<CacheOutcome> => {
+        const name = formatReference(source)
+        try {
+          return {status: 'cached', source: name, image: await cacheImage(source, request, dependencies, run)}
+        } catch (error) {
+          return {status: 'failed', source: name, error}
+        }
+      }),
+    ),
+  )
+}
+
+async function cacheImage(
+  source: Reference,
+  request: CacheImagesRequest,
+  dependencies: CacheImagesDependencies,
+  run: CopyRun,
+): Promise<CachedImage> {
+  const {records, now} = dependencies
+  const store = await dependencies.openSource(source)
+  const key = cacheKey(source, request)
+  const known = request.isNew ? undefined : await records.findCachedImage(key)
+  if (known !== undefined && !request.verify && (await isStillCached(known, source, store, dependencies))) return describeRecord(known)
+  const repository = request.repository ?? (randomUUID() as RepositoryName)
+  const report = await run.copy({
+    source: {store, reference: source},
+    target: {
+      store: dependencies.target,
+      reference: {registry: request.registry, repository, tag: DEFAULT_TAG},
+      isFresh: request.repository === undefined,
+    },
+    ...(request.platforms === undefined ? {} : {platforms: request.platforms}),
+  })
+  const record: CachedImageRecord = {
+    ...key,
+    repository,
+    sourceDigest: report.sourceDigest,
+    digest: report.digest,
+    sizeBytes: report.sizeBytes,
+    createdAt: now().toISOString(),
+  }
+  await records.recordCachedImage(record)
+  await records.recordBlobLocations(request.registry, repository, report.blobs)
+  return {...describeRecord(record), ...describeReport(report)}
+}
+
+function cacheKey(source: Reference, request: CacheImagesRequest): CachedImageKey {
+  const platforms = request.platforms?.map(formatPlatform).sort()
+  return {
+    source: formatReference(source),
+    registry: request.registry,
+    ...(request.app === undefined ? {} : {app: request.app}),
+    ...(platforms === undefined || platforms.length === 0 ? {} : {platforms}),
+    ...(request.repository === undefined ? {} : {repository: request.repository}),
+  }
+}
+
+/** One HEAD at each end; a source that is pinned by digest is not asked at all, since it cannot have changed. */
+async function isStillCached(
+  known: CachedImageRecord,
+  source: Reference,
+  store: SourceStore,
+  {target, signal}: CacheImagesDependencies,
+): Promise<boolean> {
+  const call = signal === undefined ? {} : {signal}
+  const reference = manifestReference(source)
+  const [there, here] = await Promise.all([
+    isDigest(reference) ? reference : statSource(known, source, store, call),
+    target.statManifest(known.repository, known.digest, call),
+  ])
+  return here !== undefined && there === known.sourceDigest
+}
+
+/** Asks what the source names now; when it cannot be reached, says what is cached all the same. */
+async function statSource(
+  known: CachedImageRecord,
+  source: Reference,
+  store: SourceStore,
+  call: {readonly signal?: AbortSignal},
+): Promise<string | undefined> {
+  try {
+    return (await store.statManifest(source.repository, manifestReference(source), call))?.digest
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
+    const pinned = formatPinned(known, known.digest)
+    throw new HoldfastError(error.code, `cannot ask "${known.source}" whether it has changed: ${error.message}`, {
+      hints: [...error.hints, `use what was cached on ${known.createdAt}: ${pinned}`],
+      details: {...error.details, cached: pinned},
+      cause: error,
+    })
+  }
+}
+
+function describeRecord(record: CachedImageRecord): CachedImage {
+  return {
+    source: record.source,
+    pinnedReference: formatPinned(record, record.digest),
+    reference: formatReference({registry: record.registry, repository: record.repository, tag: DEFAULT_TAG}),
+    registry: record.registry,
+    repository: record.repository,
+    digest: record.digest,
+    sourceDigest: record.sourceDigest,
+    digestChanged: record.digest !== record.sourceDigest,
+    ...(record.platforms === undefined ? {} : {platforms: record.platforms}),
+    ...(record.app === undefined ? {} : {app: record.app}),
+    unchanged: true,
+    sizeBytes: record.sizeBytes,
+    copiedBytes: 0,
+    uploadedBlobs: 0,
+    mountedBlobs: 0,
+    presentBlobs: 0,
+    referrers: 0,
+    cachedAt: record.createdAt,
+  }
+}
+
+function describeReport(report: CopyReport) {
+  const {unchanged, uploadedBlobs, mountedBlobs, presentBlobs, referrers} = report
+  return {unchanged, copiedBytes: report.uploadedBytes, uploadedBlobs, mountedBlobs, presentBlobs, referrers}
+}

@@ -1,0 +1,331 @@
+/** The copy of one image: find out what is there, choose, move blobs, write manifests, bring along what refers to it, tag. */
+
+import {readBlobBytes} from '../content/read-bytes.ts'
+import type {BlobOutcome, CallOptions} from '../content/store.ts'
+import type {ByteSink} from '../core/byte-sink.ts'
+import {HoldfastError, hasCode, interrupted} from '../core/errors.ts'
+import type {Descriptor} from '../oci/descriptor.ts'
+import type {Digest} from '../oci/digest.ts'
+import {MAX_CONFIG_BYTES, parseImageConfig} from '../oci/image-config.ts'
+import {type ImageManifest, type Manifest, parseManifest, requiredBlobs} from '../oci/manifest.ts'
+import {isIndexType} from '../oci/media-types.ts'
+import {formatPlatform, matchesPlatform, type Platform} from '../oci/platform.ts'
+import {formatReference, manifestReference, type Tag} from '../oci/reference.ts'
+import type {CopyJob, CopyReport, CopyRunOptions} from './copy.ts'
+import {atSource, GraphBudget, type GraphSource, readChildren, readSourceManifest} from './graph.ts'
+import {MAX_REFERRER_DEPTH} from './limits.ts'
+import {offeredPlatforms, platformNotFound, selectPlatforms, trimIndex} from './platforms.ts'
+import {findAttachedTags} from './referrers.ts'
+import type {Lane} from './schedule.ts'
+import type {TargetSession} from './target-session.ts'
+
+/** A manifest graph ready to be written: children in order, then the root. */
+interface Selection {
+  readonly root: Manifest
+  readonly children: readonly Manifest[]
+  /** What the source's reference names: the root, or the index it was chosen from. */
+  readonly sourceDigest: Digest
+}
+
+/** Something that comes along with the image, and where it goes: its own digest, or the tag that it has at the source. */
+interface Companion {
+  readonly at: Tag | Digest
+  readonly root: Manifest
+  readonly children: readonly Manifest[]
+}
+
+export class ImageCopy {
+  readonly #job: CopyJob
+  readonly #target: TargetSession
+  readonly #sourceLane: Lane
+  readonly #announced: Set<Digest>
+  readonly #options: CopyRunOptions
+  readonly #budget = new GraphBudget()
+  /** Ends the other work of this image as soon as one part of it has failed. */
+  readonly #failure = new AbortController()
+  #cause: {readonly error: unknown} | undefined
+  readonly #call: CallOptions & {readonly signal: AbortSignal}
+  readonly #sizes = new Map<Digest, number>()
+  readonly #blobs = new Set<Digest>()
+  readonly #outcomes: Record<BlobOutcome, number> = {present: 0, mounted: 0, uploaded: 0}
+  #uploadedBytes = 0
+
+  constructor(job: CopyJob, target: TargetSession, sourceLane: Lane, announced: Set<Digest>, options: CopyRunOptions) {
+    this.#job = job
+    this.#target = target
+    this.#sourceLane = sourceLane
+    this.#announced = announced
+    this.#options = options
+    this.#call = {signal: options.signal === undefined ? this.#failure.signal : AbortSignal.any([options.signal, this.#failure.signal])}
+  }
+
+  async run(): Promise<CopyReport> {
+    if (this.#options.signal?.aborted) throw interrupted()
+    const {source, target} = this.#job
+    const {unchanged, sourceDigest} = await this.#statBothEnds()
+    if (unchanged !== undefined) return this.#reportUnchanged(unchanged)
+    const atTarget = sourceDigest === undefined || isChoice(this.#job.platforms) ? undefined : await this.#readTargetManifest(sourceDigest)
+    const selection = atTarget === undefined ? await this.#select() : {root: atTarget, children: [], sourceDigest: atTarget.raw.digest}
+    const {root} = selection
+    const isTrimmed = root.kind === 'index' && root.raw.digest !== selection.sourceDigest
+    const companions = this.#options.referrers === false || isTrimmed ? Promise.resolve([]) : this.#readCompanions(subjectsOf(selection))
+    await this.#together([atTarget === undefined ? this.#writeGraph(selection) : Promise.resolve(), companions])
+    const along = await companions
+    const {tag} = target.reference
+    if (along.length > 0) {
+      if (atTarget === undefined) await this.#writeManifest(root.raw.digest, root)
+      for (const companion of along) await this.#writeCompanion(companion)
+    }
+    if (tag !== undefined || atTarget === undefined) await this.#writeManifest(tag ?? root.raw.digest, root)
+    return {
+      source: source.reference,
+      target: target.reference,
+      sourceDigest: selection.sourceDigest,
+      digest: root.raw.digest,
+      mediaType: root.raw.mediaType,
+      unchanged: false,
+      platforms: (root.kind === 'index' ? offeredPlatforms(root) : (this.#job.platforms ?? [])).map(formatPlatform),
+      sizeBytes: [...this.#sizes.values()].reduce((sum, size) => sum + size, 0),
+      uploadedBytes: this.#uploadedBytes,
+      uploadedBlobs: this.#outcomes.uploaded,
+      mountedBlobs: this.#outcomes.mounted,
+      presentBlobs: this.#outcomes.present,
+      referrers: along.length,
+      blobs: [...this.#blobs],
+    }
+  }
+
+  /** One HEAD at each end: what both name, if it is the same, and what the source names, where that was worth asking. */
+  async #statBothEnds(): Promise<{readonly unchanged?: Descriptor; readonly sourceDigest?: Digest}> {
+    const {source, target, platforms} = this.#job
+    if (target.isFresh || this.#options.verify || isChoice(platforms)) return {}
+    const {repository, tag} = target.reference
+    const [here, sourceDigest] = await this.#together([
+      this.#target.store.statManifest(repository, tag ?? manifestReference(target.reference), this.#call),
+      source.reference.digest ?? this.#statSource(),
+    ] as const)
+    if (sourceDigest === undefined) return {}
+    return here?.digest === sourceDigest ? {unchanged: here, sourceDigest} : {sourceDigest}
+  }
+
+  async #statSource(): Promise<Digest | undefined> {
+    const {store, reference} = this.#job.source
+    const found = await this.#sourceLane.run(() =>
+      atSource(reference, store.statManifest(reference.repository, manifestReference(reference), this.#call)),
+    )
+    return found?.digest
+  }
+
+  #reportUnchanged(found: Descriptor): CopyReport {
+    const {source, target} = this.#job
+    return {
+      source: source.reference,
+      target: target.reference,
+      sourceDigest: found.digest,
+      digest: found.digest,
+      mediaType: found.mediaType,
+      unchanged: true,
+      platforms: [],
+      sizeBytes: 0,
+      uploadedBytes: 0,
+      uploadedBlobs: 0,
+      mountedBlobs: 0,
+      presentBlobs: 0,
+      referrers: 0,
+      blobs: [],
+    }
+  }
+
+  /** The manifest as the target has it, when it has: then only the tag is missing, and the source is not asked for it. */
+  async #readTargetManifest(digest: Digest): Promise<Manifest | undefined> {
+    const {store, reference} = this.#job.target
+    if ((await store.statManifest(reference.repository, digest, this.#call)) === undefined) return undefined
+    const raw = await store.readManifest(reference.repository, digest, this.#call)
+    return raw === undefined ? undefined : parseManifest(raw)
+  }
+
+  /** Reads the root and its children from the source, and applies the choice of platforms. */
+  async #select(): Promise<Selection> {
+    const {reference} = this.#job.source
+    const named = await this.#read(manifestReference(reference))
+    this.#budget.enter(named.raw.digest)
+    const sourceDigest = named.raw.digest
+    const wanted = this.#job.platforms ?? []
+    if (named.kind === 'image') {
+      if (wanted.length > 0) await this.#checkPlatform(named, wanted)
+      return {root: named, children: [], sourceDigest}
+    }
+    if (wanted.length === 0) return {root: named, children: await this.#readBelow(named), sourceDigest}
+    const kept = selectPlatforms(named, wanted)
+    const images = kept.filter((child) => child.platform !== undefined && child.platform.os !== 'unknown')
+    const [only] = images
+    if (images.length === 1 && only !== undefined && !isIndexType(only.mediaType)) {
+      this.#budget.enter(only.digest)
+      return {root: await this.#read(only.digest), children: [], sourceDigest}
+    }
+    const root = kept.length === named.manifests.length ? named : parseManifest(trimIndex(named, kept))
+    return {root, children: await this.#readBelow(named, kept), sourceDigest}
+  }
+
+  /** An image that is no index says its platform in its config. */
+  async #checkPlatform(image: ImageManifest, wanted: readonly Platform[]): Promise<void> {
+    const {reference, store} = this.#job.source
+    const bytes = await atSource(reference, readBlobBytes(store, reference.repository, image.config, MAX_CONFIG_BYTES, this.#call))
+    const {platform} = parseImageConfig(bytes)
+    for (const one of wanted) if (!matchesPlatform(platform, one)) throw platformNotFound(formatReference(reference), one, [platform])
+  }
+
+  /** Puts everything below the root into the target, and the root's blobs: blobs side by side, manifests after their children. */
+  async #writeGraph({root, children}: Pick<Selection, 'root' | 'children'>): Promise<void> {
+    const manifests = [...children, root]
+    for (const manifest of manifests) this.#note(manifest)
+    const written = new Map<Digest, Promise<void>>()
+    for (const manifest of manifests) {
+      const below = manifest.kind === 'index' ? manifest.manifests.map((child) => written.get(child.digest)) : []
+      written.set(manifest.raw.digest, this.#writeNode(manifest, below, manifest !== root))
+    }
+    await this.#together([...written.values()])
+  }
+
+  async #writeNode(manifest: Manifest, below: readonly (Promise<void> | undefined)[], writesManifest: boolean): Promise<void> {
+    await this.#together([...below, ...blobsOf(manifest).map((blob) => this.#ensureBlob(blob))])
+    if (writesManifest) await this.#writeManifest(manifest.raw.digest, manifest)
+  }
+
+  /** Referrers of every manifest in the graph, theirs in turn, and what cosign's tags name. */
+  async #readCompanions(subjects: readonly Digest[]): Promise<readonly Companion[]> {
+    const {store, reference} = this.#job.source
+    const attached = atSource(reference, findAttachedTags(store, reference.repository, subjects, this.#call.signal))
+    attached.catch(() => {})
+    const companions: Companion[] = []
+    for (let depth = 0, level = subjects; level.length > 0; depth++) {
+      if (depth > MAX_REFERRER_DEPTH) {
+        throw new HoldfastError(
+          'GRAPH_TOO_DEEP',
+          `cannot copy "${formatReference(reference)}": referrers are nested more than ${MAX_REFERRER_DEPTH} deep`,
+        )
+      }
+      const list = (subject: Digest) =>
+        this.#sourceLane.run(() => atSource(reference, store.listReferrers(reference.repository, subject, this.#call)))
+      const found = (await this.#together(level.map(list))).flat()
+      const fresh = found.filter((descriptor) => this.#budget.enter(descriptor.digest)).map((descriptor) => descriptor.digest)
+      companions.push(...(await this.#together(fresh.map((digest) => this.#readCompanion(digest)))))
+      level = fresh
+    }
+    const tags = await attached
+    companions.push(...(await this.#together(tags.map((tag) => this.#readCompanion(tag)))))
+    return companions
+  }
+
+  async #readCompanion(at: Tag | Digest): Promise<Companion> {
+    const root = await this.#read(at)
+    return {at, root, children: root.kind === 'index' ? await this.#readBelow(root) : []}
+  }
+
+  async #writeCompanion(companion: Companion): Promise<void> {
+    await this.#writeGraph(companion)
+    await this.#writeManifest(companion.at, companion.root)
+  }
+
+  async #ensureBlob(blob: Descriptor): Promise<void> {
+    const {repository} = this.#job.target.reference
+    const source = (sink: ByteSink, start: number, signal?: AbortSignal) => this.#readBody(blob, sink, start, signal)
+    const outcome = await this.#target.ensureBlob(repository, blob, source, this.#call)
+    if (outcome === undefined) return
+    this.#outcomes[outcome]++
+    this.#options.listener?.({type: 'blob-finished', blob, outcome})
+  }
+
+  /** Pulls a blob's bytes and counts them; what a failed attempt moved is taken back. */
+  async #readBody(blob: Descriptor, sink: ByteSink, start: number, signal: AbortSignal | undefined): Promise<void> {
+    const {store, reference} = this.#job.source
+    const {listener} = this.#options
+    let moved = 0
+    const counted: ByteSink = {
+      write: (chunk, release) => {
+        moved += chunk.length
+        listener?.({type: 'bytes-moved', bytes: chunk.length})
+        return sink.write(chunk, release)
+      },
+    }
+    try {
+      const options = {signal: signal ?? this.#call.signal, ...(start === 0 ? {} : {range: {start}})}
+      await atSource(reference, store.readBlob(reference.repository, blob, counted, options))
+      this.#uploadedBytes += moved
+    } catch (error) {
+      if (moved > 0) listener?.({type: 'bytes-moved', bytes: -moved})
+      throw error
+    }
+  }
+
+  /** Writes a manifest; a target that lacks a blob we believed there (it was deleted meanwhile) is given it anew, once. */
+  async #writeManifest(at: Tag | Digest, {raw, ...manifest}: Manifest): Promise<void> {
+    if (this.#call.signal.aborted) throw interrupted()
+    const {repository} = this.#job.target.reference
+    try {
+      await this.#target.writeManifest(repository, at, raw, this.#call)
+    } catch (error) {
+      const blobs = manifest.kind === 'image' ? requiredBlobs({...manifest, raw}) : []
+      if (!hasCode(error, 'BLOB_NOT_FOUND') || blobs.length === 0) throw error
+      this.#target.forgetBlobs(repository, blobs)
+      await this.#together(blobs.map((blob) => this.#ensureBlob(blob)))
+      await this.#target.writeManifest(repository, at, raw, this.#call)
+    }
+  }
+
+  #read(at: Tag | Digest): Promise<Manifest> {
+    return readSourceManifest(this.#graphSource, at, this.#job.source.reference, this.#sourceLane, this.#call.signal)
+  }
+
+  #readBelow(index: Manifest & {readonly kind: 'index'}, children?: readonly Descriptor[]): Promise<readonly Manifest[]> {
+    const walk = {lane: this.#sourceLane, budget: this.#budget, signal: this.#call.signal, ...(children === undefined ? {} : {children})}
+    return readChildren(index, this.#graphSource, this.#job.source.reference, walk)
+  }
+
+  get #graphSource(): GraphSource {
+    const {store, reference} = this.#job.source
+    return {store, repository: reference.repository}
+  }
+
+  #note(manifest: Manifest): void {
+    this.#sizes.set(manifest.raw.digest, manifest.raw.bytes.length)
+    const fresh: Descriptor[] = []
+    for (const blob of blobsOf(manifest)) {
+      this.#sizes.set(blob.digest, blob.size)
+      this.#blobs.add(blob.digest)
+      if (this.#announced.has(blob.digest)) continue
+      this.#announced.add(blob.digest)
+      fresh.push(blob)
+    }
+    if (fresh.length > 0) this.#options.listener?.({type: 'blobs-found', source: formatReference(this.#job.source.reference), blobs: fresh})
+  }
+
+  /** Waits for all; the first failure ends the rest and is thrown once they have stopped, so that nothing runs on behind an error. */
+  async #together<T extends readonly unknown[]>(work: T): Promise<{-readonly [K in keyof T]: Awaited<T[K]>}> {
+    const guarded = work.map(async (one) => {
+      try {
+        return await one
+      } catch (error) {
+        this.#cause ??= {error}
+        this.#failure.abort()
+        return undefined
+      }
+    })
+    const results = await Promise.all(guarded)
+    if (this.#cause !== undefined) throw this.#cause.error
+    return results as {-readonly [K in keyof T]: Awaited<T[K]>}
+  }
+}
+
+function isChoice(platforms: readonly Platform[] | undefined): boolean {
+  return platforms !== undefined && platforms.length > 0
+}
+
+function blobsOf(manifest: Manifest): readonly Descriptor[] {
+  return manifest.kind === 'image' ? requiredBlobs(manifest) : []
+}
+
+function subjectsOf({root, children}: Selection): readonly Digest[] {
+  const named = root.kind === 'index' ? root.manifests.map((child) => child.digest) : []
+  return [...new Set([root.raw.digest, ...named, ...children.map((child) => child.raw.digest)])]
+}

@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict'
+import {type CachedImage, type CacheImagesRequest, type CacheOutcome, cacheImages} from '../../../src/lib/caching/cache-images.ts'
+import type {CachedImageKey, CachedImageRecord} from '../../../src/lib/collector/store.ts'
+import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
+import type {Digest} from '../../../src/lib/oci/digest.ts'
+import {parsePlatform} from '../../../src/lib/oci/platform.ts'
+import {parseReference, type RegistryHost, type RepositoryName} from '../../../src/lib/oci/reference.ts'
+import {addImage, addIndex, linesOf} from '../../support/memory-images.ts'
+import {MemoryStore} from '../../support/memory-store.ts'
+
+/** The records of a run, in memory. */
+class MemoryRecords {
+  readonly images: CachedImageRecord[] = []
+  readonly locations = new Map<Digest, RepositoryName>()
+
+  async recordCachedImage(record: CachedImageRecord): Promise<void> {
+    this.images.unshift(record)
+  }
+
+  async findCachedImage(key: CachedImageKey): Promise<CachedImageRecord | undefined> {
+    return this.images.find(
+      (record) =>
+        record.source === key.source &&
+        record.registry === key.registry &&
+        record.app === key.app &&
+        String(record.platforms) === String(key.platforms) &&
+        (key.repository === undefined || key.repository === record.repository),
+    )
+  }
+
+  async searchCachedImages(): Promise<readonly CachedImageRecord[]> {
+    return this.images
+  }
+
+  async findBlobLocation(_registry: RegistryHost, digest: Digest): Promise<RepositoryName | undefined> {
+    return this.locations.get(digest)
+  }
+
+  async recordBlobLocations(_registry: RegistryHost, repository: RepositoryName, digests: readonly Digest[]): Promise<void> {
+    for (const digest of digests) this.locations.set(digest, repository)
+  }
+}
+
+const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+const REGISTRY = 'cache.test:5000' as RegistryHost
+
+function imageOf(outcome: CacheOutcome | undefined): CachedImage {
+  if (outcome?.status !== 'cached') throw new Error(`not cached: ${String(outcome?.error)}`)
+  return outcome.image
+}
+
+describe('caching images', () => {
+  let source: MemoryStore
+  let target: MemoryStore
+  let records: MemoryRecords
+
+  beforeEach(() => {
+    source = new MemoryStore()
+    target = new MemoryStore()
+    records = new MemoryRecords()
+  })
+
+  const cache = (names: readonly string[], request: Partial<CacheImagesRequest> = {}) =>
+    cacheImages(
+      {sources: names.map(parseReference), registry: REGISTRY, ...request},
+      {target, openSource: async () => source, records, now: () => new Date('2026-11-20T12:00:00Z')},
+    )
+
+  it('puts the image under a fresh GUID and answers with its pinned and its tag form', async () => {
+    const raw = addImage(source, 'a.test/app:v1', ['one'])
+    const [outcome] = await cache(['a.test/app:v1'], {app: 'shop'})
+    const image = imageOf(outcome)
+    assert.match(image.repository, UUID_V4)
+    assert.equal(image.pinnedReference, `cache.test:5000/${image.repository}@${raw.digest}`)
+    assert.equal(image.reference, `cache.test:5000/${image.repository}:latest`)
+    assert.equal(records.images[0]?.app, 'shop')
+  })
+
+  it('answers the same wish with what it has, after one HEAD at each end', async () => {
+    addImage(source, 'a.test/app:v1', ['one'])
+    const [first] = await cache(['a.test/app:v1'], {app: 'shop'})
+    source.log.length = 0
+    target.log.length = 0
+    const [second] = await cache(['a.test/app:v1'], {app: 'shop'})
+    assert.equal(imageOf(second).pinnedReference, imageOf(first).pinnedReference)
+    assert.equal(imageOf(second).unchanged, true)
+    assert.equal(source.log.length + target.log.length, 2)
+    assert.equal(records.images.length, 1)
+  })
+
+  it('does not ask the source at all for an image that is pinned by digest', async () => {
+    const raw = addImage(source, 'a.test/app:v1', ['one'])
+    await cache([`a.test/app@${raw.digest}`])
+    source.log.length = 0
+    const [second] = await cache([`a.test/app@${raw.digest}`])
+    assert.equal(imageOf(second).unchanged, true)
+    assert.deepEqual(source.log, [])
+  })
+
+  it('takes a new GUID when the tag has moved, for another app, for other platforms, and when told to', async () => {
+    addIndex(source, 'a.test/app:v1', ['amd64', 'arm64'])
+    const names = new Set([imageOf((await cache(['a.test/app:v1'], {app: 'shop'}))[0]).repository])
+    names.add(imageOf((await cache(['a.test/app:v1'], {app: 'other'}))[0]).repository)
+    names.add(imageOf((await cache(['a.test/app:v1'], {app: 'shop', platforms: [parsePlatform('linux/amd64')]}))[0]).repository)
+    names.add(imageOf((await cache(['a.test/app:v1'], {app: 'shop', isNew: true}))[0]).repository)
+    addIndex(source, 'a.test/app:v1', ['amd64'])
+    names.add(imageOf((await cache(['a.test/app:v1'], {app: 'shop'}))[0]).repository)
+    assert.equal(names.size, 5)
+  })
+
+  it('caches again when the target has lost the image', async () => {
+    addImage(source, 'a.test/app:v1', ['one'])
+    const [first] = await cache(['a.test/app:v1'])
+    target.repositories.clear()
+    const [second] = await cache(['a.test/app:v1'])
+    assert.notEqual(imageOf(second).repository, imageOf(first).repository)
+    assert.equal(imageOf(second).unchanged, false)
+  })
+
+  it('pulls only the new layers of a changed image', async () => {
+    addImage(source, 'a.test/app:v1', ['base', 'old'])
+    await cache(['a.test/app:v1'])
+    addImage(source, 'a.test/app:v1', ['base', 'new'])
+    source.log.length = 0
+    const [second] = await cache(['a.test/app:v1'])
+    assert.equal(linesOf(source.log, 'get-blob').length, 1)
+    assert.equal(imageOf(second).mountedBlobs, 2)
+  })
+
+  it('reports each image when some fail, and caches the others', async () => {
+    addImage(source, 'a.test/good:v1', ['one'])
+    const [good, bad] = await cache(['a.test/good:v1', 'a.test/none:v1'])
+    assert.equal(good?.status, 'cached')
+    assert.ok(bad?.status === 'failed' && hasCode(bad.error, 'MANIFEST_NOT_FOUND'))
+  })
+
+  it('says that the digest changed for a choice of platforms', async () => {
+    addIndex(source, 'a.test/app:v1', ['amd64', 'arm64'])
+    const [outcome] = await cache(['a.test/app:v1'], {platforms: [parsePlatform('linux/arm64')]})
+    assert.equal(imageOf(outcome).digestChanged, true)
+    assert.deepEqual(imageOf(outcome).platforms, ['linux/arm64'])
+  })
+
+  it('refuses one name for several images', async () => {
+    const cached = cache(['a.test/a:v1', 'a.test/b:v1'], {repository: 'name' as RepositoryName})
+    await assert.rejects(cached, (error) => hasCode(error, 'USAGE'))
+  })
+
+  it('names what is cached when the source cannot be asked', async () => {
+    addImage(source, 'a.test/app:v1', ['one'])
+    const [first] = await cache(['a.test/app:v1'])
+    source.statManifest = async () => {
+      throw new HoldfastError('NETWORK', 'no route')
+    }
+    const [second] = await cache(['a.test/app:v1'])
+    assert.ok(second?.status === 'failed' && hasCode(second.error, 'NETWORK'))
+    assert.ok(second.error.hints.some((hint) => hint.includes(imageOf(first).pinnedReference)))
+  })
+})

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import {hasCode} from '../../../src/lib/core/errors.ts'
+import {parseImageConfig} from '../../../src/lib/oci/image-config.ts'
+import {formatStagingResult} from '../../../src/lib/staging/staging-result.ts'
+
+const config = (run: object) =>
+  parseImageConfig(new TextEncoder().encode(JSON.stringify({os: 'linux', architecture: 'amd64', config: run})))
+
+describe('the staging result', () => {
+  it('has the shape that the Cloud Controller reads today', () => {
+    const text = formatStagingResult(
+      'current',
+      'docker-registry.service.cf.internal:8080/guid',
+      config({Cmd: ['-x'], Entrypoint: ['/app'], WorkingDir: '/w', User: 'u', ExposedPorts: {'8081/tcp': {}}}),
+    )
+    assert.equal(
+      text,
+      String.raw`{"lifecycle_type":"docker","lifecycle_metadata":{"docker_image":"docker-registry.service.cf.internal:8080/guid"},"process_types":{"web":"/app -x"},"execution_metadata":"{\"cmd\":[\"-x\"],\"entrypoint\":[\"/app\"],\"workdir\":\"/w\",\"ports\":[{\"Port\":8081,\"Protocol\":\"tcp\"}],\"user\":\"u\"}"}`,
+    )
+  })
+
+  it('has the shape of 2015', () => {
+    const text = formatStagingResult(
+      '2015',
+      '10.244.2.6:8080/guid',
+      config({Cmd: ['-x'], Entrypoint: ['/app'], WorkingDir: '/w', User: 'u'}),
+    )
+    assert.equal(
+      text,
+      String.raw`{"execution_metadata":"{\"cmd\":[\"-x\"],\"entrypoint\":[\"/app\"],\"workdir\":\"/w\"}","detected_start_command":{"web":"/app -x"},"docker_image":"10.244.2.6:8080/guid"}`,
+    )
+  })
+
+  it('leaves away what the image does not say', () => {
+    const result = JSON.parse(formatStagingResult('current', 'x', config({Cmd: ['/app']}))) as {execution_metadata: string}
+    assert.equal(result.execution_metadata, '{"cmd":["/app"]}')
+  })
+
+  it('sorts ports by number, and tcp before udp', () => {
+    const ports = {'9000/tcp': {}, '53/udp': {}, '53/tcp': {}, '80': {}}
+    const result = JSON.parse(formatStagingResult('current', 'x', config({ExposedPorts: ports}))) as {execution_metadata: string}
+    assert.deepEqual(
+      (JSON.parse(result.execution_metadata) as {ports: {Port: number; Protocol: string}[]}).ports.map(
+        (port) => `${port.Port}/${port.Protocol}`,
+      ),
+      ['53/tcp', '53/udp', '80/tcp', '9000/tcp'],
+    )
+  })
+
+  it('refuses a port that is none', () => {
+    assert.throws(
+      () => formatStagingResult('current', 'x', config({ExposedPorts: {http: {}}})),
+      (error) => hasCode(error, 'INVALID_MANIFEST'),
+    )
+  })
+})
