@@ -1,0 +1,14 @@
+/** Finds a port for a server that cannot say which one it took. */
+import {once} from 'node:events'
+import {createServer} from 'node:net'
+
+/** A port of 127.0.0.1 that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('cannot find a free port: the server has no address')
+  return address.port
+}

@@ -1,0 +1,43 @@
+/** What a token endpoint answers (distribution's token authentication and OAuth 2 specifications). */
+
+/** A token larger than this is no token; also the cap to read such an answer with. */
+export const MAX_TOKEN_RESPONSE_BYTES = 64 * 1024
+/** How long a token lives when the answer does not say. */
+export const DEFAULT_TOKEN_LIFETIME_SECONDS = 60
+
+export interface TokenResponse {
+  readonly token: string
+  /** Milliseconds since the epoch, by our clock: a server's `issued_at` can only shorten a token's life, never lengthen it. */
+  readonly expiresAtMs: number
+  readonly refreshToken?: string
+}
+
+const BEARER_TOKEN = /^[\x21-\x7e]+$/
+
+/**
+ * Decodes the body of a token answer that arrived at `nowMs`. Answers undefined when it is too large, not JSON, or has no token that fits into a header.
+ */
+export function decodeTokenResponse(body: Uint8Array, nowMs: number): TokenResponse | undefined {
+  if (body.length > MAX_TOKEN_RESPONSE_BYTES) return undefined
+  let json: unknown
+  try {
+    json = JSON.parse(Buffer.from(body).toString('utf8'))
+  } catch {
+    return undefined
+  }
+  if (typeof json !== 'object' || json === null) return undefined
+  const fields: Readonly<Record<string, unknown>> = {...json}
+  const token = [fields.token, fields.access_token].find((value) => typeof value === 'string' && value !== '')
+  if (typeof token !== 'string' || !BEARER_TOKEN.test(token)) return undefined
+  const {expires_in: expiresIn, issued_at: issuedAt, refresh_token: refreshToken} = fields
+  const seconds = typeof expiresIn === 'number' && Number.isFinite(expiresIn) && expiresIn > 0 ? expiresIn : DEFAULT_TOKEN_LIFETIME_SECONDS
+  const issued = typeof issuedAt === 'string' ? Date.parse(issuedAt) : Number.NaN
+  // A clock that is far off must not make every token look expired: then its age is not believed.
+  const lifetimeMs = seconds * 1000
+  const startMs = issued <= nowMs && nowMs - issued < lifetimeMs ? issued : nowMs
+  return {
+    token,
+    expiresAtMs: startMs + lifetimeMs,
+    ...(typeof refreshToken === 'string' && BEARER_TOKEN.test(refreshToken) ? {refreshToken} : {}),
+  }
+}

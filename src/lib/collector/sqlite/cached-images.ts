@@ -1,0 +1,90 @@
+/** Cached images as rows. An absent app or platform list is the empty string, so that equality and uniqueness need no special case for NULL. */
+import type {CachedImageRecord, CachedImageStore} from '../store.ts'
+import type {Database, Row} from './database.ts'
+
+const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+const ALGORITHM_PREFIX = /^sha(?:256|512):/
+/** A shorter start of a guid or digest would match by chance. */
+const MIN_PREFIX_LENGTH = 6
+const PLATFORM_SEPARATOR = ','
+
+const RECORD = `
+  INSERT INTO cached_image (registry, repository, is_guid, source, source_digest, digest, platforms, app, size_bytes, created_at)
+  VALUES (:registry, :repository, :is_guid, :source, :source_digest, :digest, :platforms, :app, :size_bytes, :created_at)
+  ON CONFLICT DO UPDATE SET size_bytes = excluded.size_bytes, created_at = excluded.created_at`
+
+const FIND = `
+  SELECT * FROM cached_image
+  WHERE source = :source AND registry = :registry AND app = :app AND platforms = :platforms
+    AND CASE WHEN :repository = '' THEN is_guid = 1 ELSE repository = :repository END
+  ORDER BY created_at DESC, id DESC LIMIT 1`
+
+const LIST = 'SELECT * FROM cached_image ORDER BY created_at DESC, id DESC'
+
+// instr and substr take text as it is: nothing in a query is a wildcard.
+const SEARCH = `
+  SELECT * FROM cached_image
+  WHERE instr(lower(source), :query) > 0
+     OR lower(app) = :query
+     OR repository = :query
+     OR digest = :query
+     OR source_digest = :query
+     OR (length(:start) >= ${MIN_PREFIX_LENGTH} AND :start IN (
+           substr(repository, 1, length(:start)),
+           substr(digest, instr(digest, ':') + 1, length(:start)),
+           substr(source_digest, instr(source_digest, ':') + 1, length(:start))))
+  ORDER BY created_at DESC, id DESC`
+
+/** The cached images of one database. */
+export function createCachedImageStore(database: Database): CachedImageStore {
+  return {
+    async recordCachedImage(record) {
+      database.run(RECORD, {
+        registry: record.registry,
+        repository: record.repository,
+        is_guid: Number(UUID_V4.test(record.repository)),
+        source: record.source,
+        source_digest: record.sourceDigest,
+        digest: record.digest,
+        platforms: encodePlatforms(record.platforms),
+        app: record.app ?? '',
+        size_bytes: record.sizeBytes,
+        created_at: record.createdAt,
+      })
+    },
+    async findCachedImage(key) {
+      const row = database.get(FIND, {
+        source: key.source,
+        registry: key.registry,
+        app: key.app ?? '',
+        platforms: encodePlatforms(key.platforms),
+        repository: key.repository ?? '',
+      })
+      return row === undefined ? undefined : decode(row)
+    },
+    async searchCachedImages(query) {
+      if (query === undefined || query === '') return database.all(LIST).map(decode)
+      const text = query.toLowerCase()
+      return database.all(SEARCH, {query: text, start: text.replace(ALGORITHM_PREFIX, '')}).map(decode)
+    },
+  }
+}
+
+function encodePlatforms(platforms: readonly string[] = []): string {
+  return platforms.toSorted().join(PLATFORM_SEPARATOR)
+}
+
+/** The columns are written by this file alone, so they are what the record says. */
+function decode(row: Row): CachedImageRecord {
+  return {
+    repository: row.repository,
+    registry: row.registry,
+    source: row.source,
+    sourceDigest: row.source_digest,
+    digest: row.digest,
+    ...(row.platforms === '' ? {} : {platforms: String(row.platforms).split(PLATFORM_SEPARATOR)}),
+    ...(row.app === '' ? {} : {app: row.app}),
+    sizeBytes: row.size_bytes,
+    createdAt: row.created_at,
+  } as unknown as CachedImageRecord
+}

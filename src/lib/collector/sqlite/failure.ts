@@ -1,0 +1,45 @@
+/** What SQLite's result codes mean to a user (sqlite.org/rescode.html). */
+import {dirname} from 'node:path'
+import {HoldfastError} from '../../core/errors.ts'
+import {BUSY_TIMEOUT_MS} from './limits.ts'
+
+const PRIMARY_CODE_MASK = 0xff
+const SQLITE_BUSY = 5
+const SQLITE_LOCKED = 6
+const SQLITE_CORRUPT = 11
+const SQLITE_NOTADB = 26
+
+/** The primary result code of an error thrown by node:sqlite; undefined for any other error. */
+function resultCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return undefined
+  return error.errcode & PRIMARY_CODE_MASK
+}
+
+/** Whether another connection holds the lock that was wanted. */
+export function isBusy(error: unknown): boolean {
+  const code = resultCode(error)
+  return code === SQLITE_BUSY || code === SQLITE_LOCKED
+}
+
+/** The error for a database that cannot be used: CONFIGURATION when the file is no database, STORAGE when the disk or another process is in the way. */
+export function databaseFailure(verb: 'open' | 'read' | 'write', file: string, cause: unknown): HoldfastError {
+  if (cause instanceof HoldfastError) return cause
+  const code = resultCode(cause)
+  if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) {
+    return new HoldfastError('CONFIGURATION', `cannot ${verb} "${file}": it is damaged, or not a database of Holdfast`, {
+      hints: [`mv "${file}" "${file}.damaged"`, 'restore it from a backup; the images in the registries are not affected'],
+      cause,
+    })
+  }
+  if (isBusy(cause)) {
+    return new HoldfastError('STORAGE', `cannot ${verb} "${file}": another process has kept it locked for ${BUSY_TIMEOUT_MS / 1000} s`, {
+      hints: [`fuser -v "${file}"`],
+      cause,
+    })
+  }
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new HoldfastError('STORAGE', `cannot ${verb} "${file}": ${reason}`, {
+    hints: [`ls -ld "${dirname(file)}" "${file}"; df -h "${dirname(file)}"`],
+    cause,
+  })
+}

@@ -1,0 +1,84 @@
+/**
+ * The schema of the embedded database, as forward migrations. `PRAGMA user_version` counts how many of them a file has seen.
+ * A migration that was released is never edited: a change is a new one at the end.
+ */
+import type {DatabaseSync} from 'node:sqlite'
+import {HoldfastError} from '../../core/errors.ts'
+
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE registry (
+     name TEXT PRIMARY KEY,
+     host TEXT NOT NULL UNIQUE,
+     url TEXT NOT NULL,
+     insecure INTEGER NOT NULL,
+     plain_http INTEGER NOT NULL,
+     ca_file TEXT,
+     client_cert_file TEXT,
+     client_key_file TEXT,
+     is_default INTEGER NOT NULL,
+     flavour TEXT,
+     auth_scheme TEXT,
+     realm TEXT,
+     pinned_hosts TEXT NOT NULL,
+     capabilities TEXT NOT NULL,
+     created_at TEXT NOT NULL,
+     updated_at TEXT NOT NULL
+   ) STRICT;
+   CREATE UNIQUE INDEX registry_default ON registry (is_default) WHERE is_default = 1;
+
+   CREATE TABLE cached_image (
+     id INTEGER PRIMARY KEY,
+     registry TEXT NOT NULL,
+     repository TEXT NOT NULL,
+     is_guid INTEGER NOT NULL,
+     source TEXT NOT NULL,
+     source_digest TEXT NOT NULL,
+     digest TEXT NOT NULL,
+     platforms TEXT NOT NULL,
+     app TEXT NOT NULL,
+     size_bytes INTEGER NOT NULL,
+     created_at TEXT NOT NULL,
+     UNIQUE (registry, repository, digest, source, source_digest, platforms, app)
+   ) STRICT;
+   CREATE INDEX cached_image_source ON cached_image (source, registry, app, platforms, created_at);
+   CREATE INDEX cached_image_created ON cached_image (created_at);
+
+   CREATE TABLE blob_location (
+     registry TEXT NOT NULL,
+     digest TEXT NOT NULL,
+     repository TEXT NOT NULL,
+     PRIMARY KEY (registry, digest)
+   ) STRICT, WITHOUT ROWID;`,
+]
+
+/**
+ * Brings a database to the newest schema, all or nothing; several processes may try at once, and one of them does it.
+ * @throws {HoldfastError} CONFIGURATION when a newer Holdfast has written the file.
+ */
+export function migrate(database: DatabaseSync, file: string): void {
+  if (schemaVersion(database, file) === MIGRATIONS.length) return
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    for (const statements of MIGRATIONS.slice(schemaVersion(database, file))) database.exec(statements)
+    database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`)
+    database.exec('COMMIT')
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function schemaVersion(database: DatabaseSync, file: string): number {
+  const version = Number(database.prepare('PRAGMA user_version').get()?.user_version ?? 0)
+  if (version > MIGRATIONS.length) {
+    throw new HoldfastError(
+      'CONFIGURATION',
+      `cannot open "${file}": its schema is version ${version}, and this Holdfast knows up to ${MIGRATIONS.length}`,
+      {
+        hints: ['install the newer Holdfast that wrote it, or set HOLDFAST_DATA_DIR to another folder'],
+        details: {schemaVersion: version, knownVersion: MIGRATIONS.length},
+      },
+    )
+  }
+  return version
+}

@@ -1,0 +1,89 @@
+/** Manifests as files: they lie on the disk without their media type, which is therefore found in their own bytes. */
+import {open} from 'node:fs/promises'
+import {HoldfastError, IntegrityError} from '../../core/errors.ts'
+import {type Digest, digestAlgorithm, digestOf} from '../../oci/digest.ts'
+import {MAX_MANIFEST_BYTES, type Manifest, parseManifest, type RawManifest, requiredBlobs} from '../../oci/manifest.ts'
+import {MEDIA_TYPE} from '../../oci/media-types.ts'
+import {hasErrno} from './storage-error.ts'
+
+/** The most parts of a manifest that are looked up at once. */
+const LOOKUP_CONCURRENCY = 16
+
+/**
+ * Reads a manifest; undefined when there is no such file, or when what is there is no manifest.
+ * @throws {HoldfastError} INTEGRITY when the bytes do not have that digest.
+ */
+export async function readManifestFile(path: string, digest: Digest): Promise<RawManifest | undefined> {
+  const bytes = await readSmallFile(path)
+  if (bytes === undefined) return undefined
+  const actual = digestOf(bytes, digestAlgorithm(digest))
+  if (actual !== digest) {
+    throw new IntegrityError(`cannot trust manifest "${digest}": the bytes on the disk have digest ${actual}`, {
+      details: {expected: digest, actual},
+    })
+  }
+  const mediaType = findMediaType(bytes)
+  return mediaType === undefined ? undefined : {mediaType, digest, bytes}
+}
+
+/**
+ * Checks a manifest before it is stored: its digest is that of its bytes, and everything it names is there. A subject may be missing, since a referrer may be
+ * pushed first (distribution-spec 1.1 §Pushing Manifests with Subject); foreign layers may, since registries need not hold them.
+ * @throws {HoldfastError} INTEGRITY; INVALID_MANIFEST; BLOB_NOT_FOUND for a blob or manifest that lacks, named in `details.digest`.
+ */
+export async function checkManifest(
+  raw: RawManifest,
+  has: {readonly blob: (digest: Digest) => Promise<boolean>; readonly manifest: (digest: Digest) => Promise<boolean>},
+): Promise<Manifest> {
+  const actual = digestOf(raw.bytes, digestAlgorithm(raw.digest))
+  if (actual !== raw.digest) {
+    throw new IntegrityError(`cannot store manifest "${raw.digest}": its bytes have digest ${actual}`, {
+      details: {expected: raw.digest, actual},
+    })
+  }
+  const manifest = parseManifest(raw)
+  const [parts, isThere, what] =
+    manifest.kind === 'image' ? [requiredBlobs(manifest), has.blob, 'blob'] : [manifest.manifests, has.manifest, 'manifest']
+  for (let from = 0; from < parts.length; from += LOOKUP_CONCURRENCY) {
+    const some = parts.slice(from, from + LOOKUP_CONCURRENCY)
+    const found = await Promise.all(some.map(({digest}) => isThere(digest)))
+    const missing = some[found.indexOf(false)]
+    if (missing !== undefined) {
+      throw new HoldfastError('BLOB_NOT_FOUND', `cannot store manifest "${raw.digest}": the repository lacks ${what} ${missing.digest}`, {
+        details: {manifest: raw.digest, digest: missing.digest},
+      })
+    }
+  }
+  return manifest
+}
+
+/** Reads a file that must be small; undefined when there is none or it is larger than any manifest. */
+async function readSmallFile(path: string): Promise<Buffer | undefined> {
+  try {
+    const file = await open(path, 'r')
+    try {
+      const {size} = await file.stat()
+      return size > MAX_MANIFEST_BYTES ? undefined : await file.readFile()
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) return undefined
+    throw error
+  }
+}
+
+/** The media type that a manifest declares, or else the one that its fields tell (image-spec 1.1 manifest.md, image-index.md). */
+function findMediaType(bytes: Uint8Array): string | undefined {
+  let json: unknown
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', {fatal: true}).decode(bytes))
+  } catch {
+    return undefined
+  }
+  if (typeof json !== 'object' || json === null || !('schemaVersion' in json)) return undefined
+  if ('mediaType' in json && typeof json.mediaType === 'string' && json.mediaType !== '') return json.mediaType
+  if (json.schemaVersion === 1) return 'signatures' in json ? MEDIA_TYPE.dockerSchema1Signed : MEDIA_TYPE.dockerSchema1
+  if ('manifests' in json) return MEDIA_TYPE.ociIndex
+  return 'config' in json || 'layers' in json ? MEDIA_TYPE.ociManifest : undefined
+}

@@ -1,0 +1,118 @@
+/** Reading a file into a sink with two reused buffers: one is filled while the other is on its way. */
+import {type FileHandle, open} from 'node:fs/promises'
+import type {ByteSink} from '../../core/byte-sink.ts'
+import {IntegrityError, interrupted} from '../../core/errors.ts'
+import type {BlobDescriptor} from '../../oci/descriptor.ts'
+import type {ReadBlobOptions} from '../store.ts'
+
+const BUFFER_BYTES = 1024 * 1024
+const BUFFERS_PER_FILE = 2
+/** Buffers kept for the next file, so that many reads in turn allocate once. */
+const MAX_IDLE_BUFFERS = 8
+
+const idleBuffers: Buffer[] = []
+
+/**
+ * Pushes the file of a blob, or a range of it; settles once the last slice was released.
+ * @throws {HoldfastError} INTEGRITY when the file is not as large as the descriptor says, or ends early; INTERRUPTED
+ */
+export async function pushFile(path: string, blob: BlobDescriptor, sink: ByteSink, {range, signal}: ReadBlobOptions): Promise<void> {
+  const file = await open(path, 'r')
+  try {
+    const {size} = await file.stat()
+    if (size !== blob.size) {
+      throw new IntegrityError(`cannot read blob "${blob.digest}": it has ${size} bytes, its descriptor says ${blob.size}`, {
+        details: {digest: blob.digest, expected: blob.size, actual: size},
+      })
+    }
+    await pushRange(file, range?.start ?? 0, Math.min(size, (range?.end ?? size - 1) + 1), sink, signal).catch((error: unknown) => {
+      if (!(error instanceof EarlyEndError)) throw error
+      throw new IntegrityError(`cannot read blob "${blob.digest}": its file became shorter than ${size} bytes`, {
+        details: {digest: blob.digest},
+      })
+    })
+  } finally {
+    await file.close()
+  }
+}
+
+class EarlyEndError extends Error {}
+
+async function pushRange(file: FileHandle, start: number, end: number, sink: ByteSink, signal: AbortSignal | undefined): Promise<void> {
+  const outgoing = new Outgoing(Math.min(BUFFER_BYTES, Math.max(0, end - start)), signal)
+  try {
+    for (let position = start; position < end; ) {
+      const buffer = await outgoing.takeBuffer()
+      const {bytesRead} = await file.read(buffer, 0, Math.min(buffer.length, end - position), position)
+      if (bytesRead === 0) throw new EarlyEndError()
+      await outgoing.push(sink, buffer, bytesRead)
+      position += bytesRead
+    }
+    await outgoing.allReleased()
+  } finally {
+    outgoing.close()
+  }
+}
+
+/** The buffers of one file and how many of them the sink still holds. */
+class Outgoing {
+  readonly #bufferBytes: number
+  readonly #signal: AbortSignal | undefined
+  readonly #free: Buffer[] = []
+  #made = 0
+  #held = 0
+  #isFull = false
+  #wake: (() => void) | undefined
+  #isClosed = false
+  readonly #onAbort = (): void => this.#wake?.()
+
+  constructor(bufferBytes: number, signal: AbortSignal | undefined) {
+    this.#bufferBytes = bufferBytes
+    this.#signal = signal
+    signal?.addEventListener('abort', this.#onAbort)
+  }
+
+  async takeBuffer(): Promise<Buffer> {
+    await this.#until(() => this.#free.length > 0 || this.#made < BUFFERS_PER_FILE)
+    const free = this.#free.pop()
+    if (free !== undefined) return free
+    this.#made += 1
+    return (this.#bufferBytes === BUFFER_BYTES ? idleBuffers.pop() : undefined) ?? Buffer.allocUnsafeSlow(this.#bufferBytes)
+  }
+
+  async push(sink: ByteSink, buffer: Buffer, length: number): Promise<void> {
+    if (this.#isFull) await this.allReleased()
+    this.#held += 1
+    this.#isFull = !sink.write(length === buffer.length ? buffer : buffer.subarray(0, length), () => {
+      this.#held -= 1
+      if (this.#isClosed) keepIdle(buffer)
+      else this.#free.push(buffer)
+      this.#wake?.()
+    })
+  }
+
+  async allReleased(): Promise<void> {
+    await this.#until(() => this.#held === 0)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    for (const buffer of this.#free) keepIdle(buffer)
+  }
+
+  async #until(condition: () => boolean): Promise<void> {
+    for (;;) {
+      if (this.#signal?.aborted) throw interrupted()
+      if (condition()) return
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+      this.#wake = undefined
+    }
+  }
+}
+
+function keepIdle(buffer: Buffer): void {
+  if (buffer.length === BUFFER_BYTES && idleBuffers.length < MAX_IDLE_BUFFERS) idleBuffers.push(buffer)
+}

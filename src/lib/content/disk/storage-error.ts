@@ -1,0 +1,54 @@
+/** What the operating system says of a disk, as an error that a user can act on. */
+import {HoldfastError, interrupted} from '../../core/errors.ts'
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EROFS: 'the file system is read-only',
+  EACCES: 'permission is denied',
+  EPERM: 'permission is denied',
+  EIO: 'the disk reports an input/output error',
+  EMFILE: 'too many files are open',
+  ENFILE: 'too many files are open',
+  ENOTDIR: 'a file is where a directory should be',
+  ELOOP: 'a symbolic link is in the way',
+  ENAMETOOLONG: 'the name is too long for the file system',
+  EXDEV: 'the directory spans several file systems',
+}
+
+/** Tells whether `error` came from a system call with one of these codes. */
+export function hasErrno(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code)
+}
+
+/**
+ * Runs an operation on the files below `directory`; a failure of the disk becomes a STORAGE error that names `verb` and `object`, an abort INTERRUPTED, and
+ * every other error passes unchanged.
+ */
+export async function onDisk<T>(verb: string, object: string, directory: string, operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation()
+  } catch (error) {
+    throw storageError(verb, object, directory, error)
+  }
+}
+
+function storageError(verb: string, object: string, directory: string, error: unknown): unknown {
+  if (error instanceof HoldfastError || !(error instanceof Error)) return error
+  if (error.name === 'AbortError') return interrupted()
+  const errno = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  const reason = REASONS[errno]
+  if (reason === undefined) return error
+  return new HoldfastError('STORAGE', `cannot ${verb} "${object}": ${reason}`, {
+    hints: [hintFor(errno, directory)],
+    details: {errno, directory},
+    cause: error,
+  })
+}
+
+function hintFor(errno: string, directory: string): string {
+  if (errno === 'ENOSPC' || errno === 'EDQUOT') return `df -h "${directory}"`
+  if (errno === 'EROFS' || errno === 'EXDEV') return `findmnt --target "${directory}"`
+  if (errno === 'EMFILE' || errno === 'ENFILE') return 'ulimit -n 65536'
+  return `ls -ld "${directory}"`
+}

@@ -1,0 +1,75 @@
+/** Blobs of a repository: a link in the repository, the bytes in the blobs area. */
+import {dirname} from 'node:path'
+import type {ByteSink} from '../../core/byte-sink.ts'
+import {HoldfastError} from '../../core/errors.ts'
+import type {BlobDescriptor} from '../../oci/descriptor.ts'
+import type {Digest} from '../../oci/digest.ts'
+import type {RepositoryName} from '../../oci/reference.ts'
+import {pushFile} from '../disk/push-file.ts'
+import type {BlobOutcome, BlobSource, ReadBlobOptions, WriteBlobOptions} from '../store.ts'
+import type {RegistryLayout} from './layout.ts'
+import {readLink, removeDirectory, sizeOf, writeLink} from './links.ts'
+import type {FilesystemUploads} from './uploads.ts'
+
+export class FilesystemBlobs {
+  readonly #layout: RegistryLayout
+  readonly #uploads: FilesystemUploads
+
+  constructor(layout: RegistryLayout, uploads: FilesystemUploads) {
+    this.#layout = layout
+    this.#uploads = uploads
+  }
+
+  async stat(repository: RepositoryName, digest: Digest): Promise<number | undefined> {
+    const path = await this.#find(repository, digest)
+    return path === undefined ? undefined : await sizeOf(path)
+  }
+
+  async read(repository: RepositoryName, blob: BlobDescriptor, sink: ByteSink, options: ReadBlobOptions): Promise<void> {
+    const path = await this.#find(repository, blob.digest)
+    if (path === undefined || (await sizeOf(path)) === undefined) {
+      throw new HoldfastError('BLOB_NOT_FOUND', `cannot read blob "${blob.digest}": repository ${repository} has no such blob`, {
+        details: {repository, digest: blob.digest},
+      })
+    }
+    await pushFile(path, blob, sink, options)
+  }
+
+  /**
+   * A blob that the store has for another repository is no reason to skip the upload: whoever knows only its digest must not get at its bytes. Only a link in
+   * `mountFrom`, which the caller answers for, mounts.
+   */
+  async write(repository: RepositoryName, blob: BlobDescriptor, source: BlobSource, options: WriteBlobOptions): Promise<BlobOutcome> {
+    if ((await this.stat(repository, blob.digest)) === blob.size) return 'present'
+    if (options.mountFrom !== undefined && (await this.stat(options.mountFrom, blob.digest)) === blob.size) {
+      await writeLink(this.#layout, this.#layout.layerLink(repository, blob.digest), blob.digest)
+      return 'mounted'
+    }
+    const id = await this.#uploads.start(repository)
+    try {
+      await this.#uploads.append(repository, id, 0, source, {
+        limitBytes: blob.size,
+        ...(options.signal === undefined ? {} : {signal: options.signal}),
+      })
+      await this.#uploads.finish(repository, id, blob.digest, blob.size)
+    } catch (error) {
+      // The first failure is what matters; what cannot be removed now is purged when it is stale.
+      await this.#uploads.cancel(repository, id).catch(() => false)
+      throw error
+    }
+    return 'uploaded'
+  }
+
+  /** Removes the repository's link; the bytes stay for other repositories and for garbage collection. */
+  async delete(repository: RepositoryName, digest: Digest): Promise<boolean> {
+    const link = this.#layout.layerLink(repository, digest)
+    const wasThere = (await readLink(link)) !== undefined
+    return (await removeDirectory(this.#layout, dirname(link))) && wasThere
+  }
+
+  /** The file of a blob that the repository links; Distribution links a blob pushed under a sha512 digest to its sha256 file, so the link is followed. */
+  async #find(repository: RepositoryName, digest: Digest): Promise<string | undefined> {
+    const target = await readLink(this.#layout.layerLink(repository, digest))
+    return target === undefined ? undefined : this.#layout.blobData(target)
+  }
+}

@@ -1,0 +1,70 @@
+/** Manifests of a repository: a revision link in the repository, the bytes in the blobs area, and tags that point at them. */
+import {mkdir, readFile} from 'node:fs/promises'
+import {dirname} from 'node:path'
+import {type Digest, isDigest} from '../../oci/digest.ts'
+import {type RawManifest, verifyManifest} from '../../oci/manifest.ts'
+import type {RepositoryName, Tag} from '../../oci/reference.ts'
+import {writeDurably} from '../disk/durable.ts'
+import {checkManifest, readManifestFile} from '../disk/manifest-file.ts'
+import {hasErrno} from '../disk/storage-error.ts'
+import type {FilesystemBlobs} from './blobs.ts'
+import type {RegistryLayout} from './layout.ts'
+import {readLink, removeDirectory, sizeOf, writeLink} from './links.ts'
+import type {FilesystemTags} from './tags.ts'
+
+export class FilesystemManifests {
+  readonly #layout: RegistryLayout
+  readonly #blobs: FilesystemBlobs
+  readonly #tags: FilesystemTags
+
+  constructor(layout: RegistryLayout, blobs: FilesystemBlobs, tags: FilesystemTags) {
+    this.#layout = layout
+    this.#blobs = blobs
+    this.#tags = tags
+  }
+
+  async read(repository: RepositoryName, reference: Tag | Digest): Promise<RawManifest | undefined> {
+    const digest = isDigest(reference) ? reference : await this.#tags.resolve(repository, reference)
+    if (digest === undefined || (await readLink(this.#layout.revisionLink(repository, digest))) === undefined) return undefined
+    return await readManifestFile(this.#layout.blobData(digest), digest)
+  }
+
+  /** The bytes, then the revision that makes them part of the repository, then the tag: a reader finds each only when what it names is there. */
+  async write(repository: RepositoryName, reference: Tag | Digest, given: RawManifest): Promise<void> {
+    const raw = isDigest(reference) ? verifyManifest(given, reference) : given
+    await checkManifest(raw, {
+      blob: async (digest) => (await this.#blobs.stat(repository, digest)) !== undefined,
+      manifest: async (digest) => await this.#has(repository, digest),
+    })
+    await this.#writeBytes(raw)
+    if (!(await this.#has(repository, raw.digest)))
+      await writeLink(this.#layout, this.#layout.revisionLink(repository, raw.digest), raw.digest)
+    if (!isDigest(reference)) await this.#tags.point(repository, reference, raw.digest)
+  }
+
+  /** Tags first: one that names a manifest which is gone would be worse than a manifest without a tag. */
+  async delete(repository: RepositoryName, digest: Digest): Promise<boolean> {
+    if ((await readLink(this.#layout.revisionLink(repository, digest))) === undefined) return false
+    for await (const tag of this.#tags.list(repository)) {
+      if ((await this.#tags.resolve(repository, tag)) === digest) await this.#tags.delete(repository, tag)
+    }
+    return await removeDirectory(this.#layout, dirname(this.#layout.revisionLink(repository, digest)))
+  }
+
+  async #has(repository: RepositoryName, digest: Digest): Promise<boolean> {
+    const link = await readLink(this.#layout.revisionLink(repository, digest))
+    return link !== undefined && (await sizeOf(this.#layout.blobData(digest))) !== undefined
+  }
+
+  /** Bytes that are already there and right are left alone; wrong ones, of a disk that failed, are replaced. */
+  async #writeBytes(raw: RawManifest): Promise<void> {
+    const path = this.#layout.blobData(raw.digest)
+    try {
+      if ((await readFile(path)).equals(raw.bytes)) return
+    } catch (error) {
+      if (!hasErrno(error, 'ENOENT')) throw error
+    }
+    await mkdir(this.#layout.temporaries(), {recursive: true})
+    await writeDurably(path, this.#layout.newTemporary(), raw.bytes)
+  }
+}

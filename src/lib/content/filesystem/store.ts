@@ -1,0 +1,156 @@
+/**
+ * A content store in a directory, in the on-disk layout of CNCF Distribution: `docker-registry serve` over the same directory serves every image of it, and this
+ * store serves every image that docker-registry wrote. Several processes may use one directory at once; each file appears whole, by a rename.
+ *
+ * @see docs/storage-format.md
+ */
+import {readdir, rm, stat} from 'node:fs/promises'
+import {join} from 'node:path'
+import type {BlobDescriptor} from '../../oci/descriptor.ts'
+import type {Digest} from '../../oci/digest.ts'
+import {describeManifest} from '../../oci/manifest.ts'
+import type {RepositoryName} from '../../oci/reference.ts'
+import {hasErrno, onDisk} from '../disk/storage-error.ts'
+import {HashThread} from '../disk/trailing-hash.ts'
+import type {BlobSource, ContentStore, RepositoryLister} from '../store.ts'
+import {FilesystemBlobs} from './blobs.ts'
+import {RegistryLayout} from './layout.ts'
+import {FilesystemManifests} from './manifests.ts'
+import {FilesystemReferrers} from './referrers.ts'
+import {walkRepositories} from './repositories.ts'
+import {FilesystemTags} from './tags.ts'
+import type {UploadId} from './upload-id.ts'
+import {type AppendOptions, FilesystemUploads, STALE_UPLOAD_MS} from './uploads.ts'
+
+/** Blobs written at once: more only makes them wait for the same disk. */
+const BLOB_CONCURRENCY = 4
+
+/** Blobs that arrive in pieces, over several requests and restarts. */
+export interface UploadSessions {
+  startUpload(repository: RepositoryName): Promise<UploadId>
+  /** How many bytes the session has, which is where the next ones go; undefined when there is no such session. */
+  statUpload(repository: RepositoryName, id: string): Promise<number | undefined>
+  /**
+   * Appends what `source` pushes; answers with the new offset. When the source fails, what it had pushed stays.
+   * @throws {HoldfastError} BLOB_NOT_FOUND without such a session; CONFLICT when `offset` is not its offset (`details.offset` is) or another call writes to it.
+   */
+  appendUpload(repository: RepositoryName, id: string, offset: number, source: BlobSource, options?: AppendOptions): Promise<number>
+  /**
+   * Makes the bytes a blob of the repository. They are on the disk when this settles.
+   * @throws {HoldfastError} INTEGRITY when they do not have that digest, and the session is then gone; BLOB_NOT_FOUND and CONFLICT as above.
+   */
+  finishUpload(repository: RepositoryName, id: string, digest: Digest): Promise<BlobDescriptor>
+  /** Answers whether there was such a session. */
+  cancelUpload(repository: RepositoryName, id: string): Promise<boolean>
+  /** Removes sessions, and what killed processes left, that nobody wrote to for seven days; answers how many sessions. */
+  purgeStaleUploads(): Promise<number>
+}
+
+export interface FilesystemStore extends ContentStore, RepositoryLister, UploadSessions {
+  /** Where the store is, as an absolute path. */
+  readonly root: string
+  /** Ends the thread that hashes; the store must not be used any more. */
+  close(): Promise<void>
+}
+
+/** Opens the store at `root`, which need not exist: it is made by the first write, and nothing is written before. */
+export function createFilesystemStore(options: {readonly root: string}): FilesystemStore {
+  const layout = new RegistryLayout(options.root)
+  const thread = new HashThread()
+  const uploads = new FilesystemUploads(layout, thread)
+  const blobs = new FilesystemBlobs(layout, uploads)
+  const tags = new FilesystemTags(layout)
+  const manifests = new FilesystemManifests(layout, blobs, tags)
+  const referrers = new FilesystemReferrers(layout, manifests)
+  const {root} = layout
+  const guard = async <T>(verb: string, object: string, signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T> =>
+    await onDisk(verb, object, root, async () => {
+      signal?.throwIfAborted()
+      return await operation()
+    })
+
+  return {
+    root,
+    blobConcurrency: BLOB_CONCURRENCY,
+
+    statBlob: (repository, digest, {signal} = {}) => guard('look up blob', digest, signal, () => blobs.stat(repository, digest)),
+    readBlob: (repository, blob, sink, call = {}) =>
+      guard('read blob', blob.digest, call.signal, () => blobs.read(repository, blob, sink, call)),
+    writeBlob: (repository, blob, source, call = {}) =>
+      guard('store blob', blob.digest, call.signal, () => blobs.write(repository, blob, source, call)),
+    deleteBlob: (repository, digest, {signal} = {}) => guard('delete blob', digest, signal, () => blobs.delete(repository, digest)),
+
+    statManifest: (repository, reference, {signal} = {}) =>
+      guard('look up manifest', reference, signal, async () => {
+        const raw = await manifests.read(repository, reference)
+        return raw === undefined ? undefined : describeManifest(raw)
+      }),
+    readManifest: (repository, reference, {signal} = {}) =>
+      guard('read manifest', reference, signal, () => manifests.read(repository, reference)),
+    writeManifest: (repository, reference, manifest, {signal} = {}) =>
+      guard('store manifest', reference, signal, () => manifests.write(repository, reference, manifest)),
+    deleteManifest: (repository, digest, {signal} = {}) =>
+      guard('delete manifest', digest, signal, () => manifests.delete(repository, digest)),
+
+    listTags: (repository, call = {}) => stoppable(tags.list(repository, call), call.signal),
+    deleteTag: (repository, tag, {signal} = {}) => guard('delete tag', tag, signal, () => tags.delete(repository, tag)),
+    listReferrers: (repository, subject, {signal} = {}) =>
+      guard('list referrers of', subject, signal, () => referrers.list(repository, subject)),
+    listRepositories: (call = {}) => stoppable(listRepositories(layout, call), call.signal),
+
+    startUpload: (repository) => guard('start upload to', repository, undefined, () => uploads.start(repository)),
+    statUpload: (repository, id) => guard('look up upload', id, undefined, () => uploads.offset(repository, id)),
+    appendUpload: (repository, id, offset, source, call = {}) =>
+      guard('append to upload', id, call.signal, () => uploads.append(repository, id, offset, source, call)),
+    finishUpload: (repository, id, digest) =>
+      guard('finish upload', id, undefined, () => uploads.finish(repository, id, digest, undefined)),
+    cancelUpload: (repository, id) => guard('cancel upload', id, undefined, () => uploads.cancel(repository, id)),
+    purgeStaleUploads: () => guard('purge', root, undefined, () => purgeStale(layout, uploads, Date.now() - STALE_UPLOAD_MS)),
+
+    close: () => thread.close(),
+  }
+
+  async function* stoppable<T>(
+    items: AsyncGenerator<T, void, undefined>,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<T, void, undefined> {
+    for (;;) {
+      const next = await guard('list', root, signal, () => items.next())
+      if (next.done) return
+      yield next.value
+    }
+  }
+}
+
+/** A repository is a directory with manifests or layers; uploads alone make none. */
+async function* listRepositories(
+  layout: RegistryLayout,
+  options: {readonly last?: string; readonly limit?: number},
+): AsyncGenerator<RepositoryName, void, undefined> {
+  let left = options.limit ?? Number.POSITIVE_INFINITY
+  if (left <= 0) return
+  for await (const {name, parts} of walkRepositories(layout.repositories(), options.last)) {
+    if (!parts.has('_manifests') && !parts.has('_layers')) continue
+    yield name
+    left -= 1
+    if (left <= 0) return
+  }
+}
+
+async function purgeStale(layout: RegistryLayout, uploads: FilesystemUploads, before: number): Promise<number> {
+  let purged = 0
+  for await (const {name, parts} of walkRepositories(layout.repositories())) {
+    if (parts.has('_uploads')) purged += await uploads.purge(name, before)
+  }
+  for (const name of await readdir(layout.temporaries()).catch(ignoreMissing)) {
+    const path = join(layout.temporaries(), name)
+    const found = await stat(path).catch(() => undefined)
+    if (found !== undefined && found.mtimeMs < before) await rm(path, {recursive: true, force: true})
+  }
+  return purged
+}
+
+function ignoreMissing(error: unknown): readonly string[] {
+  if (hasErrno(error, 'ENOENT')) return []
+  throw error
+}

@@ -1,0 +1,204 @@
+/**
+ * Upload sessions: blobs on their way in. A session is a directory, `_uploads/<uuid>`; its offset is the size of its file, so that it can go on after a restart.
+ * A blob leaves it by a rename, after its digest was verified and its bytes are on the disk.
+ */
+import {mkdir, open, readdir, rm, stat, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {HoldfastError, IntegrityError} from '../../core/errors.ts'
+import type {BlobDescriptor} from '../../oci/descriptor.ts'
+import {type Digest, type DigestAlgorithm, digestAlgorithm} from '../../oci/digest.ts'
+import type {RepositoryName} from '../../oci/reference.ts'
+import {moveDurably} from '../disk/durable.ts'
+import {receiveFile} from '../disk/receive-file.ts'
+import {hasErrno} from '../disk/storage-error.ts'
+import type {HashThread, TrailingHash} from '../disk/trailing-hash.ts'
+import type {BlobSource, CallOptions} from '../store.ts'
+import type {RegistryLayout} from './layout.ts'
+import {sizeOf, writeLink} from './links.ts'
+import {createUploadId, isUploadId, type UploadId} from './upload-id.ts'
+
+/** Sessions that nobody touched for so long are removed; as long as Distribution keeps them. */
+export const STALE_UPLOAD_MS = 7 * 24 * 60 * 60 * 1000
+/** Idle sessions whose running hash is kept; the hash of any other is computed again from its file. */
+const MAX_IDLE_HASHES = 64
+const USUAL_ALGORITHM: DigestAlgorithm = 'sha256'
+
+export interface AppendOptions extends CallOptions {
+  /** The size in bytes that the upload must not exceed. */
+  readonly limitBytes?: number
+}
+
+interface RunningHash {
+  readonly algorithm: DigestAlgorithm
+  readonly hash: TrailingHash
+}
+
+export class FilesystemUploads {
+  readonly #layout: RegistryLayout
+  readonly #thread: HashThread
+  readonly #busy = new Set<UploadId>()
+  readonly #idleHashes = new Map<UploadId, RunningHash>()
+
+  constructor(layout: RegistryLayout, thread: HashThread) {
+    this.#layout = layout
+    this.#thread = thread
+  }
+
+  async start(repository: RepositoryName): Promise<UploadId> {
+    const id = createUploadId()
+    const directory = this.#layout.upload(repository, id)
+    await mkdir(directory, {recursive: true})
+    await Promise.all([writeFile(join(directory, 'startedat'), rfc3339(new Date())), writeFile(join(directory, 'data'), '')])
+    return id
+  }
+
+  async offset(repository: RepositoryName, id: string): Promise<number | undefined> {
+    return isUploadId(id) ? await sizeOf(this.#data(repository, id)) : undefined
+  }
+
+  async append(repository: RepositoryName, id: string, offset: number, source: BlobSource, options: AppendOptions): Promise<number> {
+    return await this.#exclusively(repository, id, 'append to', async (upload, size) => {
+      if (offset !== size) {
+        throw new HoldfastError(
+          'CONFLICT',
+          `cannot append to upload "${id}": it has ${size} bytes, the next ones were said to start at ${offset}`,
+          {
+            details: {upload: id, offset: size},
+          },
+        )
+      }
+      const running = this.#takeHash(repository, upload, USUAL_ALGORITHM)
+      const file = await open(this.#data(repository, upload), 'r+')
+      try {
+        return await receiveFile(file, source, {
+          position: offset,
+          limitBytes: options.limitBytes,
+          hash: running.hash,
+          signal: options.signal,
+        })
+      } finally {
+        await file.close()
+        this.#keepHash(upload, running)
+      }
+    })
+  }
+
+  async finish(repository: RepositoryName, id: string, digest: Digest, expectedBytes: number | undefined): Promise<BlobDescriptor> {
+    return await this.#exclusively(repository, id, 'finish', async (upload, size) => {
+      const running = this.#takeHash(repository, upload, digestAlgorithm(digest))
+      try {
+        if (expectedBytes !== undefined && size !== expectedBytes) {
+          throw new IntegrityError(`cannot store blob "${digest}": ${size} bytes were sent, its descriptor says ${expectedBytes}`, {
+            details: {digest, expected: expectedBytes, actual: size},
+          })
+        }
+        await this.#verify(repository, upload, digest, size, running.hash)
+        await moveDurably(this.#data(repository, upload), this.#layout.blobData(digest))
+        await writeLink(this.#layout, this.#layout.layerLink(repository, digest), digest)
+      } catch (error) {
+        running.hash.abandon()
+        if (error instanceof IntegrityError) await this.#remove(repository, upload)
+        throw error
+      }
+      await this.#remove(repository, upload)
+      return {digest, size}
+    })
+  }
+
+  async cancel(repository: RepositoryName, id: string): Promise<boolean> {
+    if ((await this.offset(repository, id)) === undefined || !isUploadId(id)) return false
+    return await this.#exclusively(repository, id, 'cancel', async (upload) => {
+      this.#takeHash(repository, upload, USUAL_ALGORITHM).hash.abandon()
+      await this.#remove(repository, upload)
+      return true
+    })
+  }
+
+  /** Removes the sessions of a repository that were last written before `before`, in ms since 1970; answers how many. */
+  async purge(repository: RepositoryName, before: number): Promise<number> {
+    const directory = join(this.#layout.repository(repository), '_uploads')
+    let purged = 0
+    for (const id of (await readdir(directory)).filter(isUploadId)) {
+      if (this.#busy.has(id) || (await lastWritten(join(directory, id))) >= before) continue
+      this.#takeHash(repository, id, USUAL_ALGORITHM).hash.abandon()
+      await this.#remove(repository, id)
+      purged += 1
+    }
+    return purged
+  }
+
+  /** Both at once: the bytes go to the disk while the hash catches up. */
+  async #verify(repository: RepositoryName, id: UploadId, digest: Digest, size: number, hash: TrailingHash): Promise<void> {
+    const file = await open(this.#data(repository, id), 'r')
+    try {
+      const [actual] = await Promise.all([hash.finish(size), file.datasync()])
+      if (actual !== digest) {
+        throw new IntegrityError(`cannot store blob "${digest}": the bytes sent have digest ${actual}`, {
+          details: {expected: digest, actual},
+        })
+      }
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** One call at a time for each session: two writers would tear its bytes. */
+  async #exclusively<T>(repository: RepositoryName, id: string, verb: string, run: (id: UploadId, size: number) => Promise<T>): Promise<T> {
+    if (isUploadId(id) && this.#busy.has(id)) {
+      throw new HoldfastError('CONFLICT', `cannot ${verb} upload "${id}": another request is writing to it`, {details: {upload: id}})
+    }
+    if (isUploadId(id)) {
+      this.#busy.add(id)
+      try {
+        const size = await this.offset(repository, id)
+        if (size !== undefined) return await run(id, size)
+      } finally {
+        this.#busy.delete(id)
+      }
+    }
+    throw new HoldfastError(
+      'BLOB_NOT_FOUND',
+      `cannot ${verb} upload "${id.slice(0, 100)}": repository ${repository} has no such upload session`,
+    )
+  }
+
+  #takeHash(repository: RepositoryName, id: UploadId, algorithm: DigestAlgorithm): RunningHash {
+    const kept = this.#idleHashes.get(id)
+    this.#idleHashes.delete(id)
+    if (kept?.algorithm === algorithm) return kept
+    kept?.hash.abandon()
+    return {algorithm, hash: this.#thread.follow(this.#data(repository, id), algorithm)}
+  }
+
+  #keepHash(id: UploadId, running: RunningHash): void {
+    this.#idleHashes.set(id, running)
+    const [oldest] = this.#idleHashes
+    if (oldest === undefined || this.#idleHashes.size <= MAX_IDLE_HASHES) return
+    this.#idleHashes.delete(oldest[0])
+    oldest[1].hash.abandon()
+  }
+
+  async #remove(repository: RepositoryName, id: UploadId): Promise<void> {
+    await rm(this.#layout.upload(repository, id), {recursive: true, force: true})
+  }
+
+  #data(repository: RepositoryName, id: UploadId): string {
+    return join(this.#layout.upload(repository, id), 'data')
+  }
+}
+
+/** Seconds are what Distribution parses. */
+function rfc3339(date: Date): string {
+  return date.toISOString().replace(/\.\d+Z$/, 'Z')
+}
+
+async function lastWritten(directory: string): Promise<number> {
+  for (const path of [join(directory, 'data'), directory]) {
+    try {
+      return (await stat(path)).mtimeMs
+    } catch (error) {
+      if (!hasErrno(error, 'ENOENT')) throw error
+    }
+  }
+  return Number.POSITIVE_INFINITY
+}

@@ -1,0 +1,240 @@
+/**
+ * Proves to one registry who asks: Basic, or a bearer token from the registry's token endpoint. A token is asked for once however many requests want it, kept until
+ * shortly before it expires, and replaced when the registry stops accepting it in the middle of a transfer.
+ */
+import {type Challenge, parseChallenges} from '../../auth/challenge.ts'
+import {formatScope, mergeScopes, parseScopes, type Scope} from '../../auth/scope.ts'
+import {decodeTokenResponse, MAX_TOKEN_RESPONSE_BYTES, type TokenResponse} from '../../auth/token-response.ts'
+import {HoldfastError} from '../../core/errors.ts'
+import type {Clock} from '../../core/retry.ts'
+import {Secret} from '../../core/secret.ts'
+import type {HttpResponse} from '../../http/client.ts'
+import type {RepositoryName} from '../../oci/reference.ts'
+import type {CredentialLookup, RegistryCredential, RegistryEndpoint} from './endpoint.ts'
+import type {PacedClient} from './paced-client.ts'
+import {loginHints, registryError} from './registry-error.ts'
+import {assertTrusted} from './trust.ts'
+
+/** A token is replaced when less than this is left of it, or less than a third of its life. */
+const RENEW_BEFORE_EXPIRY_MS = 15_000
+/** How we call ourselves at token endpoints. */
+const CLIENT_ID = 'holdfast'
+
+export interface AuthenticatorOptions {
+  readonly endpoint: RegistryEndpoint
+  readonly client: PacedClient
+  readonly clock: Clock
+  readonly credentials?: CredentialLookup | undefined
+}
+
+/** What a request is for: the scopes its token needs, and the repository whose credential is used. */
+export interface Access {
+  readonly repository?: RepositoryName
+  readonly scopes: readonly Scope[]
+}
+
+interface CachedToken {
+  readonly token: Secret
+  readonly expiresAtMs: number
+  readonly renewAtMs: number
+}
+
+type Scheme =
+  | {readonly kind: 'basic'}
+  | {readonly kind: 'bearer'; readonly realm: URL; readonly service: string | undefined; readonly extraScopes: Map<string, readonly Scope[]>}
+
+export class Authenticator {
+  readonly #options: AuthenticatorOptions
+  readonly #credentials = new Map<string, Promise<RegistryCredential | undefined>>()
+  readonly #tokens = new Map<string, Promise<CachedToken>>()
+  #scheme: Scheme | undefined
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options
+  }
+
+  /** The `Authorization` to send with a request, as far as the registry has told how; undefined before its first challenge. */
+  async authorization(access: Access, signal?: AbortSignal): Promise<string | undefined> {
+    const scheme = this.#scheme
+    if (scheme === undefined) return undefined
+    const credential = await this.#credential(access)
+    if (credential?.kind === 'registry-token') return `Bearer ${credential.token}`
+    if (scheme.kind === 'basic') return credential?.kind === 'basic' ? basic(credential) : undefined
+    const key = tokenKey(scheme, wanted(scheme, access), credential)
+    const cached = await this.#tokens.get(key)?.catch(() => undefined)
+    if (cached !== undefined && this.#options.clock.now() < cached.renewAtMs) return `Bearer ${cached.token.reveal()}`
+    if (cached !== undefined) this.#tokens.delete(key)
+    return `Bearer ${(await this.#fetchOnce(key, scheme, wanted(scheme, access), credential, signal)).token.reveal()}`
+  }
+
+  /**
+   * Learns from a 401 what the registry wants, and drops the token it refused.
+   * Answers the `Authorization` for a second try, undefined when there is nothing better to send than what was refused.
+   * @throws {HoldfastError} UNTRUSTED_HOST for a realm that is not acceptable; UNAUTHENTICATED when the token endpoint refuses the credential.
+   */
+  async answer(challenge: HttpResponse, refused: string | undefined, base: URL, access: Access, signal?: AbortSignal): Promise<string | undefined> {
+    const challenges = parseChallenges(challenge.headers['www-authenticate'] ?? '')
+    const bearer = challenges.find(({scheme, parameters}) => scheme === 'bearer' && parameters.realm !== undefined)
+    if (bearer !== undefined) this.#learnBearer(bearer, base, access)
+    else if (challenges.some(({scheme}) => scheme === 'basic')) this.#scheme = {kind: 'basic'}
+    else return undefined
+    if (refused !== undefined) await this.#forget(refused)
+    const offered = await this.authorization(access, signal)
+    return offered === refused ? undefined : offered
+  }
+
+  /** The error for a registry that still answers 401 or 403: whether credentials are missing, refused, or not enough. */
+  async refusal(action: string, response: HttpResponse, access: Access): Promise<HoldfastError> {
+    const {registry} = this.#options.endpoint
+    const credential = await this.#credential(access)
+    const challenge = parseChallenges(response.headers['www-authenticate'] ?? '')[0]
+    const known = registryError(registry, action, response)
+    const scopes = access.scopes.map(formatScope).join(' ')
+    if (credential === undefined)
+      return new HoldfastError('UNAUTHENTICATED', `${known.message}; no credentials for "${registry}" were found`, {
+        hints: loginHints(registry),
+        details: known.details,
+        cause: known,
+      })
+    if (response.status === 403 || challenge?.parameters.error === 'insufficient_scope' || this.#scheme?.kind === 'bearer')
+      return new HoldfastError('DENIED', `${known.message}; the account in use may not do this (${scopes})`, {
+        hints: loginHints(registry),
+        details: {...known.details, scopes},
+        cause: known,
+      })
+    return new HoldfastError('UNAUTHENTICATED', `${known.message}; the credentials found for "${registry}" are refused`, {
+      hints: loginHints(registry),
+      details: known.details,
+      cause: known,
+    })
+  }
+
+  #learnBearer({parameters}: Challenge, base: URL, access: Access): void {
+    const {endpoint} = this.#options
+    const text = parameters.realm ?? ''
+    const realm = URL.canParse(text, base.href) ? new URL(text, base) : undefined
+    if (realm === undefined)
+      throw new HoldfastError('UNTRUSTED_HOST', `cannot log in to "${endpoint.registry}": its token realm is not a URL`, {
+        details: {registry: endpoint.registry},
+      })
+    assertTrusted(realm, base, endpoint, 'token realm')
+    const known = this.#scheme?.kind === 'bearer' && this.#scheme.realm.href === realm.href ? this.#scheme : undefined
+    const scheme = known ?? {kind: 'bearer', realm, service: parameters.service, extraScopes: new Map<string, readonly Scope[]>()}
+    const asked = parseScopes(parameters.scope ?? '')
+    if (asked.length > 0) scheme.extraScopes.set(scopeKey(access.scopes), asked)
+    this.#scheme = scheme
+  }
+
+  async #forget(refused: string): Promise<void> {
+    for (const [key, cached] of this.#tokens) {
+      const token = await cached.catch(() => undefined)
+      if (token !== undefined && `Bearer ${token.token.reveal()}` === refused && this.#tokens.get(key) === cached) this.#tokens.delete(key)
+    }
+  }
+
+  #credential({repository}: Access): Promise<RegistryCredential | undefined> {
+    const key = repository ?? ''
+    const known = this.#credentials.get(key)
+    if (known !== undefined) return known
+    const asked = this.#options.credentials?.(this.#options.endpoint.registry, repository) ?? Promise.resolve(undefined)
+    this.#credentials.set(key, asked)
+    asked.catch(() => this.#credentials.delete(key))
+    return asked
+  }
+
+  #fetchOnce(
+    key: string,
+    scheme: Scheme & {kind: 'bearer'},
+    scopes: readonly Scope[],
+    credential: RegistryCredential | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<CachedToken> {
+    const running = this.#tokens.get(key)
+    if (running !== undefined) return running
+    const fetched = this.#fetch(scheme, scopes, credential, signal)
+    this.#tokens.set(key, fetched)
+    fetched.catch(() => {
+      if (this.#tokens.get(key) === fetched) this.#tokens.delete(key)
+    })
+    return fetched
+  }
+
+  async #fetch(
+    {realm, service}: Scheme & {kind: 'bearer'},
+    scopes: readonly Scope[],
+    credential: RegistryCredential | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<CachedToken> {
+    const {client, clock, endpoint} = this.#options
+    const common = {maxBodyBytes: MAX_TOKEN_RESPONSE_BYTES, ...(signal === undefined ? {} : {signal})}
+    const response =
+      credential?.kind === 'identity-token'
+        ? await client.request({
+            ...common,
+            method: 'POST',
+            url: realm,
+            headers: {'content-type': 'application/x-www-form-urlencoded', accept: 'application/json'},
+            body: Buffer.from(
+              new URLSearchParams({
+                grant_type: 'refresh_token',
+                client_id: CLIENT_ID,
+                ...(service === undefined ? {} : {service}),
+                ...(scopes.length === 0 ? {} : {scope: scopes.map(formatScope).join(' ')}),
+                refresh_token: credential.token,
+              }).toString(),
+            ),
+          })
+        : await client.request({
+            ...common,
+            method: 'GET',
+            url: tokenUrl(realm, service, scopes, credential),
+            headers: {accept: 'application/json', ...(credential?.kind === 'basic' ? {authorization: basic(credential)} : {})},
+          })
+    const now = clock.now()
+    const action = `get a token for "${endpoint.registry}" from "${realm.host}"`
+    if (response.status !== 200) {
+      const known = registryError(endpoint.registry, action, response, loginHints(endpoint.registry))
+      // Token endpoints answer 400 for a refresh token that is spent, and 401 or 403 for a wrong password.
+      const refused = response.status >= 400 && response.status < 500
+      throw refused
+        ? new HoldfastError('UNAUTHENTICATED', known.message, {hints: known.hints, details: known.details, cause: known})
+        : known
+    }
+    const token = decodeTokenResponse(response.body, now)
+    if (token === undefined)
+      throw new HoldfastError('UNAUTHENTICATED', `cannot ${action}: the answer holds no token`, {
+        hints: [`holdfast registry check ${endpoint.registry}`],
+      })
+    return {token: new Secret(token.token), expiresAtMs: token.expiresAtMs, renewAtMs: renewal(token, now)}
+  }
+}
+
+function renewal({expiresAtMs}: TokenResponse, nowMs: number): number {
+  return expiresAtMs - Math.min(RENEW_BEFORE_EXPIRY_MS, (expiresAtMs - nowMs) / 3)
+}
+
+function wanted({extraScopes}: Scheme & {kind: 'bearer'}, {scopes}: Access): readonly Scope[] {
+  return mergeScopes(scopes, extraScopes.get(scopeKey(scopes)) ?? [])
+}
+
+function scopeKey(scopes: readonly Scope[]): string {
+  return mergeScopes(scopes).map(formatScope).join(' ')
+}
+
+/** Credentials differ by repository, so a token is kept for whom it was given to as well; the key stays in memory. */
+function tokenKey({realm, service}: Scheme & {kind: 'bearer'}, scopes: readonly Scope[], credential: RegistryCredential | undefined): string {
+  const who = credential === undefined ? '' : credential.kind === 'basic' ? `${credential.username}:${credential.password}` : credential.token
+  return JSON.stringify([realm.href, service, scopeKey(scopes), who])
+}
+
+function tokenUrl(realm: URL, service: string | undefined, scopes: readonly Scope[], credential: RegistryCredential | undefined): URL {
+  const url = new URL(realm)
+  if (service !== undefined) url.searchParams.set('service', service)
+  for (const scope of scopes) url.searchParams.append('scope', formatScope(scope))
+  if (credential?.kind === 'basic') url.searchParams.set('account', credential.username)
+  return url
+}
+
+function basic({username, password}: {readonly username: string; readonly password: string}): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+}

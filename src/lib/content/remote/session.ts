@@ -1,0 +1,185 @@
+/** One registry as a client sees it: base URL, who asks, redirects and pace. Everything the remote store does goes through `send`. */
+import {mergeScopes, repositoryScope, type Scope} from '../../auth/scope.ts'
+import {AdaptiveLimit} from '../../core/concurrency.ts'
+import {HoldfastError, hasCode} from '../../core/errors.ts'
+import {type Clock, SYSTEM_CLOCK} from '../../core/retry.ts'
+import type {HttpClient, HttpHeaders, HttpRequest, HttpResponse} from '../../http/client.ts'
+import type {RepositoryName} from '../../oci/reference.ts'
+import {type Access, Authenticator} from './authenticator.ts'
+import type {CredentialLookup, RegistryEndpoint} from './endpoint.ts'
+import {DEFAULT_RATE_LIMIT_WAIT_MS, PacedClient} from './paced-client.ts'
+import {MAX_ERROR_BODY_BYTES, registryError} from './registry-error.ts'
+import {assertTrusted, isLoopbackHost, isSameOrigin, type Referral} from './trust.ts'
+
+/** Redirects followed for one request. */
+const MAX_REDIRECTS = 5
+const REDIRECT_STATUSES: readonly number[] = [301, 302, 303, 307, 308]
+/** Blobs at once: where to begin, and where growing ends. */
+const INITIAL_BLOB_CONCURRENCY = 6
+const MAX_BLOB_CONCURRENCY = 16
+/** Registries known to answer 429 to bursts: they begin with one. */
+const RATE_LIMITING_REGISTRIES: readonly string[] = ['docker.io', 'ghcr.io', 'quay.io', 'public.ecr.aws', 'mcr.microsoft.com']
+
+export interface SessionOptions {
+  readonly endpoint: RegistryEndpoint
+  /** Must know the endpoint's TLS settings for the registry's own origin, and for no other. */
+  readonly http: HttpClient
+  readonly credentials?: CredentialLookup | undefined
+  /** How long one request may wait for a registry that answers 429, in milliseconds. */
+  readonly rateLimitWaitMs?: number | undefined
+  readonly clock?: Clock | undefined
+}
+
+export interface RegistryRequest {
+  readonly method: HttpRequest['method']
+  /** A path below the base URL, or a URL that the registry gave and that was checked by `trusted`. */
+  readonly target: string | URL
+  readonly access: Access
+  /** `verb "object"` for errors, as in `read blob "sha256:…"`. */
+  readonly action: string
+  readonly headers?: HttpHeaders
+  readonly body?: HttpRequest['body']
+  readonly sinkFor?: HttpRequest['sinkFor']
+  readonly signal?: AbortSignal | undefined
+  readonly maxBodyBytes?: number
+  readonly attempts?: number
+}
+
+/** An answer and the URL that gave it, after redirects. */
+export interface RegistryResponse extends HttpResponse {
+  readonly url: URL
+}
+
+export class RegistrySession {
+  readonly endpoint: RegistryEndpoint
+  readonly clock: Clock
+  readonly limit: AdaptiveLimit
+  readonly #client: PacedClient
+  readonly #authenticator: Authenticator
+  #base: Promise<URL> | undefined
+
+  constructor(options: SessionOptions) {
+    const {endpoint, http, credentials, rateLimitWaitMs = DEFAULT_RATE_LIMIT_WAIT_MS, clock = SYSTEM_CLOCK} = options
+    this.endpoint = endpoint
+    this.clock = clock
+    const initial = RATE_LIMITING_REGISTRIES.includes(endpoint.registry) ? 1 : INITIAL_BLOB_CONCURRENCY
+    this.limit = new AdaptiveLimit({initial, max: MAX_BLOB_CONCURRENCY})
+    this.#client = new PacedClient({http, clock, rateLimitWaitMs, limit: this.limit})
+    this.#authenticator = new Authenticator({endpoint, client: this.#client, clock, credentials})
+  }
+
+  /**
+   * Sends a request with what authenticates it, answers one challenge, and follows redirects of GET and HEAD.
+   * Every status but 401, 403 and 429 is an ordinary answer; server errors are repeated first.
+   * @throws {HoldfastError} UNAUTHENTICATED, DENIED, RATE_LIMITED, UNTRUSTED_HOST, or the connection's own error.
+   */
+  async send(request: RegistryRequest): Promise<RegistryResponse> {
+    const base = await this.#baseUrl(request.signal)
+    const url = typeof request.target === 'string' ? new URL(request.target, base) : request.target
+    const ours = isSameOrigin(url, base)
+    const authorization = ours ? await this.#authenticator.authorization(request.access, request.signal) : undefined
+    let answer = await this.#follow(request, url, base, authorization)
+    if (answer.status === 401 && ours && isSameOrigin(answer.url, base)) {
+      const second = await this.#authenticator.answer(answer, authorization, base, request.access, request.signal)
+      if (second !== undefined) answer = await this.#follow(request, url, base, second)
+    }
+    if (answer.status === 401 || answer.status === 403) throw await this.#authenticator.refusal(request.action, answer, request.access)
+    return answer
+  }
+
+  /** Makes the error for an answer that is not what was asked for. */
+  refusal(action: string, response: HttpResponse): HoldfastError {
+    return registryError(this.endpoint.registry, action, response)
+  }
+
+  /**
+   * A URL out of the registry's answer, checked: an upload location, or a next page.
+   * @throws {HoldfastError} UNTRUSTED_HOST
+   */
+  trusted(text: string, from: URL, referral: Referral): URL {
+    if (!URL.canParse(text, from.href))
+      throw new HoldfastError('UNTRUSTED_HOST', `cannot follow ${referral} of registry "${this.endpoint.registry}": it is not a URL`)
+    const url = new URL(text, from)
+    url.hash = ''
+    assertTrusted(url, from, this.endpoint, referral)
+    return url
+  }
+
+  async #follow(request: RegistryRequest, first: URL, base: URL, authorization: string | undefined): Promise<RegistryResponse> {
+    let url = first
+    let carried = authorization
+    for (let hops = 0; ; hops++) {
+      const {method, headers, body, sinkFor, signal, attempts, maxBodyBytes = MAX_ERROR_BODY_BYTES} = request
+      const response = await this.#client.request({
+        method,
+        url,
+        headers: {'user-agent': 'holdfast', ...headers, ...(carried === undefined ? {} : {authorization: carried})},
+        maxBodyBytes,
+        ...(body === undefined ? {} : {body}),
+        ...(sinkFor === undefined ? {} : {sinkFor}),
+        ...(signal === undefined ? {} : {signal}),
+        ...(attempts === undefined ? {} : {attempts}),
+      })
+      const location = response.headers.location
+      if (!REDIRECT_STATUSES.includes(response.status) || location === undefined || (method !== 'GET' && method !== 'HEAD'))
+        return {...response, url}
+      if (hops >= MAX_REDIRECTS)
+        throw new HoldfastError('UNTRUSTED_HOST', `cannot ${request.action}: more than ${MAX_REDIRECTS} redirects`, {
+          details: {registry: this.endpoint.registry},
+        })
+      const next = this.trusted(location, url, 'redirect')
+      // Trust is judged from the registry, not from the host that redirects: a hop must not widen what the next one may do.
+      if (!isSameOrigin(url, base)) assertTrusted(next, base, this.endpoint, 'redirect')
+      if (!isSameOrigin(next, url)) carried = undefined
+      url = next
+    }
+  }
+
+  #baseUrl(signal: AbortSignal | undefined): Promise<URL> {
+    if (this.#base !== undefined) return this.#base
+    const found = this.#findBaseUrl(signal)
+    this.#base = found
+    found.catch(() => {
+      this.#base = undefined
+    })
+    return found
+  }
+
+  /** Docker's rule: a loopback registry is asked over https first, and over plain http when it answers that it speaks no TLS. */
+  async #findBaseUrl(signal: AbortSignal | undefined): Promise<URL> {
+    const {plainHttp, apiHost, registry} = this.endpoint
+    const host = apiHost ?? registry
+    const plain = new URL(`http://${host}/`)
+    const secure = new URL(`https://${host}/`)
+    if (plainHttp === 'always') return plain
+    if (plainHttp === 'never' || !isLoopbackHost(secure.hostname)) return secure
+    try {
+      await this.#client.request({
+        method: 'GET',
+        url: new URL('v2/', secure),
+        maxBodyBytes: MAX_ERROR_BODY_BYTES,
+        ...(signal === undefined ? {} : {signal}),
+      })
+      return secure
+    } catch (error) {
+      if (hasCode(error, 'PLAIN_HTTP')) return plain
+      throw error
+    }
+  }
+}
+
+/** Reading from a repository. */
+export function pullAccess(repository: RepositoryName): Access {
+  return {repository, scopes: [repositoryScope(repository, 'pull')]}
+}
+
+/** Writing to a repository, and reading from the one a blob is mounted from. */
+export function pushAccess(repository: RepositoryName, mountFrom?: RepositoryName): Access {
+  const from: readonly Scope[] = mountFrom === undefined ? [] : [repositoryScope(mountFrom, 'pull')]
+  return {repository, scopes: mergeScopes([repositoryScope(repository, 'pull', 'push')], from)}
+}
+
+/** Deleting in a repository. */
+export function deleteAccess(repository: RepositoryName): Access {
+  return {repository, scopes: [repositoryScope(repository, 'delete', 'pull')]}
+}

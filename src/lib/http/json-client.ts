@@ -1,0 +1,118 @@
+/**
+ * The one home of undici: small requests to token endpoints and control planes, answered in JSON. Import it where it is used: loading undici costs more than
+ * most requests.
+ */
+import {HoldfastError, IntegrityError, interrupted} from '../core/errors.ts'
+import type {TlsSettings} from './client.ts'
+import {describeFailure} from './wire/failures.ts'
+
+/** An answer with a token is far smaller; whatever is larger is no such answer. */
+export const MAX_JSON_BODY_BYTES = 64 * 1024
+/** From the first byte sent to the last one received. */
+export const JSON_TIMEOUT_MS = 30_000
+
+export interface JsonRequest {
+  readonly method: 'GET' | 'POST'
+  readonly url: URL
+  /** Lower-case names. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Sent as `application/x-www-form-urlencoded`; POST only. */
+  readonly form?: Readonly<Record<string, string>>
+  readonly tls?: TlsSettings
+  readonly proxy?: URL | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly timeoutMs?: number
+}
+
+export interface JsonResponse {
+  readonly status: number
+  /** Lower-case names; a header that came several times is joined with `, `. */
+  readonly headers: Readonly<Record<string, string>>
+  /** The parsed body; undefined when it is not JSON. */
+  readonly json: unknown
+}
+
+/**
+ * Sends one request on a connection of its own. Follows no redirect, retries nothing; every status is an ordinary answer.
+ * @throws {HoldfastError} NETWORK, TIMEOUT, TLS, PLAIN_HTTP, INTERRUPTED; INTEGRITY for a body above `MAX_JSON_BODY_BYTES`.
+ */
+export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
+  const {method, url, form, signal, timeoutMs = JSON_TIMEOUT_MS} = request
+  const {request: send} = await import('undici')
+  const dispatcher = await createDispatcher(request)
+  const timeout = AbortSignal.timeout(timeoutMs)
+  try {
+    const answer = await send(url, {
+      method,
+      dispatcher,
+      headers: {
+        accept: 'application/json',
+        ...(form === undefined ? {} : {'content-type': 'application/x-www-form-urlencoded'}),
+        ...request.headers,
+      },
+      body: form === undefined ? null : new URLSearchParams(form).toString(),
+      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+    })
+    const text = await readText(answer.body, url)
+    return {status: answer.statusCode, headers: joined(answer.headers), json: parse(text)}
+  } catch (cause) {
+    if (signal?.aborted === true) throw interrupted()
+    if (timeout.aborted) {
+      throw new HoldfastError('TIMEOUT', `cannot ${method} "${url.origin}${url.pathname}": no answer within ${timeoutMs / 1000} s`)
+    }
+    throw describeFailure(cause, {method, url, proxy: request.proxy?.host})
+  } finally {
+    await dispatcher.destroy()
+  }
+}
+
+/** The client certificate is for the origin: the proxy's own TLS never gets it. */
+async function createDispatcher(request: JsonRequest): Promise<import('undici').Dispatcher> {
+  const {Agent, ProxyAgent} = await import('undici')
+  const connect = request.url.protocol === 'https:' ? await connectOptions(request.tls ?? {}) : {}
+  const limits = {maxResponseSize: MAX_JSON_BODY_BYTES, allowH2: false}
+  const {proxy} = request
+  if (proxy === undefined) return new Agent({...limits, connect})
+  const credentials = proxy.username === '' ? undefined : `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`
+  return new ProxyAgent({
+    ...limits,
+    uri: proxy.origin,
+    requestTls: connect,
+    ...(credentials === undefined ? {} : {token: `Basic ${Buffer.from(credentials).toString('base64')}`}),
+  })
+}
+
+async function connectOptions(settings: TlsSettings): Promise<import('undici').buildConnector.BuildOptions> {
+  const tls = await import('node:tls')
+  const {secureContextFor} = await import('./wire/secure-context.ts')
+  return {secureContext: secureContextFor(tls, settings), rejectUnauthorized: settings.insecure !== true}
+}
+
+async function readText(body: AsyncIterable<Uint8Array>, url: URL): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let sizeBytes = 0
+  for await (const chunk of body) {
+    sizeBytes += chunk.length
+    if (sizeBytes > MAX_JSON_BODY_BYTES) {
+      throw new IntegrityError(`cannot read "${url.origin}${url.pathname}": the answer has more than ${MAX_JSON_BODY_BYTES} bytes`)
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function joined(headers: Readonly<Record<string, string | string[] | undefined>>): Readonly<Record<string, string>> {
+  const all: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) all[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value
+  }
+  return all
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,214 @@
+/** Opens sockets: directly, through a forward proxy, or through a proxy's CONNECT tunnel; with TLS where the origin wants it. */
+import {connect as connectTcp, isIP, type Socket} from 'node:net'
+import type {ConnectionOptions, TLSSocket} from 'node:tls'
+import {interrupted} from '../../core/errors.ts'
+import type {TlsSettings} from '../client.ts'
+import type {WireConnection} from './connection.ts'
+import {ConnectTimeoutError, ProxyRefusedError} from './failures.ts'
+import {MalformedAnswerError, parseAnswerHead} from './head.ts'
+import {MAX_HEAD_BYTES} from './limits.ts'
+import {secureContextFor} from './secure-context.ts'
+
+/** Where a connection leads. */
+export interface Route {
+  readonly origin: URL
+  readonly proxy: URL | undefined
+  readonly tls: TlsSettings
+}
+
+export interface DialOptions {
+  readonly timeoutMs: number
+  readonly signal: AbortSignal | undefined
+  /** A TLS session of the same origin to resume. */
+  readonly session: Buffer | undefined
+  readonly keepSession: (session: Buffer) => void
+}
+
+type Onread = WireConnection['onread']
+/** `onread` works for TLS as it does for TCP. */
+type TlsDialOptions = ConnectionOptions & {readonly onread?: Onread}
+
+/** `Proxy-Authorization` of a proxy whose URL has user info. */
+export function proxyAuthorization(proxy: URL): string | undefined {
+  if (proxy.username === '' && proxy.password === '') return undefined
+  const pair = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`
+  return `Basic ${Buffer.from(pair).toString('base64')}`
+}
+
+/**
+ * Opens a socket that reads through `onread` and is ready for a request.
+ * Rejects with what the socket or TLS said, with ConnectTimeoutError, ProxyRefusedError, or INTERRUPTED.
+ */
+export async function dial(route: Route, onread: Onread, options: DialOptions): Promise<Socket> {
+  const attempt = new Dialing(options)
+  try {
+    return await Promise.race([attempt.stopped, open(route, onread, options, attempt)])
+  } catch (error) {
+    attempt.abandon()
+    throw error
+  } finally {
+    attempt.end()
+  }
+}
+
+/** One attempt with its time-out and signal; owns the sockets until it has succeeded. */
+class Dialing {
+  readonly stopped: Promise<never>
+  readonly #stop: (error: Error) => void
+  readonly #timer: NodeJS.Timeout
+  readonly #signal: AbortSignal | undefined
+  readonly #onAbort = (): void => this.#stop(interrupted())
+  readonly #sockets: Socket[] = []
+  #isAbandoned = false
+
+  constructor(options: DialOptions) {
+    const {promise, reject} = Promise.withResolvers<never>()
+    promise.catch(() => {})
+    this.stopped = promise
+    this.#stop = reject
+    this.#timer = setTimeout(() => reject(new ConnectTimeoutError(`no connection within ${options.timeoutMs / 1000} s`)), options.timeoutMs)
+    this.#signal = options.signal
+    this.#signal?.addEventListener('abort', this.#onAbort, {once: true})
+    if (this.#signal?.aborted === true) this.#onAbort()
+  }
+
+  /** Waits until `socket` emits `event`; it is destroyed when the attempt fails. */
+  async ready(socket: Socket, event: 'connect' | 'secureConnect'): Promise<void> {
+    this.#sockets.push(socket)
+    if (this.#isAbandoned) socket.destroy()
+    const {promise, resolve, reject} = Promise.withResolvers<void>()
+    const closed = (): void => reject(Object.assign(new Error('closed while connecting'), {code: 'ECONNRESET'}))
+    socket.once(event, resolve)
+    // Kept for good: an error may come before the connection listens.
+    socket.on('error', reject)
+    socket.once('close', closed)
+    await promise
+    socket.off('close', closed)
+  }
+
+  abandon(): void {
+    this.#isAbandoned = true
+    for (const socket of this.#sockets) {
+      socket.on('error', () => {})
+      socket.destroy()
+    }
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+  }
+}
+
+async function open(route: Route, onread: Onread, options: DialOptions, attempt: Dialing): Promise<Socket> {
+  const {origin, proxy} = route
+  const isSecure = origin.protocol === 'https:'
+  if (proxy === undefined) return isSecure ? secure(route, onread, options, attempt, undefined) : plain(origin, onread, attempt)
+  if (!isSecure) return proxy.protocol === 'https:' ? secureProxy(proxy, onread, attempt) : plain(proxy, onread, attempt)
+  const carrier = proxy.protocol === 'https:' ? await secureProxy(proxy, undefined, attempt) : await plain(proxy, undefined, attempt)
+  await openTunnel(carrier, proxy, origin)
+  return secure(route, onread, options, attempt, carrier)
+}
+
+async function plain(url: URL, onread: Onread | undefined, attempt: Dialing): Promise<Socket> {
+  const socket = connectTcp({host: hostOf(url), port: portOf(url), noDelay: true, ...(onread === undefined ? {} : {onread})})
+  await attempt.ready(socket, 'connect')
+  return socket
+}
+
+async function secure(route: Route, onread: Onread, options: DialOptions, attempt: Dialing, carrier: Socket | undefined): Promise<Socket> {
+  const tls = await import('node:tls')
+  const settings: TlsDialOptions = {
+    ...target(route.origin),
+    ...(carrier === undefined ? {} : {socket: carrier}),
+    onread,
+    secureContext: secureContextFor(tls, route.tls),
+    rejectUnauthorized: route.tls.insecure !== true,
+    ALPNProtocols: ['http/1.1'],
+    ...(options.session === undefined ? {} : {session: options.session}),
+  }
+  const socket = tls.connect(settings)
+  socket.on('session', options.keepSession)
+  return shake(socket, attempt)
+}
+
+/** TLS to the proxy itself: with what Node trusts, and never with the client certificate that is meant for the origin. */
+async function secureProxy(proxy: URL, onread: Onread | undefined, attempt: Dialing): Promise<Socket> {
+  const tls = await import('node:tls')
+  const settings: TlsDialOptions = {
+    ...target(proxy),
+    ...(onread === undefined ? {} : {onread}),
+    secureContext: secureContextFor(tls, {}),
+    rejectUnauthorized: true,
+    ALPNProtocols: ['http/1.1'],
+  }
+  return shake(tls.connect(settings), attempt)
+}
+
+async function shake(socket: TLSSocket, attempt: Dialing): Promise<Socket> {
+  await attempt.ready(socket, 'secureConnect')
+  socket.setNoDelay(true)
+  return socket
+}
+
+/** An IP literal is checked against the certificate's addresses but never sent as a server name (RFC 6066 §3). */
+function target(url: URL): {readonly host: string; readonly port: number; readonly servername?: string} {
+  const host = hostOf(url)
+  return {host, port: portOf(url), ...(isIP(host) === 0 ? {servername: host} : {})}
+}
+
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '')
+}
+
+function portOf(url: URL): number {
+  if (url.port !== '') return Number(url.port)
+  return url.protocol === 'https:' ? 443 : 80
+}
+
+/** Asks the proxy for a tunnel (RFC 9110 §9.3.6). */
+async function openTunnel(carrier: Socket, proxy: URL, origin: URL): Promise<void> {
+  const authority = `${origin.hostname}:${portOf(origin)}`
+  const authorization = proxyAuthorization(proxy)
+  const credentials = authorization === undefined ? '' : `Proxy-Authorization: ${authorization}\r\n`
+  carrier.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${credentials}\r\n`, 'latin1')
+  const {status} = parseTunnelAnswer(await readTunnelAnswer(carrier))
+  if (status === 407) throw new ProxyRefusedError('wants credentials, or refuses the given ones')
+  if (status < 200 || status > 299) throw new ProxyRefusedError(`refuses the tunnel with status ${status}`)
+}
+
+function parseTunnelAnswer(text: string): {readonly status: number} {
+  try {
+    return parseAnswerHead(text)
+  } catch (cause) {
+    if (cause instanceof MalformedAnswerError) throw new ProxyRefusedError('does not answer in HTTP/1.1')
+    throw cause
+  }
+}
+
+/** The head of the proxy's answer. Nothing may follow it: TLS lets the client speak first. */
+async function readTunnelAnswer(carrier: Socket): Promise<string> {
+  const {promise, resolve, reject} = Promise.withResolvers<string>()
+  let text = ''
+  const data = (chunk: Buffer): void => {
+    text += chunk.toString('latin1')
+    const end = text.indexOf('\r\n\r\n')
+    if (end >= 0) {
+      carrier.pause()
+      resolve(text.slice(0, end))
+    } else if (text.length > MAX_HEAD_BYTES) {
+      reject(new ProxyRefusedError('answers with too large a head'))
+    }
+  }
+  const closed = (): void => reject(new ProxyRefusedError('closed the connection'))
+  carrier.on('data', data)
+  carrier.once('error', reject)
+  carrier.once('close', closed)
+  try {
+    return await promise
+  } finally {
+    carrier.off('data', data)
+    carrier.off('error', reject)
+    carrier.off('close', closed)
+  }
+}

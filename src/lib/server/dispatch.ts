@@ -1,0 +1,78 @@
+/** From a route and a method to the endpoint that answers. */
+
+import {deleteBlob, getBlob} from './blob-endpoints.ts'
+import {type Exchange, replyJson} from './exchange.ts'
+import {listReferrers, listRepositories, listTags} from './listings.ts'
+import {deleteManifest, getManifest, putManifest} from './manifest-endpoints.ts'
+import {requireDigest} from './request-values.ts'
+import type {Route} from './route.ts'
+import {SpecError} from './spec-error.ts'
+import {appendToUpload, cancelUpload, finishUpload, getUpload, startUpload} from './upload-endpoints.ts'
+import type {ServableStore} from './upload-sessions.ts'
+
+type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+type Endpoint = () => Promise<void>
+type Endpoints = Readonly<Partial<Record<Method, Endpoint>>>
+
+const READING: readonly string[] = ['GET', 'HEAD']
+
+export interface DispatchOptions {
+  readonly store: ServableStore
+  /** Every method that changes something is refused. */
+  readonly readOnly: boolean
+}
+
+/**
+ * Answers a request.
+ * @throws {SpecError} 405 UNSUPPORTED for a method that the route does not have, or that a read-only server refuses; else what the endpoint says.
+ */
+export async function dispatch(exchange: Exchange, route: Route, {store, readOnly}: DispatchOptions): Promise<void> {
+  const endpoints = endpointsOf(exchange, route, store)
+  const allowed = Object.keys(endpoints).filter((method) => !readOnly || READING.includes(method))
+  const method = allowed.find((name): name is Method => name === exchange.request.method)
+  const endpoint = method && endpoints[method]
+  if (endpoint === undefined) {
+    const reason = readOnly ? 'this registry is read-only' : 'this endpoint does not have that method'
+    throw new SpecError(405, 'UNSUPPORTED', reason, {headers: {Allow: allowed.join(', ')}})
+  }
+  await endpoint()
+}
+
+function endpointsOf(exchange: Exchange, route: Route, store: ServableStore): Endpoints {
+  switch (route.kind) {
+    case 'health':
+      return read(async () => replyJson(exchange, 200, {status: 'ok'}))
+    case 'base':
+      return read(async () => replyJson(exchange, 200, {}))
+    case 'catalog':
+      return read(() => listRepositories(exchange, store))
+    case 'tags':
+      return read(() => listTags(exchange, store, route.repository))
+    case 'referrers':
+      return read(() => listReferrers(exchange, store, route.repository, requireDigest(route.digest)))
+    case 'manifest':
+      return {
+        ...read(() => getManifest(exchange, store, route.repository, route.reference)),
+        PUT: () => putManifest(exchange, store, route.repository, route.reference),
+        DELETE: () => deleteManifest(exchange, store, route.repository, route.reference),
+      }
+    case 'blob':
+      return {
+        ...read(async () => getBlob(exchange, store, route.repository, requireDigest(route.digest))),
+        DELETE: async () => deleteBlob(exchange, store, route.repository, requireDigest(route.digest)),
+      }
+    case 'uploads':
+      return {POST: () => startUpload(exchange, store, route.repository)}
+    case 'upload':
+      return {
+        GET: () => getUpload(exchange, store, route.repository, route.id),
+        PATCH: () => appendToUpload(exchange, store, route.repository, route.id),
+        PUT: () => finishUpload(exchange, store, route.repository, route.id),
+        DELETE: () => cancelUpload(exchange, store, route.repository, route.id),
+      }
+  }
+}
+
+function read(endpoint: Endpoint): Endpoints {
+  return {GET: endpoint, HEAD: endpoint}
+}

@@ -1,0 +1,59 @@
+/** Endpoints that list: tags, repositories, referrers (distribution-spec 1.1 §Content Discovery). */
+import type {Digest} from '../oci/digest.ts'
+import {MEDIA_TYPE} from '../oci/media-types.ts'
+import type {RepositoryName} from '../oci/reference.ts'
+import {type Exchange, type ReplyHeaders, reply, replyJson} from './exchange.ts'
+import {parsePage} from './request-values.ts'
+import type {ServableStore} from './upload-sessions.ts'
+
+/** Repositories in an answer to a client that sets no limit. */
+const CATALOG_PAGE_ENTRIES = 1000
+
+/** `GET /v2/<name>/tags/list`: every tag, unless `n` asks for less. */
+export async function listTags(exchange: Exchange, store: ServableStore, repository: RepositoryName): Promise<void> {
+  const {n, last} = parsePage(exchange.query)
+  const tags = await takePage(n, (limit) => store.listTags(repository, {signal: exchange.signal, ...pageOptions(limit, last)}))
+  replyJson(exchange, 200, {name: repository, tags: tags.entries}, nextLink(`/v2/${repository}/tags/list`, n, tags))
+}
+
+/** `GET /v2/_catalog`. */
+export async function listRepositories(exchange: Exchange, store: ServableStore): Promise<void> {
+  const {n = CATALOG_PAGE_ENTRIES, last} = parsePage(exchange.query)
+  const repositories = await takePage(n, (limit) => store.listRepositories({signal: exchange.signal, ...pageOptions(limit, last)}))
+  replyJson(exchange, 200, {repositories: repositories.entries}, nextLink('/v2/_catalog', n, repositories))
+}
+
+/** `GET /v2/<name>/referrers/<digest>`: an index, empty when nothing refers to the digest. */
+export async function listReferrers(exchange: Exchange, store: ServableStore, repository: RepositoryName, subject: Digest): Promise<void> {
+  const wanted = exchange.query.get('artifactType')
+  const all = await store.listReferrers(repository, subject, {signal: exchange.signal})
+  const manifests = wanted === null ? all : all.filter(({artifactType}) => artifactType === wanted)
+  const body = JSON.stringify({schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests})
+  const headers = {'Content-Type': MEDIA_TYPE.ociIndex, ...(wanted === null ? {} : {'OCI-Filters-Applied': 'artifactType'})}
+  reply(exchange, 200, headers, body)
+}
+
+interface Page {
+  readonly entries: readonly string[]
+  readonly hasMore: boolean
+}
+
+function pageOptions(limit: number | undefined, last: string | undefined): {readonly limit?: number; readonly last?: string} {
+  return {...(limit === undefined ? {} : {limit}), ...(last === undefined ? {} : {last})}
+}
+
+/** Takes `n` entries, and looks for one more to know whether there is a next page. */
+async function takePage(n: number | undefined, list: (limit: number | undefined) => AsyncIterable<string>): Promise<Page> {
+  const entries: string[] = []
+  for await (const entry of list(n === undefined ? undefined : n + 1)) {
+    if (entries.length === n) return {entries, hasMore: true}
+    entries.push(entry)
+  }
+  return {entries, hasMore: false}
+}
+
+function nextLink(path: string, n: number | undefined, {entries, hasMore}: Page): ReplyHeaders {
+  const last = entries.at(-1)
+  if (!hasMore || last === undefined || n === undefined) return {}
+  return {Link: `<${path}?n=${n}&last=${encodeURIComponent(last)}>; rel="next"`}
+}

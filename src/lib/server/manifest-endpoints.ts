@@ -1,0 +1,112 @@
+/** `/v2/<name>/manifests/<reference>` (distribution-spec 1.1 §Pulling Manifests, §Pushing Manifests, §Deleting). */
+import {hasCode} from '../core/errors.ts'
+import {type Digest, digestAlgorithm, digestOf, isDigest} from '../oci/digest.ts'
+import {MAX_MANIFEST_BYTES, parseManifest, type RawManifest} from '../oci/manifest.ts'
+import {isTag, type RepositoryName, type Tag} from '../oci/reference.ts'
+import {type Exchange, isUnchanged, reply} from './exchange.ts'
+import {collectBody} from './request-body.ts'
+import {requireDigest} from './request-values.ts'
+import {SpecError} from './spec-error.ts'
+import type {ServableStore} from './upload-sessions.ts'
+
+/** A manifest is small: a client that needs longer to send it has stalled. */
+const BODY_TIMEOUT_MS = 60_000
+
+/** `GET` and `HEAD`: what is stored, whatever `Accept` says, since another form of it would have another digest. */
+export async function getManifest(exchange: Exchange, store: ServableStore, repository: RepositoryName, text: string): Promise<void> {
+  const {request, signal} = exchange
+  const reference = parseKnownReference(text)
+  const isHead = request.method === 'HEAD'
+  const found = isHead ? undefined : await store.readManifest(repository, reference, {signal})
+  const head = isHead ? await store.statManifest(repository, reference, {signal}) : found
+  if (head === undefined) throw unknownManifest()
+  const etag = `"${head.digest}"`
+  const headers = {'Content-Type': head.mediaType, 'Docker-Content-Digest': head.digest, ETag: etag}
+  if (isUnchanged(request, etag)) return reply(exchange, 304, headers)
+  if (found !== undefined) return reply(exchange, 200, headers, found.bytes)
+  exchange.response.writeHead(200, {...headers, 'Content-Length': 'size' in head ? head.size : 0}).end()
+}
+
+/** `PUT`: the bytes are stored as they came. */
+export async function putManifest(exchange: Exchange, store: ServableStore, repository: RepositoryName, text: string): Promise<void> {
+  const reference = parseNewReference(text)
+  const bytes = await collectBody(exchange, MAX_MANIFEST_BYTES, BODY_TIMEOUT_MS)
+  const raw: RawManifest = {bytes, digest: digestFor(reference, bytes), mediaType: mediaTypeOf(exchange, bytes)}
+  const subject = await storeManifest(exchange, store, repository, reference, raw)
+  reply(exchange, 201, {
+    Location: `/v2/${repository}/manifests/${raw.digest}`,
+    'Docker-Content-Digest': raw.digest,
+    ...(subject === undefined ? {} : {'OCI-Subject': subject}),
+  })
+}
+
+/** `DELETE`: a tag alone, or by digest a manifest with every tag that points at it. */
+export async function deleteManifest(exchange: Exchange, store: ServableStore, repository: RepositoryName, text: string): Promise<void> {
+  const {signal} = exchange
+  const reference = parseKnownReference(text)
+  const wasThere = isDigest(reference)
+    ? await store.deleteManifest(repository, reference, {signal})
+    : await store.deleteTag(repository, reference, {signal})
+  if (!wasThere) throw unknownManifest()
+  reply(exchange, 202, {})
+}
+
+async function storeManifest(
+  {signal}: Exchange,
+  store: ServableStore,
+  repository: RepositoryName,
+  reference: Tag | Digest,
+  raw: RawManifest,
+): Promise<Digest | undefined> {
+  try {
+    const {subject} = parseManifest(raw)
+    await store.writeManifest(repository, reference, raw, {signal})
+    return subject?.digest
+  } catch (error) {
+    if (hasCode(error, 'INVALID_MANIFEST', 'UNSUPPORTED')) throw new SpecError(400, 'MANIFEST_INVALID', error.message, {cause: error})
+    if (hasCode(error, 'BLOB_NOT_FOUND', 'MANIFEST_NOT_FOUND')) {
+      throw new SpecError(400, 'MANIFEST_BLOB_UNKNOWN', error.message, {
+        ...(typeof error.details.digest === 'string' ? {detail: {digest: error.details.digest}} : {}),
+        cause: error,
+      })
+    }
+    throw error
+  }
+}
+
+/** A reference that cannot exist is one that is not there, but a malformed digest is said to be so. */
+function parseKnownReference(text: string): Tag | Digest {
+  if (isTag(text)) return text
+  if (text.includes(':')) return requireDigest(text)
+  throw unknownManifest()
+}
+
+function parseNewReference(text: string): Tag | Digest {
+  if (isTag(text)) return text
+  if (text.includes(':')) return requireDigest(text)
+  throw new SpecError(400, 'MANIFEST_INVALID', 'a tag has up to 128 letters, digits, and . _ - but not at its start')
+}
+
+function digestFor(reference: Tag | Digest, bytes: Uint8Array): Digest {
+  if (!isDigest(reference)) return digestOf(bytes)
+  const actual = digestOf(bytes, digestAlgorithm(reference))
+  if (actual === reference) return actual
+  throw new SpecError(400, 'DIGEST_INVALID', `the manifest has digest ${actual}`, {detail: {expected: reference, actual}})
+}
+
+/** `Content-Type` without its parameters; without the header, what the manifest says itself. */
+function mediaTypeOf({request}: Exchange, bytes: Uint8Array): string {
+  const header = request.headers['content-type']?.split(';', 1)[0]?.trim()
+  if (header !== undefined && header !== '') return header
+  try {
+    const json: unknown = JSON.parse(Buffer.from(bytes).toString())
+    if (typeof json === 'object' && json !== null && 'mediaType' in json && typeof json.mediaType === 'string') return json.mediaType
+  } catch (cause) {
+    throw new SpecError(400, 'MANIFEST_INVALID', 'the manifest is not JSON', {cause})
+  }
+  throw new SpecError(400, 'MANIFEST_INVALID', 'neither Content-Type nor the manifest names its media type')
+}
+
+function unknownManifest(): SpecError {
+  return new SpecError(404, 'MANIFEST_UNKNOWN', 'the repository has no such manifest')
+}

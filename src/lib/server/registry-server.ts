@@ -1,0 +1,184 @@
+/**
+ * The embedded registry: the distribution-spec 1.1 API over a content store, on plain node:http. It has no authentication, so it listens on loopback only and
+ * answers nobody but this machine's programs.
+ */
+import {randomUUID} from 'node:crypto'
+import {createServer, type IncomingMessage, type Server, type ServerResponse} from 'node:http'
+import {HoldfastError} from '../core/errors.ts'
+import {dispatch} from './dispatch.ts'
+import {type Exchange, reply} from './exchange.ts'
+import {assertLocalRequest, assertLoopback} from './loopback.ts'
+import {parseRoute} from './route.ts'
+import type {ServerListener} from './server-events.ts'
+import {formatErrorBody, SpecError} from './spec-error.ts'
+import type {ServableStore} from './upload-sessions.ts'
+
+/** A client that does not finish its request head in this time is a slow one on purpose. */
+const HEADERS_TIMEOUT_MS = 30_000
+/** How often connections are looked at for the limit above. */
+const CONNECTIONS_CHECK_MS = 5_000
+/** A connection on which no byte moved for so long is closed; a slow but moving upload never is. */
+const IDLE_TIMEOUT_MS = 5 * 60_000
+/** How long a kept-alive connection waits for its next request. */
+const KEEP_ALIVE_MS = 60_000
+/** nginx's status for a client that closed the connection before it was answered; only ever logged. */
+const CLIENT_CLOSED_REQUEST = 499
+
+export interface RegistryServerOptions {
+  readonly store: ServableStore
+  /** Refuse every change. */
+  readonly readOnly?: boolean
+  readonly listener?: ServerListener
+}
+
+/** Where a server listens: an IP address and a port. */
+export interface ListenAddress {
+  readonly host: string
+  readonly port: number
+}
+
+export interface RegistryServer {
+  /**
+   * Starts to listen; port 0 takes a free one.
+   * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION
+   */
+  listen(address: ListenAddress): Promise<ListenAddress>
+  /**
+   * Stops: takes no new connection, lets running requests finish for `graceMs`, then cuts them off. Settles when none touches the store any more; uploads that
+   * were cut off can be resumed.
+   */
+  close(options: {readonly graceMs: number}): Promise<void>
+}
+
+/** Makes a server that does not listen yet. The store stays the caller's, to be closed after the server. */
+export function createRegistryServer(options: RegistryServerOptions): RegistryServer {
+  const running = new Set<Promise<void>>()
+  const stop = new AbortController()
+  let isClosing = false
+  const server = createServer({connectionsCheckingInterval: CONNECTIONS_CHECK_MS, noDelay: true}, (request, response) => {
+    if (isClosing) response.setHeader('Connection', 'close')
+    response.once('close', () => {
+      if (isClosing) setImmediate(() => server.closeIdleConnections())
+    })
+    const answered = answer(request, response, options, stop.signal).finally(() => running.delete(answered))
+    running.add(answered)
+  })
+  server.headersTimeout = HEADERS_TIMEOUT_MS
+  server.requestTimeout = 0
+  server.timeout = IDLE_TIMEOUT_MS
+  server.keepAliveTimeout = KEEP_ALIVE_MS
+
+  return {
+    listen: async ({host, port}) => await listen(server, {host: await assertLoopback(host), port}),
+    close: async ({graceMs}) => {
+      isClosing = true
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      const cut = setTimeout(() => {
+        stop.abort()
+        server.closeAllConnections()
+      }, graceMs)
+      await closed
+      clearTimeout(cut)
+      await Promise.all(running)
+    },
+  }
+}
+
+async function listen(server: Server, {host, port}: ListenAddress): Promise<ListenAddress> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)))
+    server.listen({host, port}, resolve)
+  })
+  const address = server.address()
+  return {host, port: typeof address === 'object' && address !== null ? address.port : port}
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): HoldfastError {
+  const object = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  const details = {host, port}
+  if (error.code === 'EADDRINUSE') {
+    return new HoldfastError('ADDRESS_IN_USE', `cannot listen on "${object}": another program does`, {
+      hints: ['holdfast serve --port 0  # takes a free port and prints it', `ss -ltnp 'sport = :${port}'`],
+      details,
+      cause: error,
+    })
+  }
+  const reason = error.code === 'EACCES' ? 'this user may not use that port' : `the system says ${error.code ?? error.message}`
+  return new HoldfastError('CONFIGURATION', `cannot listen on "${object}": ${reason}`, {
+    hints: ['holdfast serve --host 127.0.0.1 --port 0'],
+    details,
+    cause: error,
+  })
+}
+
+/** Answers one request and tells the listener; never rejects. Settles when the endpoint is done with the store and the answer is out. */
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: RegistryServerOptions,
+  stop: AbortSignal,
+): Promise<void> {
+  const startedAt = performance.now()
+  const requestId = randomUUID()
+  const {method = '', url = '/', socket} = request
+  const remoteAddress = socket.remoteAddress ?? ''
+  const queryAt = url.indexOf('?')
+  const path = queryAt < 0 ? url : url.slice(0, queryAt)
+  const gone = new AbortController()
+  const over = new Promise<void>((resolve) => {
+    response.once('close', () => {
+      if (!response.writableFinished) gone.abort()
+      resolve()
+    })
+  })
+  const exchange: Exchange = {
+    request,
+    response,
+    query: new URLSearchParams(queryAt < 0 ? '' : url.slice(queryAt + 1)),
+    signal: AbortSignal.any([gone.signal, stop]),
+    traffic: {received: 0, sent: 0},
+  }
+  response.setHeader('Docker-Distribution-API-Version', 'registry/2.0')
+  response.setHeader('X-Content-Type-Options', 'nosniff')
+  try {
+    assertLocalRequest(request)
+    const route = parseRoute(path)
+    if (route === undefined) throw new SpecError(404, 'UNSUPPORTED', 'there is no such endpoint')
+    await dispatch(exchange, route, {store: options.store, readOnly: options.readOnly === true})
+  } catch (error) {
+    if (!(error instanceof SpecError) && !exchange.signal.aborted) options.listener?.({type: 'failure', requestId, error})
+    replyError(exchange, requestId, error)
+  }
+  await over
+  options.listener?.({
+    type: 'request',
+    requestId,
+    method,
+    path,
+    status: response.headersSent ? response.statusCode : CLIENT_CLOSED_REQUEST,
+    receivedBytes: exchange.traffic.received,
+    sentBytes: exchange.traffic.sent,
+    durationMs: performance.now() - startedAt,
+    remoteAddress,
+    isCutShort: !response.writableFinished,
+  })
+}
+
+/** An error before the answer began is an answer; one in its midst can only break the connection, so that nobody takes a part for the whole. */
+function replyError(exchange: Exchange, requestId: string, error: unknown): void {
+  const {response, signal} = exchange
+  if (response.headersSent || signal.aborted) {
+    response.destroy()
+    return
+  }
+  for (const name of ['Content-Range', 'Content-Length', 'ETag', 'Cache-Control', 'Docker-Content-Digest']) response.removeHeader(name)
+  const told = error instanceof SpecError ? error : internalError(error, requestId)
+  reply(exchange, told.status, {...told.headers, 'Content-Type': 'application/json'}, formatErrorBody(told))
+}
+
+function internalError(error: unknown, requestId: string): SpecError {
+  const errno = error instanceof HoldfastError ? error.details.errno : undefined
+  const isFull = errno === 'ENOSPC' || errno === 'EDQUOT'
+  const message = isFull ? 'the registry has no space left' : 'the registry failed; its log says why under the request id'
+  return new SpecError(isFull ? 507 : 500, 'UNKNOWN', message, {detail: {requestId}, cause: error})
+}

@@ -1,0 +1,100 @@
+/** Bodies of requests: pushed into a store's sink, or collected up to a cap. */
+import type {BlobSource} from '../content/store.ts'
+import {HoldfastError, interrupted} from '../core/errors.ts'
+import type {Exchange} from './exchange.ts'
+import {SpecError} from './spec-error.ts'
+
+/** The declared length in bytes; undefined for a chunked body. */
+export function contentLength({request}: Exchange): number | undefined {
+  const header = request.headers['content-length']
+  if (header !== undefined) return Number(header)
+  return request.headers['transfer-encoding'] === undefined ? 0 : undefined
+}
+
+/**
+ * The body as a source that can be read once. Node gives every chunk a buffer of its own, so nothing is copied and `release` only steers the flow.
+ * @param expectedBytes when given, the body must have exactly that length; the source fails with 400 SIZE_INVALID otherwise.
+ */
+export function createBodySource(exchange: Exchange, expectedBytes?: number): BlobSource {
+  const {request, traffic} = exchange
+  return (sink, _start, signal = exchange.signal) =>
+    new Promise((resolve, reject) => {
+      let held = 0
+      let received = 0
+      let outcome: {readonly error?: unknown} | undefined
+      const settle = (): void => {
+        if (outcome === undefined || held > 0) return
+        if (outcome.error === undefined) resolve()
+        else reject(outcome.error)
+      }
+      const finish = (error?: unknown): void => {
+        if (outcome !== undefined) return
+        outcome = error === undefined ? {} : {error}
+        request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose)
+        signal.removeEventListener('abort', onAbort)
+        settle()
+      }
+      const onData = (chunk: Buffer): void => {
+        received += chunk.length
+        traffic.received += chunk.length
+        if (expectedBytes !== undefined && received > expectedBytes) {
+          finish(wrongLength(expectedBytes))
+          return
+        }
+        held += 1
+        const goOn = sink.write(chunk, () => {
+          held -= 1
+          if (held === 0 && outcome === undefined) request.resume()
+          settle()
+        })
+        if (!goOn && held > 0) request.pause()
+      }
+      const onEnd = (): void => finish(expectedBytes !== undefined && received < expectedBytes ? wrongLength(expectedBytes) : undefined)
+      const onClose = (): void => finish(new HoldfastError('NETWORK', 'cannot read the request body: the client closed the connection'))
+      const onAbort = (): void => finish(interrupted())
+      if (request.readableEnded) {
+        finish()
+        return
+      }
+      if (signal.aborted || request.destroyed) {
+        finish(interrupted())
+        return
+      }
+      signal.addEventListener('abort', onAbort)
+      request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose)
+      request.resume()
+    })
+}
+
+/**
+ * Collects a small body.
+ * @throws {SpecError} 413 SIZE_INVALID beyond `maxBytes`.
+ * @throws {HoldfastError} TIMEOUT when it is not complete after `timeoutMs`; the connection is closed then.
+ */
+export async function collectBody(exchange: Exchange, maxBytes: number, timeoutMs: number): Promise<Buffer> {
+  const tooLarge = (): SpecError => new SpecError(413, 'SIZE_INVALID', `the body has more than ${maxBytes} bytes`, {detail: {maxBytes}})
+  if ((contentLength(exchange) ?? 0) > maxBytes) throw tooLarge()
+  const chunks: Buffer[] = []
+  let size = 0
+  const {request, traffic} = exchange
+  const timer = setTimeout(
+    () => request.destroy(new HoldfastError('TIMEOUT', 'cannot read the request body: it did not come in time')),
+    timeoutMs,
+  )
+  try {
+    for await (const chunk of request.iterator({destroyOnReturn: false})) {
+      const bytes: Buffer = chunk
+      size += bytes.length
+      traffic.received += bytes.length
+      if (size > maxBytes) throw tooLarge()
+      chunks.push(bytes)
+    }
+  } finally {
+    clearTimeout(timer)
+  }
+  return Buffer.concat(chunks, size)
+}
+
+function wrongLength(expectedBytes: number): SpecError {
+  return new SpecError(400, 'SIZE_INVALID', `the body does not have the ${expectedBytes} bytes that Content-Range says`)
+}

@@ -1,0 +1,25 @@
+/**
+ * The sink of a pull: slices go to the socket as they are, and each is released under its write's callback, since only then has the kernel taken the bytes.
+ * (While the answer to an earlier pipelined request is unfinished, Node queues the slice itself; the callback covers that too.)
+ */
+import type {ByteSink} from '../core/byte-sink.ts'
+import type {Exchange} from './exchange.ts'
+
+/** Bytes handed over and not taken by the kernel beyond which the store is asked to wait; two buffers of a store's read loop fit below it. */
+const HIGH_WATER_BYTES = 4 * 1024 * 1024
+
+/** Makes the sink of an answer whose status and headers are set and whose body has not begun. */
+export function createResponseSink({response, traffic}: Exchange): ByteSink {
+  let pending = 0
+  return {
+    write(chunk, release) {
+      pending += chunk.length
+      traffic.sent += chunk.length
+      response.write(chunk, () => {
+        pending -= chunk.length
+        release()
+      })
+      return pending < HIGH_WATER_BYTES
+    },
+  }
+}

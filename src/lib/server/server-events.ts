@@ -1,0 +1,29 @@
+/** What a server tells while it runs; the caller writes it wherever it likes. Neither event has a query, a header or a body. */
+
+/** One request is over. */
+export interface RequestEvent {
+  readonly type: 'request'
+  readonly requestId: string
+  readonly method: string
+  /** The path as it was sent, without the query. */
+  readonly path: string
+  /** The status that was sent; 499 when the client went before there was one. */
+  readonly status: number
+  /** Bytes of bodies. */
+  readonly receivedBytes: number
+  readonly sentBytes: number
+  readonly durationMs: number
+  readonly remoteAddress: string
+  /** The answer did not reach its end. */
+  readonly isCutShort: boolean
+}
+
+/** A request failed for a reason that the client is not told. */
+export interface FailureEvent {
+  readonly type: 'failure'
+  /** Stands in the answer too. */
+  readonly requestId: string
+  readonly error: unknown
+}
+
+export type ServerListener = (event: RequestEvent | FailureEvent) => void

@@ -1,0 +1,214 @@
+/** What every implementation of the CollectorStore port must do. */
+import assert from 'node:assert/strict'
+import type {CachedImageRecord, CollectorStore, RegistryRecord} from '../../src/lib/collector/store.ts'
+import {hasCode} from '../../src/lib/core/errors.ts'
+import {digestOf} from '../../src/lib/oci/digest.ts'
+import {parseRegistryHost, parseRepositoryName} from '../../src/lib/oci/reference.ts'
+
+export const digest = (text: string) => digestOf(new TextEncoder().encode(text))
+
+export function registry(name: string, change: Partial<RegistryRecord> = {}): RegistryRecord {
+  return {
+    name,
+    host: parseRegistryHost(`${name}.example.com`),
+    url: `https://${name}.example.com`,
+    insecure: false,
+    plainHttp: false,
+    isDefault: false,
+    pinnedHosts: [],
+    capabilities: {},
+    createdAt: '2026-01-01T00:00:00.000Z',
+    updatedAt: '2026-01-01T00:00:00.000Z',
+    ...change,
+  }
+}
+
+export function image(change: Partial<CachedImageRecord> = {}): CachedImageRecord {
+  return {
+    repository: parseRepositoryName('2f1b8a34-9c1d-4e57-8a66-0b1c2d3e4f50'),
+    registry: parseRegistryHost('cache.example.com:5000'),
+    source: 'docker.io/library/alpine:3.20',
+    sourceDigest: digest('alpine'),
+    digest: digest('alpine'),
+    sizeBytes: 3_600_000,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    ...change,
+  }
+}
+
+/** Runs the suite; `open` gives an empty store each time. */
+export function collectorStoreContract(open: () => Promise<CollectorStore>): void {
+  let store: CollectorStore
+
+  beforeEach(async () => {
+    store = await open()
+  })
+  afterEach(() => store.close())
+
+  describe('registries', () => {
+    it('gives back exactly what was saved, with every optional field and with none', async () => {
+      const full = registry('full', {
+        insecure: true,
+        plainHttp: true,
+        caFile: '/etc/ca.pem',
+        clientCertFile: '/etc/cert.pem',
+        clientKeyFile: '/etc/key.pem',
+        isDefault: true,
+        flavour: 'https-self-signed',
+        authScheme: 'bearer',
+        realm: 'https://auth.example.com/token',
+        pinnedHosts: ['auth.example.com', 'storage.example.com:9000'],
+        capabilities: {refusesWrongDigest: true, mountsFromItself: false},
+      })
+      await store.saveRegistry(full)
+      await store.saveRegistry(registry('bare'))
+      assert.deepEqual(await store.findRegistry('full'), full)
+      assert.deepEqual(await store.findRegistry('bare'), registry('bare'))
+    })
+
+    it('finds a registry by its name and by its host, and the name wins', async () => {
+      await store.saveRegistry(registry('one', {host: parseRegistryHost('two')}))
+      await store.saveRegistry(registry('two'))
+      assert.equal((await store.findRegistry('two'))?.host, 'two.example.com')
+      assert.equal((await store.findRegistry('two.example.com'))?.name, 'two')
+      assert.equal(await store.findRegistry('three'), undefined)
+    })
+
+    it('lists registries by name', async () => {
+      for (const name of ['c', 'a', 'b']) await store.saveRegistry(registry(name))
+      assert.deepEqual(
+        (await store.listRegistries()).map(({name}) => name),
+        ['a', 'b', 'c'],
+      )
+    })
+
+    it('has one default at most: the last one that was made so', async () => {
+      assert.equal(await store.findDefaultRegistry(), undefined)
+      await store.saveRegistry(registry('a', {isDefault: true}))
+      await store.saveRegistry(registry('b', {isDefault: true}))
+      await store.saveRegistry(registry('b', {isDefault: true, insecure: true}))
+      assert.equal((await store.findDefaultRegistry())?.name, 'b')
+      assert.equal((await store.findRegistry('a'))?.isDefault, false)
+    })
+
+    it('refuses a second name for one host, and says which one has it', async () => {
+      await store.saveRegistry(registry('a'))
+      await store.saveRegistry(registry('d', {isDefault: true}))
+      const twin = registry('b', {host: parseRegistryHost('a.example.com'), isDefault: true})
+      await assert.rejects(store.saveRegistry(twin), (error) => hasCode(error, 'CONFLICT') && error.message.includes('"a"'))
+      assert.equal((await store.findDefaultRegistry())?.name, 'd', 'the default is as it was')
+    })
+
+    it('replaces the registry of the same name, and forgets a removed one', async () => {
+      await store.saveRegistry(registry('a', {caFile: '/ca.pem'}))
+      await store.saveRegistry(registry('a', {insecure: true}))
+      assert.deepEqual(await store.listRegistries(), [registry('a', {insecure: true})])
+      assert.equal(await store.removeRegistry('a'), true)
+      assert.equal(await store.removeRegistry('a'), false)
+      assert.equal(await store.findRegistry('a'), undefined)
+    })
+  })
+
+  describe('cached images', () => {
+    const key = {source: image().source, registry: image().registry}
+
+    it('gives back exactly what was recorded', async () => {
+      const full = image({app: 'shop', platforms: ['linux/amd64', 'linux/arm64/v8'], digest: digest('subset')})
+      await store.recordCachedImage(full)
+      assert.deepEqual(await store.searchCachedImages(), [full])
+      assert.deepEqual(await store.findCachedImage({...key, app: 'shop', platforms: ['linux/arm64/v8', 'linux/amd64']}), full)
+    })
+
+    it('keeps wishes apart that differ in source, registry, app, platforms or name', async () => {
+      await store.recordCachedImage(image())
+      assert.deepEqual(await store.findCachedImage(key), image())
+      for (const other of [
+        {...key, source: 'docker.io/library/alpine:3.21'},
+        {...key, registry: parseRegistryHost('elsewhere:5000')},
+        {...key, app: 'shop'},
+        {...key, platforms: ['linux/amd64']},
+        {...key, repository: parseRepositoryName('base/alpine')},
+      ])
+        assert.equal(await store.findCachedImage(other), undefined, JSON.stringify(other))
+    })
+
+    it('does not answer a wish for a guid with an image that was given a name', async () => {
+      const named = image({repository: parseRepositoryName('base/alpine')})
+      await store.recordCachedImage(named)
+      assert.equal(await store.findCachedImage(key), undefined)
+      assert.deepEqual(await store.findCachedImage({...key, repository: named.repository}), named)
+    })
+
+    it('answers a wish with its newest record, and keeps the older ones', async () => {
+      const older = image()
+      const newer = image({
+        repository: parseRepositoryName('7d0e1f2a-3b4c-4d5e-9f60-718293a4b5c6'),
+        sourceDigest: digest('moved'),
+        digest: digest('moved'),
+        createdAt: '2026-02-01T00:00:00.000Z',
+      })
+      await store.recordCachedImage(newer)
+      await store.recordCachedImage(older)
+      assert.deepEqual(await store.findCachedImage(key), newer)
+      assert.deepEqual(await store.searchCachedImages(), [newer, older])
+    })
+
+    it('records the same image twice as one', async () => {
+      await store.recordCachedImage(image())
+      await store.recordCachedImage(image({createdAt: '2026-03-01T00:00:00.000Z'}))
+      assert.deepEqual(await store.searchCachedImages(), [image({createdAt: '2026-03-01T00:00:00.000Z'})])
+    })
+
+    it('searches by guid, digest, app, and any part of the source, whatever the case', async () => {
+      const alpine = image({app: 'Shop', digest: digest('subset'), platforms: ['linux/amd64']})
+      const other = image({
+        repository: parseRepositoryName('99999999-3b4c-4d5e-9f60-718293a4b5c6'),
+        source: 'ghcr.io/acme/100%_web:v1',
+        sourceDigest: digest('web'),
+        digest: digest('web'),
+      })
+      await store.recordCachedImage(alpine)
+      await store.recordCachedImage(other)
+      const hex = (text: string) => digest(text).slice('sha256:'.length)
+      for (const query of [
+        alpine.repository,
+        '2f1b8a',
+        '2F1B8A34',
+        digest('subset'),
+        `sha256:${hex('subset').slice(0, 12)}`,
+        hex('subset').slice(0, 6),
+        digest('alpine'),
+        'shop',
+        'ALPINE:3',
+        'library/',
+      ])
+        assert.deepEqual(await store.searchCachedImages(query), [alpine], query)
+      for (const query of ['2f1b8', hex('subset').slice(0, 5), hex('subset').slice(1), 'sho', 'nothing', 'sha256:'])
+        assert.deepEqual(await store.searchCachedImages(query), [], query)
+    })
+
+    it('takes no character of a query for a wildcard', async () => {
+      const odd = image({source: 'ghcr.io/acme/100%_web:v1', app: 'a%b'})
+      await store.recordCachedImage(odd)
+      for (const query of ['%', '_', '100%_WEB', 'a%b']) assert.deepEqual(await store.searchCachedImages(query), [odd], query)
+      for (const query of ['acme%web', '100__web', '*', "' OR 1=1 --", '\\'])
+        assert.deepEqual(await store.searchCachedImages(query), [], query)
+    })
+  })
+
+  describe('blob locations', () => {
+    const cache = parseRegistryHost('cache.example.com:5000')
+    const first = parseRepositoryName('first')
+    const second = parseRepositoryName('second')
+
+    it('answers with the repository that got the blob last, for each registry on its own', async () => {
+      await store.recordBlobLocations(cache, first, [digest('a'), digest('b')])
+      await store.recordBlobLocations(cache, second, [digest('b')])
+      await store.recordBlobLocations(cache, second, [])
+      assert.equal(await store.findBlobLocation(cache, digest('a')), first)
+      assert.equal(await store.findBlobLocation(cache, digest('b')), second)
+      assert.equal(await store.findBlobLocation(cache, digest('c')), undefined)
+      assert.equal(await store.findBlobLocation(parseRegistryHost('elsewhere'), digest('a')), undefined)
+    })
+  })
+}

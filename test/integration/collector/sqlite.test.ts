@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {mkdir, mkdtemp, rm, stat, writeFile} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {DatabaseSync} from 'node:sqlite'
+import {openSqliteStore} from '../../../src/lib/collector/sqlite/open-store.ts'
+import {hasCode} from '../../../src/lib/core/errors.ts'
+import {image, registry} from '../../contract/collector-store.ts'
+
+const MODE_BITS = 0o777
+const openStoreModule = new URL('../../../src/lib/collector/sqlite/open-store.ts', import.meta.url)
+
+/** Runs `body` in a process of its own, with `store` opened on `file`. */
+function writer(file: string, body: string) {
+  const script = `
+    const {openSqliteStore} = await import(${JSON.stringify(openStoreModule.href)})
+    const store = await openSqliteStore({file: ${JSON.stringify(file)}})
+    ${body}`
+  return spawn(process.execPath, ['--input-type=module', '--disable-warning=ExperimentalWarning', '-e', script], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+async function outcome(child: ReturnType<typeof writer>): Promise<{code: number | null; stderr: string}> {
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  const [code] = await once(child, 'close')
+  return {code: Number(code), stderr}
+}
+
+describe('the embedded database file', () => {
+  let directory: string
+  let file: string
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'holdfast-sqlite-'))
+    file = join(directory, 'data', 'holdfast.db')
+  })
+  afterEach(() => rm(directory, {recursive: true}))
+
+  it('is readable by its owner alone, and so are its folder and its log', async () => {
+    const store = await openSqliteStore({file})
+    await store.saveRegistry(registry('a'))
+    assert.equal((await stat(join(directory, 'data'))).mode & MODE_BITS, 0o700)
+    for (const name of [file, `${file}-wal`]) assert.equal((await stat(name)).mode & MODE_BITS, 0o600, name)
+    store.close()
+  })
+
+  it('keeps what was written when it is opened again', async () => {
+    const first = await openSqliteStore({file})
+    await first.recordCachedImage(image())
+    first.close()
+    const second = await openSqliteStore({file})
+    assert.deepEqual(await second.searchCachedImages(), [image()])
+    second.close()
+  })
+
+  it('loses nothing when 20 processes open a fresh file and write at once', async () => {
+    const children = Array.from({length: 20}, (_, index) =>
+      writer(
+        file,
+        `for (let round = 0; round < 5; round++) {
+           await store.recordCachedImage({...${JSON.stringify(image())}, app: 'app-${index}-' + round})
+           await store.recordBlobLocations('r', 'repository-${index}', ['sha256:${index}-' + round])
+         }
+         await store.saveRegistry({...${JSON.stringify(registry('x'))}, name: 'r${index}', host: 'h${index}', isDefault: true})`,
+      ),
+    )
+    for (const {code, stderr} of await Promise.all(children.map(outcome))) assert.equal(code, 0, stderr)
+    const store = await openSqliteStore({file})
+    assert.equal((await store.searchCachedImages()).length, 100)
+    const registries = await store.listRegistries()
+    assert.equal(registries.length, 20)
+    assert.equal(registries.filter(({isDefault}) => isDefault).length, 1)
+    store.close()
+  }).timeout(60_000)
+
+  it('has every acknowledged record after the writer was killed', async () => {
+    const child = writer(
+      file,
+      `for (let round = 0; ; round++) {
+         await store.recordCachedImage({...${JSON.stringify(image())}, app: 'app-' + round})
+         process.stdout.write(round + '\\n')
+       }`,
+    )
+    let acknowledged = ''
+    for await (const text of child.stdout.setEncoding('utf8')) {
+      acknowledged += text
+      if (acknowledged.split('\n').length > 30) child.kill('SIGKILL')
+    }
+    const last = Number(acknowledged.trimEnd().split('\n').at(-1))
+    const store = await openSqliteStore({file})
+    const apps = new Set((await store.searchCachedImages()).map(({app}) => app))
+    for (let round = 0; round < last; round++) assert.ok(apps.has(`app-${round}`), `record ${round} of ${last}`)
+    store.close()
+  })
+
+  it('is refused when a newer Holdfast has written it', async () => {
+    const store = await openSqliteStore({file})
+    store.close()
+    const newer = new DatabaseSync(file)
+    newer.exec('PRAGMA user_version = 999')
+    newer.close()
+    await assert.rejects(openSqliteStore({file}), (error) => hasCode(error, 'CONFIGURATION') && /version 999/.test(error.message))
+  })
+
+  it('is refused with a hint when it is no database', async () => {
+    await mkdir(join(directory, 'data'))
+    await writeFile(file, 'these are not the bytes of a database, and there are enough of them to tell'.repeat(100))
+    await assert.rejects(
+      openSqliteStore({file}),
+      (error) => hasCode(error, 'CONFIGURATION') && error.message.includes(file) && error.hints.length > 0,
+    )
+  })
+
+  it('is refused with a hint when it is damaged behind its header', async () => {
+    const store = await openSqliteStore({file})
+    for (let round = 0; round < 200; round++) await store.recordCachedImage(image({app: `app-${round}`}))
+    store.close()
+    const size = (await stat(file)).size
+    const {open} = await import('node:fs/promises')
+    const handle = await open(file, 'r+')
+    await handle.write(Buffer.alloc(size - 4096, 0xa5), 0, size - 4096, 4096)
+    await handle.close()
+    const damaged = await openSqliteStore({file})
+    await assert.rejects(damaged.searchCachedImages(), (error) => hasCode(error, 'CONFIGURATION') && error.hints.length > 0)
+    damaged.close()
+  })
+
+  it('is a storage error where no file can be', async () => {
+    await writeFile(join(directory, 'data'), 'a file where the folder should be')
+    await assert.rejects(
+      openSqliteStore({file}),
+      (error) => hasCode(error, 'STORAGE') && error.hints.some((hint) => hint.startsWith('ls -ld')),
+    )
+    await assert.rejects(openSqliteStore({file: directory}), (error) => hasCode(error, 'STORAGE'))
+  })
+
+  it('is a storage error when another process keeps it locked for longer than we wait', async () => {
+    const store = await openSqliteStore({file})
+    const other = new DatabaseSync(file)
+    other.exec('BEGIN IMMEDIATE')
+    await assert.rejects(store.saveRegistry(registry('a')), (error) => hasCode(error, 'STORAGE') && /locked/.test(error.message))
+    other.exec('ROLLBACK')
+    other.close()
+    await store.saveRegistry(registry('a'))
+    store.close()
+  })
+})

@@ -1,0 +1,15 @@
+/** Folders that a test may fill. */
+import {mkdtemp, rm} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+
+export interface TemporaryDirectory {
+  readonly path: string
+  remove(): Promise<void>
+}
+
+/** Makes an empty folder of its own. */
+export async function createTemporaryDirectory(purpose = 'test'): Promise<TemporaryDirectory> {
+  const path = await mkdtemp(join(tmpdir(), `holdfast-${purpose}-`))
+  return {path, remove: () => rm(path, {recursive: true, force: true, maxRetries: 3})}
+}
