@@ -9,7 +9,7 @@ export interface Result {
 
 /**
  * Runs every contestant once without counting it, then `runs` rounds; who begins changes from round to round.
- * A peer that fails is left out and named in `dropped`; Holdfast and its rival must not fail.
+ * `onSample` is called before each run and may throw to stop. A peer that fails is left out and named in `dropped`; Holdfast and its rival must not fail.
  */
 export async function runRounds(
   scenario: Scenario,

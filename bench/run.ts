@@ -11,13 +11,14 @@ import {runRounds} from './rounds.ts'
 import {SCENARIO_PLANS} from './scenarios/open.ts'
 import {type ScenarioSummary, summarise} from './summary.ts'
 
+const EXIT_FAILED = 1
 const EXIT_INTERRUPTED = 130
 /** What every scenario needs: bash and time(1) measure. */
 const PROGRAMS = ['bash', 'time']
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`)
 
-async function bench(options: BenchOptions, closers: Closers): Promise<void> {
+async function bench(options: BenchOptions, closers: Closers, signal: AbortSignal): Promise<void> {
   const plans = options.scenarios.map((name) => SCENARIO_PLANS[name])
   await requirePrograms([...new Set([...PROGRAMS, ...plans.flatMap(({programs}) => programs)])])
   say('making the images …')
@@ -32,9 +33,10 @@ async function bench(options: BenchOptions, closers: Closers): Promise<void> {
     const keep = closers.count
     const scenario = await plan.open(laboratory)
     const runs = options.runs * scenario.runsFactor
-    const {results, dropped} = await runRounds(scenario, runs, (contestant, round) =>
-      say(`${scenario.name} ${round}/${runs} ${contestant}`),
-    )
+    const {results, dropped} = await runRounds(scenario, runs, (contestant, round) => {
+      signal.throwIfAborted()
+      say(`${scenario.name} ${round}/${runs} ${contestant}`)
+    })
     for (const reason of dropped) say(`left out ${reason}`)
     await closers.close(keep)
     const summary = summarise(scenario, results)
@@ -52,16 +54,22 @@ function distinct(images: readonly ImageShape[]): readonly ImageShape[] {
   return [...new Map(images.map((image) => [image.repository, image])).values()]
 }
 
-const options = parseOptions(process.argv.slice(2))
-if (options === 'help') process.stdout.write(USAGE)
-else {
+async function main(args: readonly string[]): Promise<number> {
   const closers = createClosers((error) => say(String(error)))
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => void closers.close().finally(() => process.exit(EXIT_INTERRUPTED)))
-  }
+  const interruption = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interruption.abort())
   try {
-    await bench(options, closers)
+    const options = parseOptions(args)
+    if (options === 'help') process.stdout.write(USAGE)
+    else await bench(options, closers, interruption.signal)
+    return 0
+  } catch (error) {
+    if (interruption.signal.aborted) return EXIT_INTERRUPTED
+    say(error instanceof Error ? error.message : String(error))
+    return EXIT_FAILED
   } finally {
     await closers.close()
   }
 }
+
+process.exitCode = await main(process.argv.slice(2))

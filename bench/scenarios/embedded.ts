@@ -92,10 +92,11 @@ async function usageDuring(server: EmptyServer, run: () => Promise<{readonly wal
   return {wallMs, cpuMs: after.cpuMs - before.cpuMs, peakMemoryBytes: after.peakMemoryBytes}
 }
 
-async function startEmbedded({diskFolder, environment}: Laboratory): Promise<EmptyServer> {
-  const folder = await mkdtemp(join(diskFolder, 'embedded-'))
+async function startEmbedded(laboratory: Laboratory): Promise<EmptyServer> {
+  const folder = await mkdtemp(join(laboratory.diskFolder, 'embedded-'))
+  const environment = {...laboratory.environment, HOLDFAST_DATA_DIR: join(folder, 'data')}
   const port = await freePort()
-  const {argv} = holdfastCommand(['serve', '--listen', `127.0.0.1:${port}`, '--data-dir', join(folder, 'data')], environment)
+  const {argv} = holdfastCommand(['serve', '--listen', `127.0.0.1:${port}`], environment)
   const server = await startServer(argv, {port, logFile: join(folder, 'log'), environment})
   return {url: `http://127.0.0.1:${port}`, folder, ...server}
 }

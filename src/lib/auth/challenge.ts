@@ -11,7 +11,7 @@ export interface Challenge {
 const MAX_HEADER_CHARACTERS = 16 * 1024
 const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y
 const TOKEN68 = /[-A-Za-z0-9._~+/]+=*(?=[ \t]*(?:,|$))/y
-const PARAMETER = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\[^])*)"|([!#$%&'*+\-.^_`|~0-9A-Za-z:/]+))/y
+const PARAMETER = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\[\s\S])*)"|([!#$%&'*+\-.^_`|~0-9A-Za-z:/]+))/y
 const SPACE = /[ \t]*/y
 const SEPARATORS = /[ \t,]*/y
 
@@ -33,7 +33,7 @@ export function parseChallenges(header: string): readonly Challenge[] {
     const token68 = hadSpace && parameter === undefined ? scanner.take(TOKEN68)?.[0] : undefined
     while (parameter !== undefined) {
       const name = parameter[1]?.toLowerCase() ?? ''
-      parameters[name] ??= parameter[2]?.replace(/\\([^])/g, '$1') ?? parameter[3] ?? ''
+      parameters[name] ??= parameter[2]?.replace(/\\([\s\S])/g, '$1') ?? parameter[3] ?? ''
       const mark = scanner.position
       scanner.take(SEPARATORS)
       parameter = scanner.take(PARAMETER)

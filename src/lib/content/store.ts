@@ -50,6 +50,8 @@ export type BlobOutcome = 'present' | 'mounted' | 'uploaded'
 export interface WriteBlobOptions extends CallOptions {
   /** A repository of the same store that is known to hold the blob: mounted from there where the store can. */
   readonly mountFrom?: RepositoryName
+  /** The repository is known not to hold the blob, so that looking for it there is wasted. */
+  readonly isAbsent?: boolean
   /** Hash the bytes ourselves even where the store has proven that it refuses a wrong digest. */
   readonly verify?: boolean
 }

@@ -166,7 +166,7 @@ export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): error i
   return error instanceof HoldfastError && codes.includes(error.code)
 }
 
-/** Turns an abort into the error of a signal; everything else passes through. */
+/** The error of a run that a signal ended. */
 export function interrupted(): HoldfastError {
   return new HoldfastError('INTERRUPTED', 'interrupted: nothing unfinished was tagged')
 }

@@ -38,7 +38,7 @@ export interface JsonResponse {
  */
 export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
   const {method, url, form, signal, timeoutMs = JSON_TIMEOUT_MS} = request
-  const {request: send} = await import('undici')
+  const {errors, request: send} = await import('undici')
   const dispatcher = await createDispatcher(request)
   const timeout = AbortSignal.timeout(timeoutMs)
   try {
@@ -57,8 +57,11 @@ export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
     return {status: answer.statusCode, headers: joined(answer.headers), json: parse(text)}
   } catch (cause) {
     if (signal?.aborted === true) throw interrupted()
-    if (timeout.aborted) {
-      throw new HoldfastError('TIMEOUT', `cannot ${method} "${url.origin}${url.pathname}": no answer within ${timeoutMs / 1000} s`)
+    if (timeout.aborted || cause instanceof errors.ConnectTimeoutError) {
+      throw new HoldfastError(
+        'TIMEOUT',
+        `cannot ${method} "${url.origin}${url.pathname}": no answer in time (${timeoutMs / 1000} s at most)`,
+      )
     }
     throw describeFailure(cause, {method, url, proxy: request.proxy?.host})
   } finally {
@@ -70,7 +73,7 @@ export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
 async function createDispatcher(request: JsonRequest): Promise<import('undici').Dispatcher> {
   const {Agent, ProxyAgent} = await import('undici')
   const connect = request.url.protocol === 'https:' ? await connectOptions(request.tls ?? {}) : {}
-  const limits = {maxResponseSize: MAX_JSON_BODY_BYTES, allowH2: false}
+  const limits = {allowH2: false}
   const {proxy} = request
   if (proxy === undefined) return new Agent({...limits, connect})
   const credentials = proxy.username === '' ? undefined : `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`

@@ -66,7 +66,7 @@ function parseExemption(entry: string): Exemption {
   const {host: written, port: onlyPort} = splitPort(entry)
   const wanted = canonicalHost(written.replace(/^\*?\./, ''))
   return (host, port) =>
-    (onlyPort === undefined || onlyPort === port) && (host === wanted || (isIP(wanted) === 0 && host.endsWith(`.${wanted}`)))
+    (onlyPort === undefined || onlyPort === port) && (host === wanted || (isIP(host) === 0 && host.endsWith(`.${wanted}`)))
 }
 
 function splitPort(entry: string): {readonly host: string; readonly port: string | undefined} {

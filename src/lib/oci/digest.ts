@@ -25,9 +25,14 @@ export function isDigest(text: string): text is Digest {
 export function parseDigest(text: string): Digest {
   if (isDigest(text)) return text
   const algorithm = text.slice(0, Math.max(0, text.indexOf(':')))
-  const expected = HEX_LENGTH[algorithm as DigestAlgorithm]
-  const reason = expected === undefined ? 'the algorithm must be sha256 or sha512' : `${algorithm} takes ${expected} lower-case hex digits`
+  const reason = isAlgorithm(algorithm)
+    ? `${algorithm} takes ${HEX_LENGTH[algorithm]} lower-case hex digits`
+    : 'the algorithm must be sha256 or sha512'
   throw new HoldfastError('INVALID_DIGEST', `cannot read digest "${text.slice(0, 150)}": ${reason}`)
+}
+
+function isAlgorithm(text: string): text is DigestAlgorithm {
+  return Object.hasOwn(HEX_LENGTH, text)
 }
 
 /** The algorithm of a digest. */

@@ -9,15 +9,21 @@ export interface Platform {
 }
 
 const PART = /^[A-Za-z0-9_.-]+$/
-const ARCHITECTURE_ALIASES: Readonly<Record<string, readonly [string, string?]>> = {
-  x86_64: ['amd64'],
-  'x86-64': ['amd64'],
-  i386: ['386'],
-  i686: ['386'],
-  aarch64: ['arm64'],
-  armhf: ['arm', 'v7'],
-  armel: ['arm', 'v6'],
-}
+const ARCHITECTURE_ALIASES: ReadonlyMap<string, readonly [string, string?]> = new Map([
+  ['x86_64', ['amd64']],
+  ['x86-64', ['amd64']],
+  ['i386', ['386']],
+  ['i686', ['386']],
+  ['aarch64', ['arm64']],
+  ['armhf', ['arm', 'v7']],
+  ['armel', ['arm', 'v6']],
+])
+/** What an architecture without variant means. */
+const DEFAULT_VARIANTS: ReadonlyMap<string, string> = new Map([
+  ['amd64', 'v1'],
+  ['arm', 'v7'],
+  ['arm64', 'v8'],
+])
 
 /**
  * Parses `os/architecture[/variant]`; common aliases (`x86_64`, `aarch64`, `armhf`) are normalised.
@@ -31,7 +37,7 @@ export function parsePlatform(text: string): Platform {
       hints: ['--platform linux/amd64', '--platform linux/arm/v7'],
     })
   }
-  const [architecture, impliedVariant] = ARCHITECTURE_ALIASES[rawArchitecture.toLowerCase()] ?? [rawArchitecture.toLowerCase()]
+  const [architecture, impliedVariant] = ARCHITECTURE_ALIASES.get(rawArchitecture.toLowerCase()) ?? [rawArchitecture.toLowerCase()]
   const variant = rawVariant?.toLowerCase() ?? impliedVariant
   return {os: os.toLowerCase(), architecture, ...(variant === undefined ? {} : {variant})}
 }
@@ -45,11 +51,5 @@ export function formatPlatform(platform: Platform): string {
 export function matchesPlatform(offered: Platform, wanted: Platform): boolean {
   if (offered.os !== wanted.os || offered.architecture !== wanted.architecture) return false
   if (wanted.variant === undefined) return true
-  return (offered.variant ?? defaultVariant(offered.architecture)) === wanted.variant
-}
-
-function defaultVariant(architecture: string): string | undefined {
-  if (architecture === 'arm64') return 'v8'
-  if (architecture === 'arm') return 'v7'
-  return undefined
+  return (offered.variant ?? DEFAULT_VARIANTS.get(offered.architecture)) === wanted.variant
 }

@@ -26,9 +26,12 @@ export const DEFAULT_TAG: Tag = 'latest' as Tag
 const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 const HOST =
-  /^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*)(?::[0-9]{1,5})?$/
-/** Registry and repository together, as docker and distribution limit them. */
+  /^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*)(?::[1-9][0-9]{0,4})?$/
+const MAX_PORT = 65_535
+/** Characters of a repository name, `library/` included (distribution's reference grammar). */
 const MAX_NAME_LENGTH = 255
+/** What `docker images -q --no-trunc` shows; docker refuses it as a name, since it would be taken for one. */
+const IMAGE_ID = /^[0-9a-f]{64}$/
 
 export function isRepositoryName(text: string): text is RepositoryName {
   return text.length <= MAX_NAME_LENGTH && NAME.test(text)
@@ -57,10 +60,15 @@ export function parseTag(text: string): Tag {
 
 /** @throws {HoldfastError} INVALID_REFERENCE */
 export function parseRegistryHost(text: string): RegistryHost {
-  const port = /:([0-9]+)$/.exec(text)?.[1]
-  if (!HOST.test(text) || (port !== undefined && (Number(port) > 65_535 || Number(port) === 0)))
-    throw invalid(text, 'a registry is host or host:port')
-  return normaliseHost(text)
+  if (!HOST.test(text)) throw invalid(text, 'a registry is host or host:port')
+  const [, name = '', port] = /^(.*?)(?::([0-9]+))?$/.exec(text) ?? []
+  if (port !== undefined && Number(port) > MAX_PORT) throw invalid(text, `a port is at most ${MAX_PORT}`)
+  const hostname = urlHostname(name)
+  const isIpv6 = name.startsWith('[')
+  // `127.1`, `0x7f.0.0.1` and `2130706433` mean 127.0.0.1 in a URL: a name must not be another host than it says.
+  if (hostname === undefined || (!isIpv6 && hostname !== name.toLowerCase()))
+    throw invalid(text, 'the host is neither a name nor an IP address as it is usually written', hostname === undefined ? [] : [hostname])
+  return normaliseHost(port === undefined ? hostname : `${hostname}:${port}`)
 }
 
 /**
@@ -74,7 +82,10 @@ export function parseReference(text: string): Reference {
   return {...named, tag: DEFAULT_TAG}
 }
 
-/** Parses `registry/repository` with an optional tag or digest and adds no default tag. */
+/**
+ * Parses `registry/repository` with an optional tag or digest and adds no default tag.
+ * @throws {HoldfastError} INVALID_REFERENCE, INVALID_DIGEST
+ */
 export function parseNamed(text: string): Reference {
   if (text === '') throw invalid(text, 'it is empty')
   if (/\s/.test(text)) throw invalid(text, 'it has white space')
@@ -91,14 +102,15 @@ export function parseNamed(text: string): Reference {
   const colon = path.lastIndexOf(':')
   const tag = colon < 0 ? undefined : parseTag(path.slice(colon + 1))
   const name = parseRepositoryName(colon < 0 ? path : path.slice(0, colon))
-  const repository = registry === DOCKER_HUB && !name.includes('/') ? (`library/${name}` as RepositoryName) : name
+  if (!hasHost && IMAGE_ID.test(name)) throw invalid(text, 'it is the ID of an image, not a name')
+  const repository = registry === DOCKER_HUB && !name.includes('/') ? parseRepositoryName(`library/${name}`) : name
   return {registry, repository, ...(tag === undefined ? {} : {tag}), ...(digest === undefined ? {} : {digest})}
 }
 
-/** The full form, with every default written out. */
+/** The full form, with every default written out; a store without repositories (an OCI layout) has none to show. */
 export function formatReference(reference: Reference): string {
   const {registry, repository, tag, digest} = reference
-  return `${registry}/${repository}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`
+  return `${registry}${repository === '' ? '' : `/${repository}`}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`
 }
 
 /** The form that can never change its meaning: `registry/repository@digest`. */
@@ -109,6 +121,11 @@ export function formatPinned(reference: Pick<Reference, 'registry' | 'repository
 /** What to ask a registry for: the digest where there is one, else the tag. */
 export function manifestReference(reference: Reference): Tag | Digest {
   return reference.digest ?? reference.tag ?? DEFAULT_TAG
+}
+
+/** The host as a URL has it, brackets included; undefined when it cannot be in one. */
+function urlHostname(name: string): string | undefined {
+  return URL.canParse(`http://${name}/`) ? new URL(`http://${name}/`).hostname : undefined
 }
 
 function normaliseHost(text: string): RegistryHost {

@@ -3,11 +3,12 @@ import type {RegistryHost} from '../oci/reference.ts'
 
 export interface RegistrySubject {
   readonly host: RegistryHost
-  /** Absent for a registry that is not declared. */
+  /** The name it has, or is to get. */
   readonly name?: string | undefined
+  readonly isDeclared: boolean
 }
 
 /** The command that gives the registry those flags. */
-export function settingHint({host, name}: RegistrySubject, flags: string): string {
-  return name === undefined ? `holdfast registry add NAME ${host} ${flags}` : `holdfast registry update ${name} ${flags}`
+export function settingHint({host, name = 'NAME', isDeclared}: RegistrySubject, flags: string): string {
+  return isDeclared ? `holdfast registry update ${name} ${flags}` : `holdfast registry add ${name} ${host} ${flags}`
 }

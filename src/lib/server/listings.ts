@@ -4,15 +4,22 @@ import {MEDIA_TYPE} from '../oci/media-types.ts'
 import type {RepositoryName} from '../oci/reference.ts'
 import {type Exchange, type ReplyHeaders, reply, replyJson} from './exchange.ts'
 import {parsePage} from './request-values.ts'
+import {SpecError} from './spec-error.ts'
 import type {ServableStore} from './upload-sessions.ts'
 
 /** Repositories in an answer to a client that sets no limit. */
 const CATALOG_PAGE_ENTRIES = 1000
 
-/** `GET /v2/<name>/tags/list`: every tag, unless `n` asks for less. */
+/**
+ * `GET /v2/<name>/tags/list`: every tag, unless `n` asks for less.
+ * @throws {SpecError} 404 NAME_UNKNOWN when there is no such repository.
+ */
 export async function listTags(exchange: Exchange, store: ServableStore, repository: RepositoryName): Promise<void> {
   const {n, last} = parsePage(exchange.query)
   const tags = await takePage(n, (limit) => store.listTags(repository, {signal: exchange.signal, ...pageOptions(limit, last)}))
+  if (tags.entries.length === 0 && !(await hasRepository(exchange, store, repository))) {
+    throw new SpecError(404, 'NAME_UNKNOWN', 'there is no such repository')
+  }
   replyJson(exchange, 200, {name: repository, tags: tags.entries}, nextLink(`/v2/${repository}/tags/list`, n, tags))
 }
 
@@ -31,6 +38,14 @@ export async function listReferrers(exchange: Exchange, store: ServableStore, re
   const body = JSON.stringify({schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests})
   const headers = {'Content-Type': MEDIA_TYPE.ociIndex, ...(wanted === null ? {} : {'OCI-Filters-Applied': 'artifactType'})}
   reply(exchange, 200, headers, body)
+}
+
+/** Repositories come in lexical order, so the search begins with the names that share all but the last letter. */
+async function hasRepository({signal}: Exchange, store: ServableStore, repository: RepositoryName): Promise<boolean> {
+  for await (const name of store.listRepositories({signal, last: repository.slice(0, -1)})) {
+    if (name >= repository) return name === repository
+  }
+  return false
 }
 
 interface Page {

@@ -62,7 +62,7 @@ function isLoopbackAddress(address: string): boolean {
 
 function notLoopback(host: string, reason: string, cause?: unknown): HoldfastError {
   return new HoldfastError('LISTEN_NOT_LOOPBACK', `cannot listen on "${host}": ${reason}, and this server has no authentication`, {
-    hints: ['holdfast serve --host 127.0.0.1'],
+    hints: ['holdfast serve --listen 127.0.0.1:5050'],
     details: {host},
     ...(cause === undefined ? {} : {cause}),
   })

@@ -53,11 +53,14 @@ export interface RegistryServer {
 /** Makes a server that does not listen yet. The store stays the caller's, to be closed after the server. */
 export function createRegistryServer(options: RegistryServerOptions): RegistryServer {
   const running = new Set<Promise<void>>()
+  const open = new Set<ServerResponse>()
   const stop = new AbortController()
   let isClosing = false
   const server = createServer({connectionsCheckingInterval: CONNECTIONS_CHECK_MS, noDelay: true}, (request, response) => {
     if (isClosing) response.setHeader('Connection', 'close')
+    open.add(response)
     response.once('close', () => {
+      open.delete(response)
       if (isClosing) setImmediate(() => server.closeIdleConnections())
     })
     const answered = answer(request, response, options, stop.signal).finally(() => running.delete(answered))
@@ -69,9 +72,15 @@ export function createRegistryServer(options: RegistryServerOptions): RegistrySe
   server.keepAliveTimeout = KEEP_ALIVE_MS
 
   return {
-    listen: async ({host, port}) => await listen(server, {host: await assertLoopback(host), port}),
+    listen: async ({host, port}) => {
+      const address = await listen(server, {host: await assertLoopback(host), port})
+      // A connection that cannot be accepted, for want of file descriptors for example, must not end the server.
+      server.on('error', (error) => options.listener?.({type: 'failure', requestId: 'accept', error}))
+      return address
+    },
     close: async ({graceMs}) => {
       isClosing = true
+      for (const response of open) if (!response.headersSent) response.setHeader('Connection', 'close')
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       const cut = setTimeout(() => {
         stop.abort()

@@ -3,7 +3,7 @@ import {type Digest, isDigest} from '../oci/digest.ts'
 import {SpecError} from './spec-error.ts'
 
 /** Entries of a page that nobody may exceed. */
-export const MAX_PAGE_ENTRIES = 10_000
+const MAX_PAGE_ENTRIES = 10_000
 
 const DIGITS = /^[0-9]{1,9}$/
 

@@ -18,10 +18,10 @@ export interface RequestEvent {
   readonly isCutShort: boolean
 }
 
-/** A request failed for a reason that the client is not told. */
+/** A request, or something the server does by itself, failed for a reason that no client is told. */
 export interface FailureEvent {
   readonly type: 'failure'
-  /** Stands in the answer too. */
+  /** Stands in the answer too; `accept` or `purge-stale-uploads` when there was no request. */
   readonly requestId: string
   readonly error: unknown
 }

@@ -7,7 +7,7 @@ import type {BlobDescriptor} from '../oci/descriptor.ts'
 import type {Digest} from '../oci/digest.ts'
 import type {RepositoryName} from '../oci/reference.ts'
 
-export interface UploadSessions {
+interface UploadSessions {
   /** Opens a session and answers with its id, a uuid. */
   startUpload(repository: RepositoryName): Promise<string>
   /** How many bytes the session holds; undefined when the repository has no such session. */

@@ -198,7 +198,7 @@ export class ImageCopy {
     const attached = atSource(reference, findAttachedTags(store, reference.repository, subjects, this.#call.signal))
     attached.catch(() => {})
     const companions: Companion[] = []
-    for (let depth = 0, level = subjects; level.length > 0; depth++) {
+    for (let depth = 0, level: readonly Digest[] = subjects; level.length > 0; depth++) {
       if (depth > MAX_REFERRER_DEPTH) {
         throw new HoldfastError(
           'GRAPH_TOO_DEEP',
@@ -207,10 +207,13 @@ export class ImageCopy {
       }
       const list = (subject: Digest) =>
         this.#sourceLane.run(() => atSource(reference, store.listReferrers(reference.repository, subject, this.#call)))
-      const found = (await this.#together(level.map(list))).flat()
-      const fresh = found.filter((descriptor) => this.#budget.enter(descriptor.digest)).map((descriptor) => descriptor.digest)
-      companions.push(...(await this.#together(fresh.map((digest) => this.#readCompanion(digest)))))
-      level = fresh
+      const listed = (await this.#together(level.map(list))).flat()
+      const fresh = listed.filter((descriptor) => this.#budget.enter(descriptor.digest)).map((descriptor) => descriptor.digest)
+      const read = await this.#together(fresh.map((digest) => this.#readCompanion(digest)))
+      // Some registries name manifests that refer to nothing, or to something else: what a manifest says of itself counts.
+      const referrers = read.filter(({root}) => root.subject !== undefined && level.includes(root.subject.digest))
+      companions.push(...referrers)
+      level = referrers.map(({root}) => root.raw.digest)
     }
     const tags = await attached
     companions.push(...(await this.#together(tags.map((tag) => this.#readCompanion(tag)))))
@@ -230,7 +233,7 @@ export class ImageCopy {
   async #ensureBlob(blob: Descriptor): Promise<void> {
     const {repository} = this.#job.target.reference
     const source = (sink: ByteSink, start: number, signal?: AbortSignal) => this.#readBody(blob, sink, start, signal)
-    const outcome = await this.#target.ensureBlob(repository, blob, source, this.#call)
+    const outcome = await this.#target.ensureBlob(repository, blob, source, {...this.#call, isFresh: this.#job.target.isFresh})
     if (outcome === undefined) return
     this.#outcomes[outcome]++
     this.#options.listener?.({type: 'blob-finished', blob, outcome})

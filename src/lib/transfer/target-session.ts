@@ -20,6 +20,12 @@ export interface TargetSessionOptions {
   readonly findBlobLocation?: ((digest: Digest) => Promise<RepositoryName | undefined>) | undefined
 }
 
+/** How one image wants its blobs put. */
+export interface PutOptions extends CallOptions {
+  /** The repository is new, so that no blob is looked for in it. */
+  readonly isFresh?: boolean | undefined
+}
+
 export class TargetSession {
   readonly store: TargetStore
   readonly #options: TargetSessionOptions
@@ -40,7 +46,7 @@ export class TargetSession {
    * Makes sure that the repository holds the blob. Answers undefined when another image of the run has already seen to it.
    * `source` is asked for bytes only when nothing else helps, and then waits for its place: the biggest blob goes first.
    */
-  async ensureBlob(repository: RepositoryName, blob: Descriptor, source: BlobSource, call: CallOptions): Promise<BlobOutcome | undefined> {
+  async ensureBlob(repository: RepositoryName, blob: Descriptor, source: BlobSource, call: PutOptions): Promise<BlobOutcome | undefined> {
     const key = `${repository}@${blob.digest}`
     const running = this.#blobs.get(key)
     if (running !== undefined) {
@@ -85,7 +91,7 @@ export class TargetSession {
     blob: Descriptor,
     source: BlobSource,
     holder: Promise<RepositoryName> | undefined,
-    call: CallOptions,
+    {isFresh, ...call}: PutOptions,
   ): Promise<BlobOutcome> {
     const known = await holder?.catch(() => undefined)
     const mountFrom = known ?? (await this.#options.findBlobLocation?.(blob.digest))
@@ -103,6 +109,7 @@ export class TargetSession {
       return await this.store.writeBlob(repository, blob, inTurn, {
         ...call,
         ...(mountFrom === undefined || mountFrom === repository ? {} : {mountFrom}),
+        ...(isFresh === true ? {isAbsent: true} : {}),
         ...(this.#options.verify === true ? {verify: true} : {}),
       })
     } finally {

@@ -43,8 +43,12 @@ describe('a store whose writers are killed', () => {
     let images = 0
     try {
       for await (const repository of store.listRepositories()) {
-        const listed = await json<{tags: string[]}>(`${registry.url}/v2/${repository}/tags/list`)
-        for (const tag of listed.tags) {
+        const ours: string[] = []
+        for await (const tag of store.listTags(repository)) ours.push(tag)
+        // A repository that has got its layers only is unknown to docker-registry's tag list, as after any push that ends there.
+        const listed = (await (await fetch(`${registry.url}/v2/${repository}/tags/list`)).json()) as {readonly tags?: readonly string[]}
+        assert.deepEqual([...(listed.tags ?? [])].sort(), ours)
+        for (const tag of ours) {
           const response = await fetch(`${registry.url}/v2/${repository}/manifests/${tag}`, {headers: {accept: MEDIA_TYPE.ociManifest}})
           assert.equal(response.status, 200, `${repository}:${tag} is served`)
           const manifest = parseManifest(createRawManifest(MEDIA_TYPE.ociManifest, Buffer.from(await response.arrayBuffer())))
@@ -64,10 +68,6 @@ describe('a store whose writers are killed', () => {
     assert.ok(images >= ROUNDS, `${images} images were checked`)
   })
 })
-
-async function json<T>(url: string): Promise<T> {
-  return (await (await fetch(url)).json()) as T
-}
 
 async function* blobFiles(root: string): AsyncGenerator<readonly [string, string]> {
   const top = join(root, 'docker', 'registry', 'v2', 'blobs', 'sha256')

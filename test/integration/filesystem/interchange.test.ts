@@ -14,7 +14,7 @@ import {createRawManifest, describeManifest, parseManifest, requiredBlobs} from 
 import {MEDIA_TYPE} from '../../../src/lib/oci/media-types.ts'
 import {DEFAULT_TAG, parseRepositoryName, parseTag} from '../../../src/lib/oci/reference.ts'
 import {type DockerRegistry, startDockerRegistry} from '../../support/docker-registry.ts'
-import {needs} from '../../support/required-program.ts'
+import {findProgram, needs} from '../../support/required-program.ts'
 import {writeRunnableImage} from './image.ts'
 
 const run = promisify(execFile)
@@ -144,6 +144,18 @@ describe('a directory shared with docker-registry', () => {
     await skopeoCopy(`oci:${layout.directory}:again`, `oci:${nameless}`)
     const store = createOciLayoutStore({directory: nameless})
     assert.equal((await readImage(store, repository, DEFAULT_TAG)).blobs, 2)
+    await store.close()
+  })
+
+  it('reads a layout that buildah wrote', async function () {
+    if (findProgram('buildah') === undefined) return this.skip()
+    const built = join(directory, 'built')
+    const storage = ['--root', join(directory, 'buildah'), '--runroot', join(directory, 'buildah-run'), '--storage-driver', 'vfs']
+    const container = (await run('buildah', [...storage, 'from', 'scratch'])).stdout.trim()
+    await run('buildah', [...storage, 'commit', '--quiet', container, `oci:${built}:v1`])
+    await run('buildah', [...storage, 'rm', container])
+    const store = createOciLayoutStore({directory: built})
+    assert.equal((await readImage(store)).blobs, 2)
     await store.close()
   })
 

@@ -121,6 +121,15 @@ describe('copying an image', () => {
     assert.equal(target.log.at(-1), 'put-manifest app v1')
   })
 
+  it('takes no manifest for a referrer that does not say so itself', async () => {
+    addImage(source, 'a.test/app:v1', ['one'])
+    const stranger = addImage(source, 'a.test/app', ['stranger'], {tagged: false})
+    source.listReferrers = async () => [referTo(stranger)]
+    const report = await new CopyRun().copy(job(source, 'a.test/app:v1', target, 'b.test/app:v1'))
+    assert.equal(report.referrers, 0)
+    assert.equal(target.repository('app' as RepositoryName).manifests.has(stranger.digest), false)
+  })
+
   it('leaves referrers away when asked to', async () => {
     const image = addImage(source, 'a.test/app:v1', ['one'])
     addImage(source, 'a.test/app', ['sbom'], {tagged: false, subject: referTo(image)})

@@ -1,4 +1,7 @@
-/** What the hash thread does. Its text is the thread's program, so it uses nothing from outside its own body. */
+/**
+ * What the hash thread does. Its text is the thread's program, so it uses nothing from outside its own body, and names no function inside it: bundlers that keep
+ * names would wrap such a function in a call of theirs.
+ */
 
 export type HashRequest =
   | {readonly type: 'open'; readonly id: number; readonly path: string; readonly algorithm: string}
@@ -22,12 +25,6 @@ export function hashBehindWriters(readBytes: number): void {
   const buffer = Buffer.allocUnsafeSlow(readBytes)
   const files = new Map<number, {fd: number; position: number; hash: ReturnType<typeof crypto.createHash>; error?: NodeJS.ErrnoException}>()
 
-  const close = (id: number): void => {
-    const file = files.get(id)
-    files.delete(id)
-    if (file !== undefined && file.fd >= 0) fs.closeSync(file.fd)
-  }
-
   parentPort?.on('message', (request: HashRequest) => {
     if (request.type === 'open') {
       const hash = crypto.createHash(request.algorithm)
@@ -39,18 +36,21 @@ export function hashBehindWriters(readBytes: number): void {
       return
     }
     const file = files.get(request.id)
-    if (file === undefined) return
-    if (request.type === 'close') {
-      close(request.id)
+    if (file === undefined) {
+      // Only after a thread before this one died.
+      if (request.type === 'finish') parentPort.postMessage({id: request.id, message: 'the running hash was lost'})
       return
     }
-    if (request.type === 'finish') {
-      parentPort.postMessage(
-        file.error === undefined
-          ? {id: request.id, hex: file.hash.digest('hex')}
-          : {id: request.id, message: file.error.message, errno: file.error.code},
-      )
-      close(request.id)
+    if (request.type !== 'advance') {
+      if (request.type === 'finish') {
+        parentPort.postMessage(
+          file.error === undefined
+            ? {id: request.id, hex: file.hash.digest('hex')}
+            : {id: request.id, message: file.error.message, errno: file.error.code},
+        )
+      }
+      files.delete(request.id)
+      if (file.fd >= 0) fs.closeSync(file.fd)
       return
     }
     try {

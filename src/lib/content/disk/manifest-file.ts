@@ -8,6 +8,8 @@ import {hasErrno} from './storage-error.ts'
 
 /** The most parts of a manifest that are looked up at once. */
 const LOOKUP_CONCURRENCY = 16
+/** What may become a header: RFC 6838 §4.2, without parameters. */
+const MEDIA_TYPE_SHAPE = /^[A-Za-z0-9][\w!#$&^.+-]{0,126}\/[A-Za-z0-9][\w!#$&^.+-]{0,126}$/
 
 /**
  * Reads a manifest; undefined when there is no such file, or when what is there is no manifest.
@@ -82,7 +84,9 @@ function findMediaType(bytes: Uint8Array): string | undefined {
     return undefined
   }
   if (typeof json !== 'object' || json === null || !('schemaVersion' in json)) return undefined
-  if ('mediaType' in json && typeof json.mediaType === 'string' && json.mediaType !== '') return json.mediaType
+  if ('mediaType' in json && typeof json.mediaType === 'string' && json.mediaType !== '') {
+    return MEDIA_TYPE_SHAPE.test(json.mediaType) ? json.mediaType : undefined
+  }
   if (json.schemaVersion === 1) return 'signatures' in json ? MEDIA_TYPE.dockerSchema1Signed : MEDIA_TYPE.dockerSchema1
   if ('manifests' in json) return MEDIA_TYPE.ociIndex
   return 'config' in json || 'layers' in json ? MEDIA_TYPE.ociManifest : undefined

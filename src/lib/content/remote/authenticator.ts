@@ -35,13 +35,17 @@ export interface Access {
 
 interface CachedToken {
   readonly token: Secret
-  readonly expiresAtMs: number
   readonly renewAtMs: number
 }
 
 type Scheme =
   | {readonly kind: 'basic'}
-  | {readonly kind: 'bearer'; readonly realm: URL; readonly service: string | undefined; readonly extraScopes: Map<string, readonly Scope[]>}
+  | {
+      readonly kind: 'bearer'
+      readonly realm: URL
+      readonly service: string | undefined
+      readonly extraScopes: Map<string, readonly Scope[]>
+    }
 
 export class Authenticator {
   readonly #options: AuthenticatorOptions
@@ -72,7 +76,13 @@ export class Authenticator {
    * Answers the `Authorization` for a second try, undefined when there is nothing better to send than what was refused.
    * @throws {HoldfastError} UNTRUSTED_HOST for a realm that is not acceptable; UNAUTHENTICATED when the token endpoint refuses the credential.
    */
-  async answer(challenge: HttpResponse, refused: string | undefined, base: URL, access: Access, signal?: AbortSignal): Promise<string | undefined> {
+  async answer(
+    challenge: HttpResponse,
+    refused: string | undefined,
+    base: URL,
+    access: Access,
+    signal?: AbortSignal,
+  ): Promise<string | undefined> {
     const challenges = parseChallenges(challenge.headers['www-authenticate'] ?? '')
     const bearer = challenges.find(({scheme, parameters}) => scheme === 'bearer' && parameters.realm !== undefined)
     if (bearer !== undefined) this.#learnBearer(bearer, base, access)
@@ -90,13 +100,18 @@ export class Authenticator {
     const challenge = parseChallenges(response.headers['www-authenticate'] ?? '')[0]
     const known = registryError(registry, action, response)
     const scopes = access.scopes.map(formatScope).join(' ')
+    const isTokenRefused = credential?.kind === 'registry-token' && challenge?.parameters.error !== 'insufficient_scope'
     if (credential === undefined)
       return new HoldfastError('UNAUTHENTICATED', `${known.message}; no credentials for "${registry}" were found`, {
         hints: loginHints(registry),
         details: known.details,
         cause: known,
       })
-    if (response.status === 403 || challenge?.parameters.error === 'insufficient_scope' || this.#scheme?.kind === 'bearer')
+    if (
+      response.status === 403 ||
+      challenge?.parameters.error === 'insufficient_scope' ||
+      (this.#scheme?.kind === 'bearer' && !isTokenRefused)
+    )
       return new HoldfastError('DENIED', `${known.message}; the account in use may not do this (${scopes})`, {
         hints: loginHints(registry),
         details: {...known.details, scopes},
@@ -205,7 +220,7 @@ export class Authenticator {
       throw new HoldfastError('UNAUTHENTICATED', `cannot ${action}: the answer holds no token`, {
         hints: [`holdfast registry check ${endpoint.registry}`],
       })
-    return {token: new Secret(token.token), expiresAtMs: token.expiresAtMs, renewAtMs: renewal(token, now)}
+    return {token: new Secret(token.token), renewAtMs: renewal(token, now)}
   }
 }
 
@@ -222,8 +237,13 @@ function scopeKey(scopes: readonly Scope[]): string {
 }
 
 /** Credentials differ by repository, so a token is kept for whom it was given to as well; the key stays in memory. */
-function tokenKey({realm, service}: Scheme & {kind: 'bearer'}, scopes: readonly Scope[], credential: RegistryCredential | undefined): string {
-  const who = credential === undefined ? '' : credential.kind === 'basic' ? `${credential.username}:${credential.password}` : credential.token
+function tokenKey(
+  {realm, service}: Scheme & {kind: 'bearer'},
+  scopes: readonly Scope[],
+  credential: RegistryCredential | undefined,
+): string {
+  const who =
+    credential === undefined ? '' : credential.kind === 'basic' ? `${credential.username}:${credential.password}` : credential.token
   return JSON.stringify([realm.href, service, scopeKey(scopes), who])
 }
 

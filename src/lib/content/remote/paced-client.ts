@@ -2,7 +2,7 @@
  * Requests at the pace that each host allows: a 429 holds back every request to that host for at least what `Retry-After` says, and what is safe to repeat is
  * repeated after a server error or a broken connection.
  */
-import {AdaptiveLimit} from '../../core/concurrency.ts'
+import type {AdaptiveLimit} from '../../core/concurrency.ts'
 import {HoldfastError, hasCode} from '../../core/errors.ts'
 import {backOffMs, type Clock, parseRetryAfter} from '../../core/retry.ts'
 import type {HttpClient, HttpRequest, HttpResponse} from '../../http/client.ts'

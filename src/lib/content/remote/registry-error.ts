@@ -45,7 +45,12 @@ export function readSpecError(response: HttpResponse): SpecError {
 }
 
 /** Makes the error for an answer that is not what was asked for. `action` is `verb "object"`, as in `read manifest "a/b:latest"`. */
-export function registryError(registry: RegistryHost, action: string, response: HttpResponse, hints: readonly string[] = []): RegistryError {
+export function registryError(
+  registry: RegistryHost,
+  action: string,
+  response: HttpResponse,
+  hints: readonly string[] = [],
+): RegistryError {
   const {code, message} = readSpecError(response)
   const reason = `${registry} answered ${response.status}${code === undefined ? '' : ` ${code}`}${message === undefined ? '' : ` (${message})`}`
   const ours = codeFor(response.status, code)

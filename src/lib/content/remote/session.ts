@@ -113,7 +113,7 @@ export class RegistrySession {
       const response = await this.#client.request({
         method,
         url,
-        headers: {'user-agent': 'holdfast', ...headers, ...(carried === undefined ? {} : {authorization: carried})},
+        headers: {...headers, ...(carried === undefined ? {} : {authorization: carried})},
         maxBodyBytes,
         ...(body === undefined ? {} : {body}),
         ...(sinkFor === undefined ? {} : {sinkFor}),

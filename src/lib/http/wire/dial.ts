@@ -120,8 +120,7 @@ async function secure(route: Route, onread: Onread, options: DialOptions, attemp
   const tls = await import('node:tls')
   const settings: TlsDialOptions = {
     ...target(route.origin),
-    ...(carrier === undefined ? {} : {socket: carrier}),
-    onread,
+    ...(carrier === undefined ? {onread} : {socket: carrier}),
     secureContext: secureContextFor(tls, route.tls),
     rejectUnauthorized: route.tls.insecure !== true,
     ALPNProtocols: ['http/1.1'],
@@ -129,7 +128,24 @@ async function secure(route: Route, onread: Onread, options: DialOptions, attemp
   }
   const socket = tls.connect(settings)
   socket.on('session', options.keepSession)
-  return shake(socket, attempt)
+  const shaken = await shake(socket, attempt)
+  if (carrier !== undefined) feed(shaken, onread)
+  return shaken
+}
+
+/** Node ignores `onread` for TLS on top of a socket that is already open: what comes is copied to where it would have been read. */
+function feed(socket: Socket, onread: Onread): void {
+  let destination = onread.buffer()
+  socket.on('data', (chunk: Buffer) => {
+    let wantsMore = true
+    for (let from = 0; from < chunk.length; ) {
+      const length = chunk.copy(destination, 0, from)
+      from += length
+      wantsMore = onread.callback(length)
+      destination = onread.buffer()
+    }
+    if (!wantsMore) socket.pause()
+  })
 }
 
 /** TLS to the proxy itself: with what Node trusts, and never with the client certificate that is meant for the origin. */

@@ -20,6 +20,8 @@ const SOCKET_REASONS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'no answer from the host',
   EHOSTUNREACH: 'the host is unreachable',
   ENETUNREACH: 'the network is unreachable',
+  // What undici makes of a connection that ends early, a TLS alert included.
+  UND_ERR_SOCKET: 'the server closed the connection',
 }
 
 const TRUST_REASONS: Readonly<Record<string, string>> = {

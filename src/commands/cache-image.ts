@@ -1,0 +1,109 @@
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
+import type {CacheAndStageOutcome} from '../lib/caching/cache-and-stage.ts'
+import {BaseCommand} from '../lib/cli/base-command.ts'
+import {type CachedImages, describeCached, digestChange} from '../lib/cli/cached-report.ts'
+import {errorBody} from '../lib/cli/error-report.ts'
+import {PartialFailure} from '../lib/cli/partial-failure.ts'
+import {createProgress} from '../lib/cli/progress.ts'
+import {ACCESS_FLAGS, COPY_FLAGS, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
+import {formatCount} from '../lib/cli/units.ts'
+import {parsePlatform} from '../lib/oci/platform.ts'
+import {parseReference, parseRepositoryName} from '../lib/oci/reference.ts'
+import {STAGING_RESULT_FORMATS, type StagingResultFormat} from '../lib/staging/staging-result.ts'
+
+export default class CacheImage extends BaseCommand<CachedImages> {
+  static override readonly summary = 'Copy images into a registry you own and print their pinned references.'
+  static override readonly description =
+    `Copies each IMAGE with all its platforms, signatures and SBOMs under a name that nobody can guess, and prints
+<host>:<port>/<guid>@sha256:… on stdout: the digest is the source's, so what you deploy never changes.
+The same image for the same app is answered with the reference it has, while the source has not changed.
+Without --to and without a default registry, images go to the embedded registry; \`holdfast serve\` serves them.`
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %> alpine:3.20',
+    '<%= config.bin %> <%= command.id %> alpine:3.20 redis:7 --to registry.example.com --app shop',
+    '<%= config.bin %> <%= command.id %> alpine:3.20 --platform linux/amd64 --json',
+    '<%= config.bin %> <%= command.id %> localhost:5000/shop/web:v2 --repository shop/web --result /tmp/result.json',
+  ]
+  static override readonly strict = false
+  static override readonly args = {
+    image: Args.string({required: true, description: 'What you would type after `docker pull`; more than one may follow.'}),
+  }
+  static override readonly flags = {
+    to: Flags.string({env: 'HOLDFAST_TO', helpValue: 'REGISTRY', summary: 'The target: the name of a declared registry, or HOST[:PORT].'}),
+    app: Flags.string({env: 'HOLDFAST_APP', helpValue: 'NAME', summary: 'Record which app the image is for.'}),
+    repository: Flags.string({env: 'HOLDFAST_REPOSITORY', helpValue: 'NAME', summary: 'Use this name instead of a fresh GUID.'}),
+    new: Flags.boolean({env: 'HOLDFAST_NEW', summary: 'Take a fresh GUID even when the image was cached before.'}),
+    result: Flags.string({env: 'HOLDFAST_RESULT', helpValue: 'FILE', summary: 'Write the staging result of Cloud Foundry to this file.'}),
+    'result-format': Flags.option({
+      env: 'HOLDFAST_RESULT_FORMAT',
+      options: STAGING_RESULT_FORMATS,
+      default: 'current' as StagingResultFormat,
+      summary: 'The shape of --result: the one of today, or the first of 2015.',
+    })(),
+    ...COPY_FLAGS,
+    ...SOURCE_FLAGS,
+    ...ACCESS_FLAGS,
+  }
+
+  async run(): Promise<CachedImages> {
+    const {argv, flags} = await this.parse(CacheImage)
+    const sources = argv.map((image) => parseReference(String(image)))
+    const platforms = flags.platform?.map(parsePlatform)
+    const repository = flags.repository === undefined ? undefined : parseRepositoryName(flags.repository)
+    const {result: file, 'result-format': format} = flags
+    const context = this.openContext(flags)
+    const [{cacheAndStage}, target, records] = await Promise.all([
+      import('../lib/caching/cache-and-stage.ts'),
+      context.openTarget(flags.to),
+      context.records(),
+    ])
+    const progress = createProgress(this.output)
+    const outcome = await cacheAndStage(
+      {
+        sources,
+        registry: target.registry,
+        platforms,
+        repository,
+        app: flags.app,
+        isNew: flags.new,
+        referrers: flags.referrers,
+        verify: flags.verify,
+        blobConcurrency: flags.concurrency,
+        ...(file === undefined ? {} : {result: {file, format}}),
+      },
+      {
+        target: target.store,
+        openSource: (reference) => context.openSource(reference, sourceTransport(flags)),
+        records,
+        now: () => new Date(),
+        listener: progress.listener,
+        signal: context.signal,
+      },
+    ).finally(progress.stop)
+    context.signal.throwIfAborted()
+    for (const image of outcome.images) {
+      this.output.print(image.pinnedReference)
+      this.output.note(describeCached(image))
+      if (image.digestChanged) this.output.warn(digestChange(image))
+    }
+    const result = assertAllCached(outcome)
+    if (target.isEmbedded) this.output.note('It is in the embedded registry; to pull from there: holdfast serve')
+    return result
+  }
+}
+
+/** @throws the failure of a single image as it is; {PartialFailure} when some of several failed. */
+function assertAllCached({images, failures}: CacheAndStageOutcome): CachedImages {
+  const [first] = failures
+  if (first === undefined) return {images, failures: []}
+  if (images.length === 0 && failures.length === 1) throw first.error
+  const names = failures.map(({source}) => source)
+  const result: CachedImages = {images, failures: failures.map(({source, error}) => ({source, error: errorBody(error)}))}
+  const reasons = result.failures.map(({error}) => error.message)
+  throw new PartialFailure(
+    `cannot cache ${failures.length} of ${formatCount(images.length + failures.length, 'image')}: ${reasons.join('; ')}`,
+    result,
+    [`holdfast cache-image ${names.join(' ')}`],
+  )
+}

@@ -1,0 +1,29 @@
+import * as Args from '@oclif/core/args'
+import type {FoundImages} from '../lib/caching/find-cached-images.ts'
+import {BaseCommand} from '../lib/cli/base-command.ts'
+import {describeFound} from '../lib/cli/cached-report.ts'
+
+export default class Cached extends BaseCommand<FoundImages> {
+  static override readonly summary = 'List what is cached, or find it by GUID, source, digest or app.'
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> alpine',
+    '<%= config.bin %> <%= command.id %> sha256:beefdbd8 --json',
+  ]
+  static override readonly args = {
+    query: Args.string({description: 'A GUID or digest or the first 6 characters of one, an app, or any part of the source reference.'}),
+  }
+
+  async run(): Promise<FoundImages> {
+    const {args, flags} = await this.parse(Cached)
+    const [{findCachedImages}, records] = await Promise.all([
+      import('../lib/caching/find-cached-images.ts'),
+      this.openContext(flags).records(),
+    ])
+    const found = await findCachedImages(records, args.query)
+    if (found.images.length === 0)
+      this.output.note(args.query === undefined ? 'nothing is cached yet' : `nothing cached matches "${args.query}"`)
+    else for (const line of describeFound(found.images)) this.output.print(line)
+    return found
+  }
+}

@@ -1,0 +1,48 @@
+import * as Args from '@oclif/core/args'
+import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {registryDependencies} from '../../lib/cli/registry-dependencies.ts'
+import {describeStep} from '../../lib/cli/registry-report.ts'
+import {ACCESS_FLAGS} from '../../lib/cli/transfer-flags.ts'
+import {HoldfastError} from '../../lib/core/errors.ts'
+import type {RegistryCheck as Check, CheckStep} from '../../lib/registries/check.ts'
+
+export default class RegistryCheck extends BaseCommand<Check> {
+  static override summary = 'Diagnose a registry: DNS, TCP, TLS, API, login, and what may be done there.'
+
+  static override description =
+    `Works for declared registries and for any other host. Nothing is left behind: an upload is started and cancelled in the repository "holdfast-check", and what is deleted does not exist.
+The exit code is that of the first step that fails.`
+
+  static override examples = [
+    {description: 'The default registry', command: '<%= config.bin %> <%= command.id %>'},
+    '<%= config.bin %> <%= command.id %> internal',
+    {description: 'One that is not declared yet', command: '<%= config.bin %> <%= command.id %> registry.example.com:5000'},
+  ]
+
+  static override args = {name: Args.string({description: 'its name or host; the default registry when absent'})}
+
+  static override flags = {...ACCESS_FLAGS}
+
+  async run(): Promise<Check> {
+    const {args, flags} = await this.parse(RegistryCheck)
+    const context = this.openContext(flags)
+    const [{findEndpoint}, {checkRegistry}] = await Promise.all([
+      import('../../lib/registries/find.ts'),
+      import('../../lib/registries/check.ts'),
+    ])
+    const dependencies = await registryDependencies(context)
+    const {endpoint, subject} = await findEndpoint(dependencies.store, args.name)
+    const listener = (step: CheckStep): void => {
+      for (const line of describeStep(step)) this.output.print(line)
+    }
+    const check = await checkRegistry(endpoint, subject, {...dependencies, listener})
+    const failed = check.steps.find(({status}) => status === 'failed')
+    if (failed?.code !== undefined) {
+      throw new HoldfastError(failed.code, `cannot use registry "${check.registry}" for everything: ${failed.name} failed`, {
+        hints: failed.hints,
+        details: {check},
+      })
+    }
+    return check
+  }
+}

@@ -1,0 +1,35 @@
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
+import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {HoldfastError} from '../../lib/core/errors.ts'
+
+interface RemovedRegistry {
+  readonly name: string
+  readonly host: string
+}
+
+export default class RegistryRemove extends BaseCommand<RemovedRegistry> {
+  static override summary = 'Forget a declared registry; its images stay where they are.'
+
+  static override examples = ['<%= config.bin %> <%= command.id %> internal', '<%= config.bin %> <%= command.id %> internal --yes']
+
+  static override args = {name: Args.string({required: true, description: 'its name or host'})}
+
+  static override flags = {yes: Flags.boolean({char: 'y', env: 'HOLDFAST_YES', summary: 'Do not ask.'})}
+
+  async run(): Promise<RemovedRegistry> {
+    const {args, flags} = await this.parse(RegistryRemove)
+    const store = await this.openContext(flags).records()
+    const [{requireRegistry}, {removeRegistry}] = await Promise.all([
+      import('../../lib/registries/find.ts'),
+      import('../../lib/registries/declare.ts'),
+    ])
+    const {name, host} = await requireRegistry(store, args.name)
+    const question = {message: `Forget registry ${name} (${host})?`, flag: `holdfast registry remove ${name} --yes`}
+    if (!flags.yes && !(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', `registry "${name}" was not removed`)
+    await removeRegistry(store, name)
+    this.output.print(name)
+    this.output.note(`${host} is not declared any more; what is cached there stays`)
+    return {name, host}
+  }
+}

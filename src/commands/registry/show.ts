@@ -1,0 +1,23 @@
+import * as Args from '@oclif/core/args'
+import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {describeRegistry} from '../../lib/cli/registry-report.ts'
+import type {RegistryRecord} from '../../lib/collector/store.ts'
+
+export default class RegistryShow extends BaseCommand<RegistryRecord> {
+  static override summary = 'Show what is known of a declared registry.'
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> internal',
+    '<%= config.bin %> <%= command.id %> registry.example.com:5000 --json',
+  ]
+
+  static override args = {name: Args.string({required: true, description: 'its name or host'})}
+
+  async run(): Promise<RegistryRecord> {
+    const {args, flags} = await this.parse(RegistryShow)
+    const {requireRegistry} = await import('../../lib/registries/find.ts')
+    const registry = await requireRegistry(await this.openContext(flags).records(), args.name)
+    for (const line of describeRegistry(registry)) this.output.print(line)
+    return registry
+  }
+}

@@ -1,0 +1,54 @@
+/** Copying one image to a place the user names, and remembering where its blobs went. */
+import type {BlobLocationStore} from '../collector/store.ts'
+import type {SourceStore, TargetStore} from '../content/store.ts'
+import type {Platform} from '../oci/platform.ts'
+import {formatReference, type Reference} from '../oci/reference.ts'
+import {CopyRun, type CopyRunOptions} from '../transfer/copy.ts'
+
+export interface CopyImageRequest {
+  readonly source: {readonly store: SourceStore; readonly reference: Reference}
+  readonly target: {readonly store: TargetStore; readonly reference: Reference}
+  /** All when empty. */
+  readonly platforms: readonly Platform[]
+}
+
+/** An image that is at its target now. */
+export interface CopiedImage {
+  readonly source: string
+  readonly target: string
+  readonly pinnedReference: string
+  readonly digest: string
+  readonly sourceDigest: string
+  readonly digestChanged: boolean
+  readonly mediaType: string
+  readonly platforms: readonly string[]
+  readonly unchanged: boolean
+  readonly sizeBytes: number
+  readonly copiedBytes: number
+  readonly uploadedBlobs: number
+  readonly mountedBlobs: number
+  readonly presentBlobs: number
+  readonly referrers: number
+}
+
+/**
+ * Copies an image.
+ * @throws {TransferError} with the side that failed; the tag is then not written.
+ */
+export async function copyImage(
+  {source, target, platforms}: CopyImageRequest,
+  {records, ...options}: CopyRunOptions & {readonly records: BlobLocationStore},
+): Promise<CopiedImage> {
+  const {registry, repository} = target.reference
+  const run = new CopyRun({...options, findBlobLocation: (digest) => records.findBlobLocation(registry, digest)})
+  const {uploadedBytes, blobs, source: from, target: to, ...report} = await run.copy({source, target, platforms})
+  await records.recordBlobLocations(registry, repository, blobs)
+  return {
+    source: formatReference(from),
+    target: formatReference(to),
+    pinnedReference: formatReference({registry, repository, digest: report.digest}),
+    digestChanged: report.digest !== report.sourceDigest,
+    copiedBytes: uploadedBytes,
+    ...report,
+  }
+}

@@ -1,0 +1,37 @@
+/** From any of its names to a cached image: GUID, digest, source reference or app (requirement V7). */
+import type {CachedImageStore} from '../collector/store.ts'
+import {DEFAULT_TAG, formatPinned, formatReference} from '../oci/reference.ts'
+
+/** One cached image as it was recorded. */
+export interface FoundImage {
+  readonly source: string
+  readonly sourceDigest: string
+  readonly pinnedReference: string
+  readonly reference: string
+  readonly registry: string
+  readonly repository: string
+  readonly digest: string
+  /** The chosen platforms; absent for all. */
+  readonly platforms?: readonly string[]
+  readonly app?: string
+  readonly sizeBytes: number
+  /** ISO 8601. */
+  readonly cachedAt: string
+}
+
+export interface FoundImages {
+  readonly images: readonly FoundImage[]
+}
+
+/** Images that match, newest first; all of them without a query. */
+export async function findCachedImages(records: CachedImageStore, query?: string): Promise<FoundImages> {
+  const found = await records.searchCachedImages(query)
+  return {
+    images: found.map(({createdAt, ...record}) => ({
+      ...record,
+      pinnedReference: formatPinned(record, record.digest),
+      reference: formatReference({registry: record.registry, repository: record.repository, tag: DEFAULT_TAG}),
+      cachedAt: createdAt,
+    })),
+  }
+}

@@ -1,0 +1,86 @@
+/** The frame of every command: global flags, one context, one way to answer and one way to fail. */
+import {Command} from '@oclif/core/command'
+import {Context} from './context.ts'
+import {reportError} from './error-report.ts'
+import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
+import {type Interruption, listenForSignals} from './interruption.ts'
+import {Output} from './output.ts'
+import {createPrompts, type Prompts} from './prompts.ts'
+import {createTerminal} from './terminal.ts'
+import type {AccessFlags} from './transfer-flags.ts'
+
+/** What `run` resolves to is the `result` of the envelope. */
+export abstract class BaseCommand<Result extends object> extends Command {
+  static override readonly baseFlags = GLOBAL_FLAGS
+  #output: Output | undefined
+  #interruption: Interruption | undefined
+  #context: Context | undefined
+
+  abstract override run(): Promise<Result>
+
+  /** Says things; by the flags as they stand on the command line, so that it works before and without parsing. */
+  protected get output(): Output {
+    this.#output ??= new Output({
+      terminal: createTerminal(process, process.env),
+      command: (this.id ?? '').replaceAll(':', ' '),
+      json: this.jsonEnabled(),
+      quiet: this.#isSet('quiet') || this.argv.includes('-q'),
+      debug: this.#isSet('debug'),
+    })
+    return this.#output
+  }
+
+  /** Asks things. */
+  protected get prompts(): Prompts {
+    const {terminal} = this.output
+    return createPrompts({...terminal, isInteractive: terminal.isInteractive && this.output.showsProgress})
+  }
+
+  /** Opens the context of this run; SIGINT and SIGTERM are its `signal` from now on. */
+  protected openContext(flags: GlobalFlags & AccessFlags): Context {
+    this.#interruption ??= listenForSignals()
+    this.#context ??= new Context({
+      flags,
+      environment: process.env,
+      output: this.output,
+      signal: this.#interruption.signal,
+      userAgent: `holdfast/${this.config.version}`,
+    })
+    return this.#context
+  }
+
+  override jsonEnabled(): boolean {
+    return this.#isSet('json')
+  }
+
+  protected override async _run<T>(): Promise<T> {
+    let result: Result | undefined
+    try {
+      await this.init()
+      result = await this.run()
+      await this.#context?.close()
+      this.output.succeed(result)
+    } catch (error) {
+      await this.#fail(error)
+    } finally {
+      this.#interruption?.release()
+    }
+    return result as T
+  }
+
+  async #fail(error: unknown): Promise<void> {
+    // oclif ends `--help` and `--version` this way.
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIT') throw error
+    const report = reportError(this.#interruption?.signal.aborted ? this.#interruption.signal.reason : error)
+    process.exitCode = report.exitCode
+    await this.#context?.close().catch((closing: unknown) => this.output.trace(String(closing)))
+    await this.output.fail(report)
+  }
+
+  /** By flag before `--`, or by its variable. */
+  #isSet(flag: 'json' | 'quiet' | 'debug'): boolean {
+    const end = this.argv.indexOf('--')
+    const flags = end < 0 ? this.argv : this.argv.slice(0, end)
+    return flags.includes(`--${flag}`) || ['1', 'true', 'yes', 'y'].includes(process.env[`HOLDFAST_${flag.toUpperCase()}`] ?? '')
+  }
+}

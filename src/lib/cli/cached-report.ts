@@ -1,0 +1,56 @@
+/** What is said about images that were cached or copied. */
+import type {CachedImage} from '../caching/cache-images.ts'
+import type {FoundImage} from '../caching/find-cached-images.ts'
+import type {ErrorBody} from './error-report.ts'
+import {formatTable} from './table.ts'
+import {formatBytes, formatCount} from './units.ts'
+
+/** The result of `cache-image`, in the order of the images. */
+export interface CachedImages {
+  readonly images: readonly CachedImage[]
+  readonly failures: readonly {readonly source: string; readonly error: ErrorBody}[]
+}
+
+/** How blobs came to the target. */
+export interface BlobCounts {
+  readonly unchanged: boolean
+  readonly copiedBytes: number
+  readonly uploadedBlobs: number
+  readonly mountedBlobs: number
+  readonly presentBlobs: number
+  readonly referrers: number
+}
+
+/** One line about an image that was cached. */
+export function describeCached(image: CachedImage): string {
+  const since = image.unchanged && image.copiedBytes === 0 ? ` since ${image.cachedAt}` : ''
+  return `${image.source}: ${describeBlobs(image, since)}; also ${image.reference}`
+}
+
+/** `12 MB copied in 3 blobs, 2 mounted, 1 already there, 1 referrer`; what is zero is left out. */
+export function describeBlobs(counts: BlobCounts, since = ''): string {
+  if (counts.unchanged) return `unchanged${since}, nothing copied`
+  return [
+    `${formatBytes(counts.copiedBytes)} copied in ${formatCount(counts.uploadedBlobs, 'blob')}`,
+    ...(counts.mountedBlobs > 0 ? [`${counts.mountedBlobs} mounted`] : []),
+    ...(counts.presentBlobs > 0 ? [`${counts.presentBlobs} already there`] : []),
+    ...(counts.referrers > 0 ? [formatCount(counts.referrers, 'referrer')] : []),
+  ].join(', ')
+}
+
+/** Says that a choice of platforms is not what the source's digest names. */
+export function digestChange(image: {readonly source: string; readonly digest: string; readonly sourceDigest: string}): string {
+  return `${image.source}: the digest changed, since only some platforms were copied: ${image.digest}, the source has ${image.sourceDigest}`
+}
+
+/** All images that were found, a row each. */
+export function describeFound(images: readonly FoundImage[]): readonly string[] {
+  const rows = images.map((image) => [
+    image.platforms === undefined ? image.source : `${image.source} (${image.platforms.join(', ')})`,
+    image.app ?? '-',
+    formatBytes(image.sizeBytes),
+    image.cachedAt.slice(0, 'yyyy-mm-ddThh:mm'.length).replace('T', ' '),
+    image.pinnedReference,
+  ])
+  return formatTable(['SOURCE', 'APP', 'SIZE', 'CACHED (UTC)', 'REFERENCE'], rows)
+}

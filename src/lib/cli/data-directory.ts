@@ -1,0 +1,33 @@
+/** Where Holdfast keeps what it remembers. */
+import {join, resolve} from 'node:path'
+
+export interface DataDirectoryEnvironment {
+  readonly XDG_DATA_HOME?: string | undefined
+  readonly LOCALAPPDATA?: string | undefined
+}
+
+/**
+ * The data directory as an absolute path: the one that was given, else where the platform's programs keep data
+ * (XDG Base Directory; `Application Support`; `LocalAppData`).
+ */
+export function dataDirectory(
+  given: string | undefined,
+  environment: DataDirectoryEnvironment,
+  machine: {readonly platform: NodeJS.Platform; readonly homeDirectory: string},
+): string {
+  if (given) return resolve(given)
+  const {platform, homeDirectory} = machine
+  if (platform === 'darwin') return join(homeDirectory, 'Library', 'Application Support', 'holdfast')
+  if (platform === 'win32') return join(environment.LOCALAPPDATA || join(homeDirectory, 'AppData', 'Local'), 'holdfast')
+  return join(environment.XDG_DATA_HOME || join(homeDirectory, '.local', 'share'), 'holdfast')
+}
+
+/** The embedded registry's bytes, in CNCF Distribution's layout. */
+export function registryDirectory(data: string): string {
+  return join(data, 'registry')
+}
+
+/** The records of registries and cached images. */
+export function recordsFile(data: string): string {
+  return join(data, 'holdfast.db')
+}

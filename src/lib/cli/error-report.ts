@@ -1,0 +1,95 @@
+/** From whatever was thrown to what is said about it: the error of the envelope, text for people, and an exit code. */
+import {HoldfastError, RegistryError} from '../core/errors.ts'
+import {printable, redactUrl} from '../core/redaction.ts'
+import type {Paint} from './paint.ts'
+import {PartialFailure} from './partial-failure.ts'
+import {isInterruption, usageError} from './usage-error.ts'
+
+/** The `error` of the envelope. */
+export interface ErrorBody {
+  readonly code: string
+  readonly message: string
+  readonly hints: readonly string[]
+  readonly retryable: boolean
+  /** The status a registry answered with, where one did. */
+  readonly httpStatus?: number
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
+export interface ErrorReport {
+  readonly body: ErrorBody
+  readonly exitCode: number
+  /** What succeeded all the same. */
+  readonly result?: unknown
+  /** Where it came from, cause by cause; shown with `--debug`. */
+  readonly trace: readonly string[]
+}
+
+/** Causes looked at; a longer chain is a circle. */
+const MAX_CAUSES = 10
+
+/** Describes anything that was thrown; what is not one of our errors is a bug of ours. */
+export function reportError(thrown: unknown): ErrorReport {
+  const error = toHoldfastError(thrown)
+  const trace = causes(thrown).map((cause, position) => redactText(`${position === 0 ? '' : 'caused by '}${stackOf(cause)}`))
+  return {
+    body: errorBody(error),
+    exitCode: error.exitCode,
+    trace,
+    ...(error instanceof PartialFailure ? {result: error.result} : {}),
+  }
+}
+
+/** The `error` of an envelope, or of one of several items. */
+export function errorBody(thrown: unknown): ErrorBody {
+  const error = toHoldfastError(thrown)
+  const registryError = causes(error).find((cause) => cause instanceof RegistryError)
+  return {
+    code: error.code,
+    message: error.message,
+    hints: error.hints,
+    retryable: error.retryable,
+    ...(registryError === undefined ? {} : {httpStatus: registryError.httpStatus}),
+    ...(Object.keys(error.details).length === 0 ? {} : {details: error.details}),
+  }
+}
+
+/** Lines for people: what failed, its code, and what to try. */
+export function formatError(body: ErrorBody, paint: Paint): readonly string[] {
+  return [
+    `${paint.error('Error:')} ${body.message} ${paint.faint(`(${body.code})`)}`,
+    ...(body.hints.length === 0 ? [] : ['Try:', ...body.hints.map((hint) => `  ${hint}`)]),
+  ]
+}
+
+function toHoldfastError(thrown: unknown): HoldfastError {
+  if (thrown instanceof HoldfastError) return thrown
+  if (isInterruption(thrown)) return new HoldfastError('INTERRUPTED', 'interrupted: nothing unfinished was tagged', {cause: thrown})
+  const usage = usageError(thrown)
+  if (usage !== undefined) return usage
+  const reason = thrown instanceof Error ? thrown.message : String(thrown)
+  return new HoldfastError('INTERNAL', `cannot go on: ${redactText(printable(reason))}`, {
+    hints: ['run the same command with --debug and report what it prints'],
+    cause: thrown,
+  })
+}
+
+function causes(thrown: unknown): readonly unknown[] {
+  const chain: unknown[] = []
+  for (let cause = thrown; cause !== undefined && chain.length < MAX_CAUSES; cause = cause instanceof Error ? cause.cause : undefined) {
+    chain.push(cause)
+  }
+  return chain
+}
+
+function stackOf(cause: unknown): string {
+  return cause instanceof Error ? (cause.stack ?? `${cause.name}: ${cause.message}`) : String(cause)
+}
+
+/** URLs in text lose their credentials and the values of their queries. */
+function redactText(text: string): string {
+  return text.replace(/https?:\/\/[^\s"'<>)]+/g, (match) => {
+    const url = URL.parse(match)
+    return url === null ? '[url]' : redactUrl(url)
+  })
+}

@@ -1,0 +1,95 @@
+/** What a command says: results on stdout, everything else on stderr; with `--json` one envelope and nothing beside it. */
+import {type ErrorBody, type ErrorReport, formatError} from './error-report.ts'
+import {loadPaint} from './paint.ts'
+import type {Terminal} from './terminal.ts'
+
+export type SuccessEnvelope = {
+  readonly ok: true
+  readonly command: string
+  readonly result: unknown
+  readonly warnings: readonly string[]
+}
+
+export type FailureEnvelope = {
+  readonly ok: false
+  readonly command: string
+  readonly error: ErrorBody
+  readonly result?: unknown
+  readonly warnings: readonly string[]
+}
+
+export interface OutputOptions {
+  readonly terminal: Terminal
+  /** As people type it, for example `registry add`. */
+  readonly command: string
+  readonly json: boolean
+  readonly quiet: boolean
+  readonly debug: boolean
+}
+
+export class Output {
+  readonly terminal: Terminal
+  readonly #options: OutputOptions
+  readonly #warnings: string[] = []
+  #isAnswered = false
+
+  constructor(options: OutputOptions) {
+    this.terminal = options.terminal
+    this.#options = options
+  }
+
+  /** Whether progress may be shown. */
+  get showsProgress(): boolean {
+    return !this.#options.json && !this.#options.quiet
+  }
+
+  /** A line of the result, for people. */
+  print(line: string): void {
+    if (!this.#options.json) this.terminal.stdout.write(`${line}\n`)
+  }
+
+  /** The result as it is, for people and pipes. */
+  printBytes(bytes: Uint8Array): void {
+    if (!this.#options.json) this.terminal.stdout.write(bytes)
+  }
+
+  /** A remark beside the result. */
+  note(line: string): void {
+    if (this.showsProgress) this.terminal.stderr.write(`${line}\n`)
+  }
+
+  /** Something that went well and yet should be known; part of the envelope. */
+  warn(message: string): void {
+    this.#warnings.push(message)
+    if (this.showsProgress) this.terminal.stderr.write(`Warning: ${message}\n`)
+  }
+
+  /** What only `--debug` shows. */
+  trace(line: string): void {
+    if (this.#options.debug) this.terminal.stderr.write(`${line}\n`)
+  }
+
+  /** Ends a command that succeeded; only the first answer counts, so that a server can answer when it is ready. */
+  succeed(result: unknown): void {
+    if (this.#isAnswered) return
+    this.#isAnswered = true
+    if (this.#options.json) this.#envelope({ok: true, command: this.#options.command, result, warnings: this.#warnings})
+  }
+
+  /** Ends a command that failed. */
+  async fail(report: ErrorReport): Promise<void> {
+    const {json, command, debug} = this.#options
+    if (json && !this.#isAnswered) {
+      const result = report.result === undefined ? {} : {result: report.result}
+      this.#envelope({ok: false, command, error: report.body, ...result, warnings: this.#warnings})
+    } else {
+      const paint = await loadPaint(this.terminal.hasColour)
+      this.terminal.stderr.write(`${formatError(report.body, paint).join('\n')}\n`)
+    }
+    if (debug) for (const line of report.trace) this.terminal.stderr.write(`${line}\n`)
+  }
+
+  #envelope(envelope: SuccessEnvelope | FailureEnvelope): void {
+    this.terminal.stdout.write(`${JSON.stringify(envelope)}\n`)
+  }
+}

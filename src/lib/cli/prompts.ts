@@ -1,0 +1,54 @@
+/** Questions, asked only where somebody can answer; anywhere else the flag that answers them is named. */
+import {HoldfastError} from '../core/errors.ts'
+import type {Terminal} from './terminal.ts'
+
+interface Question {
+  readonly message: string
+  /** What answers it without a terminal, as it is typed: `--yes`, `NAME`. */
+  readonly flag: string
+}
+
+export interface InputQuestion extends Question {
+  readonly default?: string
+  /** Throws or answers why a value does not do; answers true when it does. */
+  readonly validate?: (value: string) => true | string
+}
+
+export interface SelectQuestion<Value extends string> extends Question {
+  readonly choices: readonly {readonly name: string; readonly value: Value}[]
+}
+
+/** @throws {HoldfastError} each: INPUT_REQUIRED without a terminal, INTERRUPTED on Ctrl-C. */
+export interface Prompts {
+  readonly isInteractive: boolean
+  input(question: InputQuestion): Promise<string>
+  confirm(question: Question): Promise<boolean>
+  select<Value extends string>(question: SelectQuestion<Value>): Promise<Value>
+}
+
+/** Makes prompts that are drawn on standard error, so that standard output stays the result's. */
+export function createPrompts(terminal: Pick<Terminal, 'isInteractive' | 'stderr'>): Prompts {
+  const ask = async (question: Question & {readonly type: string; readonly default?: unknown}): Promise<unknown> => {
+    if (!terminal.isInteractive) throw inputRequired(question)
+    const {default: inquirer} = await import('inquirer')
+    const prompt = inquirer.createPromptModule({output: terminal.stderr})
+    const {flag, ...drawn} = question
+    const answers: Readonly<Record<string, unknown>> = await prompt([{...drawn, name: 'answer'} as never])
+    return answers.answer
+  }
+  return {
+    isInteractive: terminal.isInteractive,
+    input: async (question) => String(await ask({...question, type: 'input'})),
+    confirm: async (question) => (await ask({...question, type: 'confirm', default: false})) === true,
+    select: async (question) => {
+      const answer = await ask({...question, type: 'select'})
+      const chosen = question.choices.find(({value}) => value === answer)
+      if (chosen === undefined) throw inputRequired(question)
+      return chosen.value
+    },
+  }
+}
+
+function inputRequired({message, flag}: Question): HoldfastError {
+  return new HoldfastError('INPUT_REQUIRED', `cannot ask "${message}": there is no terminal`, {hints: [flag]})
+}

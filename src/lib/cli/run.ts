@@ -1,0 +1,81 @@
+/** The program: finds the command and runs it; what no command could answer for is answered here in the same way. */
+import {Config} from '@oclif/core/config'
+import {flush} from '@oclif/core/flush'
+import type {Options} from '@oclif/core/interfaces'
+import {run} from '@oclif/core/run'
+import {HoldfastError} from '../core/errors.ts'
+import {reportError} from './error-report.ts'
+import {Output} from './output.ts'
+import {suggest} from './suggestion.ts'
+import {createTerminal} from './terminal.ts'
+
+/** Runs the command line `argv` (without node and script); sets the exit code of the process and never rejects. */
+export async function runProgram(argv: readonly string[], options: Options): Promise<void> {
+  process.stderr.on('error', ignoreClosedPipe)
+  try {
+    const config = await Config.load(options)
+    const args = helpWord(argv)
+    const unknown = findUnknownCommand(args, config)
+    if (unknown !== undefined) throw unknown
+    await run([...args], config)
+    await flush()
+  } catch (error) {
+    if (isExit(error)) {
+      process.exitCode = error.oclif.exit
+      return
+    }
+    const report = reportError(error)
+    process.exitCode = report.exitCode
+    await programOutput(argv).fail(report)
+  }
+}
+
+/** `holdfast help COMMAND` is what many type for `holdfast COMMAND --help`. */
+function helpWord(argv: readonly string[]): readonly string[] {
+  const [first, ...rest] = argv
+  return first === 'help' ? [...rest, '--help'] : argv
+}
+
+/** Words before the first flag that name neither a command nor a topic. */
+function findUnknownCommand(argv: readonly string[], config: Config): HoldfastError | undefined {
+  const [first, second] = argv
+  if (first === undefined || (first.startsWith('-') && argv.some((arg) => ['--help', '--version'].includes(arg)))) return undefined
+  if (first.startsWith('-')) {
+    return new HoldfastError('USAGE', 'cannot find a command: flags come after it', {hints: ['holdfast --help']})
+  }
+  if (config.findCommand(first) !== undefined) return undefined
+  const isTopic = config.findTopic(first) !== undefined
+  if (isTopic && (second === undefined || second.startsWith('-') || config.findCommand(`${first}:${second}`) !== undefined))
+    return undefined
+  const typed = isTopic ? `${first} ${second}` : first
+  const known = config.commands.flatMap(({id, aliases}) => [id, ...aliases]).map((id) => id.replaceAll(':', ' '))
+  const topics = config.topics.map(({name}) => name)
+  const meant = suggest(typed, [...known, ...topics])
+  return new HoldfastError(
+    'USAGE',
+    `cannot run "${typed}": there is no such command${meant === undefined ? '' : `; did you mean "${meant}"?`}`,
+    {
+      hints: [meant === undefined ? `holdfast ${isTopic ? `${first} ` : ''}--help` : `holdfast ${meant} --help`],
+    },
+  )
+}
+
+function programOutput(argv: readonly string[]): Output {
+  const [first = ''] = argv
+  return new Output({
+    terminal: createTerminal(process, process.env),
+    command: first.startsWith('-') ? '' : first,
+    json: argv.includes('--json'),
+    quiet: false,
+    debug: argv.includes('--debug'),
+  })
+}
+
+function isExit(error: unknown): error is Error & {readonly oclif: {readonly exit: number}} {
+  return error instanceof Error && 'code' in error && error.code === 'EEXIT' && 'oclif' in error
+}
+
+/** Whoever reads our notes may stop reading. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
+}

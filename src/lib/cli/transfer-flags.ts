@@ -1,0 +1,126 @@
+/** Flags that commands share when they reach registries or move images: one flag means one thing everywhere. */
+import * as Flags from '@oclif/core/flags'
+import type {TransportSettings} from '../registries/endpoint.ts'
+
+const SECOND_MS = 1000
+
+/** How credentials are found, and how long a registry may make us wait. */
+export const ACCESS_FLAGS = {
+  'allow-helper': Flags.string({
+    multiple: true,
+    multipleNonGreedy: true,
+    delimiter: ',',
+    env: 'HOLDFAST_ALLOW_HELPER',
+    helpGroup: 'REGISTRY ACCESS',
+    helpValue: 'NAME',
+    summary: 'Allow docker-credential-NAME to be run where the configuration of docker or podman names it. Repeatable.',
+  }),
+  'max-wait': Flags.integer({
+    env: 'HOLDFAST_MAX_WAIT',
+    min: 0,
+    helpGroup: 'REGISTRY ACCESS',
+    helpValue: 'SECONDS',
+    summary: 'How long one request may wait for a registry that asks to slow down (HTTP 429). Default: 300.',
+  }),
+}
+
+export interface AccessFlags {
+  readonly 'allow-helper'?: readonly string[] | undefined
+  readonly 'max-wait'?: number | undefined
+}
+
+/** The budget for HTTP 429 in milliseconds. */
+export function rateLimitWaitMs(flags: AccessFlags): number | undefined {
+  const seconds = flags['max-wait']
+  return seconds === undefined ? undefined : seconds * SECOND_MS
+}
+
+/** How to reach the source for this run, over what is declared. */
+export const SOURCE_FLAGS = {
+  'source-insecure': Flags.boolean({
+    env: 'HOLDFAST_SOURCE_INSECURE',
+    helpGroup: 'REGISTRY ACCESS',
+    summary: 'Do not check the certificate of the source.',
+  }),
+  'source-plain-http': Flags.boolean({
+    env: 'HOLDFAST_SOURCE_PLAIN_HTTP',
+    helpGroup: 'REGISTRY ACCESS',
+    summary: 'Speak plain HTTP to the source.',
+  }),
+  'source-ca-file': Flags.string({
+    env: 'HOLDFAST_SOURCE_CA_FILE',
+    helpGroup: 'REGISTRY ACCESS',
+    helpValue: 'FILE',
+    summary: 'Trust the authorities in this PEM file at the source, too.',
+  }),
+}
+
+export interface SourceFlags {
+  readonly 'source-insecure'?: boolean | undefined
+  readonly 'source-plain-http'?: boolean | undefined
+  readonly 'source-ca-file'?: string | undefined
+}
+
+export function sourceTransport(flags: SourceFlags): TransportSettings {
+  return {insecure: flags['source-insecure'], plainHttp: flags['source-plain-http'], caFile: flags['source-ca-file']}
+}
+
+/** How to reach the target for this run, over what is declared. */
+export const TARGET_FLAGS = {
+  'target-insecure': Flags.boolean({
+    env: 'HOLDFAST_TARGET_INSECURE',
+    helpGroup: 'REGISTRY ACCESS',
+    summary: 'Do not check the certificate of the target.',
+  }),
+  'target-plain-http': Flags.boolean({
+    env: 'HOLDFAST_TARGET_PLAIN_HTTP',
+    helpGroup: 'REGISTRY ACCESS',
+    summary: 'Speak plain HTTP to the target.',
+  }),
+  'target-ca-file': Flags.string({
+    env: 'HOLDFAST_TARGET_CA_FILE',
+    helpGroup: 'REGISTRY ACCESS',
+    helpValue: 'FILE',
+    summary: 'Trust the authorities in this PEM file at the target, too.',
+  }),
+}
+
+export interface TargetFlags {
+  readonly 'target-insecure'?: boolean | undefined
+  readonly 'target-plain-http'?: boolean | undefined
+  readonly 'target-ca-file'?: string | undefined
+}
+
+export function targetTransport(flags: TargetFlags): TransportSettings {
+  return {insecure: flags['target-insecure'], plainHttp: flags['target-plain-http'], caFile: flags['target-ca-file']}
+}
+
+/** What of an image moves, and how carefully. */
+export const COPY_FLAGS = {
+  platform: Flags.string({
+    multiple: true,
+    multipleNonGreedy: true,
+    delimiter: ',',
+    env: 'HOLDFAST_PLATFORM',
+    helpValue: 'OS/ARCH[/VARIANT]',
+    summary: 'Copy this platform only; the digest then changes. Repeatable. Default: all.',
+  }),
+  referrers: Flags.boolean({
+    allowNo: true,
+    default: true,
+    env: 'HOLDFAST_REFERRERS',
+    summary: 'Copy signatures, SBOMs and other referrers as well; --no-referrers leaves them behind.',
+  }),
+  verify: Flags.boolean({
+    env: 'HOLDFAST_VERIFY',
+    summary: 'Look at everything again and hash every byte here, whatever the target has proven.',
+  }),
+  concurrency: Flags.integer({
+    char: 'j',
+    env: 'HOLDFAST_CONCURRENCY',
+    min: 1,
+    max: 64,
+    helpValue: 'N',
+    summary: 'Blobs on their way at once. Default: 6, fewer where a registry asks to slow down.',
+  }),
+}

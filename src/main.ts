@@ -1,0 +1,47 @@
+/** The entry of the program and of its bundle: every command by name, so that nothing is looked for on disk. */
+import {fileURLToPath} from 'node:url'
+import type {Command} from '@oclif/core/command'
+import pjson from '../package.json' with {type: 'json'}
+import CacheImage from './commands/cache-image.ts'
+import Cached from './commands/cached.ts'
+import Completion from './commands/completion.ts'
+import Copy from './commands/copy.ts'
+import Inspect from './commands/inspect.ts'
+import RegistryAdd from './commands/registry/add.ts'
+import RegistryCheck from './commands/registry/check.ts'
+import RegistryList from './commands/registry/list.ts'
+import RegistryRemove from './commands/registry/remove.ts'
+import RegistryShow from './commands/registry/show.ts'
+import RegistryUpdate from './commands/registry/update.ts'
+import Serve from './commands/serve.ts'
+
+import {runProgram} from './lib/cli/run.ts'
+
+/** The folder of package.json, seen from `src/` as from `dist/`. */
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+
+export const COMMANDS: Readonly<Record<string, Command.Class>> = {
+  'cache-image': CacheImage,
+  cached: Cached,
+  completion: Completion,
+  copy: Copy,
+  inspect: Inspect,
+  'registry:add': RegistryAdd,
+  'registry:check': RegistryCheck,
+  'registry:list': RegistryList,
+  'registry:remove': RegistryRemove,
+  'registry:show': RegistryShow,
+  'registry:update': RegistryUpdate,
+  serve: Serve,
+}
+
+/** Runs the bundled program; its commands are described by `oclif.manifest.json`. */
+export async function main(argv: readonly string[]): Promise<void> {
+  await runProgram(argv, {root: ROOT, pjson})
+}
+
+/** Runs the source, whose commands describe themselves. */
+export async function mainFromSource(argv: readonly string[]): Promise<void> {
+  const commands = {...pjson.oclif.commands, target: './src/main.ts'}
+  await runProgram(argv, {root: ROOT, ignoreManifest: true, pjson: {...pjson, oclif: {...pjson.oclif, commands}}})
+}
