@@ -45,8 +45,8 @@ function formatRow(contestant: ContestantSummary): readonly string[] {
 
 function formatTarget({metric, value, atMost, isMet}: TargetSummary): string {
   const isMemory = metric === 'peak memory'
-  const figure = isMemory ? `${megabytes(value)} MB` : ratio(value)
-  const bound = isMemory ? `${megabytes(atMost)} MB` : ratio(atMost)
+  const figure = isMemory ? `${megabytes(value)} MB` : value.toFixed(3)
+  const bound = isMemory ? `${megabytes(atMost)} MB` : atMost.toFixed(3)
   return `  ${isMet ? 'met   ' : 'MISSED'} ${metric}: ${figure}, at most ${bound}`
 }
 

@@ -1,28 +1,10 @@
-/** Bundles the program into `dist/`: one entry, and a chunk for whatever is imported only where it is used. */
-import {mkdir, rm, writeFile} from 'node:fs/promises'
-import {fileURLToPath} from 'node:url'
-import {build} from 'esbuild'
+/** Builds what is published: the bundle in `dist/` and `oclif.manifest.json`. */
+import {writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {bundle} from './bundle.ts'
+import {describeCommands} from './manifest.ts'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const DIST = `${ROOT}dist`
+const ROOT = join(import.meta.dirname, '..')
 
-await rm(DIST, {recursive: true, force: true})
-await mkdir(DIST, {recursive: true})
-await build({
-  absWorkingDir: ROOT,
-  entryPoints: {main: 'src/main.ts'},
-  outdir: DIST,
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node24.7',
-  minifySyntax: true,
-  minifyWhitespace: true,
-  legalComments: 'external',
-  chunkNames: 'chunk-[hash]',
-  // CommonJS packages inside an ES module need the `require` that they were written for.
-  banner: {js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);"},
-})
-await writeFile(`${DIST}/package.json`, `${JSON.stringify({type: 'module'})}\n`)
-console.log(`built ${DIST}`)
+await bundle(ROOT, join(ROOT, 'dist'))
+await writeFile(join(ROOT, 'oclif.manifest.json'), await describeCommands())

@@ -37,11 +37,20 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
 
 /** Runs the bundled program; its commands are described by `oclif.manifest.json`. */
 export async function main(argv: readonly string[]): Promise<void> {
-  await runProgram(argv, {root: ROOT, pjson})
+  await runProgram(argv, {root: ROOT, pjson: packageWithCommands('./dist/main.cjs')})
 }
 
 /** Runs the source, whose commands describe themselves. */
 export async function mainFromSource(argv: readonly string[]): Promise<void> {
-  const commands = {...pjson.oclif.commands, target: './src/main.ts'}
-  await runProgram(argv, {root: ROOT, ignoreManifest: true, pjson: {...pjson, oclif: {...pjson.oclif, commands}}})
+  await runProgram(argv, sourceOptions())
+}
+
+/** How oclif loads the commands from their source. */
+export function sourceOptions() {
+  return {root: ROOT, ignoreManifest: true, pjson: packageWithCommands('./src/main.ts')}
+}
+
+function packageWithCommands(target: string) {
+  const commands = {strategy: 'explicit' as const, target, identifier: 'COMMANDS'}
+  return {...pjson, oclif: {...pjson.oclif, topicSeparator: ' ' as const, commands}}
 }

@@ -12,7 +12,7 @@ export default class Completion extends BaseCommand<CompletionResult> {
   static override readonly summary = 'Print a script that completes commands and flags in your shell.'
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> bash > ~/.local/share/bash-completion/completions/holdfast',
-    '<%= config.bin %> <%= command.id %> zsh > ~/.zfunc/_holdfast',
+    'source <(<%= config.bin %> <%= command.id %> zsh)   # in ~/.zshrc, after compinit',
     '<%= config.bin %> <%= command.id %> fish > ~/.config/fish/completions/holdfast.fish',
   ]
   static override readonly args = {

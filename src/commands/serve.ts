@@ -39,12 +39,13 @@ With --json the envelope is printed as soon as it listens.`
     const {host, port} = parseListenAddress(flags.listen)
     const {dataDirectory, signal} = this.openContext(flags)
     const directory = registryDirectory(dataDirectory)
+    const readOnly = flags['read-only'] ?? false
     const {serveRegistry} = await import('../lib/server/serve.ts')
     const served = await serveRegistry({
       host,
       port,
       dataDirectory: directory,
-      readOnly: flags['read-only'],
+      readOnly,
       listener: (event) => {
         if (event.type === 'failure') this.output.note(describeServerEvent(event))
         else this.output.trace(describeServerEvent(event))
@@ -52,7 +53,7 @@ With --json the envelope is printed as soon as it listens.`
     })
     const {address} = served
     const registry = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
-    const result = {registry, url: `http://${registry}`, directory, readOnly: flags['read-only']}
+    const result = {registry, url: `http://${registry}`, directory, readOnly}
     this.output.print(result.url)
     this.output.note(`serving ${directory}; stop with Ctrl-C`)
     this.output.succeed(result)

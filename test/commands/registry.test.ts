@@ -113,7 +113,8 @@ describe('the registry commands', () => {
       code: 'INPUT_REQUIRED',
       hints: ['holdfast registry remove local --yes'],
     })
-    assert.partialDeepStrictEqual(await failure('check'), {exitCode: 2, code: 'INPUT_REQUIRED'})
+    for (const name of ['check', 'show', 'update'])
+      assert.partialDeepStrictEqual(await failure(name), {exitCode: 2, code: 'INPUT_REQUIRED', hints: [`holdfast registry ${name} NAME`]})
   })
 
   it('refuse what is declared already, and what is not', async () => {

@@ -5,7 +5,7 @@ import {hasCode} from '../../src/lib/core/errors.ts'
 import {digestOf} from '../../src/lib/oci/digest.ts'
 import {parseRegistryHost, parseRepositoryName} from '../../src/lib/oci/reference.ts'
 
-export const digest = (text: string) => digestOf(new TextEncoder().encode(text))
+const digest = (text: string) => digestOf(new TextEncoder().encode(text))
 
 export function registry(name: string, change: Partial<RegistryRecord> = {}): RegistryRecord {
   return {

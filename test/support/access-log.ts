@@ -25,8 +25,3 @@ export function startedUploads(log: readonly AccessLogEntry[]): readonly AccessL
 export function writtenManifests(log: readonly AccessLogEntry[]): readonly AccessLogEntry[] {
   return log.filter(({method, path, status}) => method === 'PUT' && path.includes('/manifests/') && status === 201)
 }
-
-/** Bytes of the bodies given out. */
-export function bytesServed(log: readonly AccessLogEntry[]): number {
-  return log.filter(({method}) => method === 'GET').reduce((sum, {bytes}) => sum + bytes, 0)
-}

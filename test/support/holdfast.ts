@@ -26,7 +26,7 @@ export interface JsonRun extends ProgramResult {
 }
 
 /** The one shape of `--json`; `result` is checked by the tests that use it. */
-export interface JsonEnvelope {
+interface JsonEnvelope {
   readonly ok: boolean
   readonly command?: string
   readonly result?: unknown

@@ -25,13 +25,13 @@ const MEDIA_TYPES = {
 
 export type ImageFormat = keyof typeof MEDIA_TYPES
 
-export interface SampleDescriptor {
+interface SampleDescriptor {
   readonly mediaType: string
   readonly digest: string
   readonly size: number
 }
 
-export interface SampleBlob {
+interface SampleBlob {
   readonly digest: string
   readonly bytes: Uint8Array
 }
@@ -67,7 +67,7 @@ export interface ImageOptions {
 }
 
 /** The digest of bytes. */
-export function sha256(bytes: Uint8Array): string {
+function sha256(bytes: Uint8Array): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 }
 
@@ -151,7 +151,7 @@ export function layerDigests(image: SampleImage): readonly string[] {
 }
 
 /** Describes anything that has bytes and a digest. */
-export function descriptorOf(mediaType: string, content: SampleBlob): SampleDescriptor {
+function descriptorOf(mediaType: string, content: SampleBlob): SampleDescriptor {
   return {mediaType, digest: content.digest, size: content.bytes.length}
 }
 

@@ -3,35 +3,22 @@ import {DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, type SampleImage}
 
 const ACCEPT = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST].join(', ')
 
-export type RequestHeaders = Readonly<Record<string, string>>
-
-/** The header of HTTP Basic authentication. */
-export function basicAuthorization(username: string, password: string): RequestHeaders {
-  return {authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`}
-}
-
 /** Pushes an image with its blobs and children; without a tag by digest alone. */
-export async function pushImage(
-  registryUrl: string,
-  repository: string,
-  tag: string | undefined,
-  image: SampleImage,
-  headers: RequestHeaders = {},
-): Promise<void> {
+export async function pushImage(registryUrl: string, repository: string, tag: string | undefined, image: SampleImage): Promise<void> {
   const base = `${registryUrl}/v2/${repository}`
   for (const {digest, bytes} of image.blobs) {
-    const found = await fetch(`${base}/blobs/${digest}`, {method: 'HEAD', headers})
+    const found = await fetch(`${base}/blobs/${digest}`, {method: 'HEAD'})
     if (found.status === 200) continue
-    const opened = await expectStatus(202, `${base}/blobs/uploads/`, {method: 'POST', headers})
+    const opened = await expectStatus(202, `${base}/blobs/uploads/`, {method: 'POST'})
     const location = new URL(opened.headers.get('location') ?? '', base)
     location.searchParams.set('digest', digest)
     const body = new Uint8Array(bytes)
-    await expectStatus(201, location.href, {method: 'PUT', headers: {...headers, 'content-type': 'application/octet-stream'}, body})
+    await expectStatus(201, location.href, {method: 'PUT', headers: {'content-type': 'application/octet-stream'}, body})
   }
-  for (const child of image.children) await pushImage(registryUrl, repository, undefined, child, headers)
+  for (const child of image.children) await pushImage(registryUrl, repository, undefined, child)
   await expectStatus(201, `${base}/manifests/${tag ?? image.digest}`, {
     method: 'PUT',
-    headers: {...headers, 'content-type': image.mediaType},
+    headers: {'content-type': image.mediaType},
     body: new Uint8Array(image.bytes),
   })
 }
@@ -43,13 +30,8 @@ export interface FetchedManifest {
 }
 
 /** The manifest under a tag or digest, or undefined when the registry has none. */
-export async function fetchManifest(
-  registryUrl: string,
-  repository: string,
-  reference: string,
-  headers: RequestHeaders = {},
-): Promise<FetchedManifest | undefined> {
-  const response = await fetch(`${registryUrl}/v2/${repository}/manifests/${reference}`, {headers: {...headers, accept: ACCEPT}})
+export async function fetchManifest(registryUrl: string, repository: string, reference: string): Promise<FetchedManifest | undefined> {
+  const response = await fetch(`${registryUrl}/v2/${repository}/manifests/${reference}`, {headers: {accept: ACCEPT}})
   const bytes = new Uint8Array(await response.arrayBuffer())
   if (response.status === 404) return undefined
   if (response.status !== 200) throw new Error(`GET ${response.url} answered ${response.status}: ${Buffer.from(bytes).toString()}`)

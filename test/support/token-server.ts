@@ -18,7 +18,7 @@ export interface TokenServerOptions {
 }
 
 /** One request for a token; holds no password. */
-export interface TokenRequest {
+interface TokenRequest {
   readonly method: string
   readonly user: string | undefined
   readonly scopes: readonly string[]

@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   server: ['content', 'auth', 'oci', 'core'],
   staging: ['content', 'oci', 'core'],
   registries: ['collector', 'content', 'http', 'auth', 'oci', 'core'],
-  caching: ['transfer', 'collector', 'content', 'oci', 'core'],
+  caching: ['staging', 'transfer', 'collector', 'content', 'oci', 'core'],
   cli: ['caching', 'registries', 'staging', 'server', 'transfer', 'collector', 'credentials', 'content', 'http', 'auth', 'oci', 'core'],
 }
 

@@ -1,5 +1,6 @@
 import * as Args from '@oclif/core/args'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {chooseRegistry} from '../../lib/cli/choose-registry.ts'
 import {registryDependencies} from '../../lib/cli/registry-dependencies.ts'
 import {describeStep} from '../../lib/cli/registry-report.ts'
 import {ACCESS_FLAGS} from '../../lib/cli/transfer-flags.ts'
@@ -31,7 +32,9 @@ The exit code is that of the first step that fails.`
       import('../../lib/registries/check.ts'),
     ])
     const dependencies = await registryDependencies(context)
-    const {endpoint, subject} = await findEndpoint(dependencies.store, args.name)
+    const {store} = dependencies
+    const given = args.name ?? (await store.findDefaultRegistry())?.name
+    const {endpoint, subject} = await findEndpoint(store, await chooseRegistry(given, store, this.prompts, 'check'))
     const listener = (step: CheckStep): void => {
       for (const line of describeStep(step)) this.output.print(line)
     }

@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {chooseRegistry} from '../../lib/cli/choose-registry.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
 
 interface RemovedRegistry {
@@ -13,7 +14,7 @@ export default class RegistryRemove extends BaseCommand<RemovedRegistry> {
 
   static override examples = ['<%= config.bin %> <%= command.id %> internal', '<%= config.bin %> <%= command.id %> internal --yes']
 
-  static override args = {name: Args.string({required: true, description: 'its name or host'})}
+  static override args = {name: Args.string({description: 'its name or host'})}
 
   static override flags = {yes: Flags.boolean({char: 'y', env: 'HOLDFAST_YES', summary: 'Do not ask.'})}
 
@@ -24,7 +25,7 @@ export default class RegistryRemove extends BaseCommand<RemovedRegistry> {
       import('../../lib/registries/find.ts'),
       import('../../lib/registries/declare.ts'),
     ])
-    const {name, host} = await requireRegistry(store, args.name)
+    const {name, host} = await requireRegistry(store, await chooseRegistry(args.name, store, this.prompts, 'remove'))
     const question = {message: `Forget registry ${name} (${host})?`, flag: `holdfast registry remove ${name} --yes`}
     if (!flags.yes && !(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', `registry "${name}" was not removed`)
     await removeRegistry(store, name)

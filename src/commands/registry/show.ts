@@ -1,5 +1,6 @@
 import * as Args from '@oclif/core/args'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {chooseRegistry} from '../../lib/cli/choose-registry.ts'
 import {describeRegistry} from '../../lib/cli/registry-report.ts'
 import type {RegistryRecord} from '../../lib/collector/store.ts'
 
@@ -11,12 +12,13 @@ export default class RegistryShow extends BaseCommand<RegistryRecord> {
     '<%= config.bin %> <%= command.id %> registry.example.com:5000 --json',
   ]
 
-  static override args = {name: Args.string({required: true, description: 'its name or host'})}
+  static override args = {name: Args.string({description: 'its name or host'})}
 
   async run(): Promise<RegistryRecord> {
     const {args, flags} = await this.parse(RegistryShow)
     const {requireRegistry} = await import('../../lib/registries/find.ts')
-    const registry = await requireRegistry(await this.openContext(flags).records(), args.name)
+    const store = await this.openContext(flags).records()
+    const registry = await requireRegistry(store, await chooseRegistry(args.name, store, this.prompts, 'show'))
     for (const line of describeRegistry(registry)) this.output.print(line)
     return registry
   }

@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {chooseRegistry} from '../../lib/cli/choose-registry.ts'
 import {registryDependencies} from '../../lib/cli/registry-dependencies.ts'
 import {REGISTRY_FLAGS, registryChange} from '../../lib/cli/registry-flags.ts'
 import {describeRegistry} from '../../lib/cli/registry-report.ts'
@@ -20,7 +21,7 @@ The registry is asked again what it is, and the token realm that it names now is
     '<%= config.bin %> <%= command.id %> internal --no-insecure --ca-file ca.pem',
   ]
 
-  static override args = {name: Args.string({required: true, description: 'its name or host'})}
+  static override args = {name: Args.string({description: 'its name or host'})}
 
   static override flags = {
     url: Flags.string({env: 'HOLDFAST_URL', helpValue: 'URL', summary: 'Where it is now.'}),
@@ -33,7 +34,9 @@ The registry is asked again what it is, and the token realm that it names now is
     const context = this.openContext(flags)
     const {updateRegistry} = await import('../../lib/registries/declare.ts')
     const change = {url: flags.url, ...registryChange(flags)}
-    const {registry, notes} = await updateRegistry(args.name, change, await registryDependencies(context))
+    const dependencies = await registryDependencies(context)
+    const name = await chooseRegistry(args.name, dependencies.store, this.prompts, 'update')
+    const {registry, notes} = await updateRegistry(name, change, dependencies)
     for (const line of describeRegistry(registry)) this.output.print(line)
     for (const note of notes) this.output.note(note)
     return registry

@@ -3,7 +3,7 @@
 /** A token larger than this is no token; also the cap to read such an answer with. */
 export const MAX_TOKEN_RESPONSE_BYTES = 64 * 1024
 /** How long a token lives when the answer does not say. */
-export const DEFAULT_TOKEN_LIFETIME_SECONDS = 60
+const DEFAULT_TOKEN_LIFETIME_SECONDS = 60
 
 export interface TokenResponse {
   readonly token: string

@@ -23,9 +23,11 @@ export interface FoundImages {
   readonly images: readonly FoundImage[]
 }
 
-/** Images that match, newest first; all of them without a query. */
+/** Images that match, newest first; all of them without a query. A reference that Holdfast printed, pasted whole, finds what it names. */
 export async function findCachedImages(records: CachedImageStore, query?: string): Promise<FoundImages> {
-  const found = await records.searchCachedImages(query)
+  const direct = await records.searchCachedImages(query)
+  const repository = query === undefined || direct.length > 0 ? undefined : repositoryIn(query)
+  const found = repository === undefined ? direct : await records.searchCachedImages(repository)
   return {
     images: found.map(({createdAt, ...record}) => ({
       ...record,
@@ -34,4 +36,9 @@ export async function findCachedImages(records: CachedImageStore, query?: string
       cachedAt: createdAt,
     })),
   }
+}
+
+/** The repository of a pasted reference, `<registry>/<guid>:latest` or `<registry>/<guid>@<digest>`. */
+function repositoryIn(query: string): string | undefined {
+  return /^[^/]+\/([^@:]+)(?:[:@].*)?$/.exec(query)?.[1]
 }

@@ -26,7 +26,7 @@ export function formatCompletion(shell: CompletionShell, commands: readonly Comm
   if (shell === 'fish') return formatFish(commands)
   const bash = formatBash(commands)
   // zsh runs the script for bash through its own emulation of bash's completion.
-  return shell === 'bash' ? bash : `#compdef holdfast\nautoload -U +X bashcompinit && bashcompinit\n${bash}`
+  return shell === 'bash' ? bash : `autoload -U +X bashcompinit && bashcompinit\n${bash}`
 }
 
 function formatBash(commands: readonly CommandWords[]): string {

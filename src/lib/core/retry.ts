@@ -20,7 +20,7 @@ export interface BackOff {
   readonly maxMs: number
 }
 
-export const DEFAULT_BACK_OFF: BackOff = {baseMs: 250, maxMs: 15_000}
+const DEFAULT_BACK_OFF: BackOff = {baseMs: 250, maxMs: 15_000}
 
 /** How long to wait before attempt `attempt` (from 1): between half and the whole of a bound that doubles each time. */
 export function backOffMs(attempt: number, clock: Pick<Clock, 'random'>, {baseMs, maxMs}: BackOff = DEFAULT_BACK_OFF): number {

@@ -138,7 +138,8 @@ describe('the remote store against docker-registry', () => {
     const {store} = remote
     const first = imageOf(image)
     const second = createRawManifest(MEDIA_TYPE.ociManifest, Buffer.from(`${Buffer.from(first.bytes).toString()}\n`))
-    await Promise.all([first, second, first].map((raw) => store.writeManifest(REPOSITORY, raw.digest, raw)))
+    await Promise.all([first, second].map((raw) => store.writeManifest(REPOSITORY, raw.digest, raw)))
+    await store.writeManifest(REPOSITORY, first.digest, first)
     const referrers = await store.listReferrers(REPOSITORY, image.digest)
     assert.deepEqual(referrers.map(({digest}) => digest).sort(), [first.digest, second.digest].sort())
     assert.equal(referrers[0]?.artifactType, 'application/vnd.example.sbom')
@@ -154,6 +155,11 @@ describe('the remote store against docker-registry', () => {
     assert.deepEqual((await collect(store.listTags(REPOSITORY, {last: 'b'}))).includes('a' as Tag), false)
     assert.ok((await collect(store.listRepositories())).includes(OTHER))
     await assert.rejects(collect(store.listTags('no/such' as RepositoryName)), (error) => hasCode(error, 'REPOSITORY_NOT_FOUND'))
+  })
+
+  it('says that this registry deletes no tag by its name, and leaves it', async () => {
+    await assert.rejects(remote.store.deleteTag(REPOSITORY, TAG), (error) => hasCode(error, 'UNSUPPORTED'))
+    assert.equal((await remote.store.statManifest(REPOSITORY, TAG))?.digest, image.digest)
   })
 
   it('deletes a manifest and a blob, and says when there was none', async () => {

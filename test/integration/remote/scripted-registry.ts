@@ -85,11 +85,11 @@ export function reply(
 }
 
 /** A clock that does not wait, and writes down for how long it would have. */
-export interface FastClock extends Clock {
+interface FastClock extends Clock {
   readonly slept: number[]
 }
 
-export function createFastClock(): FastClock {
+function createFastClock(): FastClock {
   let elapsed = 0
   const slept: number[] = []
   return {

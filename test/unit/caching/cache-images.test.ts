@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import {type CachedImage, type CacheImagesRequest, type CacheOutcome, cacheImages} from '../../../src/lib/caching/cache-images.ts'
+import {findCachedImages} from '../../../src/lib/caching/find-cached-images.ts'
 import type {CachedImageKey, CachedImageRecord} from '../../../src/lib/collector/store.ts'
 import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
 import type {Digest} from '../../../src/lib/oci/digest.ts'
@@ -28,8 +29,8 @@ class MemoryRecords {
     )
   }
 
-  async searchCachedImages(): Promise<readonly CachedImageRecord[]> {
-    return this.images
+  async searchCachedImages(query?: string): Promise<readonly CachedImageRecord[]> {
+    return this.images.filter(({source, repository}) => query === undefined || source.includes(query) || repository === query)
   }
 
   async findBlobLocation(_registry: RegistryHost, digest: Digest): Promise<RepositoryName | undefined> {
@@ -144,6 +145,20 @@ describe('caching images', () => {
   it('refuses one name for several images', async () => {
     const cached = cache(['a.test/a:v1', 'a.test/b:v1'], {repository: 'name' as RepositoryName})
     await assert.rejects(cached, (error) => hasCode(error, 'USAGE'))
+  })
+
+  it('finds an image by a reference that it printed', async () => {
+    addImage(source, 'a.test/app:v1', ['one'])
+    const image = imageOf((await cache(['a.test/app:v1']))[0])
+    for (const query of [image.pinnedReference, image.reference, image.repository, 'a.test/app']) {
+      const {images} = await findCachedImages(records, query)
+      assert.deepEqual(
+        images.map((found) => found.pinnedReference),
+        [image.pinnedReference],
+        query,
+      )
+    }
+    assert.deepEqual((await findCachedImages(records, 'cache.test:5000/other:latest')).images, [])
   })
 
   it('names what is cached when the source cannot be asked', async () => {

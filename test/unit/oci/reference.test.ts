@@ -195,5 +195,8 @@ function arbitraryText(): fc.Arbitrary<string> {
     fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,20}$/).map((text) => `:${text}`),
   )
   const digest = fc.constantFrom('', `@${SHA256}`, `@${SHA512}`)
-  return fc.tuple(host, name, tag, digest).map((parts) => parts.join(''))
+  return fc
+    .tuple(host, name, tag, digest)
+    .filter(([before, path]) => before !== '' || !path.split('/')[0]?.includes('.')) // That would be a host.
+    .map((parts) => parts.join(''))
 }

@@ -20,5 +20,9 @@ export async function deleteAt(
   const refusal = session.refusal(action, response)
   // A registry that deletes by digest only answers a tag with 400, as if it were a malformed digest.
   if (response.status !== 405 && response.status !== 400) throw refusal
-  throw new HoldfastError('UNSUPPORTED', refusal.message, {details: refusal.details, cause: refusal})
+  throw new HoldfastError('UNSUPPORTED', `${refusal.message}; it does not delete this, or deleting is switched off`, {
+    hints: [`holdfast registry check ${session.endpoint.registry}`],
+    details: refusal.details,
+    cause: refusal,
+  })
 }

@@ -9,7 +9,7 @@ import type {HttpClient, HttpRequest, HttpResponse} from '../../http/client.ts'
 import {readSpecError} from './registry-error.ts'
 
 /** Tries of a request that is safe to repeat. */
-export const MAX_ATTEMPTS = 5
+const MAX_ATTEMPTS = 5
 /** How long one request may wait for a host that answers 429, unless the user says otherwise. */
 export const DEFAULT_RATE_LIMIT_WAIT_MS = 5 * 60_000
 /** First wait after a 429 that names no time. */
