@@ -7,7 +7,8 @@ const [oldestMajor, oldestMinor] = engines.node.match(/\d+/g).map(Number)
 const [major, minor] = process.versions.node.split('.').map(Number)
 
 if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
-  require('./old-node.js').runOnBundledNode(engines.node)
+  const {runOnBundledNode} = require('./old-node.js')
+  runOnBundledNode(engines.node)
 } else if (process.argv.length === 3 && process.argv[2] === '--version') {
   process.stdout.write(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}\n`)
 } else {

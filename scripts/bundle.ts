@@ -17,8 +17,6 @@ const COMMON: BuildOptions = {
   platform: 'node',
   target: 'node24.7',
   minify: true,
-  // Errors are told apart by name.
-  keepNames: true,
   legalComments: 'linked',
   logLevel: 'warning',
 }

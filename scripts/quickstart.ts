@@ -9,10 +9,15 @@ import {writeSampleImage} from './quickstart/sample-image.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const LAYOUT = 'oci:'
+/** For the tests, which have built it and use it at the same time. */
+const NO_BUILD = '--no-build'
 
 async function quickstart(folder: string, registries: RunningRegistry[]): Promise<void> {
-  say('1. Building Holdfast')
-  await bundle(ROOT, join(ROOT, 'dist'))
+  if (process.argv.includes(NO_BUILD)) say('1. Taking Holdfast as it was built')
+  else {
+    say('1. Building Holdfast')
+    await bundle(ROOT, join(ROOT, 'dist'))
+  }
   const environment = {HOLDFAST_DATA_DIR: join(folder, 'records')}
   const run = async (...args: readonly string[]) => {
     say(`   $ holdfast ${args.join(' ').replaceAll(folder, '.')}`)
@@ -75,6 +80,8 @@ function say(text: string): void {
 
 const folder = await mkdtemp(join(tmpdir(), 'holdfast-quickstart-'))
 const registries: RunningRegistry[] = []
+// Ctrl-C ends the command that runs, and with it the quickstart, after cleaning up.
+process.on('SIGINT', () => {})
 try {
   await quickstart(folder, registries)
 } finally {

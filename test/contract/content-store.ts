@@ -398,7 +398,7 @@ function indexOf(manifests: readonly unknown[]): RawManifest {
 }
 
 /** Writes an image of one config and one layer under a tag. */
-export async function writeImage(
+async function writeImage(
   store: StoreUnderContract,
   options: {readonly tag?: string; readonly annotations?: Readonly<Record<string, string>>; readonly indent?: number} = {},
 ): Promise<RawManifest> {

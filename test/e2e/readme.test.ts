@@ -1,5 +1,5 @@
 /**
- * The README is tried: its shell blocks run as they are, from the first to the last, in a home of their own. Docker Hub (with `alpine:3.20`) and registry.example.com
+ * The README is tried: its shell blocks run as they are, from the first to the last, in a home of their own. Docker Hub (with two images) and registry.example.com
  * are genuine registries on loopback, reached by their names through a proxy.
  */
 import assert from 'node:assert/strict'
@@ -20,6 +20,10 @@ const README = new URL('../../README.md', import.meta.url)
 const TIMEOUT_MS = 120_000
 const DOCKER_HUB = 'registry-1.docker.io'
 const OWN_REGISTRY = 'registry.example.com'
+const DOCKER_HUB_IMAGES = [
+  ['alpine', '3.20'],
+  ['busybox', '1.36'],
+] as const
 
 interface ShellBlock {
   readonly line: number
@@ -68,9 +72,10 @@ async function prepareShell(
   const authority = await createCertificateAuthority(join(directory, 'ca'))
   const content = join(directory, 'docker-hub')
   const filler = await startDockerRegistry({root: content})
-  const alpine = (architecture: string) => createImage([createLayer('etc/alpine-release', `3.20 ${architecture}`)], {architecture})
-  const index = createIndex({'linux/amd64': alpine('amd64'), 'linux/arm64': alpine('arm64')})
-  await pushImage(filler.url, 'library/alpine', '3.20', index)
+  for (const [name, tag] of DOCKER_HUB_IMAGES) {
+    const image = (architecture: string) => createImage([createLayer('etc/release', `${name} ${tag} ${architecture}`)], {architecture})
+    await pushImage(filler.url, `library/${name}`, tag, createIndex({'linux/amd64': image('amd64'), 'linux/arm64': image('arm64')}))
+  }
   await filler.stop()
   const dockerHub = await startDockerRegistry({root: content, tls: await authority.issue('hub', {names: `DNS:${DOCKER_HUB}`})})
   afterwards(dockerHub.stop)

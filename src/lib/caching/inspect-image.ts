@@ -12,7 +12,7 @@ import {SMALL_REQUEST_CONCURRENCY} from '../transfer/limits.ts'
 import {platformNotFound} from '../transfer/platforms.ts'
 import {Lane} from '../transfer/schedule.ts'
 
-export interface InspectedLayer {
+interface InspectedLayer {
   readonly mediaType: string
   readonly digest: string
   readonly sizeBytes: number

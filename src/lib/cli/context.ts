@@ -15,7 +15,7 @@ import {type AccessFlags, rateLimitWaitMs} from './transfer-flags.ts'
 /** Where `serve` listens unless told otherwise. */
 export const DEFAULT_LISTEN = '127.0.0.1:5050'
 
-export type Environment = Readonly<Record<string, string | undefined>>
+type Environment = Readonly<Record<string, string | undefined>>
 
 export interface ContextOptions {
   readonly flags: GlobalFlags & AccessFlags

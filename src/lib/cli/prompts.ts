@@ -8,13 +8,13 @@ interface Question {
   readonly flag: string
 }
 
-export interface InputQuestion extends Question {
+interface InputQuestion extends Question {
   readonly default?: string
   /** Throws or answers why a value does not do; answers true when it does. */
   readonly validate?: (value: string) => true | string
 }
 
-export interface SelectQuestion<Value extends string> extends Question {
+interface SelectQuestion<Value extends string> extends Question {
   readonly choices: readonly {readonly name: string; readonly value: Value}[]
 }
 

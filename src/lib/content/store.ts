@@ -19,7 +19,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal
 }
 
-export interface BlobRange {
+interface BlobRange {
   /** First byte wanted, from 0. */
   readonly start: number
   /** Last byte wanted, inclusive; the blob's last byte when absent. */
@@ -56,7 +56,7 @@ export interface WriteBlobOptions extends CallOptions {
   readonly verify?: boolean
 }
 
-export interface BlobWriter {
+interface BlobWriter {
   /**
    * Makes sure that the repository holds the blob: finds it there, mounts it, or asks `source` for its bytes, in that order.
    * @throws {HoldfastError} INTEGRITY when the bytes are not the blob's; nothing is then visible in the store.
@@ -74,17 +74,17 @@ export interface ManifestReader {
   readManifest(repository: RepositoryName, reference: Tag | Digest, options?: CallOptions): Promise<RawManifest | undefined>
 }
 
-export interface ManifestWriter {
+interface ManifestWriter {
   /** Stores a manifest under its digest and, when `reference` is a tag, points the tag at it last. */
   writeManifest(repository: RepositoryName, reference: Tag | Digest, manifest: RawManifest, options?: CallOptions): Promise<void>
 }
 
-export interface TagLister {
+interface TagLister {
   /** Tags in lexical order; pages are fetched as they are consumed. */
   listTags(repository: RepositoryName, options?: CallOptions & {readonly last?: string; readonly limit?: number}): AsyncIterable<Tag>
 }
 
-export interface ReferrerLister {
+interface ReferrerLister {
   /** Manifests whose `subject` is `subject`; by the referrers API, or by the fallback tag where the store has none (distribution-spec 1.1). */
   listReferrers(repository: RepositoryName, subject: Digest, options?: CallOptions): Promise<readonly Descriptor[]>
 }

@@ -9,7 +9,7 @@ import {describeFailure} from './wire/failures.ts'
 /** An answer with a token is far smaller; whatever is larger is no such answer. */
 export const MAX_JSON_BODY_BYTES = 64 * 1024
 /** From the first byte sent to the last one received. */
-export const JSON_TIMEOUT_MS = 30_000
+const JSON_TIMEOUT_MS = 30_000
 
 export interface JsonRequest {
   readonly method: 'GET' | 'POST'

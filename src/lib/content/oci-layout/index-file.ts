@@ -11,7 +11,7 @@ import type {LayoutDirectory} from './directory.ts'
 import {withFileLock} from './file-lock.ts'
 
 /** The annotation that holds a manifest's name, as a rule a tag (image-spec 1.1 annotations.md). */
-export const REF_NAME = 'org.opencontainers.image.ref.name'
+const REF_NAME = 'org.opencontainers.image.ref.name'
 
 /** A change of the entries. */
 export type IndexChange = (entries: readonly Descriptor[]) => readonly Descriptor[]

@@ -3,10 +3,7 @@ import {HoldfastError} from '../../core/errors.ts'
 import type {HttpHeaders} from '../client.ts'
 
 /** How the end of a body is found (RFC 9112 §6.3). */
-export type BodyFraming =
-  | {readonly kind: 'length'; readonly sizeBytes: number}
-  | {readonly kind: 'chunked'}
-  | {readonly kind: 'until-close'}
+type BodyFraming = {readonly kind: 'length'; readonly sizeBytes: number} | {readonly kind: 'chunked'} | {readonly kind: 'until-close'}
 
 export interface AnswerHead {
   readonly status: number
