@@ -13,9 +13,10 @@ export interface RunningRegistry {
   stop(): Promise<void>
 }
 
-/** Runs a command to its end and answers what it printed on stdout; what it notes goes to our stderr. */
+/** Runs a command to its end and answers what it printed on stdout; what it notes goes to our stderr, indented as the rest. */
 export async function holdfast(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<string> {
   const child = start(args, environment)
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => process.stderr.write(text.replace(/^(?=.)/gm, '   ')))
   const lines: string[] = []
   if (child.stdout !== null) for await (const line of createInterface({input: child.stdout})) lines.push(line)
   const code = child.exitCode ?? (await once(child, 'close'))[0]
@@ -27,6 +28,7 @@ export async function holdfast(args: readonly string[], environment: NodeJS.Proc
 export async function serve(dataDirectory: string): Promise<RunningRegistry> {
   const child = start(['serve', '--listen', '127.0.0.1:0', '--json'], {HOLDFAST_DATA_DIR: dataDirectory})
   const gone = once(child, 'close')
+  child.stderr?.pipe(process.stderr)
   const stop = async () => {
     child.kill('SIGTERM')
     await gone
@@ -42,7 +44,7 @@ export async function serve(dataDirectory: string): Promise<RunningRegistry> {
 
 function start(args: readonly string[], environment: NodeJS.ProcessEnv): ChildProcess {
   return spawn(process.execPath, [LAUNCHER, ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     // Nothing that this machine's user has set up takes part.
     env: {PATH: process.env.PATH, HOME: environment.HOLDFAST_DATA_DIR, SystemRoot: process.env.SystemRoot, ...environment},
   })

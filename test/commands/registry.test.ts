@@ -11,7 +11,7 @@ import {needs} from '../support/required-program.ts'
 import {run} from '../support/run-program.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 
-const PROGRAM = fileURLToPath(new URL('./registry-program.ts', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
 const SCHEMAS = fileURLToPath(new URL('../../schemas', import.meta.url))
 
 interface Answer {

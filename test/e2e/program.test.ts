@@ -94,6 +94,13 @@ describe('the program', function () {
     assert.equal(topic.exitCode, 2)
   })
 
+  it('points to the help of the command whose flags were wrong', async () => {
+    for (const flags of [['--to'], ['--no-such-flag'], ['--max-wait', 'long']]) {
+      const {exitCode, stderr} = await holdfast.run(['cache-image', 'x', ...flags])
+      assert.deepEqual([exitCode, stderr.split('\n').at(-2)], [2, '  holdfast cache-image --help'], stderr)
+    }
+  })
+
   it('keeps notes off standard output, and says nothing but results with --quiet', async () => {
     const loud = await holdfast.run(['cached'])
     assert.deepEqual([loud.stdout, loud.stderr], ['', 'nothing is cached yet\n'])

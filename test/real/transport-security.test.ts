@@ -113,6 +113,16 @@ describe('the security flavours of genuine registries', function () {
       await succeeds([`${secure.host}/hello:v1`], {NODE_EXTRA_CA_CERTS: authority.caFile})
     })
 
+    it('needs no flag where only the operating system trusts the authority', async () => {
+      const secure = await startTls(await authority.issue('system'))
+      const system = {SSL_CERT_FILE: authority.caFile}
+      await succeeds([`${secure.host}/hello:v1`], system)
+      const added = await holdfast.json(['registry', 'add', 'by-system', secure.url], {env: system})
+      assert.equal(added.exitCode, 0, added.stdout + added.stderr)
+      const other = await startTls(await createSelfSignedCertificate(join(directory.path, 'not-in-system')))
+      await fails([`${other.host}/hello:v1`], 'TLS', system)
+    })
+
     it('is accepted with a CA file, also one of several authorities', async () => {
       const secure = await startTls(await authority.issue('with-file'))
       const other = await createCertificateAuthority(join(directory.path, 'other-ca'))

@@ -17,7 +17,8 @@ import {
   type RegistryHost,
   type RepositoryName,
 } from '../oci/reference.ts'
-import {type CopyReport, CopyRun} from '../transfer/copy.ts'
+import {CopyRun} from '../transfer/copy.ts'
+import type {CopyReport} from '../transfer/copy-job.ts'
 import type {TransferListener} from '../transfer/events.ts'
 import {IMAGE_CONCURRENCY} from '../transfer/limits.ts'
 import {Lane} from '../transfer/schedule.ts'

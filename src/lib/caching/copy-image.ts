@@ -3,7 +3,8 @@ import type {BlobLocationStore} from '../collector/store.ts'
 import type {SourceStore, TargetStore} from '../content/store.ts'
 import type {Platform} from '../oci/platform.ts'
 import {formatReference, type Reference} from '../oci/reference.ts'
-import {CopyRun, type CopyRunOptions} from '../transfer/copy.ts'
+import {CopyRun} from '../transfer/copy.ts'
+import type {CopyRunOptions} from '../transfer/copy-job.ts'
 
 export interface CopyImageRequest {
   readonly source: {readonly store: SourceStore; readonly reference: Reference}

@@ -71,7 +71,7 @@ export abstract class BaseCommand<Result extends object> extends Command {
   async #fail(error: unknown): Promise<void> {
     // oclif ends `--help` and `--version` this way.
     if (error instanceof Error && 'code' in error && error.code === 'EEXIT') throw error
-    const report = reportError(this.#interruption?.signal.aborted ? this.#interruption.signal.reason : error)
+    const report = reportError(this.#interruption?.signal.aborted ? this.#interruption.signal.reason : error, this.id)
     process.exitCode = report.exitCode
     await this.#context?.close().catch((closing: unknown) => this.output.trace(String(closing)))
     await this.output.fail(report)

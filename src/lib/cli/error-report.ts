@@ -1,5 +1,5 @@
 /** From whatever was thrown to what is said about it: the error of the envelope, text for people, and an exit code. */
-import {HoldfastError, RegistryError} from '../core/errors.ts'
+import {HoldfastError, interrupted, RegistryError} from '../core/errors.ts'
 import {printable, redactUrl} from '../core/redaction.ts'
 import type {Paint} from './paint.ts'
 import {PartialFailure} from './partial-failure.ts'
@@ -28,9 +28,9 @@ export interface ErrorReport {
 /** Causes looked at; a longer chain is a circle. */
 const MAX_CAUSES = 10
 
-/** Describes anything that was thrown; what is not one of our errors is a bug of ours. */
-export function reportError(thrown: unknown): ErrorReport {
-  const error = toHoldfastError(thrown)
+/** Describes anything that was thrown while `commandId` ran; what is not one of our errors is a bug of ours. */
+export function reportError(thrown: unknown, commandId?: string): ErrorReport {
+  const error = toHoldfastError(thrown, commandId)
   const trace = causes(thrown).map((cause, position) => redactText(`${position === 0 ? '' : 'caused by '}${stackOf(cause)}`))
   return {
     body: errorBody(error),
@@ -62,10 +62,10 @@ export function formatError(body: ErrorBody, paint: Paint): readonly string[] {
   ]
 }
 
-function toHoldfastError(thrown: unknown): HoldfastError {
+function toHoldfastError(thrown: unknown, commandId?: string): HoldfastError {
   if (thrown instanceof HoldfastError) return thrown
-  if (isInterruption(thrown)) return new HoldfastError('INTERRUPTED', 'interrupted: nothing unfinished was tagged', {cause: thrown})
-  const usage = usageError(thrown)
+  if (isInterruption(thrown)) return interrupted()
+  const usage = usageError(thrown, commandId)
   if (usage !== undefined) return usage
   const reason = thrown instanceof Error ? thrown.message : String(thrown)
   return new HoldfastError('INTERNAL', `cannot go on: ${redactText(printable(reason))}`, {

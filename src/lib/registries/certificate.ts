@@ -1,9 +1,11 @@
 /** What certificate a server shows, and which one of its chain is the reason not to trust it. */
 import type {X509Certificate} from 'node:crypto'
 import {isIP} from 'node:net'
-import type {ConnectionOptions, TLSSocket} from 'node:tls'
+import type {TLSSocket} from 'node:tls'
 import {HoldfastError} from '../core/errors.ts'
 import type {TlsSettings} from '../http/client.ts'
+import {NOT_TLS_CODES} from '../http/wire/failures.ts'
+import {secureContextFor, withSystemTrust} from '../http/wire/secure-context.ts'
 import {CONNECT_TIMEOUT_MS, MAX_CHAIN_LENGTH} from './limits.ts'
 
 export interface CertificateFacts {
@@ -49,14 +51,6 @@ export const DISTRUST: Readonly<Record<DistrustReason, string>> = {
   other: 'it is refused',
 }
 
-/** What servers answer that take a TLS hello for a malformed request: OpenSSL sees text where a record should be. */
-const NOT_TLS = new Set([
-  'ERR_SSL_WRONG_VERSION_NUMBER',
-  'ERR_SSL_PACKET_LENGTH_TOO_LONG',
-  'ERR_SSL_HTTP_REQUEST',
-  'ERR_SSL_UNEXPECTED_MESSAGE',
-])
-
 /**
  * Makes one TLS handshake and reads the chain, whether it is trusted or not; nothing is sent over the connection.
  * @throws {HoldfastError} PLAIN_HTTP when the server does not speak TLS; TLS when the handshake fails otherwise; NETWORK, TIMEOUT; CONFIGURATION for an unusable CA or key.
@@ -67,29 +61,25 @@ export async function readCertificate(
   signal?: AbortSignal,
 ): Promise<PresentedCertificate> {
   const tls = await import('node:tls')
-  const options: ConnectionOptions = {
-    host: address.hostname,
-    port: address.port,
-    ...(isIP(address.hostname) === 0 ? {servername: address.hostname} : {}),
-    rejectUnauthorized: false,
-    ALPNProtocols: ['http/1.1'],
-    ...(settings.ca === undefined ? {} : {ca: [...tls.getCACertificates('default'), settings.ca]}),
-    ...(settings.clientCert === undefined ? {} : {cert: settings.clientCert}),
-    ...(settings.clientKey === undefined ? {} : {key: settings.clientKey}),
-  }
-  let socket: TLSSocket
-  try {
-    socket = tls.connect(options)
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new HoldfastError('CONFIGURATION', `cannot use the certificates for "${address.hostname}": ${reason}`, {cause})
-  }
-  try {
-    await handshake(socket, address, signal)
-    return describe(socket)
-  } finally {
-    socket.destroy()
-  }
+  return withSystemTrust(
+    async () => {
+      const socket = tls.connect({
+        host: address.hostname,
+        port: address.port,
+        ...(isIP(address.hostname) === 0 ? {servername: address.hostname} : {}),
+        rejectUnauthorized: false,
+        ALPNProtocols: ['http/1.1'],
+        secureContext: secureContextFor(tls, settings),
+      })
+      try {
+        await handshake(socket, address, signal)
+        return describe(socket)
+      } finally {
+        socket.destroy()
+      }
+    },
+    ({distrust}) => distrust?.code,
+  )
 }
 
 function handshake(socket: TLSSocket, address: {readonly hostname: string; readonly port: number}, signal?: AbortSignal): Promise<void> {
@@ -105,7 +95,7 @@ function handshake(socket: TLSSocket, address: {readonly hostname: string; reado
     socket.once('secureConnect', () => resolve())
     socket.on('error', (cause) => {
       const code = 'code' in cause ? String(cause.code) : ''
-      if (NOT_TLS.has(code))
+      if (NOT_TLS_CODES.has(code))
         reject(new HoldfastError('PLAIN_HTTP', `cannot speak TLS to "${name}": it answers something else, likely plain HTTP`, {cause}))
       else if (code.startsWith('ERR_SSL') || code === 'EPROTO')
         reject(new HoldfastError('TLS', `cannot speak TLS to "${name}": ${code}`, {cause}))

@@ -121,12 +121,10 @@ function atSourceError(image: Reference, error: unknown): unknown {
   return sideError('source', formatReference(image), error)
 }
 
-/** Wraps an expected error with the side it happened at; bugs, interruptions and errors that already have a side pass through. */
+/** Marks an expected error with the side it happened at, and names the image unless it does; bugs, interruptions and errors that already have a side pass through. */
 export function sideError(side: 'source' | 'target', name: string, error: unknown): unknown {
   if (!(error instanceof HoldfastError) || error instanceof TransferError || error.code === 'INTERRUPTED') return error
-  return new TransferError(
-    side,
-    side === 'source' ? `cannot read "${name}": ${error.message}` : `cannot write "${name}": ${error.message}`,
-    error,
-  )
+  const action = side === 'source' ? 'read' : 'write'
+  const message = error.message.includes(`"${name}"`) ? error.message : `cannot ${action} "${name}": ${error.message}`
+  return new TransferError(side, message, error)
 }

@@ -11,7 +11,7 @@ import {type ImageManifest, type Manifest, parseManifest, requiredBlobs} from '.
 import {isIndexType} from '../oci/media-types.ts'
 import {formatPlatform, matchesPlatform, type Platform} from '../oci/platform.ts'
 import {formatReference, manifestReference, type Tag} from '../oci/reference.ts'
-import type {CopyJob, CopyReport, CopyRunOptions} from './copy.ts'
+import type {CopyJob, CopyReport, CopyRunOptions} from './copy-job.ts'
 import {atSource, GraphBudget, type GraphSource, readChildren, readSourceManifest} from './graph.ts'
 import {MAX_REFERRER_DEPTH} from './limits.ts'
 import {offeredPlatforms, platformNotFound, selectPlatforms, trimIndex} from './platforms.ts'

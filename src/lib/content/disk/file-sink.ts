@@ -4,6 +4,8 @@ import type {ByteSink} from '../../core/byte-sink.ts'
 
 /** Bytes handed over and not yet written beyond which the giver is asked to wait. */
 const HIGH_WATER_BYTES = 4 * 1024 * 1024
+/** A gathered write ends with the slice that reaches this size. Linux takes larger ones from pages that are slower to get: 1 GB took 2.4 s instead of 2.7 s. */
+const WRITE_BYTES = 128 * 1024
 /** Slices of one gathered write; below every system's IOV_MAX. */
 const MAX_SLICES_PER_WRITE = 512
 
@@ -26,7 +28,7 @@ interface Slice {
 export class FileSink implements ByteSink {
   readonly #file: FileHandle
   readonly #options: FileSinkOptions
-  #queue: Slice[] = []
+  readonly #queue: Slice[] = []
   #queuedBytes = 0
   /** Where the file will end once everything handed over is written. */
   #handedOver: number
@@ -82,8 +84,7 @@ export class FileSink implements ByteSink {
   async #writeQueue(): Promise<void> {
     this.#isWriting = true
     while (this.#queue.length > 0) {
-      const batch = this.#queue.slice(0, MAX_SLICES_PER_WRITE)
-      this.#queue = this.#queue.slice(MAX_SLICES_PER_WRITE)
+      const batch = this.#queue.splice(0, countSlices(this.#queue))
       try {
         if (this.#failure === undefined) await this.#writeAll(batch.map(({chunk}) => chunk))
       } catch (error) {
@@ -106,6 +107,16 @@ export class FileSink implements ByteSink {
       rest = dropBytes(rest, bytesWritten)
     }
   }
+}
+
+/** How many of the first slices make one write. */
+function countSlices(queue: readonly Slice[]): number {
+  let sizeBytes = 0
+  const last = queue.findIndex(({chunk}) => {
+    sizeBytes += chunk.length
+    return sizeBytes >= WRITE_BYTES
+  })
+  return Math.min(last < 0 ? queue.length : last + 1, MAX_SLICES_PER_WRITE)
 }
 
 function dropBytes(chunks: readonly Uint8Array[], count: number): Uint8Array[] {

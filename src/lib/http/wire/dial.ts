@@ -7,7 +7,7 @@ import type {WireConnection} from './connection.ts'
 import {ConnectTimeoutError, ProxyRefusedError} from './failures.ts'
 import {MalformedAnswerError, parseAnswerHead} from './head.ts'
 import {MAX_HEAD_BYTES} from './limits.ts'
-import {secureContextFor} from './secure-context.ts'
+import {secureContextFor, withSystemTrust} from './secure-context.ts'
 
 /** Where a connection leads. */
 export interface Route {
@@ -42,7 +42,7 @@ export function proxyAuthorization(proxy: URL): string | undefined {
 export async function dial(route: Route, onread: Onread, options: DialOptions): Promise<Socket> {
   const attempt = new Dialing(options)
   try {
-    return await Promise.race([attempt.stopped, open(route, onread, options, attempt)])
+    return await Promise.race([attempt.stopped, withSystemTrust(() => open(route, onread, options, attempt))])
   } catch (error) {
     attempt.abandon()
     throw error

@@ -42,7 +42,7 @@ const VALIDITY_REASONS: Readonly<Record<string, string>> = {
 }
 
 /** What OpenSSL says of bytes that are no TLS record. */
-const NOT_TLS: ReadonlySet<string> = new Set([
+export const NOT_TLS_CODES: ReadonlySet<string> = new Set([
   'ERR_SSL_WRONG_VERSION_NUMBER',
   'ERR_SSL_PACKET_LENGTH_TOO_LONG',
   'ERR_SSL_HTTP_REQUEST',
@@ -94,17 +94,13 @@ function describeTls(object: string, code: string | undefined, cause: unknown, u
   if (code === undefined) return undefined
   const details = {code}
   const add = `holdfast registry add NAME ${url.origin}`
-  if (NOT_TLS.has(code)) {
+  if (NOT_TLS_CODES.has(code)) {
     const hints = [`holdfast registry add NAME http://${url.host} --plain-http`]
     return new HoldfastError('PLAIN_HTTP', `${object}: the server does not speak TLS but plain HTTP`, {hints, details, cause})
   }
   const trust = TRUST_REASONS[code]
   if (trust !== undefined) {
-    const hints = [
-      `${add} --ca-file FILE`,
-      `${add} --insecure`,
-      'NODE_USE_SYSTEM_CA=1 holdfast …   # trust what the operating system trusts',
-    ]
+    const hints = [`${add} --ca-file FILE`, `${add} --insecure`]
     return new HoldfastError('TLS', `${object}: ${trust}`, {hints, details, cause})
   }
   const validity = VALIDITY_REASONS[code]

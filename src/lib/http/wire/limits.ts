@@ -25,7 +25,7 @@ export const DEFAULT_MAX_BODY_BYTES = 4 * MIB + 64 * KIB
 /** Holds heads, collected bodies and whatever arrives while a connection is unused. */
 export const SMALL_BUFFER_BYTES = 16 * KIB
 /** Holds blob bodies; beyond this size throughput hardly rises while memory does. */
-export const LARGE_BUFFER_BYTES = 512 * KIB
+export const LARGE_BUFFER_BYTES = 256 * KIB
 /** Large buffers kept for the next body, over all connections of a client. */
 export const MAX_SPARE_BUFFERS = 12
 /** Large buffers that one body may hold unreleased before its source is paused, whatever the sink answers. */
