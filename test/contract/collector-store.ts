@@ -1,6 +1,6 @@
 /** What every implementation of the CollectorStore port must do. */
 import assert from 'node:assert/strict'
-import type {CachedImageRecord, CollectorStore, RegistryRecord} from '../../src/lib/collector/store.ts'
+import type {CachedImageRecord, CollectorStore, LoginRecord, RegistryRecord} from '../../src/lib/collector/store.ts'
 import {hasCode} from '../../src/lib/core/errors.ts'
 import {digestOf} from '../../src/lib/oci/digest.ts'
 import {parseRegistryHost, parseRepositoryName} from '../../src/lib/oci/reference.ts'
@@ -209,6 +209,57 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
       assert.equal(await store.findBlobLocation(cache, digest('b')), second)
       assert.equal(await store.findBlobLocation(cache, digest('c')), undefined)
       assert.equal(await store.findBlobLocation(parseRegistryHost('elsewhere'), digest('a')), undefined)
+    })
+  })
+
+  describe('logins', () => {
+    const hub = parseRegistryHost('docker.io')
+    const login = (change: Partial<LoginRecord> = {}): LoginRecord => ({
+      registry: hub,
+      account: 'ada',
+      kind: 'password',
+      loggedInAt: '2026-01-01T00:00:00.000Z',
+      ...change,
+    })
+
+    it('gives back exactly what was saved, newest first', async () => {
+      const whole = login()
+      const part = login({
+        pathPrefix: parseRepositoryName('acme/team'),
+        account: 'bob@example.com',
+        kind: 'identity-token',
+        loggedInAt: '2026-01-02T00:00:00.000Z',
+        expiresAt: '2027-01-01T00:00:00.000Z',
+      })
+      const other = login({registry: parseRegistryHost('localhost:5000'), loggedInAt: '2026-01-03T00:00:00.000Z'})
+      for (const one of [other, whole, part]) await store.saveLogin(one)
+      assert.deepEqual(await store.listLogins(hub), [part, whole])
+      assert.deepEqual(await store.listLogins(), [other, part, whole])
+    })
+
+    it('keeps one login for each registry, path prefix and account; the last one saved counts', async () => {
+      await store.saveLogin(login({kind: 'identity-token', expiresAt: '2027-01-01T00:00:00.000Z'}))
+      await store.saveLogin(login({account: 'bob'}))
+      await store.saveLogin(login())
+      assert.deepEqual(await store.listLogins(hub), [login(), login({account: 'bob'})])
+    })
+
+    it('removes one and says whether it was there', async () => {
+      const part = login({pathPrefix: parseRepositoryName('acme')})
+      await store.saveLogin(login())
+      await store.saveLogin(part)
+      assert.equal(await store.removeLogin(login()), true)
+      assert.equal(await store.removeLogin(login()), false)
+      assert.deepEqual(await store.listLogins(), [part])
+    })
+  })
+
+  describe('allowed credential helpers', () => {
+    it('are listed by name, once each, until they are disallowed', async () => {
+      for (const name of ['secretservice', 'pass', 'pass']) await store.allowHelper(name)
+      assert.deepEqual(await store.listAllowedHelpers(), ['pass', 'secretservice'])
+      assert.deepEqual([await store.disallowHelper('pass'), await store.disallowHelper('pass')], [true, false])
+      assert.deepEqual(await store.listAllowedHelpers(), ['secretservice'])
     })
   })
 }

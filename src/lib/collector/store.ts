@@ -1,5 +1,5 @@
 /**
- * The collector's store port: what Holdfast remembers of registries and of cached images. Implementers: `sqlite/` (embedded).
+ * The collector's store port: what Holdfast remembers of registries, of cached images and of logins; never a secret. Implementers: `sqlite/` (embedded).
  * Calls are synchronous in the embedded store but promised here, since a grown-up database is across a socket.
  */
 import type {RegistryCapabilities} from '../content/remote/endpoint.ts'
@@ -93,6 +93,41 @@ export interface BlobLocationStore {
   recordBlobLocations(registry: RegistryHost, repository: RepositoryName, digests: readonly Digest[]): Promise<void>
 }
 
-export interface CollectorStore extends RegistryStore, CachedImageStore, BlobLocationStore {
+/** One login. Holds no secret: that is in the keychain, under registry, path prefix and account. */
+export interface LoginRecord {
+  readonly registry: RegistryHost
+  /** The repositories that it is for: this one and those below it; absent for the whole registry. */
+  readonly pathPrefix?: RepositoryName
+  /** The user name. */
+  readonly account: string
+  /** What the keychain keeps of it. */
+  readonly kind: 'identity-token' | 'password'
+  /** ISO 8601. */
+  readonly loggedInAt: string
+  /** ISO 8601; where the identity token says when it ends. */
+  readonly expiresAt?: string
+}
+
+export type LoginKey = Pick<LoginRecord, 'registry' | 'pathPrefix' | 'account'>
+
+export interface LoginStore {
+  /** Adds or replaces the login of that key. */
+  saveLogin(login: LoginRecord): Promise<void>
+  /** Of one registry or of all, newest first. */
+  listLogins(registry?: RegistryHost): Promise<readonly LoginRecord[]>
+  /** Answers whether there was one. */
+  removeLogin(key: LoginKey): Promise<boolean>
+}
+
+/** Credential helpers that the user has allowed to be run, by name (`secretservice` for `docker-credential-secretservice`). */
+export interface AllowedHelperStore {
+  allowHelper(name: string): Promise<void>
+  /** By name. */
+  listAllowedHelpers(): Promise<readonly string[]>
+  /** Answers whether it was allowed. */
+  disallowHelper(name: string): Promise<boolean>
+}
+
+export interface CollectorStore extends RegistryStore, CachedImageStore, BlobLocationStore, LoginStore, AllowedHelperStore {
   close(): void
 }

@@ -46,9 +46,13 @@ export const ERROR_TABLE = {
   REGISTRY_NOT_DECLARED: kind(EXIT.notFound, 'no registry is declared under that name'),
   PLATFORM_NOT_FOUND: kind(EXIT.notFound, 'the image has no such platform'),
 
+  CREDENTIAL_NOT_FOUND: kind(EXIT.notFound, 'there is no such login, or the keychain has lost its secret'),
+
   UNAUTHENTICATED: kind(EXIT.unauthenticated, 'the registry wants credentials, or refuses the given ones'),
 
   DENIED: kind(EXIT.denied, 'the registry knows who asks and refuses'),
+  ACCOUNT_LOCKED: kind(EXIT.denied, 'the registry has locked the account'),
+  NO_IDENTITY_TOKEN: kind(EXIT.denied, 'the registry gives no token that could be kept instead of the password'),
   UNSUPPORTED: kind(EXIT.denied, 'the registry does not offer this operation'),
 
   CONFLICT: kind(EXIT.conflict, 'something is already there and would be changed'),
@@ -71,6 +75,10 @@ export const ERROR_TABLE = {
   LISTEN_NOT_LOOPBACK: kind(EXIT.configuration, 'a server without authentication may listen on loopback only'),
   STORAGE: kind(EXIT.configuration, 'the disk is full, read-only or not permitted'),
   UNTRUSTED_HOST: kind(EXIT.configuration, 'a registry points at a host that is not pinned for it'),
+
+  KEYCHAIN_UNAVAILABLE: kind(EXIT.configuration, 'the keychain of the system is not there'),
+  KEYCHAIN_LOCKED: kind(EXIT.configuration, 'the keychain is locked, or its dialog was dismissed'),
+  KEYCHAIN_TIMEOUT: kind(EXIT.configuration, 'the keychain does not answer'),
 
   RATE_LIMITED: kind(EXIT.rateLimited, 'the registry asks to slow down for longer than we may wait', true),
 

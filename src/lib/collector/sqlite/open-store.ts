@@ -1,8 +1,10 @@
 /** The embedded collector store: one SQLite file that any number of processes on a machine share. */
 import type {CollectorStore} from '../store.ts'
+import {createAllowedHelperStore} from './allowed-helpers.ts'
 import {createBlobLocationStore} from './blob-locations.ts'
 import {createCachedImageStore} from './cached-images.ts'
 import {openDatabase} from './database.ts'
+import {createLoginStore} from './logins.ts'
 import {createRegistryStore} from './registries.ts'
 
 /**
@@ -15,6 +17,8 @@ export async function openSqliteStore({file}: {readonly file: string}): Promise<
     ...createRegistryStore(database),
     ...createCachedImageStore(database),
     ...createBlobLocationStore(database),
+    ...createLoginStore(database),
+    ...createAllowedHelperStore(database),
     close: () => database.close(),
   }
 }

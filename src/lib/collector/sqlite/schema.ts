@@ -49,6 +49,19 @@ const MIGRATIONS: readonly string[] = [
      repository TEXT NOT NULL,
      PRIMARY KEY (registry, digest)
    ) STRICT, WITHOUT ROWID;`,
+
+  `CREATE TABLE login (
+     id INTEGER PRIMARY KEY,
+     registry TEXT NOT NULL,
+     path_prefix TEXT NOT NULL,
+     account TEXT NOT NULL,
+     kind TEXT NOT NULL,
+     logged_in_at TEXT NOT NULL,
+     expires_at TEXT,
+     UNIQUE (registry, path_prefix, account)
+   ) STRICT;
+
+   CREATE TABLE allowed_helper (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;`,
 ]
 
 /**

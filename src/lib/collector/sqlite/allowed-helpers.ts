@@ -1,0 +1,18 @@
+/** Allowed credential helpers as rows. */
+import type {AllowedHelperStore} from '../store.ts'
+import type {Database} from './database.ts'
+
+/** The allowed helpers of one database. */
+export function createAllowedHelperStore(database: Database): AllowedHelperStore {
+  return {
+    async allowHelper(name) {
+      database.run('INSERT OR IGNORE INTO allowed_helper (name) VALUES (:name)', {name})
+    },
+    async listAllowedHelpers() {
+      return database.all('SELECT name FROM allowed_helper ORDER BY name').map(({name}) => String(name))
+    },
+    async disallowHelper(name) {
+      return database.run('DELETE FROM allowed_helper WHERE name = :name', {name}) > 0
+    },
+  }
+}
