@@ -2,11 +2,16 @@
 import {fileURLToPath} from 'node:url'
 import type {Command} from '@oclif/core/command'
 import pjson from '../package.json' with {type: 'json'}
+import AuthAllowHelper from './commands/auth/allow-helper.ts'
+import AuthConfigureDocker from './commands/auth/configure-docker.ts'
+import AuthList from './commands/auth/list.ts'
 import CacheImage from './commands/cache-image.ts'
 import Cached from './commands/cached.ts'
 import Completion from './commands/completion.ts'
 import Copy from './commands/copy.ts'
 import Inspect from './commands/inspect.ts'
+import Login from './commands/login.ts'
+import Logout from './commands/logout.ts'
 import RegistryAdd from './commands/registry/add.ts'
 import RegistryCheck from './commands/registry/check.ts'
 import RegistryList from './commands/registry/list.ts'
@@ -14,6 +19,7 @@ import RegistryRemove from './commands/registry/remove.ts'
 import RegistryShow from './commands/registry/show.ts'
 import RegistryUpdate from './commands/registry/update.ts'
 import Serve from './commands/serve.ts'
+import WhoAmI from './commands/whoami.ts'
 
 import {runProgram} from './lib/cli/run.ts'
 
@@ -21,11 +27,16 @@ import {runProgram} from './lib/cli/run.ts'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 export const COMMANDS: Readonly<Record<string, Command.Class>> = {
+  'auth:allow-helper': AuthAllowHelper,
+  'auth:configure-docker': AuthConfigureDocker,
+  'auth:list': AuthList,
   'cache-image': CacheImage,
   cached: Cached,
   completion: Completion,
   copy: Copy,
   inspect: Inspect,
+  login: Login,
+  logout: Logout,
   'registry:add': RegistryAdd,
   'registry:check': RegistryCheck,
   'registry:list': RegistryList,
@@ -33,6 +44,7 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'registry:show': RegistryShow,
   'registry:update': RegistryUpdate,
   serve: Serve,
+  whoami: WhoAmI,
 }
 
 /** Runs the bundled program; its commands are described by `oclif.manifest.json`. */

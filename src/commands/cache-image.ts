@@ -6,6 +6,7 @@ import {type CachedImages, describeCached, digestChange} from '../lib/cli/cached
 import {errorBody} from '../lib/cli/error-report.ts'
 import {PartialFailure} from '../lib/cli/partial-failure.ts'
 import {createProgress} from '../lib/cli/progress.ts'
+import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
 import {ACCESS_FLAGS, COPY_FLAGS, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
 import {formatCount} from '../lib/cli/units.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
@@ -43,6 +44,7 @@ Without --to and without a default registry, images go to the embedded registry;
     })(),
     ...COPY_FLAGS,
     ...SOURCE_FLAGS,
+    ...SOURCE_CREDENTIAL_FLAGS,
     ...ACCESS_FLAGS,
   }
 
@@ -52,6 +54,10 @@ Without --to and without a default registry, images go to the embedded registry;
     const platforms = flags.platform?.map(parsePlatform)
     const repository = flags.repository === undefined ? undefined : parseRepositoryName(flags.repository)
     const {result: file, 'result-format': format} = flags
+    const credential = await readSourceCredential(
+      flags,
+      sources.map(({registry}) => registry),
+    )
     const context = this.openContext(flags)
     const [{cacheAndStage}, target, records] = await Promise.all([
       import('../lib/caching/cache-and-stage.ts'),
@@ -74,7 +80,7 @@ Without --to and without a default registry, images go to the embedded registry;
       },
       {
         target: target.store,
-        openSource: (reference) => context.openSource(reference, sourceTransport(flags)),
+        openSource: (reference) => context.openSource(reference, {transport: sourceTransport(flags), credential}),
         records,
         now: () => new Date(),
         listener: progress.listener,

@@ -4,6 +4,7 @@ import {BaseCommand} from '../lib/cli/base-command.ts'
 import {describeBlobs, digestChange} from '../lib/cli/cached-report.ts'
 import {openSourceLocation, openTargetLocation} from '../lib/cli/image-location.ts'
 import {createProgress} from '../lib/cli/progress.ts'
+import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
 import {ACCESS_FLAGS, COPY_FLAGS, SOURCE_FLAGS, sourceTransport, TARGET_FLAGS, targetTransport} from '../lib/cli/transfer-flags.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
 
@@ -24,15 +25,16 @@ All platforms, signatures and SBOMs are copied, and the digest stays the same; -
     source: Args.string({required: true, description: 'What is copied.'}),
     target: Args.string({required: true, description: 'Where it goes.'}),
   }
-  static override readonly flags = {...COPY_FLAGS, ...SOURCE_FLAGS, ...TARGET_FLAGS, ...ACCESS_FLAGS}
+  static override readonly flags = {...COPY_FLAGS, ...SOURCE_FLAGS, ...SOURCE_CREDENTIAL_FLAGS, ...TARGET_FLAGS, ...ACCESS_FLAGS}
 
   async run(): Promise<CopyResult> {
     const {args, flags} = await this.parse(Copy)
     const platforms = (flags.platform ?? []).map(parsePlatform)
+    const credential = await readSourceCredential(flags)
     const context = this.openContext(flags)
     const [{copyImage}, source, target, records] = await Promise.all([
       import('../lib/caching/copy-image.ts'),
-      openSourceLocation(args.source, context, sourceTransport(flags)),
+      openSourceLocation(args.source, context, {transport: sourceTransport(flags), credential}),
       openTargetLocation(args.target, context, targetTransport(flags)),
       context.records(),
     ])

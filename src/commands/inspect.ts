@@ -4,6 +4,7 @@ import type {InspectedImage} from '../lib/caching/inspect-image.ts'
 import {BaseCommand} from '../lib/cli/base-command.ts'
 import {openSourceLocation} from '../lib/cli/image-location.ts'
 import {formatInspection} from '../lib/cli/inspection.ts'
+import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
 import {ACCESS_FLAGS, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
 import {formatReference} from '../lib/oci/reference.ts'
@@ -30,17 +31,19 @@ export default class Inspect extends BaseCommand<InspectedImage | RawInspection>
     raw: Flags.boolean({env: 'HOLDFAST_RAW', exclusive: ['platform'], summary: 'Print the manifest byte for byte.'}),
     platform: Flags.string({env: 'HOLDFAST_PLATFORM', helpValue: 'OS/ARCH[/VARIANT]', summary: 'Show this platform only.'}),
     ...SOURCE_FLAGS,
+    ...SOURCE_CREDENTIAL_FLAGS,
     ...ACCESS_FLAGS,
   }
 
   async run(): Promise<InspectedImage | RawInspection> {
     const {args, flags} = await this.parse(Inspect)
     const platform = flags.platform === undefined ? undefined : parsePlatform(flags.platform)
+    const credential = await readSourceCredential(flags)
     const context = this.openContext(flags)
     const {signal} = context
     const [{inspectImage, readRawManifest}, {store, reference}] = await Promise.all([
       import('../lib/caching/inspect-image.ts'),
-      openSourceLocation(args.image, context, sourceTransport(flags)),
+      openSourceLocation(args.image, context, {transport: sourceTransport(flags), credential}),
     ])
     if (flags.raw) {
       const {digest, mediaType, bytes} = await readRawManifest(reference, store, {signal})

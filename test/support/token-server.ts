@@ -15,14 +15,44 @@ export interface TokenServerOptions {
   /** Which of the wanted actions somebody may do; nobody is undefined. Everything for users and nothing for nobody when absent. */
   readonly allow?: (user: string | undefined, repository: string, actions: readonly string[]) => readonly string[]
   readonly lifetimeSeconds?: number
+  /** Ways to ask; a way that is not offered is answered with 404. Both when absent. */
+  readonly ways?: readonly TokenWay[]
+  /** Absent: it gives none, and takes none. */
+  readonly refreshTokens?: RefreshTokenRules
 }
+
+/** `get` is distribution's token authentication, `form` the OAuth 2 POST. */
+type TokenWay = 'get' | 'form'
+
+export interface RefreshTokenRules {
+  /** Which ways of asking with a password, for offline use, are answered with one. */
+  readonly givenBy: readonly TokenWay[]
+  /** Every exchange gives a new one and ends the old one. */
+  readonly rotate?: boolean
+  /** They are JWTs that say when they end, in seconds since the epoch. */
+  readonly exp?: number
+  /** They are given and not taken. */
+  readonly worthless?: boolean
+}
+
+/** What a request for a token proves itself with. */
+type Grant = 'basic' | 'password' | 'refresh_token' | 'anonymous'
 
 /** One request for a token; holds no password. */
 interface TokenRequest {
   readonly method: string
+  readonly grant: Grant
   readonly user: string | undefined
   readonly scopes: readonly string[]
   readonly status: number
+  /** The names of its query or form. */
+  readonly fields: readonly string[]
+}
+
+interface TokenAnswer {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body: object
 }
 
 export interface TokenServer {
@@ -33,10 +63,24 @@ export interface TokenServer {
   /** For `startDockerRegistry({token})`. */
   readonly registryOptions: {readonly realm: string; readonly service: string; readonly issuer: string; readonly rootCertBundle: string}
   readonly requests: readonly TokenRequest[]
-  /** Every token given out: none of them may turn up in a log. */
+  /** Every token given out, refresh tokens included: none of them may turn up in a log. */
   readonly tokens: readonly string[]
+  /** The refresh tokens that are still good, oldest first. */
+  refreshTokens(): readonly string[]
+  /** Gives a refresh token to a user, as an earlier login would have. */
+  issueRefreshToken(user: string): string
+  /** Ends every refresh token. */
+  revokeRefreshTokens(): void
+  /** Refuses a user from now on, whatever the password, in UAA's words. */
+  lock(user: string): void
+  /** Answers instead of the server where it answers something; set it to undefined to end that. */
+  fault: ((request: Pick<TokenRequest, 'method' | 'grant'>) => TokenAnswer | undefined) | undefined
   stop(): Promise<void>
 }
+
+const LOCKED_MESSAGE = 'Your account has been locked because of too many failed attempts to login.'
+const WRONG_PASSWORD = {status: 401, body: {errors: [{code: 'UNAUTHORIZED', message: 'wrong user name or password'}]}}
+const WRONG_REFRESH_TOKEN = {status: 400, body: {error: 'invalid_grant', error_description: 'the refresh token is not known'}}
 
 /** Starts a token server on a free port of loopback. */
 export async function startTokenServer(options: TokenServerOptions): Promise<TokenServer> {
@@ -47,51 +91,105 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
   const issuer = 'test-issuer'
   const requests: TokenRequest[] = []
   const tokens: string[] = []
+  /** Token to user. */
+  const refreshTokens = new Map<string, string>()
+  const locked = new Set<string>()
   const allow = options.allow ?? ((user, _repository, actions) => (user === undefined ? [] : actions))
 
-  const answer = async (request: IncomingMessage): Promise<{status: number; body: object}> => {
-    const form = request.method === 'POST' ? await readForm(request) : new URL(request.url ?? '/', 'http://token').searchParams
-    const basic = decodeBasic(request.headers.authorization)
-    const username = basic?.username ?? form.get('username') ?? undefined
-    const password = basic?.password ?? form.get('password') ?? undefined
-    const scopes = form.getAll('scope').flatMap((scope) => scope.split(' ').filter((part) => part !== ''))
-    const known = username === undefined || options.users[username] === password
-    requests.push({method: request.method ?? '', user: username, scopes, status: known ? 200 : 401})
-    if (!known) return {status: 401, body: {errors: [{code: 'UNAUTHORIZED', message: 'wrong user name or password'}]}}
-    const access = scopes.map(parseScope).map((scope) => ({...scope, actions: allow(username, scope.name, scope.actions)}))
-    const now = Math.floor(Date.now() / 1000)
-    const lifetime = options.lifetimeSeconds ?? 300
-    const claims = {iss: issuer, sub: username ?? '', aud: service, iat: now, nbf: now - 5, exp: now + lifetime, jti: randomUUID(), access}
-    const token = signToken(key, {typ: 'JWT', alg: 'ES256', x5c}, claims)
+  const issueRefreshToken = (user: string): string => {
+    const {exp} = options.refreshTokens ?? {}
+    const token =
+      exp === undefined ? `refresh-${randomUUID()}` : signToken(key, {typ: 'JWT', alg: 'ES256'}, {sub: user, exp, jti: randomUUID()})
     tokens.push(token)
-    return {status: 200, body: {token, access_token: token, expires_in: lifetime, issued_at: new Date(now * 1000).toISOString()}}
+    refreshTokens.set(token, user)
+    return token
   }
 
-  const server = createServer((request, response) => {
-    answer(request).then(
-      ({status, body}) => {
-        response.writeHead(status, {'content-type': 'application/json'}).end(JSON.stringify(body))
+  const issueToken = (user: string | undefined, scopes: readonly string[], refreshToken: string | undefined): TokenAnswer => {
+    const access = scopes.map(parseScope).map((scope) => ({...scope, actions: allow(user, scope.name, scope.actions)}))
+    const now = Math.floor(Date.now() / 1000)
+    const lifetime = options.lifetimeSeconds ?? 300
+    const claims = {iss: issuer, sub: user ?? '', aud: service, iat: now, nbf: now - 5, exp: now + lifetime, jti: randomUUID(), access}
+    const token = signToken(key, {typ: 'JWT', alg: 'ES256', x5c}, claims)
+    tokens.push(token)
+    return {
+      status: 200,
+      body: {
+        token,
+        access_token: token,
+        expires_in: lifetime,
+        issued_at: new Date(now * 1000).toISOString(),
+        ...(refreshToken === undefined ? {} : {refresh_token: refreshToken}),
+      },
+    }
+  }
+
+  const exchange = (refreshToken: string, scopes: readonly string[]): TokenAnswer => {
+    const user = refreshTokens.get(refreshToken)
+    if (user === undefined || options.refreshTokens?.worthless) return WRONG_REFRESH_TOKEN
+    if (locked.has(user)) return {status: 401, body: {error: 'unauthorized', error_description: LOCKED_MESSAGE}}
+    if (!options.refreshTokens?.rotate) return issueToken(user, scopes, refreshToken)
+    refreshTokens.delete(refreshToken)
+    return issueToken(user, scopes, issueRefreshToken(user))
+  }
+
+  const answerTo = async (request: IncomingMessage): Promise<TokenAnswer> => {
+    const method = request.method ?? ''
+    const way = method === 'POST' ? 'form' : 'get'
+    const form = way === 'form' ? await readForm(request) : new URL(request.url ?? '/', 'http://token').searchParams
+    const basic = decodeBasic(request.headers.authorization)
+    const user = basic?.username ?? form.get('username') ?? undefined
+    const password = basic?.password ?? form.get('password') ?? undefined
+    const grant =
+      form.get('grant_type') === 'refresh_token' ? 'refresh_token' : basic ? 'basic' : user === undefined ? 'anonymous' : 'password'
+    const scopes = form.getAll('scope').flatMap((scope) => scope.split(' ').filter((part) => part !== ''))
+    const decide = (): TokenAnswer => {
+      const fault = server.fault?.({method, grant})
+      if (fault !== undefined) return fault
+      if (options.ways?.includes(way) === false) return {status: 404, body: {}}
+      if (grant === 'refresh_token') return exchange(form.get('refresh_token') ?? '', scopes)
+      if (user !== undefined && locked.has(user)) return {status: 401, body: {error: 'unauthorized', error_description: LOCKED_MESSAGE}}
+      if (user !== undefined && options.users[user] !== password) return WRONG_PASSWORD
+      const isOffline = form.get('offline_token') === 'true' || form.get('access_type') === 'offline'
+      const gives = user !== undefined && isOffline && options.refreshTokens?.givenBy.includes(way)
+      return issueToken(user, scopes, gives ? issueRefreshToken(user) : undefined)
+    }
+    const answer = decide()
+    requests.push({method, grant, user, scopes, status: answer.status, fields: [...new Set(form.keys())]})
+    return answer
+  }
+
+  const listener = createServer((request, response) => {
+    answerTo(request).then(
+      ({status, headers, body}) => {
+        response.writeHead(status, {'content-type': 'application/json', ...headers}).end(JSON.stringify(body))
       },
       (error: unknown) => {
         response.writeHead(400).end(String(error))
       },
     )
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const realm = `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`
-  return {
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+  const realm = `http://127.0.0.1:${(listener.address() as AddressInfo).port}/token`
+  const server: TokenServer = {
     realm,
     service,
     issuer,
     registryOptions: {realm, service, issuer, rootCertBundle: certificate.certificateFile},
     requests,
     tokens,
+    refreshTokens: () => [...refreshTokens.keys()],
+    issueRefreshToken,
+    revokeRefreshTokens: () => refreshTokens.clear(),
+    lock: (user) => locked.add(user),
+    fault: undefined,
     stop: () =>
       new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
+        listener.close(() => resolve())
+        listener.closeAllConnections()
       }),
   }
+  return server
 }
 
 function signToken(key: KeyObject, header: object, claims: object): string {

@@ -180,8 +180,8 @@ function isAllowed(path: string, imported: string): boolean {
   if (packageOf(imported) !== undefined) return true
   const [fromTop, fromFolder = ''] = path.split('/')
   const [toTop, toFolder = ''] = imported.split('/')
-  // The entry knows the commands; commands know the library; files beside src (package.json) are data.
-  if (fromTop === 'main.ts') return true
+  // Programs know everything; commands know the library; files beside src (package.json) are data.
+  if (!path.includes('/')) return true
   if (fromTop === 'commands') return toTop === 'lib' || toTop === 'commands'
   if (fromTop !== 'lib' || toTop !== 'lib') return false
   return fromFolder === toFolder || (MAY_IMPORT[fromFolder] ?? []).includes(toFolder)

@@ -14,6 +14,11 @@ export interface TokenResponse {
 
 const BEARER_TOKEN = /^[\x21-\x7e]+$/
 
+/** Tells whether a text can be a token: printable ASCII without spaces, so that it fits into a header or a form as it is. */
+export function isTokenText(text: string): boolean {
+  return BEARER_TOKEN.test(text)
+}
+
 /**
  * Decodes the body of a token answer that arrived at `nowMs`. Answers undefined when it is too large, not JSON, or has no token that fits into a header.
  */
@@ -25,10 +30,15 @@ export function decodeTokenResponse(body: Uint8Array, nowMs: number): TokenRespo
   } catch {
     return undefined
   }
+  return decodeTokenFields(json, nowMs)
+}
+
+/** Decodes an answer that is JSON already and arrived at `nowMs`. Answers undefined when it has no token that fits into a header. */
+export function decodeTokenFields(json: unknown, nowMs: number): TokenResponse | undefined {
   if (typeof json !== 'object' || json === null) return undefined
   const fields: Readonly<Record<string, unknown>> = {...json}
   const token = [fields.token, fields.access_token].find((value) => typeof value === 'string' && value !== '')
-  if (typeof token !== 'string' || !BEARER_TOKEN.test(token)) return undefined
+  if (typeof token !== 'string' || !isTokenText(token)) return undefined
   const {expires_in: expiresIn, issued_at: issuedAt, refresh_token: refreshToken} = fields
   const seconds = typeof expiresIn === 'number' && Number.isFinite(expiresIn) && expiresIn > 0 ? expiresIn : DEFAULT_TOKEN_LIFETIME_SECONDS
   const issued = typeof issuedAt === 'string' ? Date.parse(issuedAt) : Number.NaN
@@ -38,6 +48,6 @@ export function decodeTokenResponse(body: Uint8Array, nowMs: number): TokenRespo
   return {
     token,
     expiresAtMs: startMs + lifetimeMs,
-    ...(typeof refreshToken === 'string' && BEARER_TOKEN.test(refreshToken) ? {refreshToken} : {}),
+    ...(typeof refreshToken === 'string' && isTokenText(refreshToken) ? {refreshToken} : {}),
   }
 }

@@ -1,19 +1,29 @@
 /** The one place that puts adapters together; each is loaded and opened when a command first asks for it. */
 import {homedir} from 'node:os'
 import type {CollectorStore} from '../collector/store.ts'
-import type {CredentialLookup, RegistryEndpoint} from '../content/remote/endpoint.ts'
+import type {CredentialLookup, RegistryCredential, RegistryEndpoint} from '../content/remote/endpoint.ts'
+import {tlsForOrigin} from '../content/remote/endpoint-tls.ts'
 import type {RemoteStore} from '../content/remote/store.ts'
 import type {SourceStore, TargetStore} from '../content/store.ts'
+import type {Logins} from '../credentials/logins.ts'
+import type {CredentialSources} from '../credentials/lookup.ts'
+import type {SecretStore} from '../credentials/secret-store.ts'
 import type {HttpClient} from '../http/client.ts'
+import type {ObservedExchange} from '../http/wire/client.ts'
+import type {LoginNetwork} from '../login/token-endpoint.ts'
 import {manifestReference, parseRegistryHost, type Reference, type RegistryHost} from '../oci/reference.ts'
 import type {TransportSettings} from '../registries/endpoint.ts'
 import {dataDirectory, recordsFile, registryDirectory} from './data-directory.ts'
 import type {GlobalFlags} from './global-flags.ts'
+import {keychainProgram} from './keychain-program.ts'
+import {keychainTimeoutMs} from './keychain-timeout.ts'
 import type {Output} from './output.ts'
 import {type AccessFlags, rateLimitWaitMs} from './transfer-flags.ts'
 
 /** Where `serve` listens unless told otherwise. */
 export const DEFAULT_LISTEN = '127.0.0.1:5050'
+/** What `auth configure-docker` writes into the files of docker and podman: never asked through them, since what it keeps was looked at before. */
+const OWN_HELPER = 'holdfast'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -23,6 +33,13 @@ export interface ContextOptions {
   readonly output: Output
   readonly signal: AbortSignal
   readonly userAgent: string
+}
+
+/** How the source of images is reached in this run, over what is declared and kept. */
+export interface SourceAccess {
+  readonly transport?: TransportSettings
+  /** Shown to this registry and to no other, and kept nowhere. */
+  readonly credential?: RegistryCredential | undefined
 }
 
 /** A registry that images are written to, and its name in references. */
@@ -36,35 +53,65 @@ export interface OpenTarget {
 /** What a command works with. `close` ends everything that was opened. */
 export class Context {
   readonly dataDirectory: string
+  readonly environment: Environment
   readonly signal: AbortSignal
   /** The embedded registry's name in references: where it listens, by `HOLDFAST_LISTEN` or the default. */
   readonly embeddedRegistry: RegistryHost
   readonly #options: ContextOptions
   readonly #closers: (() => void | Promise<void>)[] = []
   #records: Promise<CollectorStore> | undefined
-  #credentials: Promise<CredentialLookup> | undefined
+  #keychain: Promise<SecretStore> | undefined
+  #logins: Promise<Logins> | undefined
+  #credentialSources: Promise<Required<Omit<CredentialSources, 'given'>>> | undefined
   #proxyRule: Promise<(url: URL) => URL | undefined> | undefined
   #embedded: Promise<TargetStore & SourceStore> | undefined
   readonly #sources = new Map<string, Promise<RemoteStore>>()
 
   constructor(options: ContextOptions) {
     this.#options = options
+    this.environment = options.environment
     this.signal = options.signal
     this.embeddedRegistry = parseRegistryHost(options.environment.HOLDFAST_LISTEN || DEFAULT_LISTEN)
     const machine = {platform: process.platform, homeDirectory: homedir()}
     this.dataDirectory = dataDirectory(options.flags['data-dir'], options.environment, machine)
   }
 
-  /** Declared registries and cached images. */
+  /** Declared registries, cached images and logins. */
   records(): Promise<CollectorStore> {
     this.#records ??= this.#openRecords()
     return this.#records
   }
 
-  /** Who we are at a registry: what docker and podman keep. */
-  credentials(): Promise<CredentialLookup> {
-    this.#credentials ??= this.#openCredentials()
-    return this.#credentials
+  /** The keychain of this machine; it is talked to when a secret is first wanted. */
+  keychain(): Promise<SecretStore> {
+    this.#keychain ??= import('../credentials/keychain/open-keychain.ts').then(({openKeychain}) =>
+      openKeychain({platform: process.platform, program: keychainProgram(), timeoutMs: keychainTimeoutMs(this.#options.environment)}),
+    )
+    return this.#keychain
+  }
+
+  /** Logins, and their secrets in the keychain. */
+  logins(): Promise<Logins> {
+    this.#logins ??= Promise.all([import('../credentials/logins.ts'), this.records(), this.keychain()]).then(
+      ([{createLogins}, records, secrets]) => createLogins({records, secrets}),
+    )
+    return this.#logins
+  }
+
+  /** Who we are at a registry: what was given for this run, the environment, the logins, and what docker and podman keep. */
+  async credentials(given?: ReadonlyMap<RegistryHost, RegistryCredential>): Promise<CredentialLookup> {
+    const [{createCredentialLookup}, {createGivenCredentials}, sources] = await Promise.all([
+      import('../credentials/lookup.ts'),
+      import('../credentials/given.ts'),
+      this.credentialSources(),
+    ])
+    return createCredentialLookup({...sources, given: given === undefined ? undefined : createGivenCredentials(given)})
+  }
+
+  /** The places that know who we are, one by one. */
+  credentialSources(): Promise<Required<Omit<CredentialSources, 'given'>>> {
+    this.#credentialSources ??= this.#openCredentialSources()
+    return this.#credentialSources
   }
 
   /** The proxy for a URL, by the usual variables. */
@@ -78,45 +125,52 @@ export class Context {
     const [{createWireClient}, proxyFor] = await Promise.all([import('../http/wire/client.ts'), this.proxyRule()])
     const {output, userAgent} = this.#options
     return (endpoint) => {
-      const origin = new URL(`https://${endpoint.apiHost ?? endpoint.registry}`).origin
       const client = createWireClient({
         userAgent,
         proxyFor,
-        tlsFor: (asked) => (asked === origin ? endpoint.tls : undefined),
-        onExchange: ({method, host, path, status, durationMs}) =>
-          output.trace(`${method} ${host}${path} ${status ?? 'no answer'} ${Math.round(durationMs)} ms`),
+        tlsFor: (origin) => tlsForOrigin(endpoint, origin),
+        onExchange: (exchange) => output.trace(describeExchange(exchange)),
       })
       this.#closers.push(() => client.close())
       return client
     }
   }
 
-  /** A registry that is reached over the network. */
-  async openRegistry(endpoint: RegistryEndpoint): Promise<RemoteStore> {
+  /** The way to registries and their token endpoints, for logging in. */
+  async loginNetwork(): Promise<LoginNetwork & Required<Pick<LoginNetwork, 'openHttp'>>> {
+    const [openHttp, proxyFor] = await Promise.all([this.httpClients(), this.proxyRule()])
+    const {output, userAgent} = this.#options
+    return {openHttp, proxyFor, signal: this.signal, userAgent, onExchange: (exchange) => output.trace(describeExchange(exchange))}
+  }
+
+  /** A registry that is reached over the network, with `credential` instead of what is kept for it. */
+  async openRegistry(endpoint: RegistryEndpoint, credential?: RegistryCredential): Promise<RemoteStore> {
     const [{createRemoteStore}, open, credentials] = await Promise.all([
       import('../content/remote/store.ts'),
       this.httpClients(),
-      this.credentials(),
+      this.credentials(credential === undefined ? undefined : new Map([[endpoint.registry, credential]])),
     ])
-    return createRemoteStore({endpoint, http: open(endpoint), credentials, rateLimitWaitMs: rateLimitWaitMs(this.#options.flags)})
+    const {flags, output} = this.#options
+    const warn = (message: string): void => output.warn(message)
+    return createRemoteStore({endpoint, http: open(endpoint), credentials, rateLimitWaitMs: rateLimitWaitMs(flags), warn})
   }
 
   /**
    * The registry that a reference names. What the embedded registry holds is read from the disk, so that it need not be served.
    * @throws {HoldfastError} CONFIGURATION when one of its files cannot be read.
    */
-  async openSource(reference: Reference, transport: TransportSettings = {}): Promise<SourceStore> {
+  async openSource(reference: Reference, access: SourceAccess = {}): Promise<SourceStore> {
     if (reference.registry === this.embeddedRegistry) {
       const embedded = await this.openEmbedded()
       if ((await embedded.statManifest(reference.repository, manifestReference(reference))) !== undefined) return embedded
     }
-    return await this.openHost(reference.registry, transport)
+    return await this.openHost(reference.registry, access)
   }
 
-  /** The registry of that host, declared or not; one connection pool for each. */
-  openHost(host: RegistryHost, transport: TransportSettings): Promise<RemoteStore> {
-    const key = JSON.stringify([host, transport])
-    const opened = this.#sources.get(key) ?? this.#endpoint(host, transport).then((endpoint) => this.openRegistry(endpoint))
+  /** The registry of that host, declared or not; one connection pool for each way to reach it. */
+  openHost(host: RegistryHost, {transport = {}, credential}: SourceAccess): Promise<RemoteStore> {
+    const key = JSON.stringify([host, transport, credential !== undefined])
+    const opened = this.#sources.get(key) ?? this.#endpoint(host, transport).then((endpoint) => this.openRegistry(endpoint, credential))
     this.#sources.set(key, opened)
     return opened
   }
@@ -165,23 +219,28 @@ export class Context {
     return records
   }
 
-  async #openCredentials(): Promise<CredentialLookup> {
-    const [{createCredentialLookup}, {createDockerConfigSource}, {dockerConfigFiles}] = await Promise.all([
-      import('../credentials/lookup.ts'),
-      import('../credentials/docker-config/source.ts'),
-      import('../credentials/docker-config/paths.ts'),
-    ])
+  async #openCredentialSources(): Promise<Required<Omit<CredentialSources, 'given'>>> {
+    const [{createEnvironmentSource}, {createLoginSource}, {createDockerConfigSource}, {dockerConfigFiles}, logins, records] =
+      await Promise.all([
+        import('../credentials/environment.ts'),
+        import('../credentials/logins.ts'),
+        import('../credentials/docker-config/source.ts'),
+        import('../credentials/docker-config/paths.ts'),
+        this.logins(),
+        this.records(),
+      ])
     const {environment, flags, output} = this.#options
     const dockerConfig = createDockerConfigSource({
       files: dockerConfigFiles(environment, {homeDirectory: homedir(), uid: process.getuid?.()}),
-      allowedHelpers: flags['allow-helper'] ?? [],
-      helperEnvironment: environment,
+      allowedHelpers: [...(flags['allow-helper'] ?? []), ...(await records.listAllowedHelpers())],
+      helperEnvironment: withoutCredentials(environment),
       onSkippedHelper: ({helper, path, registry, reason}) => {
-        const way = reason === 'not-allowed' ? `; allow it with --allow-helper ${helper}` : ''
+        if (helper === OWN_HELPER) return
+        const way = reason === 'not-allowed' ? `; allow it with: holdfast auth allow-helper ${helper}` : ''
         output.warn(`"${path}" names the credential helper "${helper}" for ${registry}, which was not run${way}`)
       },
     })
-    return createCredentialLookup({dockerConfig})
+    return {environment: createEnvironmentSource(environment), logins: createLoginSource(logins, flags.account), dockerConfig}
   }
 
   async #endpoint(host: RegistryHost, transport: TransportSettings): Promise<RegistryEndpoint> {
@@ -189,4 +248,14 @@ export class Context {
     const record = await records.findRegistry(host)
     return record === undefined ? await undeclaredEndpoint(host, transport) : await recordToEndpoint(record, transport)
   }
+}
+
+/** One request, as `--debug` shows it. */
+function describeExchange({method, host, path, status, durationMs}: ObservedExchange): string {
+  return `${method} ${host}${path} ${status ?? 'no answer'} ${Math.round(durationMs)} ms`
+}
+
+/** Other programs have no business with our credentials. */
+function withoutCredentials(environment: Environment): Environment {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('HOLDFAST_AUTH_')))
 }

@@ -27,7 +27,12 @@ export function registryDirectory(data: string): string {
   return join(data, 'registry')
 }
 
-/** The records of registries and cached images. */
+/** The records of registries, cached images and logins. */
 export function recordsFile(data: string): string {
   return join(data, 'holdfast.db')
+}
+
+/** What `auth configure-docker` has changed in files of docker and podman. */
+export function configurationJournal(data: string): string {
+  return join(data, 'configured-files.json')
 }

@@ -13,7 +13,7 @@ import {
   type Tag,
 } from '../oci/reference.ts'
 import type {TransportSettings} from '../registries/endpoint.ts'
-import type {Context} from './context.ts'
+import type {Context, SourceAccess} from './context.ts'
 
 const LAYOUT_SCHEME = 'oci:'
 /** A layout has one name space; this is what stands before its tag in messages. */
@@ -63,13 +63,15 @@ export interface OpenLocation<Store> {
  * Opens what is copied from; a layout without a tag is asked for its only one.
  * @throws {HoldfastError} USAGE when the layout has several tags, MANIFEST_NOT_FOUND when it has none.
  */
-export async function openSourceLocation(text: string, context: Context, transport: TransportSettings): Promise<OpenLocation<SourceStore>> {
+export async function openSourceLocation(text: string, context: Context, access: SourceAccess): Promise<OpenLocation<SourceStore>> {
   const location = parseImageLocation(text)
   const {reference} = location
   if (location.kind === 'registry') {
-    return {store: await context.openSource(reference, transport), reference, name: formatReference(reference), isLayout: false}
+    return {store: await context.openSource(reference, access), reference, name: formatReference(reference), isLayout: false}
   }
   const {directory} = location
+  if (access.credential !== undefined)
+    throw new HoldfastError('USAGE', `cannot use credentials for "oci:${directory}": a directory asks for none`)
   const store = await context.openLayout(directory)
   const named = hasName(reference) ? reference : {...reference, tag: await onlyTag(store, directory, context.signal)}
   return {store, reference: named, name: formatLayout(directory, named), isLayout: true}
@@ -80,7 +82,7 @@ export async function openTargetLocation(text: string, context: Context, transpo
   const location = parseImageLocation(text)
   const {reference} = location
   if (location.kind === 'registry') {
-    return {store: await context.openHost(reference.registry, transport), reference, name: formatReference(reference), isLayout: false}
+    return {store: await context.openHost(reference.registry, {transport}), reference, name: formatReference(reference), isLayout: false}
   }
   const {directory} = location
   const named = hasName(reference) ? reference : {...reference, tag: DEFAULT_TAG}

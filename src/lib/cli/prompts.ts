@@ -1,5 +1,6 @@
 /** Questions, asked only where somebody can answer; anywhere else the flag that answers them is named. */
 import {HoldfastError} from '../core/errors.ts'
+import {Secret} from '../core/secret.ts'
 import type {Terminal} from './terminal.ts'
 
 interface Question {
@@ -22,13 +23,15 @@ interface SelectQuestion<Value extends string> extends Question {
 export interface Prompts {
   readonly isInteractive: boolean
   input(question: InputQuestion): Promise<string>
+  /** Shows a star for each character; never empty. */
+  secret(question: Question): Promise<Secret>
   confirm(question: Question): Promise<boolean>
   select<Value extends string>(question: SelectQuestion<Value>): Promise<Value>
 }
 
 /** Makes prompts that are drawn on standard error, so that standard output stays the result's. */
 export function createPrompts(terminal: Pick<Terminal, 'isInteractive' | 'stderr'>): Prompts {
-  const ask = async (question: Question & {readonly type: string; readonly default?: unknown}): Promise<unknown> => {
+  const ask = async (question: Question & {readonly type: string; readonly [setting: string]: unknown}): Promise<unknown> => {
     if (!terminal.isInteractive) throw inputRequired(question)
     const {default: inquirer} = await import('inquirer')
     const prompt = inquirer.createPromptModule({output: terminal.stderr})
@@ -39,6 +42,10 @@ export function createPrompts(terminal: Pick<Terminal, 'isInteractive' | 'stderr
   return {
     isInteractive: terminal.isInteractive,
     input: async (question) => String(await ask({...question, type: 'input'})),
+    secret: async (question) => {
+      const validate = (value: string): true | string => value !== '' || 'It is empty.'
+      return new Secret(String(await ask({...question, type: 'password', mask: '*', validate})))
+    },
     confirm: async (question) => (await ask({...question, type: 'confirm', default: false})) === true,
     select: async (question) => {
       const answer = await ask({...question, type: 'select'})

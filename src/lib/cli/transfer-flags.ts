@@ -4,8 +4,14 @@ import type {TransportSettings} from '../registries/endpoint.ts'
 
 const SECOND_MS = 1000
 
-/** How credentials are found, and how long a registry may make us wait. */
+/** Which login is used, how credentials are found, and how long a registry may make us wait. */
 export const ACCESS_FLAGS = {
+  account: Flags.string({
+    env: 'HOLDFAST_ACCOUNT',
+    helpGroup: 'REGISTRY ACCESS',
+    helpValue: 'NAME',
+    summary: 'Use the login of this account; without it, the one that logged in last.',
+  }),
   'allow-helper': Flags.string({
     multiple: true,
     multipleNonGreedy: true,
@@ -13,7 +19,7 @@ export const ACCESS_FLAGS = {
     env: 'HOLDFAST_ALLOW_HELPER',
     helpGroup: 'REGISTRY ACCESS',
     helpValue: 'NAME',
-    summary: 'Allow docker-credential-NAME to be run where the configuration of docker or podman names it. Repeatable.',
+    summary: 'Allow docker-credential-NAME to be run where the configuration of docker or podman names it, this time. Repeatable.',
   }),
   'max-wait': Flags.integer({
     env: 'HOLDFAST_MAX_WAIT',
@@ -25,6 +31,7 @@ export const ACCESS_FLAGS = {
 }
 
 export interface AccessFlags {
+  readonly account?: string | undefined
   readonly 'allow-helper'?: readonly string[] | undefined
   readonly 'max-wait'?: number | undefined
 }

@@ -11,3 +11,11 @@ export function printable(text: string, maxCharacters = 300): string {
   const line = text.replace(/[\p{C}\p{Z}]+/gu, ' ').trim()
   return line.length <= maxCharacters ? line : `${line.slice(0, maxCharacters - 1)}…`
 }
+
+/** Text from elsewhere with `***` for every secret in it, as it is or percent-encoded: some servers repeat what they were sent. */
+export function maskSecrets(text: string, secrets: readonly string[]): string {
+  return secrets
+    .flatMap((secret) => [secret, encodeURIComponent(secret)])
+    .filter((secret) => secret !== '')
+    .reduce((masked, secret) => masked.replaceAll(secret, '***'), text)
+}

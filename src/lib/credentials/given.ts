@@ -1,4 +1,4 @@
-/** Credentials given for one run. */
+/** Credentials given for one run: a user name with a password, an identity token, or a registry token. Nothing is stored. */
 import type {RegistryCredential} from '../content/remote/endpoint.ts'
 import type {RegistryHost} from '../oci/reference.ts'
 import type {CredentialSource} from './lookup.ts'

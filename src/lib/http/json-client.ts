@@ -4,7 +4,9 @@
  */
 import {HoldfastError, IntegrityError, interrupted} from '../core/errors.ts'
 import type {TlsSettings} from './client.ts'
+import type {ObservedExchange} from './wire/client.ts'
 import {describeFailure} from './wire/failures.ts'
+import {secureContextFor, withSystemTrust} from './wire/secure-context.ts'
 
 /** An answer with a token is far smaller; whatever is larger is no such answer. */
 export const MAX_JSON_BODY_BYTES = 64 * 1024
@@ -22,6 +24,7 @@ export interface JsonRequest {
   readonly proxy?: URL | undefined
   readonly signal?: AbortSignal | undefined
   readonly timeoutMs?: number
+  readonly onExchange?: ((exchange: ObservedExchange) => void) | undefined
 }
 
 export interface JsonResponse {
@@ -39,22 +42,33 @@ export interface JsonResponse {
 export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
   const {method, url, form, signal, timeoutMs = JSON_TIMEOUT_MS} = request
   const {errors, request: send} = await import('undici')
-  const dispatcher = await createDispatcher(request)
   const timeout = AbortSignal.timeout(timeoutMs)
+  const startedAt = performance.now()
+  let status: number | undefined
+  const attempt = async (): Promise<JsonResponse> => {
+    const dispatcher = await createDispatcher(request)
+    try {
+      const answer = await send(url, {
+        method,
+        dispatcher,
+        headers: {
+          accept: 'application/json',
+          ...(form === undefined ? {} : {'content-type': 'application/x-www-form-urlencoded'}),
+          ...request.headers,
+        },
+        body: form === undefined ? null : new URLSearchParams(form).toString(),
+        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      })
+      const text = await readText(answer.body, url)
+      status = answer.statusCode
+      return {status, headers: joined(answer.headers), json: parse(text)}
+    } finally {
+      await dispatcher.destroy()
+    }
+  }
   try {
-    const answer = await send(url, {
-      method,
-      dispatcher,
-      headers: {
-        accept: 'application/json',
-        ...(form === undefined ? {} : {'content-type': 'application/x-www-form-urlencoded'}),
-        ...request.headers,
-      },
-      body: form === undefined ? null : new URLSearchParams(form).toString(),
-      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
-    })
-    const text = await readText(answer.body, url)
-    return {status: answer.statusCode, headers: joined(answer.headers), json: parse(text)}
+    // A certificate is refused before anything was sent.
+    return await withSystemTrust(attempt)
   } catch (cause) {
     if (signal?.aborted === true) throw interrupted()
     if (timeout.aborted || cause instanceof errors.ConnectTimeoutError) {
@@ -65,7 +79,7 @@ export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
     }
     throw describeFailure(cause, {method, url, proxy: request.proxy?.host})
   } finally {
-    await dispatcher.destroy()
+    request.onExchange?.({method, host: url.host, path: url.pathname, status, durationMs: performance.now() - startedAt})
   }
 }
 
@@ -87,7 +101,6 @@ async function createDispatcher(request: JsonRequest): Promise<import('undici').
 
 async function connectOptions(settings: TlsSettings): Promise<import('undici').buildConnector.BuildOptions> {
   const tls = await import('node:tls')
-  const {secureContextFor} = await import('./wire/secure-context.ts')
   return {secureContext: secureContextFor(tls, settings), rejectUnauthorized: settings.insecure !== true}
 }
 

@@ -15,7 +15,7 @@ export interface RegistryPing {
 
 /**
  * Asks `/v2/` once.
- * @throws {HoldfastError} UNSUPPORTED when no registry answers there; REGISTRY_UNAVAILABLE for a server error; NETWORK, TIMEOUT, TLS, PLAIN_HTTP.
+ * @throws {HoldfastError} UNSUPPORTED when no registry answers there; REGISTRY_UNAVAILABLE for a server error; RATE_LIMITED; NETWORK, TIMEOUT, TLS, PLAIN_HTTP.
  */
 export async function pingRegistry(http: HttpClient, base: URL, signal?: AbortSignal): Promise<RegistryPing> {
   const url = new URL('/v2/', base)
@@ -30,7 +30,7 @@ export async function pingRegistry(http: HttpClient, base: URL, signal?: AbortSi
   if (status === 200) return {...apiVersion, authScheme: 'none'}
   const hints = [`curl -i ${url.href}`]
   if (status !== 401) {
-    const code = status >= 500 ? 'REGISTRY_UNAVAILABLE' : 'UNSUPPORTED'
+    const code = status === 429 ? 'RATE_LIMITED' : status >= 500 ? 'REGISTRY_UNAVAILABLE' : 'UNSUPPORTED'
     throw new HoldfastError(code, `cannot find a registry at "${url.href}": it answers ${status}`, {hints, details: {httpStatus: status}})
   }
   const challenges = parseChallenges(headers['www-authenticate'] ?? '')

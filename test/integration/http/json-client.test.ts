@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import {hasCode} from '../../../src/lib/core/errors.ts'
 import {MAX_JSON_BODY_BYTES, requestJson} from '../../../src/lib/http/json-client.ts'
+import type {ObservedExchange} from '../../../src/lib/http/wire/client.ts'
 import {cleanUpAfterwards} from '../../support/afterwards.ts'
 import {startScriptedServer} from './scripted-server.ts'
 
@@ -63,5 +64,20 @@ describe('the JSON client', () => {
     const url = await answering('')
     url.search = '?password=canary'
     await assert.rejects(requestJson({method: 'GET', url}), (error) => hasCode(error, 'NETWORK') && !error.message.includes('canary'))
+  })
+
+  it('tells of each exchange without its query, whatever became of it', async () => {
+    const seen: unknown[] = []
+    const onExchange = ({method, host, path, status}: ObservedExchange): void => void seen.push([method, host, path, status])
+    const url = await answering(json('{}', '401 Unauthorized'))
+    url.pathname = '/token'
+    url.search = '?account=canary'
+    await requestJson({method: 'GET', url, onExchange})
+    const broken = await answering('')
+    await assert.rejects(requestJson({method: 'POST', url: broken, form: {password: 'canary'}, onExchange}))
+    assert.deepEqual(seen, [
+      ['GET', url.host, '/token', 401],
+      ['POST', broken.host, '/', undefined],
+    ])
   })
 })

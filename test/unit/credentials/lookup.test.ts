@@ -22,6 +22,38 @@ describe('the lookup of credentials', () => {
     assert.equal(await createCredentialLookup({given})(there, undefined), undefined)
   })
 
+  it('asks in the order given, environment, logins, files, and no further than the first answer', async () => {
+    const asked: string[] = []
+    const source = (name: string, answers = false): CredentialSource => ({
+      find: async () => {
+        asked.push(name)
+        return answers ? basic(name) : undefined
+      },
+    })
+    const sources = {
+      dockerConfig: source('files', true),
+      logins: source('logins'),
+      environment: source('environment'),
+      given: source('given'),
+    }
+    assert.deepEqual(await createCredentialLookup(sources)(here, undefined), basic('files'))
+    assert.deepEqual(asked.splice(0), ['given', 'environment', 'logins', 'files'])
+    assert.deepEqual(
+      await createCredentialLookup({...sources, environment: source('environment', true)})(here, undefined),
+      basic('environment'),
+    )
+    assert.deepEqual(asked, ['given', 'environment'])
+  })
+
+  it('fails where a source fails, instead of going on to the next or to nobody', async () => {
+    const logins: CredentialSource = {
+      find: async () => {
+        throw new Error('the keychain is locked')
+      },
+    }
+    await assert.rejects(createCredentialLookup({logins, dockerConfig: everywhere})(here, undefined), /the keychain is locked/)
+  })
+
   it('has nothing to say without sources', async () => {
     assert.equal(await createCredentialLookup({})(here, undefined), undefined)
   })

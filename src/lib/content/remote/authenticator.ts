@@ -2,29 +2,33 @@
  * Proves to one registry who asks: Basic, or a bearer token from the registry's token endpoint. A token is asked for once however many requests want it, kept until
  * shortly before it expires, and replaced when the registry stops accepting it in the middle of a transfer.
  */
+import {basicAuthorization} from '../../auth/basic.ts'
 import {type Challenge, parseChallenges} from '../../auth/challenge.ts'
+import {saysLocked} from '../../auth/refusal.ts'
 import {formatScope, mergeScopes, parseScopes, type Scope} from '../../auth/scope.ts'
+import {refreshTokenForm, tokenUrl} from '../../auth/token-request.ts'
 import {decodeTokenResponse, MAX_TOKEN_RESPONSE_BYTES, type TokenResponse} from '../../auth/token-response.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import type {Clock} from '../../core/retry.ts'
 import {Secret} from '../../core/secret.ts'
-import type {HttpResponse} from '../../http/client.ts'
+import type {HttpRequest, HttpResponse} from '../../http/client.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
 import type {CredentialLookup, RegistryCredential, RegistryEndpoint} from './endpoint.ts'
+import {IdentityTokens} from './identity-tokens.ts'
 import type {PacedClient} from './paced-client.ts'
 import {loginHints, registryError} from './registry-error.ts'
-import {assertTrusted} from './trust.ts'
+import {trustedRealm} from './trust.ts'
 
 /** A token is replaced when less than this is left of it, or less than a third of its life. */
 const RENEW_BEFORE_EXPIRY_MS = 15_000
-/** How we call ourselves at token endpoints. */
-const CLIENT_ID = 'holdfast'
 
 export interface AuthenticatorOptions {
   readonly endpoint: RegistryEndpoint
   readonly client: PacedClient
   readonly clock: Clock
   readonly credentials?: CredentialLookup | undefined
+  /** Told, in one sentence, what went wrong beside the transfer. */
+  readonly warn?: ((message: string) => void) | undefined
 }
 
 /** What a request is for: the scopes its token needs, and the repository whose credential is used. */
@@ -51,10 +55,12 @@ export class Authenticator {
   readonly #options: AuthenticatorOptions
   readonly #credentials = new Map<string, Promise<RegistryCredential | undefined>>()
   readonly #tokens = new Map<string, Promise<CachedToken>>()
+  readonly #identityTokens: IdentityTokens
   #scheme: Scheme | undefined
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options
+    this.#identityTokens = new IdentityTokens(options.endpoint.registry, options.warn)
   }
 
   /** The `Authorization` to send with a request, as far as the registry has told how; undefined before its first challenge. */
@@ -63,12 +69,13 @@ export class Authenticator {
     if (scheme === undefined) return undefined
     const credential = await this.#credential(access)
     if (credential?.kind === 'registry-token') return `Bearer ${credential.token}`
-    if (scheme.kind === 'basic') return credential?.kind === 'basic' ? basic(credential) : undefined
+    if (scheme.kind === 'basic')
+      return credential?.kind === 'basic' ? basicAuthorization(credential.username, credential.password) : undefined
     const key = tokenKey(scheme, wanted(scheme, access), credential)
     const cached = await this.#tokens.get(key)?.catch(() => undefined)
     if (cached !== undefined && this.#options.clock.now() < cached.renewAtMs) return `Bearer ${cached.token.reveal()}`
     if (cached !== undefined) this.#tokens.delete(key)
-    return `Bearer ${(await this.#fetchOnce(key, scheme, wanted(scheme, access), credential, signal)).token.reveal()}`
+    return `Bearer ${(await this.#fetchOnce(key, scheme, access, credential, signal)).token.reveal()}`
   }
 
   /**
@@ -125,14 +132,7 @@ export class Authenticator {
   }
 
   #learnBearer({parameters}: Challenge, base: URL, access: Access): void {
-    const {endpoint} = this.#options
-    const text = parameters.realm ?? ''
-    const realm = URL.canParse(text, base.href) ? new URL(text, base) : undefined
-    if (realm === undefined)
-      throw new HoldfastError('UNTRUSTED_HOST', `cannot log in to "${endpoint.registry}": its token realm is not a URL`, {
-        details: {registry: endpoint.registry},
-      })
-    assertTrusted(realm, base, endpoint, 'token realm')
+    const realm = trustedRealm(parameters.realm, base, this.#options.endpoint)
     const known = this.#scheme?.kind === 'bearer' && this.#scheme.realm.href === realm.href ? this.#scheme : undefined
     const scheme = known ?? {kind: 'bearer', realm, service: parameters.service, extraScopes: new Map<string, readonly Scope[]>()}
     const asked = parseScopes(parameters.scope ?? '')
@@ -160,13 +160,13 @@ export class Authenticator {
   #fetchOnce(
     key: string,
     scheme: Scheme & {kind: 'bearer'},
-    scopes: readonly Scope[],
+    access: Access,
     credential: RegistryCredential | undefined,
     signal: AbortSignal | undefined,
   ): Promise<CachedToken> {
     const running = this.#tokens.get(key)
     if (running !== undefined) return running
-    const fetched = this.#fetch(scheme, scopes, credential, signal)
+    const fetched = this.#fetch(scheme, access, credential, signal)
     this.#tokens.set(key, fetched)
     fetched.catch(() => {
       if (this.#tokens.get(key) === fetched) this.#tokens.delete(key)
@@ -175,57 +175,75 @@ export class Authenticator {
   }
 
   async #fetch(
-    {realm, service}: Scheme & {kind: 'bearer'},
-    scopes: readonly Scope[],
+    scheme: Scheme & {kind: 'bearer'},
+    access: Access,
     credential: RegistryCredential | undefined,
     signal: AbortSignal | undefined,
   ): Promise<CachedToken> {
+    const {realm, service} = scheme
+    const query = {service, scopes: wanted(scheme, access)}
+    if (credential?.kind === 'identity-token') {
+      return cachedToken(
+        await this.#identityTokens.exchange(credential, {
+          send: (token) =>
+            this.#ask([token], signal, {
+              method: 'POST',
+              url: realm,
+              headers: {'content-type': 'application/x-www-form-urlencoded', accept: 'application/json'},
+              body: Buffer.from(new URLSearchParams(refreshTokenForm(token, query)).toString()),
+            }),
+          findAgain: async () => this.#options.credentials?.(this.#options.endpoint.registry, access.repository),
+        }),
+      )
+    }
+    const basic = credential?.kind === 'basic' ? credential : undefined
+    const authorization = basic === undefined ? undefined : basicAuthorization(basic.username, basic.password)
+    return cachedToken(
+      await this.#ask(basic === undefined ? [] : [basic.password], signal, {
+        method: 'GET',
+        url: tokenUrl(realm, {...query, account: basic?.username}),
+        headers: {accept: 'application/json', ...(authorization === undefined ? {} : {authorization})},
+      }),
+    )
+  }
+
+  /** Sends one request to the token endpoint; the secrets in it are masked where the answer repeats them. */
+  async #ask(secrets: readonly string[], signal: AbortSignal | undefined, request: HttpRequest): Promise<ArrivedToken> {
     const {client, clock, endpoint} = this.#options
-    const common = {maxBodyBytes: MAX_TOKEN_RESPONSE_BYTES, ...(signal === undefined ? {} : {signal})}
-    const response =
-      credential?.kind === 'identity-token'
-        ? await client.request({
-            ...common,
-            method: 'POST',
-            url: realm,
-            headers: {'content-type': 'application/x-www-form-urlencoded', accept: 'application/json'},
-            body: Buffer.from(
-              new URLSearchParams({
-                grant_type: 'refresh_token',
-                client_id: CLIENT_ID,
-                ...(service === undefined ? {} : {service}),
-                ...(scopes.length === 0 ? {} : {scope: scopes.map(formatScope).join(' ')}),
-                refresh_token: credential.token,
-              }).toString(),
-            ),
-          })
-        : await client.request({
-            ...common,
-            method: 'GET',
-            url: tokenUrl(realm, service, scopes, credential),
-            headers: {accept: 'application/json', ...(credential?.kind === 'basic' ? {authorization: basic(credential)} : {})},
-          })
-    const now = clock.now()
-    const action = `get a token for "${endpoint.registry}" from "${realm.host}"`
+    const response = await client.request({
+      ...request,
+      maxBodyBytes: MAX_TOKEN_RESPONSE_BYTES,
+      ...(signal === undefined ? {} : {signal}),
+    })
+    const arrivedAtMs = clock.now()
+    const action = `get a token for "${endpoint.registry}" from "${request.url.host}"`
     if (response.status !== 200) {
-      const known = registryError(endpoint.registry, action, response, loginHints(endpoint.registry))
+      const known = registryError(endpoint.registry, action, response, loginHints(endpoint.registry), secrets)
       // Token endpoints answer 400 for a refresh token that is spent, and 401 or 403 for a wrong password.
       const refused = response.status >= 400 && response.status < 500
-      throw refused
-        ? new HoldfastError('UNAUTHENTICATED', known.message, {hints: known.hints, details: known.details, cause: known})
-        : known
+      if (!refused) throw known
+      const isLocked = saysLocked({code: known.registryCode ?? '', message: known.registryMessage ?? ''})
+      throw new HoldfastError(isLocked ? 'ACCOUNT_LOCKED' : 'UNAUTHENTICATED', known.message, {
+        hints: known.hints,
+        details: known.details,
+        cause: known,
+      })
     }
-    const token = decodeTokenResponse(response.body, now)
+    const token = decodeTokenResponse(response.body, arrivedAtMs)
     if (token === undefined)
       throw new HoldfastError('UNAUTHENTICATED', `cannot ${action}: the answer holds no token`, {
         hints: [`holdfast registry check ${endpoint.registry}`],
       })
-    return {token: new Secret(token.token), renewAtMs: renewal(token, now)}
+    return {...token, arrivedAtMs}
   }
 }
 
-function renewal({expiresAtMs}: TokenResponse, nowMs: number): number {
-  return expiresAtMs - Math.min(RENEW_BEFORE_EXPIRY_MS, (expiresAtMs - nowMs) / 3)
+/** A token answer, and when it came. */
+type ArrivedToken = TokenResponse & {readonly arrivedAtMs: number}
+
+/** What is kept of it: not the refresh token. */
+function cachedToken({token, expiresAtMs, arrivedAtMs}: ArrivedToken): CachedToken {
+  return {token: new Secret(token), renewAtMs: expiresAtMs - Math.min(RENEW_BEFORE_EXPIRY_MS, (expiresAtMs - arrivedAtMs) / 3)}
 }
 
 function wanted({extraScopes}: Scheme & {kind: 'bearer'}, {scopes}: Access): readonly Scope[] {
@@ -245,16 +263,4 @@ function tokenKey(
   const who =
     credential === undefined ? '' : credential.kind === 'basic' ? `${credential.username}:${credential.password}` : credential.token
   return JSON.stringify([realm.href, service, scopeKey(scopes), who])
-}
-
-function tokenUrl(realm: URL, service: string | undefined, scopes: readonly Scope[], credential: RegistryCredential | undefined): URL {
-  const url = new URL(realm)
-  if (service !== undefined) url.searchParams.set('service', service)
-  for (const scope of scopes) url.searchParams.append('scope', formatScope(scope))
-  if (credential?.kind === 'basic') url.searchParams.set('account', credential.username)
-  return url
-}
-
-function basic({username, password}: {readonly username: string; readonly password: string}): string {
-  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 }

@@ -5,10 +5,21 @@ import type {RegistryHost, RepositoryName} from '../../oci/reference.ts'
 /** What proves who asks. Values are secrets: never logged, never in an error. */
 export type RegistryCredential =
   | {readonly kind: 'basic'; readonly username: string; readonly password: string}
-  | {readonly kind: 'identity-token'; readonly token: string}
+  | IdentityTokenCredential
   | {readonly kind: 'registry-token'; readonly token: string}
 
-/** Finds the credential for a registry and, where several accounts are kept, for a path in it. Asked once per scope, never per request. */
+/** The refresh token of a login (distribution's OAuth 2 specification). */
+export interface IdentityTokenCredential {
+  readonly kind: 'identity-token'
+  readonly token: string
+  /** Keeps the token that the endpoint gave instead of this one, which may be worth nothing any more (RFC 6749 §6). Called once for each new token, in their order. */
+  readonly keepRotated?: (token: string) => Promise<void>
+}
+
+/**
+ * Finds the credential for a registry and, where several accounts are kept, for a path in it. Asked once for each repository, and once more when a refresh token
+ * that it answered with is refused: somebody else may have exchanged that for another one meanwhile.
+ */
 export type CredentialLookup = (registry: RegistryHost, repository: RepositoryName | undefined) => Promise<RegistryCredential | undefined>
 
 /** `never`: TLS only. `always`: declared as plain HTTP. `fallback`: TLS first, plain HTTP when the host answers no TLS; loopback hosts only. */

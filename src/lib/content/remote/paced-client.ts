@@ -104,7 +104,7 @@ function rateLimited(request: HttpRequest, response: HttpResponse, pauseMs: numb
     'RATE_LIMITED',
     `cannot ask "${request.url.host}": it wants a pause of ${seconds} s and ${Math.round(waitedMs / 1000)} s were waited already${message === undefined ? '' : ` (${message})`}`,
     {
-      hints: [`sleep ${seconds}  # then run the same command again; a login often raises the limit: docker login ${request.url.host}`],
+      hints: [`sleep ${seconds}  # then run the same command again; a login often raises the limit: holdfast login ${request.url.host}`],
       details: {host: request.url.host, retryAfterMs: pauseMs, httpStatus: 429},
     },
   )

@@ -1,14 +1,8 @@
 /** What a registry's refusal means: status and error body (distribution-spec 1.1 §Error Codes) to one of our codes. */
+import {decodeRefusal, type Refusal} from '../../auth/refusal.ts'
 import {type ErrorCode, RegistryError} from '../../core/errors.ts'
-import {printable} from '../../core/redaction.ts'
 import type {HttpResponse} from '../../http/client.ts'
 import type {RegistryHost} from '../../oci/reference.ts'
-
-/** The first error of a body. */
-export interface SpecError {
-  readonly code?: string
-  readonly message?: string
-}
 
 /** Error bodies are read up to this many bytes. */
 export const MAX_ERROR_BODY_BYTES = 64 * 1024
@@ -27,31 +21,25 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   UNSUPPORTED: 'UNSUPPORTED',
 }
 
-/** The first error of the body; empty when the body is not the spec's. */
-export function readSpecError(response: HttpResponse): SpecError {
+/** The first error of the body, without the secrets; empty when it says nothing that we can read. */
+export function readSpecError(response: HttpResponse, secrets: readonly string[] = []): Refusal {
   if (response.body.length === 0 || response.body.length > MAX_ERROR_BODY_BYTES) return {}
   try {
-    const json: unknown = JSON.parse(response.body.toString('utf8'))
-    const errors: unknown = isObject(json) ? json.errors : undefined
-    const first: unknown = Array.isArray(errors) ? errors[0] : undefined
-    if (!isObject(first)) return {}
-    return {
-      ...(typeof first.code === 'string' ? {code: printable(first.code, 64)} : {}),
-      ...(typeof first.message === 'string' ? {message: printable(first.message)} : {}),
-    }
+    return decodeRefusal(JSON.parse(response.body.toString('utf8')), secrets)
   } catch {
     return {}
   }
 }
 
-/** Makes the error for an answer that is not what was asked for. `action` is `verb "object"`, as in `read manifest "a/b:latest"`. */
+/** Makes the error for an answer that is not what was asked for. `action` is `verb "object"`, as in `read manifest "a/b:latest"`; `secrets` were sent, and are masked. */
 export function registryError(
   registry: RegistryHost,
   action: string,
   response: HttpResponse,
   hints: readonly string[] = [],
+  secrets: readonly string[] = [],
 ): RegistryError {
-  const {code, message} = readSpecError(response)
+  const {code, message} = readSpecError(response, secrets)
   const reason = `${registry} answered ${response.status}${code === undefined ? '' : ` ${code}`}${message === undefined ? '' : ` (${message})`}`
   const ours = codeFor(response.status, code)
   return new RegistryError(ours, `cannot ${action}: ${reason}`, {
@@ -65,7 +53,7 @@ export function registryError(
 
 /** What to do about missing or refused credentials. */
 export function loginHints(registry: RegistryHost): readonly string[] {
-  return [`docker login ${registry}`, `podman login ${registry}`]
+  return [`holdfast login ${registry}`, `docker login ${registry}`]
 }
 
 function codeFor(status: number, specCode: string | undefined): ErrorCode {
@@ -84,8 +72,4 @@ function codeFor(status: number, specCode: string | undefined): ErrorCode {
 function hintsFor(code: ErrorCode, registry: RegistryHost): readonly string[] {
   if (code === 'UNAUTHENTICATED' || code === 'DENIED') return loginHints(registry)
   return []
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null
 }

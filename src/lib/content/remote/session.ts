@@ -28,6 +28,8 @@ export interface SessionOptions {
   /** How long one request may wait for a registry that answers 429, in milliseconds. */
   readonly rateLimitWaitMs?: number | undefined
   readonly clock?: Clock | undefined
+  /** Told, in one sentence, what went wrong beside the transfer: a new identity token that could not be kept. */
+  readonly warn?: ((message: string) => void) | undefined
 }
 
 export interface RegistryRequest {
@@ -59,13 +61,13 @@ export class RegistrySession {
   #base: Promise<URL> | undefined
 
   constructor(options: SessionOptions) {
-    const {endpoint, http, credentials, rateLimitWaitMs = DEFAULT_RATE_LIMIT_WAIT_MS, clock = SYSTEM_CLOCK} = options
+    const {endpoint, http, credentials, rateLimitWaitMs = DEFAULT_RATE_LIMIT_WAIT_MS, clock = SYSTEM_CLOCK, warn} = options
     this.endpoint = endpoint
     this.clock = clock
     const initial = RATE_LIMITING_REGISTRIES.includes(endpoint.registry) ? 1 : INITIAL_BLOB_CONCURRENCY
     this.limit = new AdaptiveLimit({initial, max: MAX_BLOB_CONCURRENCY})
     this.#client = new PacedClient({http, clock, rateLimitWaitMs, limit: this.limit})
-    this.#authenticator = new Authenticator({endpoint, client: this.#client, clock, credentials})
+    this.#authenticator = new Authenticator({endpoint, client: this.#client, clock, credentials, warn})
   }
 
   /**

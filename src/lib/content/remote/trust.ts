@@ -56,6 +56,23 @@ export function assertTrusted(url: URL, base: URL, endpoint: RegistryEndpoint, r
   if (isLocalName(name) || listed(INTERNAL, name)) refuse(url, endpoint, referral, 'it is an address inside a private network', true)
 }
 
+/**
+ * The token endpoint that a challenge of the registry at `base` names, without user info and fragment.
+ * @throws {HoldfastError} UNTRUSTED_HOST when the realm is not a URL, or one that `assertTrusted` refuses.
+ */
+export function trustedRealm(text: string | undefined, base: URL, endpoint: RegistryEndpoint): URL {
+  const {registry} = endpoint
+  if (text === undefined || !URL.canParse(text, base.href)) {
+    throw new HoldfastError('UNTRUSTED_HOST', `cannot log in to "${registry}": its token realm is not a URL`, {details: {registry}})
+  }
+  const realm = new URL(text, base)
+  assertTrusted(realm, base, endpoint, 'token realm')
+  realm.username = ''
+  realm.password = ''
+  realm.hash = ''
+  return realm
+}
+
 /** Tells whether two URLs have the same scheme, host and port. */
 export function isSameOrigin(a: URL, b: URL): boolean {
   return a.origin === b.origin

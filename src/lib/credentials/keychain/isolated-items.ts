@@ -50,12 +50,12 @@ class Connection {
     this.#waiting.set(id, {resolve, reject})
     const started = this.#start()
     const timer = setTimeout(() => {
-      started.then((process) => process.kill('SIGKILL'))
+      started.then((child) => child.kill('SIGKILL'))
       this.#fail(new ItemError('timeout', `it has not answered for ${this.#timeoutMs / 1000} s`))
     }, this.#timeoutMs)
-    started.then((process) => {
-      process.ref()
-      process.stdin.write(`${JSON.stringify({...request, id})}\n`)
+    started.then((child) => {
+      child.ref()
+      child.stdin.write(`${JSON.stringify({...request, id})}\n`)
     })
     try {
       const reply = await promise

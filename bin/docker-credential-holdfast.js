@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+// What docker, podman and skopeo run: a bundle of its own, since it is started for every pull.
+'use strict'
+const {engines} = require('../package.json')
+
+const [oldestMajor, oldestMinor] = engines.node.match(/\d+/g).map(Number)
+const [major, minor] = process.versions.node.split('.').map(Number)
+
+if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
+  const {runOnBundledNode} = require('./old-node.js')
+  runOnBundledNode(engines.node)
+} else {
+  require('node:module').enableCompileCache()
+  require('../dist/docker-credential.cjs').main(process.argv[2] ?? '')
+}

@@ -1,0 +1,31 @@
+import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {describeLogins} from '../../lib/cli/login-report.ts'
+import type {LoginRecord} from '../../lib/collector/store.ts'
+
+interface AuthList {
+  readonly logins: readonly LoginRecord[]
+  /** Where their secrets are. */
+  readonly keychain: string
+  /** Credential helpers that may be run. */
+  readonly allowedHelpers: readonly string[]
+}
+
+export default class AuthListCommand extends BaseCommand<AuthList> {
+  static override readonly summary =
+    'List the logins, newest first, and the credential helpers that may be run. Asks neither registry nor keychain.'
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %>',
+    "<%= config.bin %> <%= command.id %> --json | jq -r '.result.logins[].registry'",
+  ]
+
+  async run(): Promise<AuthList> {
+    const {flags} = await this.parse(AuthListCommand)
+    const context = this.openContext(flags)
+    const [records, keychain] = await Promise.all([context.records(), context.keychain()])
+    const [logins, allowedHelpers] = await Promise.all([records.listLogins(), records.listAllowedHelpers()])
+    if (logins.length > 0) for (const line of describeLogins(logins)) this.output.print(line)
+    this.output.note(logins.length === 0 ? 'nobody is logged in: holdfast login REGISTRY' : `their secrets are in ${keychain.name}`)
+    if (allowedHelpers.length > 0) this.output.note(`allowed credential helpers: ${allowedHelpers.join(', ')}`)
+    return {logins, keychain: keychain.name, allowedHelpers}
+  }
+}

@@ -1,0 +1,112 @@
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
+import {BaseCommand} from '../lib/cli/base-command.ts'
+import {findLoginPlace} from '../lib/cli/login-place.ts'
+import {describeKept} from '../lib/cli/login-report.ts'
+import {readSecret} from '../lib/cli/standard-input.ts'
+import type {LoginRequest} from '../lib/login/log-in.ts'
+
+interface LoginResult {
+  readonly registry: string
+  readonly pathPrefix?: string
+  readonly account: string
+  /** How the registry asks who one is. */
+  readonly scheme: 'none' | 'basic' | 'bearer'
+  readonly kept: 'identity-token' | 'password' | 'nothing'
+  /** The keychain that keeps it. */
+  readonly keychain?: string
+  /** Why a password is kept. */
+  readonly reason?: string
+  readonly expiresAt?: string
+}
+
+/** The account under which an identity token stands that was given without one, as docker has it. */
+const TOKEN_ACCOUNT = '<token>'
+
+export default class Login extends BaseCommand<LoginResult> {
+  static override readonly summary = 'Log in to a registry, and keep what proves it in the keychain of this system.'
+  static override readonly description =
+    `A password is exchanged for an identity token where the registry gives one, and only the token is kept; where it gives none, the password is kept, and Holdfast says so.
+Nothing is kept before it has opened the registry. REGISTRY is a declared name, a host, or either with a path: docker.io/acme is for the repositories below acme.
+On a terminal, user name and password are asked for. There is no flag for a password: arguments are seen by everybody on the machine.`
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %> registry.example.com',
+    'echo "$PASSWORD" | <%= config.bin %> <%= command.id %> docker.io --username ann --password-stdin',
+    '<%= config.bin %> <%= command.id %> docker.io/acme --username ci --identity-token-stdin < token',
+    {
+      description: 'As a service, with its own secret',
+      command: '<%= config.bin %> <%= command.id %> --service web --password-stdin < secret',
+    },
+  ]
+  static override readonly args = {registry: Args.string({description: 'name, host, or host/path; the default registry when absent'})}
+  static override readonly flags = {
+    username: Flags.string({
+      char: 'u',
+      env: 'HOLDFAST_USERNAME',
+      helpValue: 'NAME',
+      summary: 'Who logs in; %as_service% is the account of --service.',
+    }),
+    'password-stdin': Flags.boolean({exclusive: ['identity-token-stdin'], summary: 'Read the password from standard input.'}),
+    'identity-token-stdin': Flags.boolean({summary: 'Read an identity (refresh) token from standard input.'}),
+    'token-only': Flags.boolean({env: 'HOLDFAST_TOKEN_ONLY', summary: 'Refuse where only the password could be kept.'}),
+    service: Flags.string({env: 'HOLDFAST_SERVICE', helpValue: 'NAME', summary: 'Log in as this service, with its own secret.'}),
+  }
+
+  async run(): Promise<LoginResult> {
+    const {args, flags} = await this.parse(Login)
+    const context = this.openContext(flags)
+    const [records, {logIn}, {findEndpoint}] = await Promise.all([
+      context.records(),
+      import('../lib/login/log-in.ts'),
+      import('../lib/registries/find.ts'),
+    ])
+    const {pathPrefix, nameOrHost} = await findLoginPlace(records, args.registry, 'login')
+    const {endpoint, subject} = await findEndpoint(records, nameOrHost)
+    const account = await this.#account(flags)
+    const secret = await this.#secret(flags, `Password of ${account} at ${endpoint.registry}:`)
+    const keychain = await context.keychain()
+    const outcome = await logIn(
+      {endpoint, subject, pathPrefix, account, secret, tokenOnly: flags['token-only']},
+      {...(await context.loginNetwork()), logins: await context.logins(), now: () => new Date()},
+    )
+    const {login, scheme, reason} = outcome
+    this.output.print(`Logged in to ${endpoint.registry}${pathPrefix === undefined ? '' : `/${pathPrefix}`} as ${account}`)
+    this.output.note(describeKept(outcome, keychain.name))
+    return {
+      registry: endpoint.registry,
+      ...(pathPrefix === undefined ? {} : {pathPrefix}),
+      account,
+      scheme,
+      kept: login?.kind ?? 'nothing',
+      ...(login === undefined ? {} : {keychain: keychain.name}),
+      ...(reason === undefined ? {} : {reason}),
+      ...(login?.expiresAt === undefined ? {} : {expiresAt: login.expiresAt}),
+    }
+  }
+
+  async #account(flags: {
+    readonly username?: string | undefined
+    readonly service?: string | undefined
+    readonly 'identity-token-stdin': boolean
+  }): Promise<string> {
+    const {expandServiceAccount, serviceAccount} = await import('../lib/credentials/service-account.ts')
+    const {username, service} = flags
+    if (username !== undefined) return expandServiceAccount(username, service)
+    if (service !== undefined) return serviceAccount(service)
+    if (flags['identity-token-stdin']) return TOKEN_ACCOUNT
+    return await this.prompts.input({
+      message: 'User name:',
+      flag: '--username NAME --password-stdin < FILE',
+      validate: (value) => value !== '' || 'It is empty.',
+    })
+  }
+
+  async #secret(
+    flags: {readonly 'password-stdin': boolean; readonly 'identity-token-stdin': boolean},
+    message: string,
+  ): Promise<LoginRequest['secret']> {
+    if (flags['identity-token-stdin']) return {kind: 'identity-token', value: await readSecret('--identity-token-stdin')}
+    if (flags['password-stdin']) return {kind: 'password', value: await readSecret('--password-stdin')}
+    return {kind: 'password', value: await this.prompts.secret({message, flag: '--password-stdin < FILE'})}
+  }
+}

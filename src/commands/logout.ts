@@ -1,0 +1,43 @@
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
+import {BaseCommand} from '../lib/cli/base-command.ts'
+import {findLoginPlace} from '../lib/cli/login-place.ts'
+import type {LoginRecord} from '../lib/collector/store.ts'
+
+interface LogoutResult {
+  /** The logins that are no more. */
+  readonly removed: readonly LoginRecord[]
+}
+
+export default class Logout extends BaseCommand<LogoutResult> {
+  static override readonly summary = 'Forget a login, and remove its secret from the keychain.'
+  static override readonly description =
+    'The registry is not asked: a token that it has given stays good until it ends, or until the registry takes it back.'
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %> registry.example.com',
+    '<%= config.bin %> <%= command.id %> docker.io/acme --account ci',
+    {description: 'Every login at every registry', command: '<%= config.bin %> <%= command.id %> --all'},
+  ]
+  static override readonly args = {registry: Args.string({description: 'as it was given to login; the default registry when absent'})}
+  static override readonly flags = {
+    all: Flags.boolean({env: 'HOLDFAST_ALL', summary: 'Every account of REGISTRY; without REGISTRY, every login.'}),
+    account: Flags.string({env: 'HOLDFAST_ACCOUNT', helpValue: 'NAME', summary: 'The login of this account.'}),
+  }
+
+  async run(): Promise<LogoutResult> {
+    const {args, flags} = await this.parse(Logout)
+    const context = this.openContext(flags)
+    const {all, account} = flags
+    const isEverything = all && args.registry === undefined
+    const place = isEverything ? undefined : await findLoginPlace(await context.records(), args.registry, 'logout')
+    const [{logOut}, {loginTarget}, logins] = await Promise.all([
+      import('../lib/login/log-out.ts'),
+      import('../lib/credentials/logins.ts'),
+      context.logins(),
+    ])
+    const removed = await logOut({registry: place?.registry, pathPrefix: place?.pathPrefix, account, all}, logins)
+    for (const login of removed) this.output.print(`Logged out of ${loginTarget(login)} as ${login.account}`)
+    if (removed.length === 0) this.output.note('nobody was logged in')
+    return {removed}
+  }
+}

@@ -1,0 +1,47 @@
+/** `docker-credential-holdfast`: what docker, podman and skopeo run to ask for the logins that Holdfast keeps. It has twice the time of an empty Node program. */
+import {readFileSync, writeSync} from 'node:fs'
+import {homedir} from 'node:os'
+import {dataDirectory, recordsFile} from './lib/cli/data-directory.ts'
+import {keychainTimeoutMs} from './lib/cli/keychain-timeout.ts'
+import {openSqliteStore} from './lib/collector/sqlite/open-store.ts'
+import {answerHelper, type HelperAnswer, refuseHelper} from './lib/credentials/credential-helper/protocol.ts'
+import {createGuardedItems} from './lib/credentials/keychain/guarded-items.ts'
+import {createKeychain} from './lib/credentials/keychain/keychain.ts'
+import {assertBusAnswers} from './lib/credentials/keychain/message-bus.ts'
+import {createNativeItems} from './lib/credentials/keychain/native-items.ts'
+import {DEFAULT_KEYCHAIN_TIMEOUT_MS} from './lib/credentials/keychain/open-keychain.ts'
+import {createLogins} from './lib/credentials/logins.ts'
+
+const STANDARD_INPUT = 0
+const STANDARD_OUTPUT = 1
+
+/** Answers one action; the exit code says whether it succeeded. */
+export async function main(action: string): Promise<void> {
+  let isAbandoned = false
+  const answer = await respond(action, () => {
+    isAbandoned = true
+  }).catch(refuseHelper)
+  writeSync(STANDARD_OUTPUT, answer.stdout)
+  process.exitCode = answer.exitCode
+  // Whoever asked must not wait for a thread that the keychain holds.
+  if (isAbandoned) process.kill(process.pid, 'SIGKILL')
+}
+
+async function respond(action: string, onAbandoned: () => void): Promise<HelperAnswer> {
+  const {env, platform} = process
+  const timeoutMs = keychainTimeoutMs(env) ?? DEFAULT_KEYCHAIN_TIMEOUT_MS
+  const prepare = async (): Promise<void> => {
+    const address = env.DBUS_SESSION_BUS_ADDRESS
+    const userId = process.getuid?.()
+    if (platform === 'linux' && address !== undefined && userId !== undefined) await assertBusAnswers(address, userId, timeoutMs)
+  }
+  const items = createGuardedItems(createNativeItems(), {prepare, timeoutMs, onAbandoned})
+  const file = recordsFile(dataDirectory(env.HOLDFAST_DATA_DIR, env, {platform, homeDirectory: homedir()}))
+  const records = await openSqliteStore({file})
+  const logins = createLogins({records, secrets: createKeychain(items, platform)})
+  try {
+    return await answerHelper(action, action === 'list' ? '' : readFileSync(STANDARD_INPUT, 'utf8'), {logins, now: () => new Date()})
+  } finally {
+    records.close()
+  }
+}

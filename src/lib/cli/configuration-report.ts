@@ -1,0 +1,21 @@
+/** A change of `credHelpers` as a diff. Shows the entries alone: the lines around them may hold passwords. */
+import type {HelperChange} from '../credentials/configure-docker/configure.ts'
+
+export interface ConfigurationChange {
+  readonly path: string
+  readonly changes: readonly HelperChange[]
+}
+
+/** The lines of the diff; none without changes. */
+export function describeChange({path, changes}: ConfigurationChange): readonly string[] {
+  if (changes.length === 0) return []
+  return [
+    `--- ${path}`,
+    `+++ ${path}`,
+    '@@ credHelpers @@',
+    ...changes.flatMap(({registry, from, to}) => [
+      ...(from === undefined ? [] : [`-  ${JSON.stringify(registry)}: ${JSON.stringify(from)}`]),
+      ...(to === undefined ? [] : [`+  ${JSON.stringify(registry)}: ${JSON.stringify(to)}`]),
+    ]),
+  ]
+}

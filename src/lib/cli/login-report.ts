@@ -1,0 +1,37 @@
+/** Logins as people read them. */
+import type {LoginRecord} from '../collector/store.ts'
+import {loginTarget} from '../credentials/logins.ts'
+import type {LoginOutcome} from '../login/log-in.ts'
+import type {RateLimit} from '../login/rate-limit.ts'
+import {formatTable} from './table.ts'
+
+const KINDS = {'identity-token': 'identity token', password: 'password', 'registry-token': 'registry token'} as const
+
+/** What is kept of a login and where, in a sentence. */
+export function describeKept({login, reason}: LoginOutcome, keychain: string): string {
+  if (login === undefined) return 'nothing is kept: the registry asks for no credentials'
+  if (login.kind === 'password') return `the password is kept in ${keychain}${reason === undefined ? '' : `: ${reason}`}`
+  const end = login.expiresAt === undefined ? '' : `; it ends on ${login.expiresAt}`
+  return `an identity token is kept in ${keychain}, and the password nowhere${end}`
+}
+
+/** All logins, a row each. */
+export function describeLogins(logins: readonly LoginRecord[]): readonly string[] {
+  const rows = logins.map((login) => [loginTarget(login), login.account, KINDS[login.kind], login.loggedInAt, login.expiresAt ?? ''])
+  return formatTable(['REGISTRY', 'ACCOUNT', 'KEPT', 'SINCE', 'ENDS'], rows)
+}
+
+export function describeKind(kind: keyof typeof KINDS): string {
+  return KINDS[kind]
+}
+
+/** `98 of 100 pulls left in 6 h`. */
+export function describeRateLimit({limit, remaining, windowSeconds}: RateLimit): string {
+  const window = windowSeconds === undefined ? '' : ` in ${formatWindow(windowSeconds)}`
+  return `${remaining} of ${limit} pulls left${window}`
+}
+
+function formatWindow(seconds: number): string {
+  if (seconds % 3600 === 0) return `${seconds / 3600} h`
+  return seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`
+}

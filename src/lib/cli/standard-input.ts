@@ -1,0 +1,39 @@
+/** A secret on standard input: the only way to give one without a terminal, since arguments are seen by everybody on the machine. */
+import {HoldfastError} from '../core/errors.ts'
+import {Secret} from '../core/secret.ts'
+
+/** Passwords and tokens have a few kilobytes. */
+const MAX_SECRET_BYTES = 64 * 1024
+
+/**
+ * Reads standard input to its end; one line break at the end is not part of the secret.
+ * @param flag the flag that asked for it, for messages.
+ * @throws {HoldfastError} USAGE when it is empty, too long, not UTF-8, or has several lines.
+ */
+export async function readSecret(flag: string, input: AsyncIterable<Uint8Array> = process.stdin): Promise<Secret> {
+  const chunks: Uint8Array[] = []
+  let sizeBytes = 0
+  for await (const chunk of input) {
+    chunks.push(chunk)
+    sizeBytes += chunk.length
+    if (sizeBytes > MAX_SECRET_BYTES) throw refused(flag, `it has more than ${MAX_SECRET_BYTES} bytes`)
+  }
+  const text = decode(Buffer.concat(chunks), flag).replace(/\r?\n$/, '')
+  if (text === '') throw refused(flag, 'it is empty')
+  if (/[\r\n]/.test(text)) throw refused(flag, 'it has several lines')
+  return new Secret(text)
+}
+
+function decode(bytes: Uint8Array, flag: string): string {
+  try {
+    return new TextDecoder('utf-8', {fatal: true}).decode(bytes)
+  } catch {
+    throw refused(flag, 'it is not UTF-8')
+  }
+}
+
+function refused(flag: string, reason: string): HoldfastError {
+  return new HoldfastError('USAGE', `cannot read the secret from standard input (${flag}): ${reason}`, {
+    hints: [`holdfast … ${flag} < FILE`],
+  })
+}

@@ -1,0 +1,18 @@
+/** Which TLS settings of a registry hold for which origin. */
+import type {TlsSettings} from '../../http/client.ts'
+import type {RegistryEndpoint} from './endpoint.ts'
+
+/**
+ * The settings for an origin (`https://host[:port]`): all of them for the registry itself; its authority alone for a host that is pinned for it, since the same people
+ * run both more often than not; none for anybody else.
+ */
+export function tlsForOrigin(endpoint: RegistryEndpoint, origin: string): TlsSettings {
+  if (origin === originOf(endpoint.apiHost ?? endpoint.registry)) return endpoint.tls
+  const isPinned = endpoint.pinnedHosts?.some((host) => origin === originOf(host)) === true
+  const {ca} = endpoint.tls
+  return isPinned && ca !== undefined ? {ca} : {}
+}
+
+function originOf(host: string): string | undefined {
+  return URL.parse(`https://${host}`)?.origin
+}

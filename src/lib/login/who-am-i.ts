@@ -1,0 +1,76 @@
+/** Who we are at a registry, asked of the registry itself. */
+import {readJwtExpiry} from '../auth/jwt-expiry.ts'
+import type {LoginRecord} from '../collector/store.ts'
+import type {RegistryCredential, RegistryEndpoint} from '../content/remote/endpoint.ts'
+import {pullAccess, type RegistryRequest, RegistrySession} from '../content/remote/session.ts'
+import type {Logins} from '../credentials/logins.ts'
+import type {HttpClient} from '../http/client.ts'
+import {DOCKER_HUB, parseRepositoryName, type RegistryHost} from '../oci/reference.ts'
+import {type RateLimit, readRateLimit} from './rate-limit.ts'
+
+/** The image that docker.io answers with the account's rate limit for; a HEAD does not count as a pull. */
+const DOCKER_HUB_PREVIEW = {repository: 'ratelimitpreview/test', tag: 'latest'} as const
+
+export interface WhoAmIDependencies {
+  readonly logins: Pick<Logins, 'reveal'>
+  /** Whoever asked for the client closes it. */
+  readonly openHttp: (endpoint: RegistryEndpoint) => HttpClient
+  readonly signal?: AbortSignal | undefined
+  readonly warn?: ((message: string) => void) | undefined
+}
+
+export interface Identity {
+  readonly registry: RegistryHost
+  /** Absent for a token that was not given with a user name. */
+  readonly account?: string
+  readonly kind: 'password' | 'identity-token' | 'registry-token'
+  /** ISO 8601; when the token says so. */
+  readonly tokenExpiresAt?: string
+  /** Absent when the registry names none. */
+  readonly rateLimit?: RateLimit
+}
+
+/**
+ * Shows a login, or a credential from elsewhere, to its registry and tells whose it is and what the registry says of rate limits.
+ * @throws {HoldfastError} UNAUTHENTICATED, DENIED when the registry does not let it in; RATE_LIMITED at once; KEYCHAIN_*, CREDENTIAL_NOT_FOUND from reading the
+ * keychain; UNTRUSTED_HOST, REGISTRY_UNAVAILABLE, NETWORK, TIMEOUT, TLS, PLAIN_HTTP.
+ */
+export async function whoAmI(
+  who: LoginRecord | RegistryCredential,
+  endpoint: RegistryEndpoint,
+  dependencies: WhoAmIDependencies,
+): Promise<Identity> {
+  const login = 'registry' in who ? who : undefined
+  const credential = 'registry' in who ? await dependencies.logins.reveal(who) : who
+  const http = dependencies.openHttp(endpoint)
+  try {
+    const session = new RegistrySession({
+      endpoint,
+      http,
+      credentials: async () => credential,
+      rateLimitWaitMs: 0,
+      warn: dependencies.warn,
+    })
+    const answer = await session.send({...question(endpoint.registry), signal: dependencies.signal})
+    if (answer.status >= 400) throw session.refusal(question(endpoint.registry).action, answer)
+    const account = login?.account ?? (credential.kind === 'basic' ? credential.username : undefined)
+    const tokenExpiresAt = login?.expiresAt ?? (credential.kind === 'basic' ? undefined : readJwtExpiry(credential.token)?.toISOString())
+    const rateLimit = readRateLimit(answer.headers)
+    return {
+      registry: endpoint.registry,
+      ...(account === undefined ? {} : {account}),
+      kind: credential.kind === 'basic' ? 'password' : credential.kind,
+      ...(tokenExpiresAt === undefined ? {} : {tokenExpiresAt}),
+      ...(rateLimit === undefined ? {} : {rateLimit}),
+    }
+  } finally {
+    http.close()
+  }
+}
+
+function question(registry: RegistryHost): Pick<RegistryRequest, 'method' | 'target' | 'access' | 'action'> {
+  const action = `ask "${registry}" who is logged in`
+  if (registry !== DOCKER_HUB) return {method: 'GET', target: 'v2/', access: {scopes: []}, action}
+  const {repository, tag} = DOCKER_HUB_PREVIEW
+  return {method: 'HEAD', target: `v2/${repository}/manifests/${tag}`, access: pullAccess(parseRepositoryName(repository)), action}
+}
