@@ -30,12 +30,8 @@ export async function main(action: string): Promise<void> {
 async function respond(action: string, onAbandoned: () => void): Promise<HelperAnswer> {
   const {env, platform} = process
   const timeoutMs = keychainTimeoutMs(env) ?? DEFAULT_KEYCHAIN_TIMEOUT_MS
-  const prepare = async (): Promise<void> => {
-    const address = env.DBUS_SESSION_BUS_ADDRESS
-    const userId = process.getuid?.()
-    if (platform === 'linux' && address !== undefined && userId !== undefined) await assertBusAnswers(address, userId, timeoutMs)
-  }
-  const items = createGuardedItems(createNativeItems(), {prepare, timeoutMs, onAbandoned})
+  // The bus answers while the records are opened.
+  const items = createGuardedItems(createNativeItems(), {ready: findBus(timeoutMs), timeoutMs, onAbandoned})
   const file = recordsFile(dataDirectory(env.HOLDFAST_DATA_DIR, env, {platform, homeDirectory: homedir()}))
   const records = await openSqliteStore({file})
   const logins = createLogins({records, secrets: createKeychain(items, platform)})
@@ -44,4 +40,11 @@ async function respond(action: string, onAbandoned: () => void): Promise<HelperA
   } finally {
     records.close()
   }
+}
+
+/** Elsewhere than on Linux, and without a bus, the keychain itself tells in time that it is not there. */
+async function findBus(timeoutMs: number): Promise<void> {
+  const address = process.env.DBUS_SESSION_BUS_ADDRESS
+  const userId = process.getuid?.()
+  if (process.platform === 'linux' && address && userId !== undefined) await assertBusAnswers(address, userId, timeoutMs)
 }

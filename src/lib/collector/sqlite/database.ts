@@ -1,5 +1,5 @@
 /** One connection to the embedded database: opened for several processes, statements kept, errors made ours. */
-import {mkdir, open} from 'node:fs/promises'
+import {existsSync} from 'node:fs'
 import {dirname} from 'node:path'
 import type {DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync} from 'node:sqlite'
 import {setTimeout as sleep} from 'node:timers/promises'
@@ -96,6 +96,9 @@ export async function openDatabase(file: string): Promise<Database> {
 
 /** SQLite gives its `-wal` and `-shm` files the mode of the database. An existing file is not opened here: closing it again would drop SQLite's locks on it. */
 async function makePrivateFile(file: string): Promise<void> {
+  // The usual case; the first asynchronous call costs a short-lived program more than everything else here.
+  if (existsSync(file)) return
+  const {mkdir, open} = await import('node:fs/promises')
   await mkdir(dirname(file), {recursive: true, mode: PRIVATE_DIRECTORY})
   try {
     const handle = await open(file, 'wx', PRIVATE_FILE)

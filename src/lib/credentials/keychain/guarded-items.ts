@@ -2,8 +2,8 @@
 import {ItemError, type ItemStore} from './item-store.ts'
 
 export interface GuardOptions {
-  /** Makes sure, before the keychain is first asked, that asking cannot block this process. */
-  readonly prepare: () => Promise<void>
+  /** Settles once it is known whether asking can block this process; the keychain is not asked before. */
+  readonly ready: Promise<void>
   /** Milliseconds for each request. */
   readonly timeoutMs: number
   /** Told that a request was given up: it still holds a thread, for which the end of the process would wait. */
@@ -11,11 +11,11 @@ export interface GuardOptions {
 }
 
 /** Limits the time that requests take. */
-export function createGuardedItems(items: ItemStore, {prepare, timeoutMs, onAbandoned}: GuardOptions): ItemStore {
-  let prepared: Promise<void> | undefined
+export function createGuardedItems(items: ItemStore, {ready, timeoutMs, onAbandoned}: GuardOptions): ItemStore {
+  // Who never asks never learns that it would have failed.
+  ready.catch(() => {})
   const limit = async <T>(request: () => Promise<T>): Promise<T> => {
-    prepared ??= prepare()
-    await prepared
+    await ready
     const {promise, reject} = Promise.withResolvers<never>()
     const timer = setTimeout(() => {
       onAbandoned()

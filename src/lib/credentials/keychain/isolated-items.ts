@@ -3,98 +3,92 @@ import type {ChildProcessByStdio} from 'node:child_process'
 import type {Readable, Writable} from 'node:stream'
 import {ItemError, type ItemReply, type ItemRequest, type ItemStore} from './item-store.ts'
 
-type KeychainProcess = ChildProcessByStdio<Writable, Readable, null>
+type KeychainChild = ChildProcessByStdio<Writable, Readable, null>
 type WithoutId<Request> = Request extends unknown ? Omit<Request, 'id'> : never
-
-interface Waiting {
-  readonly resolve: (reply: ItemReply) => void
-  readonly reject: (error: ItemError) => void
-}
+type Answer = Exclude<ItemReply, {readonly failure: string}>
 
 /**
- * The process starts with the first request and ends with this one's end, or when the keychain has not answered for `timeoutMs`.
+ * The process starts with the first request and ends with this one's end, or when the keychain has not answered for `timeoutMs`; the next request starts another.
  * @param program the file that Node runs: it answers an ItemRequest a line on standard input with an ItemReply a line on standard output.
  */
 export function createIsolatedItems(program: string, timeoutMs: number): ItemStore {
-  const connection = new Connection(program, timeoutMs)
+  let current: KeychainProcess | undefined
+  const ask = async (request: WithoutId<ItemRequest>): Promise<Answer> => {
+    const [{spawn}, {createInterface}] = await Promise.all([import('node:child_process'), import('node:readline')])
+    if (current === undefined || current.hasEnded) {
+      const child = spawn(process.execPath, [program], {stdio: ['pipe', 'pipe', 'ignore']})
+      const started = new KeychainProcess(child)
+      createInterface({input: child.stdout}).on('line', (line) => started.settle(JSON.parse(line)))
+      current = started
+    }
+    return await current.ask(request, timeoutMs)
+  }
   return {
     async readItem(name) {
-      const {value} = await connection.ask({operation: 'read', name})
+      const {value} = await ask({operation: 'read', name})
       return value === undefined ? undefined : Buffer.from(value, 'base64')
     },
     async writeItem(name, value) {
-      await connection.ask({operation: 'write', name, value: value.toString('base64')})
+      await ask({operation: 'write', name, value: value.toString('base64')})
     },
     async deleteItem(name) {
-      return (await connection.ask({operation: 'delete', name})).existed === true
+      return (await ask({operation: 'delete', name})).existed === true
     },
   }
 }
 
-class Connection {
-  readonly #program: string
-  readonly #timeoutMs: number
-  readonly #waiting = new Map<number, Waiting>()
-  #process: Promise<KeychainProcess> | undefined
+/** One such process and the requests that it has not answered yet. */
+class KeychainProcess {
+  /** Whether it answers no more requests. */
+  hasEnded = false
+  readonly #child: KeychainChild
+  readonly #waiting = new Map<number, PromiseWithResolvers<ItemReply>>()
   #lastId = 0
 
-  constructor(program: string, timeoutMs: number) {
-    this.#program = program
-    this.#timeoutMs = timeoutMs
+  constructor(child: KeychainChild) {
+    this.#child = child
+    // It may be gone before it has read everything; `close` says so.
+    child.stdin.on('error', () => {})
+    child.once('error', (error) => this.#end(new ItemError('unavailable', `its helper process does not start: ${error.message}`)))
+    child.once('close', () => this.#end(new ItemError('unavailable', 'its helper process has ended')))
   }
 
   /** @throws {ItemError} */
-  async ask(request: WithoutId<ItemRequest>): Promise<Exclude<ItemReply, {readonly failure: string}>> {
+  async ask(request: WithoutId<ItemRequest>, timeoutMs: number): Promise<Answer> {
     const id = ++this.#lastId
-    const {promise, resolve, reject} = Promise.withResolvers<ItemReply>()
-    this.#waiting.set(id, {resolve, reject})
-    const started = this.#start()
+    const waiting = Promise.withResolvers<ItemReply>()
+    this.#waiting.set(id, waiting)
+    this.#child.ref()
+    this.#child.stdin.write(`${JSON.stringify({...request, id})}\n`)
     const timer = setTimeout(() => {
-      started.then((child) => child.kill('SIGKILL'))
-      this.#fail(new ItemError('timeout', `it has not answered for ${this.#timeoutMs / 1000} s`))
-    }, this.#timeoutMs)
-    started.then((child) => {
-      child.ref()
-      child.stdin.write(`${JSON.stringify({...request, id})}\n`)
-    })
+      this.#child.kill('SIGKILL')
+      this.#end(new ItemError('timeout', `it has not answered for ${timeoutMs / 1000} s`))
+    }, timeoutMs)
     try {
-      const reply = await promise
+      const reply = await waiting.promise
       if ('failure' in reply) throw new ItemError(reply.failure, reply.reason)
       return reply
     } finally {
       clearTimeout(timer)
       this.#waiting.delete(id)
-      // An idle helper does not keep the program alive; it ends with its standard input.
-      if (this.#waiting.size === 0) started.then(release)
+      // An idle process does not keep the program alive; it ends with its standard input.
+      if (this.#waiting.size === 0) this.#release()
     }
   }
 
-  #start(): Promise<KeychainProcess> {
-    this.#process ??= this.#spawn()
-    return this.#process
+  settle(reply: ItemReply): void {
+    this.#waiting.get(reply.id)?.resolve(reply)
   }
 
-  async #spawn(): Promise<KeychainProcess> {
-    const [{spawn}, {createInterface}] = await Promise.all([import('node:child_process'), import('node:readline')])
-    const child = spawn(process.execPath, [this.#program], {stdio: ['pipe', 'pipe', 'ignore']})
-    createInterface({input: child.stdout}).on('line', (line) => {
-      const reply: ItemReply = JSON.parse(line)
-      this.#waiting.get(reply.id)?.resolve(reply)
-    })
-    // It may be gone before it has read everything; `close` says so.
-    child.stdin.on('error', () => {})
-    child.once('error', (error) => this.#fail(new ItemError('unavailable', `its helper process does not start: ${error.message}`)))
-    child.once('close', () => this.#fail(new ItemError('unavailable', 'its helper process has ended')))
-    return child
-  }
-
-  #fail(error: ItemError): void {
-    this.#process = undefined
+  #end(error: ItemError): void {
+    this.hasEnded = true
     for (const {reject} of this.#waiting.values()) reject(error)
   }
-}
 
-function release(child: KeychainProcess): void {
-  child.unref()
-  for (const stream of [child.stdin, child.stdout]) if ('unref' in stream && typeof stream.unref === 'function') stream.unref()
+  #release(): void {
+    this.#child.unref()
+    for (const stream of [this.#child.stdin, this.#child.stdout]) {
+      if ('unref' in stream && typeof stream.unref === 'function') stream.unref()
+    }
+  }
 }
