@@ -68,10 +68,11 @@ describe('the program', function () {
     }
   })
 
-  it('has for each flag a variable of the same name, and a summary', () => {
+  it('has for each flag a variable of the same name, but for those that read standard input, and a summary', () => {
     for (const {id, flags} of Object.values(manifest.commands)) {
       for (const [name, flag] of Object.entries(flags)) {
-        assert.equal(flag.env, `HOLDFAST_${name.toUpperCase().replaceAll('-', '_')}`, `${id} --${name}`)
+        const variable = name.endsWith('-stdin') ? undefined : `HOLDFAST_${name.toUpperCase().replaceAll('-', '_')}`
+        assert.equal(flag.env, variable, `${id} --${name}`)
         assert.ok(flag.summary, `${id} --${name} has no summary`)
       }
     }

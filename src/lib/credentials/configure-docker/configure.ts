@@ -9,7 +9,7 @@ import {applyPatch, reversePatch} from './json-members.ts'
 import {readTextFile, removeTextFile, replaceTextFile, type TextFile} from './text-file.ts'
 
 /** The helper's name in `credHelpers`: the program is `docker-credential-holdfast`. */
-export const HELPER_NAME = 'holdfast'
+const HELPER_NAME = 'holdfast'
 /** What an absent or empty file is taken for, and how docker and podman write it. */
 const EMPTY_CONFIGURATION = '{}\n'
 /** What docker calls docker.io; podman says `docker.io`. */
