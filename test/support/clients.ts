@@ -4,6 +4,8 @@ import {join} from 'node:path'
 import {type ProgramResult, run} from './run-program.ts'
 
 export interface ContainerClients {
+  /** The file that all of them read credentials from; empty at first. */
+  readonly authFile: string
   /** Runs skopeo; never throws on its exit code. */
   skopeo(...args: readonly string[]): Promise<ProgramResult>
   /** Runs podman over a store of its own; never throws on its exit code. */
@@ -12,10 +14,10 @@ export interface ContainerClients {
 
 const INSECURE_POLICY = {default: [{type: 'insecureAcceptAnything'}]}
 
-/** Sets both up below `directory`. `insecure` names registries that speak plain HTTP or have a certificate that nobody knows. */
+/** Sets both up below `directory`. `insecure` names registries that speak plain HTTP or have a certificate that nobody knows; `env` is for credential helpers. */
 export async function createContainerClients(
   directory: string,
-  options: {readonly insecure?: readonly string[]} = {},
+  options: {readonly insecure?: readonly string[]; readonly env?: NodeJS.ProcessEnv} = {},
 ): Promise<ContainerClients> {
   const home = join(directory, 'clients-home')
   // podman refuses a run root longer than 50 characters.
@@ -38,10 +40,12 @@ export async function createContainerClients(
     CONTAINERS_REGISTRIES_CONF: registries,
     REGISTRY_AUTH_FILE: authFile,
     TMPDIR: process.env.TMPDIR,
+    ...options.env,
   }
   const store = ['--root', join(home, 'storage'), '--runroot', join(runtime, 'p')]
   const podmanOptions = [...store, '--storage-driver', 'vfs', '--cgroup-manager', 'cgroupfs', '--events-backend', 'file']
   return {
+    authFile,
     skopeo: (...args) => run('skopeo', ['--policy', policy, '--registries-conf', registries, '--tmpdir', runtime, ...args], {env}),
     podman: (...args) => run('podman', [...podmanOptions, ...args], {env}),
   }
