@@ -10,7 +10,7 @@ const [operation, account = ''] = process.argv.slice(2)
 const {KEYCHAIN_PLATFORM, KEYCHAIN_TIMEOUT_MS} = process.env
 const keychain = openKeychain({
   platform: KEYCHAIN_PLATFORM === 'win32' ? 'win32' : process.platform,
-  program: fileURLToPath(new URL('../../src/keychain-process.ts', import.meta.url)),
+  program: {file: fileURLToPath(new URL('../../src/keychain-process.ts', import.meta.url)), environment: process.env},
   ...(KEYCHAIN_TIMEOUT_MS === undefined ? {} : {timeoutMs: Number(KEYCHAIN_TIMEOUT_MS)}),
 })
 const key = {registry: parseRegistryHost('registry.example.com'), account}

@@ -84,8 +84,13 @@ export class Context {
 
   /** The keychain of this machine; it is talked to when a secret is first wanted. */
   keychain(): Promise<SecretStore> {
+    const {environment} = this
     this.#keychain ??= import('../credentials/keychain/open-keychain.ts').then(({openKeychain}) =>
-      openKeychain({platform: process.platform, program: keychainProgram(), timeoutMs: keychainTimeoutMs(this.#options.environment)}),
+      openKeychain({
+        platform: process.platform,
+        program: {file: keychainProgram(), environment: withoutCredentials(environment)},
+        timeoutMs: keychainTimeoutMs(environment),
+      }),
     )
     return this.#keychain
   }

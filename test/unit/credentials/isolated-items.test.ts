@@ -31,13 +31,13 @@ describe('items of a keychain in a process of its own', () => {
   const failsWith = (failure: ItemFailure) => (error: unknown) => error instanceof ItemError && error.failure === failure
 
   it('come from one process, each answer to its own question', async () => {
-    const items = createIsolatedItems(program, TIMEOUT_MS)
+    const items = createIsolatedItems({file: program, environment: {}}, TIMEOUT_MS)
     const [late, early] = (await Promise.all([items.readItem('late'), items.readItem('early')])).map(String)
     assert.match(`${late}, ${early}`, /^late of (\d+), early of \1$/)
   })
 
   it('are given up, with the process, when it does not answer; the next question goes to a new process at once', async () => {
-    const items = createIsolatedItems(program, TIMEOUT_MS)
+    const items = createIsolatedItems({file: program, environment: {}}, TIMEOUT_MS)
     const [, first] = String(await items.readItem('a')).split(' of ')
     await assert.rejects(items.readItem('hang'), failsWith('timeout'))
     const [name, second] = String(await items.readItem('b')).split(' of ')
@@ -47,9 +47,12 @@ describe('items of a keychain in a process of its own', () => {
   })
 
   it('are unavailable when the process dies or is not there, and it may come back', async () => {
-    const items = createIsolatedItems(program, TIMEOUT_MS)
+    const items = createIsolatedItems({file: program, environment: {}}, TIMEOUT_MS)
     await assert.rejects(items.readItem('die'), failsWith('unavailable'))
     assert.match(String(await items.readItem('a')), /^a of/)
-    await assert.rejects(createIsolatedItems(join(directory.path, 'missing.cjs'), TIMEOUT_MS).readItem('a'), failsWith('unavailable'))
+    await assert.rejects(
+      createIsolatedItems({file: join(directory.path, 'missing.cjs'), environment: {}}, TIMEOUT_MS).readItem('a'),
+      failsWith('unavailable'),
+    )
   })
 })

@@ -7,16 +7,21 @@ type KeychainChild = ChildProcessByStdio<Writable, Readable, null>
 type WithoutId<Request> = Request extends unknown ? Omit<Request, 'id'> : never
 type Answer = Exclude<ItemReply, {readonly failure: string}>
 
-/**
- * The process starts with the first request and ends with this one's end, or when the keychain has not answered for `timeoutMs`; the next request starts another.
- * @param program the file that Node runs: it answers an ItemRequest a line on standard input with an ItemReply a line on standard output.
- */
-export function createIsolatedItems(program: string, timeoutMs: number): ItemStore {
+/** The program that talks to the keychain. */
+export interface KeychainProgram {
+  /** What Node runs: it answers an ItemRequest a line on standard input with an ItemReply a line on standard output. */
+  readonly file: string
+  /** Its variables. They say where the keychain is, and need no credential. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+/** The process starts with the first request and ends with this one's end, or when the keychain has not answered for `timeoutMs`; the next request starts another. */
+export function createIsolatedItems({file, environment}: KeychainProgram, timeoutMs: number): ItemStore {
   let current: KeychainProcess | undefined
   const ask = async (request: WithoutId<ItemRequest>): Promise<Answer> => {
     const [{spawn}, {createInterface}] = await Promise.all([import('node:child_process'), import('node:readline')])
     if (current === undefined || current.hasEnded) {
-      const child = spawn(process.execPath, [program], {stdio: ['pipe', 'pipe', 'ignore']})
+      const child = spawn(process.execPath, [file], {env: {...environment}, stdio: ['pipe', 'pipe', 'ignore']})
       const started = new KeychainProcess(child)
       createInterface({input: child.stdout}).on('line', (line) => started.settle(JSON.parse(line)))
       current = started

@@ -1,6 +1,6 @@
 /** The keychain of this machine. */
 import type {SecretStore} from '../secret-store.ts'
-import {createIsolatedItems} from './isolated-items.ts'
+import {createIsolatedItems, type KeychainProgram} from './isolated-items.ts'
 import {createKeychain} from './keychain.ts'
 
 /** A keychain that answers at all does so in milliseconds; what takes longer is a dialog that nobody sees. With the start of both processes below 3 s. */
@@ -8,8 +8,7 @@ export const DEFAULT_KEYCHAIN_TIMEOUT_MS = 2_500
 
 export interface KeychainOptions {
   readonly platform: NodeJS.Platform
-  /** The file of the program that talks to the keychain. */
-  readonly program: string
+  readonly program: KeychainProgram
   /** Milliseconds until a call is given up. */
   readonly timeoutMs?: number | undefined
 }
