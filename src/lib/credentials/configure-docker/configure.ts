@@ -91,7 +91,7 @@ export async function planUndo({file, tool, registries}: ConfigureRequest, journ
     async apply() {
       if (after === undefined) await removeTextFile(read)
       else if (after !== text) await replaceTextFile(read, after)
-      await journal.write([...known.filter(({path}) => path !== read.path), ...left.flatMap((change) => without(change, isWanted))])
+      await journal.write([...known.filter(({path}) => path !== read.path), ...remaining(left, isWanted)])
     },
   }
 }
@@ -128,7 +128,12 @@ function previousHelper(left: readonly RecordedChange[], key: string): string | 
   return left.find(({previous}) => key in previous)?.previous[key] ?? undefined
 }
 
-/** What of a recorded change is still there after the wanted entries were taken out. */
+/** What of the recorded changes is still there after the wanted entries were taken out; who put `credHelpers` in does not matter, that somebody did does. */
+function remaining(left: readonly RecordedChange[], isWanted: (key: string) => boolean): readonly RecordedChange[] {
+  const addedMember = left.some((change) => change.addedMember)
+  return left.flatMap((change) => without({...change, addedMember}, isWanted))
+}
+
 function without(change: RecordedChange, isWanted: (key: string) => boolean): readonly RecordedChange[] {
   const previous = Object.fromEntries(Object.entries(change.previous).filter(([key]) => !isWanted(key)))
   return Object.keys(previous).length === 0 ? [] : [{...change, previous}]
