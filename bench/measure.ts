@@ -1,12 +1,14 @@
 /** Runs one command and measures the whole process from outside, as a shell would. */
 import {execFile} from 'node:child_process'
-import {mkdtemp, readFile, rm} from 'node:fs/promises'
+import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 
 /** Only what is listed reaches the process: proxies, certificates and tools' own settings of this machine must not decide. */
 export interface Command {
   readonly argv: readonly string[]
   readonly environment: Readonly<Record<string, string>>
+  /** Its standard input; empty when absent. */
+  readonly input?: string
 }
 
 /** What a process took; CPU is user and system time of it and its children. */
@@ -18,9 +20,9 @@ export interface ProcessUsage {
 
 /** bash's `time` has milliseconds where time(1) has hundredths; time(1) has the peak memory. */
 const MEASURE_SCRIPT = `
-peak=$1 times=$2 out=$3 err=$4; shift 4
+peak=$1 times=$2 out=$3 err=$4 in=$5; shift 5
 TIMEFORMAT='%3R %3U %3S'
-{ time command time -q -f %M -o "$peak" "$@" >"$out" 2>"$err" </dev/null; } 2>"$times"
+{ time command time -q -f %M -o "$peak" "$@" >"$out" 2>"$err" <"$in"; } 2>"$times"
 `
 /** A benchmark run that hangs is stopped. */
 const COMMAND_TIMEOUT_MS = 600_000
@@ -34,9 +36,13 @@ const MAX_QUOTED_CHARACTERS = 2_000
 export async function measure(command: Command, folder: string): Promise<ProcessUsage> {
   const scratch = await mkdtemp(join(folder, 'measure-'))
   const file = (name: string): string => join(scratch, name)
-  const [peak, times, out, err] = [file('peak'), file('times'), file('out'), file('err')]
+  const [peak, times, out, err, input] = [file('peak'), file('times'), file('out'), file('err'), file('in')]
   try {
-    const exitCode = await run(['bash', '-c', MEASURE_SCRIPT, 'measure', peak, times, out, err, ...command.argv], command.environment)
+    await writeFile(input, command.input ?? '')
+    const exitCode = await run(
+      ['bash', '-c', MEASURE_SCRIPT, 'measure', peak, times, out, err, input, ...command.argv],
+      command.environment,
+    )
     if (exitCode !== 0) {
       const stderr = await readFile(err, 'utf8')
       throw new Error(

@@ -37,6 +37,7 @@ export const OURS = 'holdfast'
 
 export const SCENARIO_NAMES = [
   'start-up',
+  'credential-helper',
   'small',
   'medium',
   'multi',

@@ -4,6 +4,7 @@ import type {Laboratory} from '../laboratory.ts'
 import type {Scenario, ScenarioName} from '../scenario.ts'
 import {openFleetScenario} from './copy-fleet.ts'
 import {openCopyScenario} from './copy-image.ts'
+import {openCredentialHelperScenario} from './credential-helper.ts'
 import {openEmbeddedScenario} from './embedded.ts'
 import {openStartUpScenario} from './start-up.ts'
 
@@ -23,6 +24,7 @@ const planCopy = (options: Omit<Parameters<typeof openCopyScenario>[1], 'reposit
 
 export const SCENARIO_PLANS: Readonly<Record<ScenarioName, ScenarioPlan>> = {
   'start-up': {images: [], programs: [], open: openStartUpScenario},
+  'credential-helper': {images: [], programs: ['gnome-keyring-daemon', 'dbus-daemon', 'dbus-send'], open: openCredentialHelperScenario},
   small: planCopy({name: 'small', title: '5 MB in 3 layers over HTTP', tls: false, targets: {wallRatio: 2}, runsFactor: 3}, SMALL),
   medium: planCopy({name: 'medium', title: '150 MB in 10 layers over HTTP', tls: false, targets: {}, runsFactor: 1}, MEDIUM),
   multi: planCopy({name: 'multi', title: '160 MB for 4 platforms over HTTP', tls: false, targets: {}, runsFactor: 1}, MULTI),
