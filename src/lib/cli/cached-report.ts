@@ -3,7 +3,7 @@ import type {CachedImage} from '../caching/cache-images.ts'
 import type {FoundImage} from '../caching/find-cached-images.ts'
 import type {ErrorBody} from './error-report.ts'
 import {formatTable} from './table.ts'
-import {formatBytes, formatCount} from './units.ts'
+import {formatBytes, formatCount, formatMinute} from './units.ts'
 
 /** The result of `cache-image`, in the order of the images. */
 export interface CachedImages {
@@ -49,7 +49,7 @@ export function describeFound(images: readonly FoundImage[]): readonly string[] 
     image.platforms === undefined ? image.source : `${image.source} (${image.platforms.join(', ')})`,
     image.app ?? '-',
     formatBytes(image.sizeBytes),
-    image.cachedAt.slice(0, 'yyyy-mm-ddThh:mm'.length).replace('T', ' '),
+    formatMinute(image.cachedAt),
     image.pinnedReference,
   ])
   return formatTable(['SOURCE', 'APP', 'SIZE', 'CACHED (UTC)', 'REFERENCE'], rows)

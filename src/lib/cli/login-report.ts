@@ -4,6 +4,7 @@ import {loginTarget} from '../credentials/logins.ts'
 import type {LoginOutcome} from '../login/log-in.ts'
 import type {RateLimit} from '../login/rate-limit.ts'
 import {formatTable} from './table.ts'
+import {formatMinute} from './units.ts'
 
 const KINDS = {'identity-token': 'identity token', password: 'password', 'registry-token': 'registry token'} as const
 
@@ -17,8 +18,14 @@ export function describeKept({login, reason}: LoginOutcome, keychain: string): s
 
 /** All logins, a row each. */
 export function describeLogins(logins: readonly LoginRecord[]): readonly string[] {
-  const rows = logins.map((login) => [loginTarget(login), login.account, KINDS[login.kind], login.loggedInAt, login.expiresAt ?? ''])
-  return formatTable(['REGISTRY', 'ACCOUNT', 'KEPT', 'SINCE', 'ENDS'], rows)
+  const rows = logins.map((login) => [
+    loginTarget(login),
+    login.account,
+    KINDS[login.kind],
+    formatMinute(login.loggedInAt),
+    login.expiresAt === undefined ? '-' : formatMinute(login.expiresAt),
+  ])
+  return formatTable(['REGISTRY', 'ACCOUNT', 'KEPT', 'SINCE (UTC)', 'ENDS (UTC)'], rows)
 }
 
 export function describeKind(kind: keyof typeof KINDS): string {

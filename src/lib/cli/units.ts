@@ -24,6 +24,11 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(whole / SECONDS_PER_HOUR)} h ${Math.floor((whole % SECONDS_PER_HOUR) / SECONDS_PER_MINUTE)} min`
 }
 
+/** A time of ISO 8601 in UTC to the minute: `2026-11-20 09:05`. */
+export function formatMinute(time: string): string {
+  return time.slice(0, 'yyyy-mm-ddThh:mm'.length).replace('T', ' ')
+}
+
 /** `1 image`, `2 images`. */
 export function formatCount(count: number, singular: string, plural = `${singular}s`): string {
   return `${count} ${count === 1 ? singular : plural}`

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import {formatBytes, formatCount, formatSeconds} from '../../../src/lib/cli/units.ts'
+import {formatBytes, formatCount, formatMinute, formatSeconds} from '../../../src/lib/cli/units.ts'
 
 describe('numbers for people', () => {
   const sizes: readonly (readonly [number, string])[] = [
@@ -22,6 +22,8 @@ describe('numbers for people', () => {
     [-1, '0 s'],
   ]
   for (const [seconds, text] of times) it(`show ${seconds} seconds as ${text}`, () => assert.equal(formatSeconds(seconds), text))
+
+  it('show a time to the minute', () => assert.equal(formatMinute('2026-11-20T09:05:59.999Z'), '2026-11-20 09:05'))
 
   it('count one and many', () => {
     assert.deepEqual(
