@@ -19,6 +19,8 @@ import RegistryRemove from './commands/registry/remove.ts'
 import RegistryShow from './commands/registry/show.ts'
 import RegistryUpdate from './commands/registry/update.ts'
 import Serve from './commands/serve.ts'
+import TagDelete from './commands/tag/delete.ts'
+import TagList from './commands/tag/list.ts'
 import WhoAmI from './commands/whoami.ts'
 
 import {runProgram} from './lib/cli/run.ts'
@@ -44,6 +46,8 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'registry:show': RegistryShow,
   'registry:update': RegistryUpdate,
   serve: Serve,
+  'tag:delete': TagDelete,
+  'tag:list': TagList,
   whoami: WhoAmI,
 }
 

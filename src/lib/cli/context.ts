@@ -4,7 +4,7 @@ import type {CollectorStore} from '../collector/store.ts'
 import type {CredentialLookup, RegistryCredential, RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {tlsForOrigin} from '../content/remote/endpoint-tls.ts'
 import type {RemoteStore} from '../content/remote/store.ts'
-import type {SourceStore, TargetStore} from '../content/store.ts'
+import type {ContentStore, SourceStore, TargetStore} from '../content/store.ts'
 import type {Logins} from '../credentials/logins.ts'
 import type {CredentialSources} from '../credentials/lookup.ts'
 import type {SecretStore} from '../credentials/secret-store.ts'
@@ -64,7 +64,7 @@ export class Context {
   #logins: Promise<Logins> | undefined
   #credentialSources: Promise<Required<Omit<CredentialSources, 'given'>>> | undefined
   #proxyRule: Promise<(url: URL) => URL | undefined> | undefined
-  #embedded: Promise<TargetStore & SourceStore> | undefined
+  #embedded: Promise<ContentStore> | undefined
   readonly #sources = new Map<string, Promise<RemoteStore>>()
 
   constructor(options: ContextOptions) {
@@ -172,6 +172,15 @@ export class Context {
     return await this.openHost(reference.registry, access)
   }
 
+  /** The registry of a repository, with every power. The embedded one is worked on where it lies on the disk, so that it need not be served. */
+  async openRepository({registry, repository}: Pick<Reference, 'registry' | 'repository'>, access: SourceAccess): Promise<ContentStore> {
+    if (registry === this.embeddedRegistry) {
+      const embedded = await this.openEmbedded()
+      for await (const _ of embedded.listTags(repository, {limit: 1})) return embedded
+    }
+    return await this.openHost(registry, access)
+  }
+
   /** The registry of that host, declared or not; one connection pool for each way to reach it. */
   openHost(host: RegistryHost, {transport = {}, credential}: SourceAccess): Promise<RemoteStore> {
     const key = JSON.stringify([host, transport, credential !== undefined])
@@ -195,7 +204,7 @@ export class Context {
   }
 
   /** The embedded registry's store on disk. */
-  openEmbedded(): Promise<TargetStore & SourceStore> {
+  openEmbedded(): Promise<ContentStore> {
     this.#embedded ??= import('../content/filesystem/store.ts').then(({createFilesystemStore}) => {
       const store = createFilesystemStore({root: registryDirectory(this.dataDirectory)})
       this.#closers.push(() => store.close())

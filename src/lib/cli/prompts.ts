@@ -27,6 +27,8 @@ export interface Prompts {
   secret(question: Question): Promise<Secret>
   confirm(question: Question): Promise<boolean>
   select<Value extends string>(question: SelectQuestion<Value>): Promise<Value>
+  /** Any number of the choices, at least one. */
+  choose<Value extends string>(question: SelectQuestion<Value>): Promise<readonly Value[]>
 }
 
 /** Makes prompts that are drawn on standard error, so that standard output stays the result's. */
@@ -52,6 +54,11 @@ export function createPrompts(terminal: Pick<Terminal, 'isInteractive' | 'stderr
       const chosen = question.choices.find(({value}) => value === answer)
       if (chosen === undefined) throw inputRequired(question)
       return chosen.value
+    },
+    choose: async (question) => {
+      const answer = await ask({...question, type: 'checkbox', required: true})
+      const values: readonly unknown[] = Array.isArray(answer) ? answer : []
+      return question.choices.flatMap(({value}) => (values.includes(value) ? [value] : []))
     },
   }
 }

@@ -1,0 +1,28 @@
+/** What is said about tags. */
+import type {DeletedTag} from '../tags/delete-tag.ts'
+import type {ListedTag} from '../tags/list-tags.ts'
+import {formatTable} from './table.ts'
+import {formatBytes} from './units.ts'
+
+/** As docker shows them. */
+const SHORT_DIGEST_CHARACTERS = 'sha256:'.length + 12
+const UNKNOWN = '-'
+
+/** All tags, a row each. */
+export function describeTags(tags: readonly ListedTag[]): readonly string[] {
+  const rows = tags.map(({tag, digest, createdAt, sizeBytes, platforms = [], siblings}) => [
+    tag,
+    digest.slice(0, SHORT_DIGEST_CHARACTERS),
+    createdAt?.slice(0, 'yyyy-mm-dd'.length) ?? UNKNOWN,
+    sizeBytes === undefined ? UNKNOWN : formatBytes(sizeBytes),
+    platforms.join(', ') || UNKNOWN,
+    siblings.join(', '),
+  ])
+  return formatTable(['TAG', 'DIGEST', 'CREATED', 'SIZE', 'PLATFORMS', 'SAME AS'], rows)
+}
+
+/** One line about a tag that was deleted. */
+export function describeDeleted({reference, digest, manifestDeleted, siblings}: DeletedTag): string {
+  if (!manifestDeleted) return `${reference} is deleted; ${digest} and its other tags stay`
+  return `${reference} is deleted with its manifest ${digest}${siblings.length === 0 ? '' : `, and with it the tags ${siblings.join(', ')}`}`
+}
