@@ -1,5 +1,8 @@
 /** Tags of genuine registries and of the embedded one: listed with what they name, and deleted without their siblings. */
 import assert from 'node:assert/strict'
+import {once} from 'node:events'
+import {createServer, request as forward} from 'node:http'
+import type {AddressInfo} from 'node:net'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {type DockerRegistry, type DockerRegistryOptions, startDockerRegistry} from '../support/docker-registry.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
@@ -39,6 +42,30 @@ describe('tags', function () {
     for (const tag of ['v1', 'latest', 'stable']) await pushImage(registry.url, 'shop/web', tag, image)
     await pushImage(registry.url, 'shop/web', 'other', other)
     return registry
+  }
+
+  /** The same registry with tags that cannot be moved, as many hosted ones have them. */
+  async function startFixedTags(registry: DockerRegistry): Promise<{readonly host: string; readonly stop: () => void}> {
+    const server = createServer((request, response) => {
+      if (request.method === 'PUT' && request.url?.includes('/manifests/')) {
+        response.writeHead(409, {'content-type': 'application/json'})
+        response.end(JSON.stringify({errors: [{code: 'TAG_INVALID', message: 'the tag is immutable'}]}))
+        return
+      }
+      const {method = 'GET', url = '/', headers} = request
+      const passed = forward(`${registry.url}${url}`, {method, headers}, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(response)
+      })
+      request.pipe(passed)
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const stop = (): void => {
+      server.close()
+      server.closeAllConnections()
+    }
+    return {host: `127.0.0.1:${(server.address() as AddressInfo).port}`, stop}
   }
 
   const digestOf = async (registry: DockerRegistry, reference: string) => (await fetchManifest(registry.url, 'shop/web', reference))?.digest
@@ -101,6 +128,21 @@ describe('tags', function () {
     assert.deepEqual([some.envelope.error?.code, some.exitCode], ['PARTIAL', 9])
     assert.equal((some.envelope.result as {deleted: unknown[]; failures: unknown[]}).failures.length, 1)
     assert.equal(await digestOf(registry, 'other'), undefined)
+  })
+
+  it('go with their siblings only when these were named and agreed to, where a registry lets no tag be moved', async () => {
+    const registry = await start()
+    const fixed = await startFixedTags(registry)
+    afterwards(fixed.stop)
+    const refused = await holdfast.json(['tag', 'delete', `${fixed.host}/shop/web:v1`])
+    assert.deepEqual([refused.envelope.error?.code, refused.exitCode], ['CONFLICT', 6])
+    assert.deepEqual(refused.envelope.error?.details?.siblings, ['latest', 'stable'])
+    for (const tag of ['v1', 'latest', 'stable']) assert.equal(await digestOf(registry, tag), image.digest)
+    const alone = await holdfast.json(['tag', 'delete', `${fixed.host}/shop/web:other`])
+    assert.partialDeepStrictEqual(alone.envelope.result, {deleted: [{manifestDeleted: true, siblings: []}]})
+    const agreed = await holdfast.json(['tag', 'delete', `${fixed.host}/shop/web:v1`, '--include-siblings'])
+    assert.partialDeepStrictEqual(agreed.envelope.result, {deleted: [{manifestDeleted: true, siblings: ['latest', 'stable']}]})
+    for (const tag of ['v1', 'latest', 'stable']) assert.equal(await digestOf(registry, tag), undefined)
   })
 
   it('of the embedded registry are listed and deleted on the disk, while nobody serves it', async () => {

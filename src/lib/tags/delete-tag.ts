@@ -8,7 +8,7 @@ import {randomUUID} from 'node:crypto'
 import type {CallOptions, ContentStore} from '../content/store.ts'
 import {HoldfastError, hasCode, RegistryError} from '../core/errors.ts'
 import {type Digest, digestOf} from '../oci/digest.ts'
-import {createRawManifest, describeManifest, type RawManifest} from '../oci/manifest.ts'
+import {createRawManifest, type RawManifest} from '../oci/manifest.ts'
 import {MEDIA_TYPE} from '../oci/media-types.ts'
 import {formatReference, type RegistryHost, type RepositoryName, type Tag} from '../oci/reference.ts'
 import {statTags} from './list-tags.ts'
@@ -123,6 +123,7 @@ async function deletedByReplacement(
   return false
 }
 
+/** Moves the tag to a manifest made for that; undefined when the registry refuses it. */
 async function writePlaceholder(
   {repository, tag}: TagReference,
   store: ContentStore,
@@ -158,5 +159,5 @@ async function writePlaceholder(
     if (hasCode(error, 'UNAUTHENTICATED', 'DENIED', 'UNSUPPORTED', 'INVALID_MANIFEST', 'CONFLICT')) return undefined
     throw error
   }
-  return describeManifest(manifest).digest === manifest.digest ? manifest : undefined
+  return manifest
 }
