@@ -136,6 +136,8 @@ describe('secrets', function () {
     await tellAll(['copy', image, `oci:${join(user.home, 'layout')}:v1`])
     await tellAll(['inspect', image])
     await tellAll(['cached'])
+    await tellAll(['tag', 'list', `${withPasswords.host}/copies`])
+    await tellAll(['tag', 'delete', `${withPasswords.host}/copies:v1`], {again: 3})
     const variable = `HOLDFAST_AUTH_${withTokens.host.replaceAll(/[.:]/g, '_')}`
     const inCi = {[`${variable}_USERNAME`]: ALICE, [`${variable}_PASSWORD`]: PASSWORD}
     await tellAll(cache, {env: inCi})

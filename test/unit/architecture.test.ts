@@ -21,7 +21,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   registries: ['collector', 'content', 'http', 'auth', 'oci', 'core'],
   login: ['registries', 'credentials', 'collector', 'content', 'http', 'auth', 'oci', 'core'],
   caching: ['staging', 'transfer', 'collector', 'content', 'oci', 'core'],
+  tags: ['caching', 'transfer', 'content', 'oci', 'core'],
   cli: [
+    'tags',
     'caching',
     'login',
     'registries',
