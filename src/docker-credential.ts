@@ -3,7 +3,6 @@ import {readFileSync, writeSync} from 'node:fs'
 import {homedir} from 'node:os'
 import {dataDirectory, recordsFile} from './lib/cli/data-directory.ts'
 import {keychainTimeoutMs} from './lib/cli/keychain-timeout.ts'
-import {openSqliteStore} from './lib/collector/sqlite/open-store.ts'
 import {answerHelper, type HelperAnswer, refuseHelper} from './lib/credentials/credential-helper/protocol.ts'
 import {createGuardedItems} from './lib/credentials/keychain/guarded-items.ts'
 import {createKeychain} from './lib/credentials/keychain/keychain.ts'
@@ -11,6 +10,7 @@ import {assertBusAnswers} from './lib/credentials/keychain/message-bus.ts'
 import {createNativeItems} from './lib/credentials/keychain/native-items.ts'
 import {DEFAULT_KEYCHAIN_TIMEOUT_MS} from './lib/credentials/keychain/open-keychain.ts'
 import {createLogins} from './lib/credentials/logins.ts'
+import {openSqliteStore} from './lib/records/sqlite/open-store.ts'
 
 const STANDARD_INPUT = 0
 const STANDARD_OUTPUT = 1

@@ -2,7 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../lib/cli/base-command.ts'
 import {findLoginPlace} from '../lib/cli/login-place.ts'
-import type {LoginRecord} from '../lib/collector/store.ts'
+import type {LoginRecord} from '../lib/records/store.ts'
 
 interface LogoutResult {
   /** The logins that are no more. */

@@ -1,6 +1,6 @@
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {describeLogins} from '../../lib/cli/login-report.ts'
-import type {LoginRecord} from '../../lib/collector/store.ts'
+import type {LoginRecord} from '../../lib/records/store.ts'
 
 interface AuthList {
   readonly logins: readonly LoginRecord[]

@@ -1,6 +1,6 @@
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {describeRegistries} from '../../lib/cli/registry-report.ts'
-import type {RegistryRecord} from '../../lib/collector/store.ts'
+import type {RegistryRecord} from '../../lib/records/store.ts'
 
 interface RegistryList {
   readonly registries: readonly RegistryRecord[]

@@ -2,7 +2,7 @@ import * as Args from '@oclif/core/args'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {chooseRegistry} from '../../lib/cli/choose-registry.ts'
 import {describeRegistry} from '../../lib/cli/registry-report.ts'
-import type {RegistryRecord} from '../../lib/collector/store.ts'
+import type {RegistryRecord} from '../../lib/records/store.ts'
 
 export default class RegistryShow extends BaseCommand<RegistryRecord> {
   static override summary = 'Show what is known of a declared registry.'

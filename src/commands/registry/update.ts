@@ -6,7 +6,7 @@ import {registryDependencies} from '../../lib/cli/registry-dependencies.ts'
 import {REGISTRY_FLAGS, registryChange} from '../../lib/cli/registry-flags.ts'
 import {describeRegistry} from '../../lib/cli/registry-report.ts'
 import {ACCESS_FLAGS} from '../../lib/cli/transfer-flags.ts'
-import type {RegistryRecord} from '../../lib/collector/store.ts'
+import type {RegistryRecord} from '../../lib/records/store.ts'
 
 export default class RegistryUpdate extends BaseCommand<RegistryRecord> {
   static override summary = 'Change a declared registry, or ask it again what it is.'

@@ -3,7 +3,6 @@
  * The same wish again, with the source unchanged, is answered with what is there, after one HEAD at each end (requirements B5, G1, V7).
  */
 import {randomUUID} from 'node:crypto'
-import type {BlobLocationStore, CachedImageKey, CachedImageRecord, CachedImageStore} from '../collector/store.ts'
 import type {SourceStore, TargetStore} from '../content/store.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {isDigest} from '../oci/digest.ts'
@@ -17,6 +16,7 @@ import {
   type RegistryHost,
   type RepositoryName,
 } from '../oci/reference.ts'
+import type {BlobLocationStore, CachedImageKey, CachedImageRecord, CachedImageStore} from '../records/store.ts'
 import {CopyRun} from '../transfer/copy.ts'
 import type {CopyReport} from '../transfer/copy-job.ts'
 import type {TransferListener} from '../transfer/events.ts'

@@ -1,8 +1,9 @@
 /** Copying one image to a place the user names, and remembering where its blobs went. */
-import type {BlobLocationStore} from '../collector/store.ts'
+
 import type {SourceStore, TargetStore} from '../content/store.ts'
 import type {Platform} from '../oci/platform.ts'
 import {formatReference, type Reference} from '../oci/reference.ts'
+import type {BlobLocationStore} from '../records/store.ts'
 import {CopyRun} from '../transfer/copy.ts'
 import type {CopyRunOptions} from '../transfer/copy-job.ts'
 

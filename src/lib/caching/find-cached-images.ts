@@ -1,6 +1,7 @@
 /** From any of its names to a cached image: GUID, digest, source reference or app (requirement V7). */
-import type {CachedImageStore} from '../collector/store.ts'
+
 import {DEFAULT_TAG, formatPinned, formatReference} from '../oci/reference.ts'
+import type {CachedImageStore} from '../records/store.ts'
 
 /** One cached image as it was recorded. */
 export interface FoundImage {

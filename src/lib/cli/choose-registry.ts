@@ -1,6 +1,7 @@
 /** Which declared registry is meant when none was named. */
-import type {RegistryStore} from '../collector/store.ts'
+
 import {HoldfastError} from '../core/errors.ts'
+import type {RegistryStore} from '../records/store.ts'
 import type {Prompts} from './prompts.ts'
 
 /**

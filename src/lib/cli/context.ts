@@ -1,6 +1,5 @@
 /** The one place that puts adapters together; each is loaded and opened when a command first asks for it. */
 import {homedir} from 'node:os'
-import type {CollectorStore} from '../collector/store.ts'
 import type {CredentialLookup, RegistryCredential, RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {tlsForOrigin} from '../content/remote/endpoint-tls.ts'
 import type {RemoteStore} from '../content/remote/store.ts'
@@ -12,6 +11,7 @@ import type {HttpClient} from '../http/client.ts'
 import type {ObservedExchange} from '../http/wire/client.ts'
 import type {LoginNetwork} from '../login/token-endpoint.ts'
 import {manifestReference, parseRegistryHost, type Reference, type RegistryHost} from '../oci/reference.ts'
+import type {RecordStore} from '../records/store.ts'
 import type {TransportSettings} from '../registries/endpoint.ts'
 import {dataDirectory, recordsFile, registryDirectory} from './data-directory.ts'
 import type {GlobalFlags} from './global-flags.ts'
@@ -59,7 +59,7 @@ export class Context {
   readonly embeddedRegistry: RegistryHost
   readonly #options: ContextOptions
   readonly #closers: (() => void | Promise<void>)[] = []
-  #records: Promise<CollectorStore> | undefined
+  #records: Promise<RecordStore> | undefined
   #keychain: Promise<SecretStore> | undefined
   #logins: Promise<Logins> | undefined
   #credentialSources: Promise<Required<Omit<CredentialSources, 'given'>>> | undefined
@@ -77,7 +77,7 @@ export class Context {
   }
 
   /** Declared registries, cached images and logins. */
-  records(): Promise<CollectorStore> {
+  records(): Promise<RecordStore> {
     this.#records ??= this.#openRecords()
     return this.#records
   }
@@ -226,8 +226,8 @@ export class Context {
     for (const close of this.#closers.splice(0).reverse()) await close()
   }
 
-  async #openRecords(): Promise<CollectorStore> {
-    const {openSqliteStore} = await import('../collector/sqlite/open-store.ts')
+  async #openRecords(): Promise<RecordStore> {
+    const {openSqliteStore} = await import('../records/sqlite/open-store.ts')
     const records = await openSqliteStore({file: recordsFile(this.dataDirectory)})
     this.#closers.push(() => records.close())
     return records

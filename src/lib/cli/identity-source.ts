@@ -1,8 +1,9 @@
 /** Where the credential of a registry comes from: the sources of a run in their order, each by its name. */
-import type {LoginRecord} from '../collector/store.ts'
+
 import type {RegistryCredential} from '../content/remote/endpoint.ts'
 import {HoldfastError} from '../core/errors.ts'
 import type {RegistryHost, RepositoryName} from '../oci/reference.ts'
+import type {LoginRecord} from '../records/store.ts'
 import type {Context} from './context.ts'
 
 export interface IdentitySource {

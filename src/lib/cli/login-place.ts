@@ -1,8 +1,9 @@
 /** What a login is for: a registry, or the repositories below a path in it. */
-import type {RegistryStore} from '../collector/store.ts'
+
 import {HoldfastError} from '../core/errors.ts'
 import {parseRegistryKey} from '../credentials/docker-config/registry-key.ts'
 import {parseRegistryHost, parseRepositoryName, type RegistryHost, type RepositoryName} from '../oci/reference.ts'
+import type {RegistryStore} from '../records/store.ts'
 import {readsAsHost} from '../registries/registry-name.ts'
 
 export interface LoginPlace {

@@ -1,8 +1,9 @@
 /** Logins as people read them. */
-import type {LoginRecord} from '../collector/store.ts'
+
 import {loginTarget} from '../credentials/logins.ts'
 import type {LoginOutcome} from '../login/log-in.ts'
 import type {RateLimit} from '../login/rate-limit.ts'
+import type {LoginRecord} from '../records/store.ts'
 import {formatTable} from './table.ts'
 import {formatMinute} from './units.ts'
 

@@ -1,5 +1,5 @@
 /** What is said about declared registries and about a check. */
-import type {RegistryFlavour, RegistryRecord} from '../collector/store.ts'
+import type {RegistryFlavour, RegistryRecord} from '../records/store.ts'
 import type {CheckStep} from '../registries/check.ts'
 import {formatTable} from './table.ts'
 

@@ -1,9 +1,10 @@
 /** Logins: what is remembered of them in the records, and their secrets in the keychain, kept in step. */
-import type {LoginKey, LoginRecord, LoginStore} from '../collector/store.ts'
+
 import type {RegistryCredential} from '../content/remote/endpoint.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
 import type {RegistryHost, RepositoryName} from '../oci/reference.ts'
+import type {LoginKey, LoginRecord, LoginStore} from '../records/store.ts'
 import type {CredentialSource} from './lookup.ts'
 import type {SecretStore} from './secret-store.ts'
 

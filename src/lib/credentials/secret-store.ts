@@ -6,8 +6,9 @@
  *
  * Implementer: `keychain/` (Secret Service, macOS Keychain, Windows Credential Manager).
  */
-import type {LoginKey} from '../collector/store.ts'
+
 import type {Secret} from '../core/secret.ts'
+import type {LoginKey} from '../records/store.ts'
 
 export interface SecretStore {
   /** What people call it, such as `macOS Keychain`. */

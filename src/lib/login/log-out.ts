@@ -1,8 +1,9 @@
 /** Logging out: the secret leaves the keychain, the login the records. */
-import type {LoginRecord} from '../collector/store.ts'
+
 import {HoldfastError} from '../core/errors.ts'
 import {type Logins, loginTarget} from '../credentials/logins.ts'
 import type {RegistryHost, RepositoryName} from '../oci/reference.ts'
+import type {LoginRecord} from '../records/store.ts'
 
 /** Which logins end. */
 export interface LogoutRequest {

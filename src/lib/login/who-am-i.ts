@@ -1,11 +1,11 @@
 /** Who we are at a registry, asked of the registry itself. */
 import {readJwtExpiry} from '../auth/jwt-expiry.ts'
-import type {LoginRecord} from '../collector/store.ts'
 import type {RegistryCredential, RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {pullAccess, type RegistryRequest, RegistrySession} from '../content/remote/session.ts'
 import type {Logins} from '../credentials/logins.ts'
 import type {HttpClient} from '../http/client.ts'
 import {DOCKER_HUB, parseRepositoryName, type RegistryHost} from '../oci/reference.ts'
+import type {LoginRecord} from '../records/store.ts'
 import {type RateLimit, readRateLimit} from './rate-limit.ts'
 
 /** The image that docker.io answers with the account's rate limit for; a HEAD does not count as a pull. */

@@ -1,9 +1,10 @@
 /** Declaring the registries that Holdfast may use: what is asked of them once, and what is remembered. */
-import type {RegistryRecord, RegistryStore} from '../collector/store.ts'
+
 import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {isLoopbackHost} from '../content/remote/trust.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {parseRegistryHost} from '../oci/reference.ts'
+import type {RegistryRecord, RegistryStore} from '../records/store.ts'
 import {recordToEndpoint, type TransportSettings} from './endpoint.ts'
 import {type Examination, type ExamineDependencies, examineRegistry} from './examine.ts'
 import {requireRegistry} from './find.ts'

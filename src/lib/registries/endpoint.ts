@@ -1,11 +1,11 @@
 /** From what is declared, or from nothing but a host, to what the remote store needs to know of a registry. */
 import {readFile} from 'node:fs/promises'
-import type {RegistryRecord} from '../collector/store.ts'
 import type {PlainHttpPolicy, RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {isLoopbackHost} from '../content/remote/trust.ts'
 import {HoldfastError} from '../core/errors.ts'
 import type {TlsSettings} from '../http/client.ts'
 import {DOCKER_HUB, DOCKER_HUB_API_HOST, type RegistryHost} from '../oci/reference.ts'
+import type {RegistryRecord} from '../records/store.ts'
 
 /** How to reach a registry; certificates and keys are named by PEM file. */
 export interface TransportSettings {

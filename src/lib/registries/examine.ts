@@ -1,9 +1,10 @@
 /** Asks a registry what it is, and turns the answers into its record: flavour, authentication, pinned hosts, proofs. */
-import type {RegistryRecord} from '../collector/store.ts'
+
 import type {CredentialLookup, RegistryCapabilities, RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {RegistrySession} from '../content/remote/session.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import type {HttpClient} from '../http/client.ts'
+import type {RegistryRecord} from '../records/store.ts'
 import {MAX_PINNED_ON_SIGHT} from './limits.ts'
 import {realmHost} from './ping.ts'
 import {probeRegistry, type RegistryNetwork, type RegistryProbe} from './probe.ts'

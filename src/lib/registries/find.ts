@@ -1,7 +1,8 @@
 /** Finding declared registries by what people call them. */
-import type {RegistryRecord, RegistryStore} from '../collector/store.ts'
+
 import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {HoldfastError} from '../core/errors.ts'
+import type {RegistryRecord, RegistryStore} from '../records/store.ts'
 import {recordToEndpoint, undeclaredEndpoint} from './endpoint.ts'
 import {readsAsHost} from './registry-name.ts'
 import {parseRegistryUrl} from './registry-url.ts'

@@ -1,8 +1,9 @@
 /** Finds out what a registry is: how it is reached, what certificate it shows, how it authenticates. Sends no credentials and changes nothing. */
-import type {RegistryFlavour} from '../collector/store.ts'
+
 import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import type {HttpClient} from '../http/client.ts'
+import type {RegistryFlavour} from '../records/store.ts'
 import {type PresentedCertificate, readCertificate} from './certificate.ts'
 import {pingRegistry, type RegistryPing} from './ping.ts'
 import {connectTcp, resolveHost, serverAddress} from './reach.ts'

@@ -1,8 +1,8 @@
 /** What declaring and checking need from outside, over real sockets and a real database. */
 import {join} from 'node:path'
-import {openSqliteStore} from '../../../src/lib/collector/sqlite/open-store.ts'
 import type {CredentialLookup, RegistryEndpoint} from '../../../src/lib/content/remote/endpoint.ts'
 import {createWireClient} from '../../../src/lib/http/wire/client.ts'
+import {openSqliteStore} from '../../../src/lib/records/sqlite/open-store.ts'
 import type {CheckStep, CheckStepName, RegistryCheck} from '../../../src/lib/registries/check.ts'
 import type {DeclareDependencies} from '../../../src/lib/registries/declare.ts'
 

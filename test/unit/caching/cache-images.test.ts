@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import {type CachedImage, type CacheImagesRequest, type CacheOutcome, cacheImages} from '../../../src/lib/caching/cache-images.ts'
 import {findCachedImages} from '../../../src/lib/caching/find-cached-images.ts'
-import type {CachedImageKey, CachedImageRecord} from '../../../src/lib/collector/store.ts'
 import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
 import type {Digest} from '../../../src/lib/oci/digest.ts'
 import {parsePlatform} from '../../../src/lib/oci/platform.ts'
 import {parseReference, type RegistryHost, type RepositoryName} from '../../../src/lib/oci/reference.ts'
+import type {CachedImageKey, CachedImageRecord} from '../../../src/lib/records/store.ts'
 import {addImage, addIndex, linesOf} from '../../support/memory-images.ts'
 import {MemoryStore} from '../../support/memory-store.ts'
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import {join} from 'node:path'
-import {openSqliteStore} from '../../../src/lib/collector/sqlite/open-store.ts'
-import type {CollectorStore, LoginKey, LoginRecord} from '../../../src/lib/collector/store.ts'
 import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
 import {Secret} from '../../../src/lib/core/secret.ts'
 import {createLoginSource, createLogins, type Logins} from '../../../src/lib/credentials/logins.ts'
 import type {SecretStore} from '../../../src/lib/credentials/secret-store.ts'
 import {parseRegistryHost, parseRepositoryName} from '../../../src/lib/oci/reference.ts'
+import {openSqliteStore} from '../../../src/lib/records/sqlite/open-store.ts'
+import type {LoginKey, LoginRecord, RecordStore} from '../../../src/lib/records/store.ts'
 import {createTemporaryDirectory, type TemporaryDirectory} from '../../support/temporary-directory.ts'
 
 const hub = parseRegistryHost('docker.io')
@@ -39,7 +39,7 @@ class MemoryKeychain implements SecretStore {
 
 describe('logins', () => {
   let directory: TemporaryDirectory
-  let records: CollectorStore
+  let records: RecordStore
   let keychain: MemoryKeychain
   let logins: Logins
   let count = 0

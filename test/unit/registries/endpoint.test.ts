@@ -4,7 +4,7 @@ import {join} from 'node:path'
 import {hasCode} from '../../../src/lib/core/errors.ts'
 import {parseRegistryHost} from '../../../src/lib/oci/reference.ts'
 import {recordToEndpoint, undeclaredEndpoint} from '../../../src/lib/registries/endpoint.ts'
-import {registry} from '../../contract/collector-store.ts'
+import {registry} from '../../contract/record-store.ts'
 import {cleanUpAfterwards} from '../../support/afterwards.ts'
 import {createTemporaryDirectory} from '../../support/temporary-directory.ts'
 

@@ -2,10 +2,11 @@
  * The protocol of docker's credential helpers: an action as the argument, its object on standard input, the answer or an error's text on standard output
  * (docker/docker-credential-helpers, `credentials` and `client`; podman, skopeo and others speak it through the same library).
  */
-import type {LoginRecord} from '../../collector/store.ts'
+
 import {HoldfastError} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
 import {DOCKER_HUB, isRepositoryName, type RegistryHost, type RepositoryName} from '../../oci/reference.ts'
+import type {LoginRecord} from '../../records/store.ts'
 import {parseRegistryKey} from '../docker-config/registry-key.ts'
 import type {Logins} from '../logins.ts'
 

@@ -1,7 +1,8 @@
 /** Secrets in the operating system's keychain: Secret Service, macOS Keychain, Windows Credential Manager. */
-import type {LoginKey} from '../../collector/store.ts'
+
 import {type ErrorCode, HoldfastError} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
+import type {LoginKey} from '../../records/store.ts'
 import type {SecretStore} from '../secret-store.ts'
 import {ItemError, type ItemFailure, type ItemStore} from './item-store.ts'
 import {createSplitItems} from './split-items.ts'

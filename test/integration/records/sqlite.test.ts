@@ -5,12 +5,12 @@ import {mkdir, mkdtemp, rm, stat, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {DatabaseSync} from 'node:sqlite'
-import {openSqliteStore} from '../../../src/lib/collector/sqlite/open-store.ts'
 import {hasCode} from '../../../src/lib/core/errors.ts'
-import {image, registry} from '../../contract/collector-store.ts'
+import {openSqliteStore} from '../../../src/lib/records/sqlite/open-store.ts'
+import {image, registry} from '../../contract/record-store.ts'
 
 const MODE_BITS = 0o777
-const openStoreModule = new URL('../../../src/lib/collector/sqlite/open-store.ts', import.meta.url)
+const openStoreModule = new URL('../../../src/lib/records/sqlite/open-store.ts', import.meta.url)
 
 /** Runs `body` in a process of its own, with `store` opened on `file`. */
 function writer(file: string, body: string) {

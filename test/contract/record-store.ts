@@ -1,9 +1,9 @@
-/** What every implementation of the CollectorStore port must do. */
+/** What every implementation of the RecordStore port must do. */
 import assert from 'node:assert/strict'
-import type {CachedImageRecord, CollectorStore, LoginRecord, RegistryRecord} from '../../src/lib/collector/store.ts'
 import {hasCode} from '../../src/lib/core/errors.ts'
 import {digestOf} from '../../src/lib/oci/digest.ts'
 import {parseRegistryHost, parseRepositoryName} from '../../src/lib/oci/reference.ts'
+import type {CachedImageRecord, LoginRecord, RecordStore, RegistryRecord} from '../../src/lib/records/store.ts'
 
 const digest = (text: string) => digestOf(new TextEncoder().encode(text))
 
@@ -37,8 +37,8 @@ export function image(change: Partial<CachedImageRecord> = {}): CachedImageRecor
 }
 
 /** Runs the suite; `open` gives an empty store each time. */
-export function collectorStoreContract(open: () => Promise<CollectorStore>): void {
-  let store: CollectorStore
+export function recordStoreContract(open: () => Promise<RecordStore>): void {
+  let store: RecordStore
 
   beforeEach(async () => {
     store = await open()

@@ -1,10 +1,10 @@
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {openSqliteStore} from '../../src/lib/collector/sqlite/open-store.ts'
-import {collectorStoreContract} from './collector-store.ts'
+import {openSqliteStore} from '../../src/lib/records/sqlite/open-store.ts'
+import {recordStoreContract} from './record-store.ts'
 
-describe('the sqlite collector store', () => {
+describe('the sqlite record store', () => {
   let directory: string
   let count = 0
 
@@ -13,5 +13,5 @@ describe('the sqlite collector store', () => {
   })
   after(() => rm(directory, {recursive: true}))
 
-  collectorStoreContract(() => openSqliteStore({file: join(directory, `${count++}.db`)}))
+  recordStoreContract(() => openSqliteStore({file: join(directory, `${count++}.db`)}))
 })

@@ -1,5 +1,5 @@
 /**
- * The collector's store port: what Holdfast remembers of registries, of cached images and of logins; never a secret. Implementers: `sqlite/` (embedded).
+ * The records port: what Holdfast remembers of registries, of cached images and of logins; never a secret. Implementers: `sqlite/` (embedded).
  * Calls are synchronous in the embedded store but promised here, since a grown-up database is across a socket.
  */
 import type {RegistryCapabilities} from '../content/remote/endpoint.ts'
@@ -128,6 +128,6 @@ export interface AllowedHelperStore {
   disallowHelper(name: string): Promise<boolean>
 }
 
-export interface CollectorStore extends RegistryStore, CachedImageStore, BlobLocationStore, LoginStore, AllowedHelperStore {
+export interface RecordStore extends RegistryStore, CachedImageStore, BlobLocationStore, LoginStore, AllowedHelperStore {
   close(): void
 }

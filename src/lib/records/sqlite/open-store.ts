@@ -1,5 +1,5 @@
-/** The embedded collector store: one SQLite file that any number of processes on a machine share. */
-import type {CollectorStore} from '../store.ts'
+/** The embedded record store: one SQLite file that any number of processes on a machine share. */
+import type {RecordStore} from '../store.ts'
 import {createAllowedHelperStore} from './allowed-helpers.ts'
 import {createBlobLocationStore} from './blob-locations.ts'
 import {createCachedImageStore} from './cached-images.ts'
@@ -11,7 +11,7 @@ import {createRegistryStore} from './registries.ts'
  * Opens the store, making file and folder when they are missing. Calls block the event loop for as long as SQLite takes, 5 s at most when another process writes.
  * @throws {HoldfastError} CONFIGURATION when the file is damaged, no database, or of a newer schema; STORAGE when it cannot be made, read or written.
  */
-export async function openSqliteStore({file}: {readonly file: string}): Promise<CollectorStore> {
+export async function openSqliteStore({file}: {readonly file: string}): Promise<RecordStore> {
   const database = await openDatabase(file)
   return {
     ...createRegistryStore(database),
