@@ -79,6 +79,21 @@ export class Database {
  * @throws {HoldfastError} CONFIGURATION when the file is no database or of a newer schema; STORAGE when it cannot be made or written.
  */
 export async function openDatabase(file: string): Promise<Database> {
+  const connection = await openConnection(file)
+  try {
+    migrate(connection, file)
+    return new Database(connection, file)
+  } catch (error) {
+    connection.close()
+    throw databaseFailure('open', file, error)
+  }
+}
+
+/**
+ * Opens or makes a database file for several processes; its schema is the caller's.
+ * @throws {HoldfastError} CONFIGURATION when the file is no database; STORAGE when it cannot be made or written.
+ */
+export async function openConnection(file: string): Promise<DatabaseSync> {
   let connection: DatabaseSync | undefined
   try {
     await makePrivateFile(file)
@@ -86,8 +101,7 @@ export async function openDatabase(file: string): Promise<Database> {
     connection = new DatabaseSync(file, {timeout: BUSY_TIMEOUT_MS})
     await useWriteAheadLog(connection)
     connection.exec('PRAGMA synchronous = FULL')
-    migrate(connection, file)
-    return new Database(connection, file)
+    return connection
   } catch (error) {
     connection?.close()
     throw databaseFailure('open', file, error)

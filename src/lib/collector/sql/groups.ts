@@ -1,0 +1,68 @@
+import type {Kysely, Selectable} from 'kysely'
+import type {Group} from '../objects.ts'
+import type {GroupStore} from '../store.ts'
+import type {Tables} from './tables.ts'
+import {groupBy, nameKey, refuseDuplicate, refuseRetired, retire} from './values.ts'
+
+export function createGroupStore(database: Kysely<Tables>): GroupStore {
+  return {
+    addGroup: (name) =>
+      refuseDuplicate('group', name, () =>
+        database.transaction().execute(async (transaction) => {
+          await refuseRetired(transaction, 'group', name)
+          const values = {name, name_key: nameKey(name), kind: 'organisational' as const}
+          const {id, kind} = await transaction.insertInto('group').values(values).returning(['id', 'kind']).executeTakeFirstOrThrow()
+          return {id, name, kind, members: []}
+        }),
+      ),
+    async findGroup(nameOrId) {
+      const query = database.selectFrom('group').selectAll()
+      const row = await (typeof nameOrId === 'number'
+        ? query.where('id', '=', nameOrId)
+        : query.where('name', '=', nameOrId)
+      ).executeTakeFirst()
+      return row === undefined ? undefined : (await withMembers(database, [row]))[0]
+    },
+    async listGroups() {
+      return await withMembers(database, await database.selectFrom('group').selectAll().orderBy('name').execute())
+    },
+    removeGroup: (id) =>
+      database.transaction().execute(async (transaction) => {
+        const row = await transaction.deleteFrom('group').where('id', '=', id).returning('name').executeTakeFirst()
+        if (row !== undefined) await retire(transaction, 'group', row.name)
+      }),
+    async addMember(groupId, userId) {
+      const {numInsertedOrUpdatedRows = 0n} = await database
+        .insertInto('membership')
+        .values({group_id: groupId, user_id: userId})
+        .onConflict((conflict) => conflict.doNothing())
+        .executeTakeFirst()
+      return numInsertedOrUpdatedRows > 0n
+    },
+    async removeMember(groupId, userId) {
+      const {numDeletedRows} = await database
+        .deleteFrom('membership')
+        .where('group_id', '=', groupId)
+        .where('user_id', '=', userId)
+        .executeTakeFirst()
+      return numDeletedRows > 0n
+    },
+  }
+}
+
+async function withMembers(database: Kysely<Tables>, rows: readonly Selectable<Tables['group']>[]): Promise<readonly Group[]> {
+  if (rows.length === 0) return []
+  const memberships = await database
+    .selectFrom('membership')
+    .innerJoin('user', 'user.id', 'membership.user_id')
+    .select(['membership.group_id', 'user.name'])
+    .where(
+      'membership.group_id',
+      'in',
+      rows.map(({id}) => id),
+    )
+    .orderBy('user.name')
+    .execute()
+  const byGroup = groupBy(memberships, ({group_id}) => group_id)
+  return rows.map(({id, name, kind}) => ({id, name, kind, members: (byGroup.get(id) ?? []).map((member) => member.name)}))
+}

@@ -1,0 +1,97 @@
+/** Opens a collector's database: a file of this machine, or PostgreSQL for several replicas. */
+import type {DatabaseSync, SQLInputValue} from 'node:sqlite'
+import {HoldfastError} from '../../core/errors.ts'
+import type {CollectorStore} from '../store.ts'
+
+/** Where the database is. */
+export type DatabaseLocation = {readonly file: string} | {readonly postgresUrl: string}
+
+const MAX_CONNECTIONS = 10
+const CONNECT_TIMEOUT_MS = 5_000
+
+/**
+ * Opens the store with the newest schema.
+ * @throws {HoldfastError} CONFIGURATION when the database is damaged or of a newer Holdfast; STORAGE when it cannot be reached or written.
+ */
+export async function openCollectorStore(location: DatabaseLocation): Promise<CollectorStore> {
+  const [{Kysely}, {Migrator}, {migrations}, {createSqlStore}] = await Promise.all([
+    import('kysely'),
+    import('kysely/migration'),
+    import('./migrations.ts'),
+    import('./store.ts'),
+  ])
+  const dialect = 'file' in location ? 'sqlite' : 'postgres'
+  const name = 'file' in location ? location.file : 'PostgreSQL'
+  const database = new Kysely<import('./tables.ts').Tables>({
+    dialect: 'file' in location ? await openSqlite(location.file) : await openPostgres(location.postgresUrl),
+  })
+  const {error} = await new Migrator({
+    db: database,
+    provider: {getMigrations: async () => ({...migrations(dialect)})},
+  }).migrateToLatest()
+  if (error !== undefined) {
+    await database.destroy()
+    throw unusable(name, error)
+  }
+  return createSqlStore(database)
+}
+
+function unusable(name: string, cause: unknown): HoldfastError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  if (/corrupted migrations|previously executed migration/.test(reason)) {
+    return new HoldfastError('CONFIGURATION', `cannot open "${name}": a newer Holdfast has written it`, {
+      hints: ['install the newer Holdfast that wrote it'],
+      cause,
+    })
+  }
+  return new HoldfastError('STORAGE', `cannot open "${name}": ${reason}`, {cause})
+}
+
+async function openSqlite(file: string): Promise<import('kysely').Dialect> {
+  const [{SqliteDialect}, {openConnection}, {databaseFailure, isBusy}] = await Promise.all([
+    import('kysely'),
+    import('../../records/sqlite/database.ts'),
+    import('../../records/sqlite/failure.ts'),
+  ])
+  const connection = await openConnection(file)
+  connection.exec('PRAGMA foreign_keys = ON')
+  const guard = <T>(work: () => T): T => {
+    try {
+      return work()
+    } catch (error) {
+      throw isBusy(error) ? databaseFailure('write', file, error) : error
+    }
+  }
+  return new SqliteDialect({database: adapt(connection, guard)})
+}
+
+/** What kysely wants of a driver, over Node's. */
+function adapt(connection: DatabaseSync, guard: <T>(work: () => T) => T): import('kysely').SqliteDatabase {
+  const values = (parameters: readonly unknown[]): SQLInputValue[] => parameters.map(toInput)
+  return {
+    close: () => connection.close(),
+    prepare(statement) {
+      // The write lock is taken at the start, so that it cannot be lost half-way.
+      const prepared = connection.prepare(statement === 'begin' ? 'begin immediate' : statement)
+      return {
+        reader: prepared.columns().length > 0,
+        all: (parameters) => guard(() => prepared.all(...values(parameters))),
+        run: (parameters) => guard(() => prepared.run(...values(parameters))),
+        iterate: (parameters) => prepared.iterate(...values(parameters)),
+      }
+    },
+  }
+}
+
+function toInput(value: unknown): SQLInputValue {
+  if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint') return value
+  throw new TypeError(`cannot store a value of type ${typeof value}`)
+}
+
+async function openPostgres(url: string): Promise<import('kysely').Dialect> {
+  const [{PostgresDialect}, {default: pg}] = await Promise.all([import('kysely'), import('pg')])
+  const pool = new pg.Pool({connectionString: url, max: MAX_CONNECTIONS, connectionTimeoutMillis: CONNECT_TIMEOUT_MS})
+  // A connection that breaks while nobody uses it is replaced at the next query.
+  pool.on('error', () => {})
+  return new PostgresDialect({pool})
+}

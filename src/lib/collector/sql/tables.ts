@@ -1,0 +1,180 @@
+/** The tables as kysely sees them, the same in SQLite and PostgreSQL: times are ISO 8601 texts in UTC, truth values 0 and 1. */
+import type {Generated} from 'kysely'
+
+/** 0 or 1: SQLite has no truth values. */
+export type Bit = 0 | 1
+
+interface UserTable {
+  readonly id: Generated<number>
+  name: string
+  /** The name in lower case: two names that differ in case alone are one too many. */
+  name_key: string
+  email: string | null
+  source: string
+  password_hash: string | null
+  is_disabled: Bit
+  is_administrator: Bit
+  created_at: string
+}
+
+interface GroupTable {
+  readonly id: Generated<number>
+  name: string
+  name_key: string
+  kind: 'organisational' | 'privilege'
+}
+
+interface MembershipTable {
+  user_id: number
+  group_id: number
+}
+
+interface AppTable {
+  readonly id: Generated<number>
+  code: string
+}
+
+/** What a group is to an app or a registry. */
+export type GroupRole = 'responsible' | 'publication'
+
+interface AppGroupTable {
+  app_id: number
+  group_id: number
+  role: GroupRole
+}
+
+interface ServiceTable {
+  readonly id: Generated<number>
+  name: string
+  app_id: number
+  secret_hash: string
+  is_disabled: Bit
+  created_at: string
+}
+
+interface RegistryTable {
+  readonly id: Generated<number>
+  name: string
+  service: string
+  url: string
+  insecure: Bit
+  restricted: Bit
+  token_header: string
+  token_life_seconds: number
+  /** Of the secret that its notifications carry; null: none are taken. */
+  events_secret_hash: string | null
+  created_at: string
+}
+
+interface RegistryGroupTable {
+  registry_id: number
+  group_id: number
+  role: GroupRole
+}
+
+interface RepositoryTable {
+  readonly id: Generated<number>
+  registry_id: number
+  name: string
+  description: string
+  is_official: Bit
+  is_automated: Bit
+  pulls: number
+  seen_at: string
+}
+
+interface StarTable {
+  user_id: number
+  repository_id: number
+}
+
+interface TagTable {
+  repository_id: number
+  name: string
+  digest: string
+  media_type: string
+  pushed_at: string
+  seen_at: string
+}
+
+interface RefreshTokenTable {
+  readonly id: Generated<number>
+  token_hash: string
+  subject_kind: 'user' | 'service'
+  subject_id: number
+  /** The registry's service that it was given for. */
+  service: string
+  client: string
+  created_at: string
+  used_at: string
+  expires_at: string
+}
+
+interface SessionTable {
+  token_hash: string
+  user_id: number
+  created_at: string
+  expires_at: string
+}
+
+interface RetiredNameTable {
+  kind: 'user' | 'group' | 'app'
+  name_key: string
+}
+
+/** Documents that are read and replaced whole: the signing keys, settings. */
+interface DocumentTable {
+  name: string
+  content: string
+}
+
+interface EventTable {
+  readonly id: Generated<number>
+  registry_id: number
+  /** The registry's own id of the event: what comes twice is kept once. */
+  event_id: string
+  occurred_at: string
+  received_at: string
+  action: string
+  repository: string
+  tag: string | null
+  digest: string | null
+  media_type: string | null
+  actor: string | null
+  address: string | null
+  user_agent: string | null
+}
+
+interface AuditTable {
+  readonly id: Generated<number>
+  at: string
+  request_id: string
+  /** Who asked; `-` for nobody who is known. */
+  principal: string
+  address: string
+  action: string
+  object: string
+  outcome: 'granted' | 'refused' | 'failed'
+  /** The rule of the access policy, or what else decided. */
+  rule: string
+}
+
+export interface Tables {
+  user: UserTable
+  group: GroupTable
+  membership: MembershipTable
+  app: AppTable
+  app_group: AppGroupTable
+  service: ServiceTable
+  registry: RegistryTable
+  registry_group: RegistryGroupTable
+  repository: RepositoryTable
+  star: StarTable
+  tag: TagTable
+  refresh_token: RefreshTokenTable
+  session: SessionTable
+  retired_name: RetiredNameTable
+  document: DocumentTable
+  event: EventTable
+  audit: AuditTable
+}

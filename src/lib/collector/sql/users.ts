@@ -1,0 +1,122 @@
+import type {Kysely, Selectable} from 'kysely'
+import {PRIVILEGES, type Privilege, type User} from '../objects.ts'
+import type {UserStore} from '../store.ts'
+import type {Tables} from './tables.ts'
+import {groupBy, nameKey, now, present, refuseDuplicate, refuseRetired, retire, toBit} from './values.ts'
+
+/** The groups that are privileges are called so. */
+export const PRIVILEGE_PREFIX = 'DockerRegistries'
+
+export function createUserStore(database: Kysely<Tables>): UserStore {
+  const find = async (nameOrId: string | number): Promise<User | undefined> => {
+    const query = database.selectFrom('user').selectAll()
+    const row = await (typeof nameOrId === 'number'
+      ? query.where('id', '=', nameOrId)
+      : query.where('name', '=', nameOrId)
+    ).executeTakeFirst()
+    return row === undefined ? undefined : (await withGroups(database, [row]))[0]
+  }
+  return {
+    addUser: ({name, email, source, passwordHash, isAdministrator = false}) =>
+      refuseDuplicate('user', name, () =>
+        database.transaction().execute(async (transaction) => {
+          await refuseRetired(transaction, 'user', name)
+          const row = await transaction
+            .insertInto('user')
+            .values({
+              name,
+              name_key: nameKey(name),
+              email: email ?? null,
+              source,
+              password_hash: passwordHash ?? null,
+              is_disabled: 0,
+              is_administrator: toBit(isAdministrator),
+              created_at: now(),
+            })
+            .returningAll()
+            .executeTakeFirstOrThrow()
+          return toUser(row, [])
+        }),
+      ),
+    findUser: find,
+    async listUsers() {
+      return await withGroups(database, await database.selectFrom('user').selectAll().orderBy('name').execute())
+    },
+    async updateUser(id, {email, passwordHash, isDisabled, isAdministrator}) {
+      const change = present({
+        email,
+        password_hash: passwordHash,
+        is_disabled: isDisabled === undefined ? undefined : toBit(isDisabled),
+        is_administrator: isAdministrator === undefined ? undefined : toBit(isAdministrator),
+      })
+      if (Object.keys(change).length > 0) await database.updateTable('user').set(change).where('id', '=', id).execute()
+    },
+    removeUser: (id) =>
+      database.transaction().execute(async (transaction) => {
+        const row = await transaction.deleteFrom('user').where('id', '=', id).returning('name').executeTakeFirst()
+        if (row === undefined) return
+        await retire(transaction, 'user', row.name)
+        await transaction.deleteFrom('refresh_token').where('subject_kind', '=', 'user').where('subject_id', '=', id).execute()
+      }),
+    async findPasswordHash(id) {
+      const row = await database.selectFrom('user').select('password_hash').where('id', '=', id).executeTakeFirst()
+      return row?.password_hash ?? undefined
+    },
+    replaceGroups: (userId, groups) =>
+      database.transaction().execute(async (transaction) => {
+        const keys = groups.map(nameKey)
+        if (groups.length > 0) {
+          await transaction
+            .insertInto('group')
+            .values(groups.map((name) => ({name, name_key: nameKey(name), kind: 'organisational' as const})))
+            .onConflict((conflict) => conflict.doNothing())
+            .execute()
+        }
+        const organisational = transaction.selectFrom('group').select('id').where('kind', '=', 'organisational')
+        await transaction.deleteFrom('membership').where('user_id', '=', userId).where('group_id', 'in', organisational).execute()
+        if (keys.length === 0) return
+        const wanted = await organisational.where('name_key', 'in', keys).execute()
+        if (wanted.length === 0) return
+        await transaction
+          .insertInto('membership')
+          .values(wanted.map(({id}) => ({user_id: userId, group_id: id})))
+          .execute()
+      }),
+  }
+}
+
+interface GroupRow {
+  readonly user_id: number
+  readonly name: string
+  readonly kind: 'organisational' | 'privilege'
+}
+
+async function withGroups(database: Kysely<Tables>, rows: readonly Selectable<Tables['user']>[]): Promise<readonly User[]> {
+  if (rows.length === 0) return []
+  const query = database
+    .selectFrom('membership')
+    .innerJoin('group', 'group.id', 'membership.group_id')
+    .select(['membership.user_id', 'group.name', 'group.kind'])
+    .orderBy('group.name')
+  const [only] = rows
+  // One user is the path of every token request; all of them is a list for people.
+  const memberships = await (rows.length === 1 && only !== undefined ? query.where('membership.user_id', '=', only.id) : query).execute()
+  const byUser = groupBy(memberships, ({user_id}) => user_id)
+  return rows.map((row) => toUser(row, byUser.get(row.id) ?? []))
+}
+
+function toUser(row: Selectable<Tables['user']>, groups: readonly GroupRow[]): User {
+  return {
+    id: row.id,
+    name: row.name,
+    ...(row.email === null ? {} : {email: row.email}),
+    source: row.source,
+    isDisabled: row.is_disabled === 1,
+    isAdministrator: row.is_administrator === 1,
+    groups: groups.filter(({kind}) => kind === 'organisational').map(({name}) => name),
+    privileges: PRIVILEGES.filter((privilege: Privilege) =>
+      groups.some(({kind, name}) => kind === 'privilege' && name === `${PRIVILEGE_PREFIX}${privilege}`),
+    ),
+    createdAt: row.created_at,
+  }
+}

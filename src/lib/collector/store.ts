@@ -1,0 +1,292 @@
+/**
+ * The collector's store port: everything that a collector knows. Implementer: `sql/`, over SQLite or PostgreSQL.
+ *
+ * Invariants:
+ * - ids are never given twice, and names of users, groups and apps not to somebody else after a removal: they stand in paths, and so nobody inherits a namespace;
+ * - passwords and secrets come and go as hashes; the tokens here are hashes as well;
+ * - a call does all of its work or none, and what it acknowledged survives a crash.
+ */
+import type {Digest} from '../oci/digest.ts'
+import type {RepositoryName, Tag} from '../oci/reference.ts'
+import type {App, Group, IndexedRepository, IndexedTag, ManagedRegistry, Service, User} from './objects.ts'
+
+export interface NewUser {
+  readonly name: string
+  readonly email?: string | undefined
+  readonly source: string
+  /** Absent for accounts whose password a directory knows. */
+  readonly passwordHash?: string | undefined
+  readonly isAdministrator?: boolean | undefined
+}
+
+export interface UserChange {
+  readonly email?: string | undefined
+  readonly passwordHash?: string | undefined
+  readonly isDisabled?: boolean | undefined
+  readonly isAdministrator?: boolean | undefined
+}
+
+export interface UserStore {
+  /** @throws {HoldfastError} CONFLICT when the name is taken, or was somebody's. */
+  addUser(user: NewUser): Promise<User>
+  findUser(nameOrId: string | number): Promise<User | undefined>
+  /** By name. */
+  listUsers(): Promise<readonly User[]>
+  updateUser(id: number, change: UserChange): Promise<void>
+  removeUser(id: number): Promise<void>
+  /** The hash of an internal account's password. */
+  findPasswordHash(id: number): Promise<string | undefined>
+  /** Replaces the organisational groups of a user by those of these names, and makes those that are missing: what a directory says at a login. */
+  replaceGroups(userId: number, groups: readonly string[]): Promise<void>
+}
+
+export interface GroupStore {
+  /** @throws {HoldfastError} CONFLICT when the name is taken, or was another group's. */
+  addGroup(name: string): Promise<Group>
+  findGroup(nameOrId: string | number): Promise<Group | undefined>
+  /** By name. */
+  listGroups(): Promise<readonly Group[]>
+  /** Its members, and what was published to it, are without it from then on. */
+  removeGroup(id: number): Promise<void>
+  /** Answers whether he was none before. */
+  addMember(groupId: number, userId: number): Promise<boolean>
+  /** Answers whether he was one before. */
+  removeMember(groupId: number, userId: number): Promise<boolean>
+}
+
+export interface AppChange {
+  /** Ids of groups. */
+  readonly responsibles?: readonly number[] | undefined
+  readonly publications?: readonly number[] | undefined
+}
+
+export interface AppStore {
+  /** @throws {HoldfastError} CONFLICT when the code is taken, or was another app's. */
+  addApp(code: string): Promise<App>
+  findApp(codeOrId: string | number): Promise<App | undefined>
+  /** By code. */
+  listApps(): Promise<readonly App[]>
+  updateApp(id: number, change: AppChange): Promise<void>
+  /** Its services go with it. */
+  removeApp(id: number): Promise<void>
+}
+
+export interface ServiceStore {
+  /** @throws {HoldfastError} CONFLICT when the name is taken. */
+  addService(service: {readonly name: string; readonly appId: number; readonly secretHash: string}): Promise<Service>
+  findService(name: string): Promise<Service | undefined>
+  /** By name. */
+  listServices(): Promise<readonly Service[]>
+  updateService(id: number, change: {readonly secretHash?: string | undefined; readonly isDisabled?: boolean | undefined}): Promise<void>
+  removeService(id: number): Promise<void>
+  findSecretHash(id: number): Promise<string | undefined>
+}
+
+/** What is said of a managed registry. */
+export type RegistryFacts = Pick<
+  ManagedRegistry,
+  'name' | 'service' | 'url' | 'insecure' | 'restricted' | 'tokenHeader' | 'tokenLifeSeconds'
+>
+
+export interface RegistryChange extends Partial<Omit<RegistryFacts, 'name'>> {
+  /** Ids of groups. */
+  readonly publications?: readonly number[] | undefined
+  readonly responsibles?: readonly number[] | undefined
+  readonly eventsSecretHash?: string | undefined
+}
+
+export interface ManagedRegistryStore {
+  /** @throws {HoldfastError} CONFLICT when the name or the service is taken. */
+  addManagedRegistry(registry: RegistryFacts): Promise<ManagedRegistry>
+  findManagedRegistry(by: {readonly name: string} | {readonly service: string}): Promise<ManagedRegistry | undefined>
+  /** By name. */
+  listManagedRegistries(): Promise<readonly ManagedRegistry[]>
+  updateManagedRegistry(id: number, change: RegistryChange): Promise<void>
+  /** What is known of its repositories goes as well. */
+  removeManagedRegistry(id: number): Promise<void>
+  findEventsSecretHash(id: number): Promise<string | undefined>
+}
+
+/** Groups by id, where decisions are made. */
+export interface GroupIds {
+  readonly publications: ReadonlySet<number>
+  readonly responsibles: ReadonlySet<number>
+}
+
+export interface AccessStore {
+  /** Ids of the organisational groups of a user. */
+  groupsOfUser(userId: number): Promise<ReadonlySet<number>>
+  groupsOfApp(appId: number): Promise<GroupIds>
+  groupsOfRegistry(registryId: number): Promise<GroupIds>
+}
+
+export interface NewRefreshToken {
+  readonly tokenHash: string
+  readonly subject: Subject
+  readonly service: string
+  readonly client: string
+  /** ISO 8601. */
+  readonly expiresAt: string
+}
+
+/** Who a token stands for. */
+export interface Subject {
+  readonly kind: 'user' | 'service'
+  readonly id: number
+}
+
+/** A refresh token that was given out, without what proves it. */
+export interface IssuedToken {
+  readonly id: number
+  readonly subject: Subject
+  readonly service: string
+  readonly client: string
+  readonly createdAt: string
+  readonly usedAt: string
+  readonly expiresAt: string
+}
+
+export interface RefreshTokenStore {
+  addRefreshToken(token: NewRefreshToken): Promise<void>
+  findRefreshToken(tokenHash: string): Promise<IssuedToken | undefined>
+  /** Notes that it was used now. */
+  touchRefreshToken(id: number): Promise<void>
+  /** Newest first; of a subject, or of all. */
+  listRefreshTokens(subject?: Subject): Promise<readonly IssuedToken[]>
+  /** Answers how many there were. */
+  revokeRefreshTokens(which: {readonly id: number} | {readonly subject: Subject}): Promise<number>
+}
+
+export interface SessionStore {
+  addSession(session: {readonly tokenHash: string; readonly userId: number; readonly expiresAt: string}): Promise<void>
+  /** The user of a session that has not ended. */
+  findSession(tokenHash: string): Promise<User | undefined>
+  removeSession(tokenHash: string): Promise<boolean>
+}
+
+/** Documents that are read and replaced whole, such as the signing keys. */
+export interface DocumentStore {
+  readDocument(name: string): Promise<string | undefined>
+  /**
+   * Replaces it if it still is what the caller read; undefined for one that was not there.
+   * @returns whether it was replaced: another replica may have been faster.
+   */
+  replaceDocument(name: string, previous: string | undefined, content: string): Promise<boolean>
+}
+
+/** A notification of a registry, as it is kept. */
+export interface LoggedEvent {
+  /** The registry's own id of it. */
+  readonly eventId: string
+  /** ISO 8601. */
+  readonly occurredAt: string
+  readonly action: string
+  readonly repository: string
+  readonly tag?: string | undefined
+  readonly digest?: string | undefined
+  readonly mediaType?: string | undefined
+  readonly actor?: string | undefined
+  readonly address?: string | undefined
+  readonly userAgent?: string | undefined
+}
+
+export interface EventRow extends LoggedEvent {
+  /** Grows with time. */
+  readonly id: number
+  readonly registry: string
+  readonly receivedAt: string
+}
+
+export interface EventFilter {
+  readonly registry?: string | undefined
+  readonly repository?: string | undefined
+  readonly action?: string | undefined
+  /** ISO 8601: not older than this. */
+  readonly since?: string | undefined
+  /** Newer than this id; for following. */
+  readonly after?: number | undefined
+  readonly limit: number
+}
+
+export interface EventStore {
+  /** Keeps those that were not known; answers their event ids. */
+  appendEvents(registryId: number, events: readonly LoggedEvent[]): Promise<ReadonlySet<string>>
+  /** Oldest first; the newest `limit` of those that match, or with `after` the oldest `limit`. */
+  listEvents(filter: EventFilter): Promise<readonly EventRow[]>
+}
+
+export interface AuditEntry {
+  readonly requestId: string
+  readonly principal: string
+  readonly address: string
+  readonly action: string
+  readonly object: string
+  readonly outcome: 'granted' | 'refused' | 'failed'
+  readonly rule: string
+}
+
+export interface AuditRow extends AuditEntry {
+  readonly id: number
+  readonly at: string
+}
+
+export interface AuditStore {
+  appendAudit(entries: readonly AuditEntry[]): Promise<void>
+  /** Oldest first; the newest `limit` of those that match. */
+  listAudit(filter: {
+    readonly principal?: string | undefined
+    readonly since?: string | undefined
+    readonly limit: number
+  }): Promise<readonly AuditRow[]>
+}
+
+/** One tag as it was seen at a registry. */
+export interface SeenTag {
+  readonly repository: RepositoryName
+  readonly tag: Tag
+  readonly digest: Digest
+  readonly mediaType: string
+}
+
+export interface RepositoryDescription {
+  readonly description?: string | undefined
+  readonly isOfficial?: boolean | undefined
+  readonly isAutomated?: boolean | undefined
+}
+
+export interface IndexStore {
+  /** Notes that there is this repository. */
+  seeRepository(registryId: number, repository: RepositoryName): Promise<void>
+  seeTags(registryId: number, tags: readonly SeenTag[]): Promise<void>
+  forgetTag(registryId: number, repository: RepositoryName, tag: Tag): Promise<void>
+  /** Every tag that named it. */
+  forgetManifest(registryId: number, repository: RepositoryName, digest: Digest): Promise<void>
+  countPulls(registryId: number, repository: RepositoryName, pulls: number): Promise<void>
+  /** Forgets what was not seen since then: the end of a complete sweep. */
+  purgeUnseen(registryId: number, since: string): Promise<{readonly repositories: number; readonly tags: number}>
+  findRepository(registryId: number, repository: RepositoryName): Promise<IndexedRepository | undefined>
+  /** By name. */
+  listRepositories(registryId: number): Promise<readonly IndexedRepository[]>
+  /** Newest first. */
+  listIndexedTags(repositoryId: number): Promise<readonly IndexedTag[]>
+  describeRepository(id: number, description: RepositoryDescription): Promise<void>
+  /** Answers whether there was none before. */
+  star(repositoryId: number, userId: number): Promise<boolean>
+  unstar(repositoryId: number, userId: number): Promise<boolean>
+}
+
+export interface CollectorStore
+  extends UserStore,
+    GroupStore,
+    AppStore,
+    ServiceStore,
+    ManagedRegistryStore,
+    AccessStore,
+    RefreshTokenStore,
+    SessionStore,
+    DocumentStore,
+    EventStore,
+    AuditStore,
+    IndexStore {
+  close(): Promise<void>
+}

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import {readFile, stat, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {openCollectorStore} from '../../src/lib/collector/sql/open.ts'
+import {hasCode} from '../../src/lib/core/errors.ts'
+import {type Postgres, startPostgres} from '../support/postgres.ts'
+import {needs} from '../support/required-program.ts'
+import {createTemporaryDirectory, type TemporaryDirectory} from '../support/temporary-directory.ts'
+import {collectorStoreContract} from './collector-store.ts'
+
+describe('the collector store over SQLite', () => {
+  let directory: TemporaryDirectory
+  let count = 0
+
+  before(async () => {
+    directory = await createTemporaryDirectory('collector-store')
+  })
+  after(() => directory.remove())
+
+  collectorStoreContract(() => openCollectorStore({file: join(directory.path, `${count++}.db`)}))
+
+  it('is a file that its owner alone reads, and is there again when it is opened again', async () => {
+    const file = join(directory.path, 'again.db')
+    const first = await openCollectorStore({file})
+    await first.addUser({name: 'ann', source: 'internal'})
+    await first.close()
+    assert.equal((await stat(file)).mode & 0o777, 0o600)
+    const second = await openCollectorStore({file})
+    assert.equal((await second.findUser('ann'))?.name, 'ann')
+    await second.close()
+  })
+
+  it('serves several processes at once, none of whose writes is lost', async () => {
+    const file = join(directory.path, 'shared.db')
+    const stores = await Promise.all([1, 2, 3].map(() => openCollectorStore({file})))
+    await Promise.all(
+      stores.flatMap((store, index) => [1, 2, 3, 4].map((n) => store.addUser({name: `u${index}-${n}`, source: 'internal'}))),
+    )
+    assert.equal((await stores[0]?.listUsers())?.length, 12)
+    for (const store of stores) await store.close()
+  })
+
+  it('is refused by name when the file is something else', async () => {
+    const file = join(directory.path, 'other.db')
+    const content = 'not a database, but a text that is long enough to be looked at'.repeat(20)
+    await writeFile(file, content)
+    await assert.rejects(openCollectorStore({file}), (error) => hasCode(error, 'CONFIGURATION'))
+    assert.equal(await readFile(file, 'utf8'), content)
+  })
+})
+
+describe('the collector store over PostgreSQL', function () {
+  this.timeout(60_000)
+  needs('postgres', 'initdb', 'setpriv')
+  let postgres: Postgres
+  let count = 0
+
+  before(async () => {
+    postgres = await startPostgres()
+  })
+  after(() => postgres?.stop())
+
+  collectorStoreContract(async () => openCollectorStore({postgresUrl: await postgres.createDatabase(`c${count++}`)}))
+
+  it('is made once by replicas that start together', async () => {
+    const postgresUrl = await postgres.createDatabase('together')
+    const stores = await Promise.all([1, 2, 3].map(() => openCollectorStore({postgresUrl})))
+    assert.deepEqual(await Promise.all(stores.map(async (store) => (await store.listGroups()).length)), [3, 3, 3])
+    for (const store of stores) await store.close()
+  })
+
+  it('is a storage error when nobody listens there', async () => {
+    await assert.rejects(openCollectorStore({postgresUrl: 'postgres://nobody:canary@127.0.0.1:1/x'}), (error) => {
+      assert.ok(hasCode(error, 'STORAGE') && !String(error).includes('canary'))
+      return true
+    })
+  })
+})

@@ -1,0 +1,312 @@
+/** What every implementation of the CollectorStore port must do. */
+import assert from 'node:assert/strict'
+import type {CollectorStore, SeenTag} from '../../src/lib/collector/store.ts'
+import {hasCode} from '../../src/lib/core/errors.ts'
+import {digestOf} from '../../src/lib/oci/digest.ts'
+import {parseRepositoryName, parseTag} from '../../src/lib/oci/reference.ts'
+
+const WEB = parseRepositoryName('apps/shop/web')
+const BASE = parseRepositoryName('base')
+const FAR = '9999-12-31T00:00:00.000Z'
+const PAST = '2001-01-01T00:00:00.000Z'
+
+const seen = (tag: string, content: string, repository = WEB): SeenTag => ({
+  repository,
+  tag: parseTag(tag),
+  digest: digestOf(Buffer.from(content)),
+  mediaType: 'application/vnd.oci.image.manifest.v1+json',
+})
+
+export function collectorStoreContract(open: () => Promise<CollectorStore>): void {
+  let store: CollectorStore
+
+  beforeEach(async () => {
+    store = await open()
+  })
+  afterEach(() => store.close())
+
+  const addUser = (name: string) => store.addUser({name, source: 'internal', passwordHash: `hash of ${name}`})
+  const addRegistry = (name: string) =>
+    store.addManagedRegistry({
+      name,
+      service: `${name}.example.com`,
+      url: `https://${name}.example.com`,
+      insecure: false,
+      restricted: true,
+      tokenHeader: 'x5c',
+      tokenLifeSeconds: 900,
+    })
+  const rejects = (work: Promise<unknown>, code: 'CONFLICT') => assert.rejects(work, (error) => hasCode(error, code))
+
+  describe('users', () => {
+    it('are found by name and by id, with what they are', async () => {
+      const ann = await store.addUser({name: 'ann', email: 'ann@example.com', source: 'internal', passwordHash: 'h', isAdministrator: true})
+      assert.deepEqual(await store.findUser('ann'), ann)
+      assert.deepEqual(await store.findUser(ann.id), ann)
+      assert.partialDeepStrictEqual(ann, {name: 'ann', email: 'ann@example.com', isAdministrator: true, isDisabled: false, groups: []})
+      assert.equal(await store.findPasswordHash(ann.id), 'h')
+      assert.equal(await store.findUser('Ann'), undefined)
+      assert.equal(await store.findUser('bob'), undefined)
+    })
+
+    it('have names that nobody else has, whatever their case, not after a removal either', async () => {
+      const ann = await addUser('ann')
+      await rejects(addUser('ann'), 'CONFLICT')
+      await rejects(addUser('ANN'), 'CONFLICT')
+      await store.removeUser(ann.id)
+      assert.equal(await store.findUser('ann'), undefined)
+      await rejects(addUser('ann'), 'CONFLICT')
+      const bob = await addUser('bob')
+      assert.ok(bob.id > ann.id, 'an id was given twice')
+    })
+
+    it('change in what is named and stay in what is not', async () => {
+      const ann = await addUser('ann')
+      await store.updateUser(ann.id, {isDisabled: true})
+      await store.updateUser(ann.id, {email: 'a@example.com'})
+      await store.updateUser(ann.id, {})
+      assert.partialDeepStrictEqual(await store.findUser('ann'), {isDisabled: true, email: 'a@example.com', isAdministrator: false})
+    })
+
+    it('have the groups that a directory says, made when they are missing, and keep their privileges', async () => {
+      const ann = await addUser('ann')
+      const manager = await store.findGroup('DockerRegistriesManager')
+      assert.ok(manager)
+      await store.addMember(manager.id, ann.id)
+      await store.addGroup('ops')
+      await store.replaceGroups(ann.id, ['ops', 'dev'])
+      assert.partialDeepStrictEqual(await store.findUser('ann'), {groups: ['dev', 'ops'], privileges: ['Manager']})
+      await store.replaceGroups(ann.id, ['DEV'])
+      assert.deepEqual((await store.findUser('ann'))?.groups, ['dev'])
+      await store.replaceGroups(ann.id, ['DockerRegistriesPusher'])
+      assert.partialDeepStrictEqual(await store.findUser('ann'), {groups: [], privileges: ['Manager']})
+      await store.replaceGroups(ann.id, [])
+      assert.deepEqual((await store.groupsOfUser(ann.id)).size, 0)
+    })
+  })
+
+  describe('groups', () => {
+    it('are the three privileges at first, and those that are added', async () => {
+      await store.addGroup('ops')
+      assert.deepEqual(
+        (await store.listGroups()).map(({name, kind}) => [name, kind]),
+        [
+          ['DockerRegistriesManager', 'privilege'],
+          ['DockerRegistriesPuller', 'privilege'],
+          ['DockerRegistriesPusher', 'privilege'],
+          ['ops', 'organisational'],
+        ],
+      )
+      await rejects(store.addGroup('OPS'), 'CONFLICT')
+    })
+
+    it('have members, once each', async () => {
+      const [ops, ann] = [await store.addGroup('ops'), await addUser('ann')]
+      assert.equal(await store.addMember(ops.id, ann.id), true)
+      assert.equal(await store.addMember(ops.id, ann.id), false)
+      assert.deepEqual((await store.findGroup('ops'))?.members, ['ann'])
+      assert.deepEqual([...(await store.groupsOfUser(ann.id))], [ops.id])
+      assert.equal(await store.removeMember(ops.id, ann.id), true)
+      assert.equal(await store.removeMember(ops.id, ann.id), false)
+    })
+
+    it('go with what was published to them, and their names are not given again', async () => {
+      const [ops, app] = [await store.addGroup('ops'), await store.addApp('shop')]
+      await store.updateApp(app.id, {publications: [ops.id]})
+      await store.removeGroup(ops.id)
+      assert.deepEqual((await store.findApp('shop'))?.publications, [])
+      await rejects(store.addGroup('Ops'), 'CONFLICT')
+    })
+  })
+
+  describe('apps and services', () => {
+    it('have groups by role', async () => {
+      const [ops, dev, app] = [await store.addGroup('ops'), await store.addGroup('dev'), await store.addApp('shop')]
+      await store.updateApp(app.id, {responsibles: [ops.id], publications: [ops.id, dev.id, dev.id]})
+      assert.deepEqual(await store.findApp('shop'), {id: app.id, code: 'shop', responsibles: ['ops'], publications: ['dev', 'ops']})
+      await store.updateApp(app.id, {publications: []})
+      assert.deepEqual(await store.findApp(app.id), {id: app.id, code: 'shop', responsibles: ['ops'], publications: []})
+      const {publications, responsibles} = await store.groupsOfApp(app.id)
+      assert.deepEqual([[...publications], [...responsibles]], [[], [ops.id]])
+      await store.addApp('blog')
+      assert.deepEqual(
+        (await store.listApps()).map(({code}) => code),
+        ['blog', 'shop'],
+      )
+    })
+
+    it('stand and fall together', async () => {
+      const app = await store.addApp('shop')
+      const web = await store.addService({name: 'web', appId: app.id, secretHash: 'one'})
+      await rejects(store.addService({name: 'web', appId: app.id, secretHash: 'two'}), 'CONFLICT')
+      assert.partialDeepStrictEqual(web, {name: 'web', app: 'shop', isDisabled: false})
+      await store.updateService(web.id, {secretHash: 'three', isDisabled: true})
+      assert.equal(await store.findSecretHash(web.id), 'three')
+      assert.equal((await store.findService('web'))?.isDisabled, true)
+      await store.removeApp(app.id)
+      assert.deepEqual(await store.listServices(), [])
+      await rejects(store.addApp('shop'), 'CONFLICT')
+    })
+  })
+
+  describe('managed registries', () => {
+    it('are found by name and by service, and change in what is named', async () => {
+      const lab = await addRegistry('lab')
+      await rejects(addRegistry('lab'), 'CONFLICT')
+      const ops = await store.addGroup('ops')
+      await store.updateManagedRegistry(lab.id, {restricted: false, responsibles: [ops.id], eventsSecretHash: 'h'})
+      const found = await store.findManagedRegistry({service: 'lab.example.com'})
+      assert.deepEqual(found, {...lab, restricted: false, responsibles: ['ops']})
+      assert.deepEqual(await store.findManagedRegistry({name: 'lab'}), found)
+      assert.equal(await store.findEventsSecretHash(lab.id), 'h')
+      assert.deepEqual([...(await store.groupsOfRegistry(lab.id)).responsibles], [ops.id])
+      await store.removeManagedRegistry(lab.id)
+      assert.deepEqual(await store.listManagedRegistries(), [])
+    })
+  })
+
+  describe('tokens and sessions', () => {
+    it('are known by their hashes, until they end or are revoked', async () => {
+      const ann = await addUser('ann')
+      const token = (tokenHash: string, expiresAt = FAR) =>
+        store.addRefreshToken({tokenHash, subject: {kind: 'user', id: ann.id}, service: 's', client: 'docker', expiresAt})
+      await token('one')
+      await token('two')
+      await token('old', PAST)
+      const found = await store.findRefreshToken('one')
+      assert.partialDeepStrictEqual(found, {subject: {kind: 'user', id: ann.id}, service: 's', client: 'docker'})
+      assert.equal(await store.findRefreshToken('old'), undefined)
+      await store.touchRefreshToken(found?.id ?? 0)
+      assert.equal((await store.listRefreshTokens({kind: 'user', id: ann.id})).length, 3)
+      assert.equal((await store.listRefreshTokens({kind: 'service', id: ann.id})).length, 0)
+      assert.equal(await store.revokeRefreshTokens({id: found?.id ?? 0}), 1)
+      assert.equal(await store.findRefreshToken('one'), undefined)
+      await store.removeUser(ann.id)
+      assert.equal(await store.findRefreshToken('two'), undefined)
+    })
+
+    it('of a session lead to its user', async () => {
+      const ann = await addUser('ann')
+      await store.addSession({tokenHash: 'new', userId: ann.id, expiresAt: FAR})
+      await store.addSession({tokenHash: 'old', userId: ann.id, expiresAt: PAST})
+      assert.equal((await store.findSession('new'))?.name, 'ann')
+      assert.equal(await store.findSession('old'), undefined)
+      assert.equal(await store.removeSession('new'), true)
+      assert.equal(await store.findSession('new'), undefined)
+    })
+  })
+
+  it('documents are replaced only by who has read the newest', async () => {
+    assert.equal(await store.readDocument('keys'), undefined)
+    assert.equal(await store.replaceDocument('keys', undefined, 'one'), true)
+    assert.equal(await store.replaceDocument('keys', undefined, 'two'), false)
+    assert.equal(await store.replaceDocument('keys', 'one', 'two'), true)
+    assert.equal(await store.replaceDocument('keys', 'one', 'three'), false)
+    assert.equal(await store.readDocument('keys'), 'two')
+  })
+
+  it('events are kept once, and are listed by what they are about', async () => {
+    const [lab, other] = [await addRegistry('lab'), await addRegistry('other')]
+    const event = (eventId: string, action: string, repository: string) => ({eventId, action, repository, occurredAt: PAST, tag: 'v1'})
+    const first = [event('1', 'push', 'a'), event('2', 'pull', 'a')]
+    assert.deepEqual([...(await store.appendEvents(lab.id, first))].sort(), ['1', '2'])
+    assert.deepEqual([...(await store.appendEvents(lab.id, [...first, event('3', 'push', 'b')]))], ['3'])
+    assert.deepEqual([...(await store.appendEvents(other.id, [event('1', 'push', 'a')]))], ['1'])
+    assert.equal((await store.appendEvents(lab.id, [])).size, 0)
+    const ids = async (filter: object) =>
+      (await store.listEvents({limit: 100, ...filter})).map(({registry, eventId}) => `${registry} ${eventId}`)
+    assert.deepEqual(await ids({}), ['lab 1', 'lab 2', 'lab 3', 'other 1'])
+    assert.deepEqual(await ids({registry: 'lab', limit: 2}), ['lab 2', 'lab 3'])
+    assert.deepEqual(await ids({action: 'push', repository: 'a'}), ['lab 1', 'other 1'])
+    assert.deepEqual(await ids({since: FAR}), [])
+    const [row] = await store.listEvents({limit: 1, action: 'pull'})
+    assert.deepEqual(await ids({after: row?.id}), ['lab 3', 'other 1'])
+  })
+
+  it('the audit log keeps who did what, in its order', async () => {
+    const entry = (principal: string, object: string) => ({
+      requestId: 'r',
+      principal,
+      address: '127.0.0.1',
+      action: 'pull',
+      object,
+      outcome: 'granted' as const,
+      rule: 'U9',
+    })
+    await store.appendAudit([entry('ann', 'a'), entry('bob', 'b')])
+    await store.appendAudit([entry('ann', 'c')])
+    await store.appendAudit([])
+    const objects = async (filter: object) => (await store.listAudit({limit: 10, ...filter})).map(({object}) => object)
+    assert.deepEqual(await objects({}), ['a', 'b', 'c'])
+    assert.deepEqual(await objects({principal: 'ann', limit: 1}), ['c'])
+  })
+
+  describe('the index', () => {
+    it('knows repositories and tags as they were seen last', async () => {
+      const lab = await addRegistry('lab')
+      await store.seeTags(lab.id, [seen('v1', 'one'), seen('latest', 'one'), seen('v1', 'base', BASE)])
+      await store.seeTags(lab.id, [seen('latest', 'two')])
+      const web = await store.findRepository(lab.id, WEB)
+      assert.partialDeepStrictEqual(web, {registry: 'lab', name: WEB, stars: 0, pulls: 0, isOfficial: false, description: ''})
+      const tags = await store.listIndexedTags(web?.id ?? 0)
+      assert.deepEqual(Object.fromEntries(tags.map(({tag, digest}) => [tag, digest])), {
+        latest: digestOf(Buffer.from('two')),
+        v1: digestOf(Buffer.from('one')),
+      })
+      assert.deepEqual(
+        (await store.listRepositories(lab.id)).map(({name}) => name),
+        [WEB, BASE],
+      )
+    })
+
+    it('keeps when a tag was pushed, until it names something else', async () => {
+      const lab = await addRegistry('lab')
+      const pushedAt = async () => {
+        const [tag] = await store.listIndexedTags((await store.findRepository(lab.id, WEB))?.id ?? 0)
+        return tag?.pushedAt
+      }
+      await store.seeTags(lab.id, [seen('v1', 'one')])
+      const first = await pushedAt()
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      await store.seeTags(lab.id, [seen('v1', 'one')])
+      assert.equal(await pushedAt(), first)
+      await store.seeTags(lab.id, [seen('v1', 'two')])
+      assert.notEqual(await pushedAt(), first)
+    })
+
+    it('forgets tags, manifests, and what a complete sweep has not seen', async () => {
+      const lab = await addRegistry('lab')
+      await store.seeTags(lab.id, [seen('a', 'one'), seen('b', 'one'), seen('c', 'two'), seen('v1', 'base', BASE)])
+      const names = async () => (await store.listIndexedTags((await store.findRepository(lab.id, WEB))?.id ?? 0)).map(({tag}) => tag)
+      await store.forgetTag(lab.id, WEB, parseTag('c'))
+      assert.deepEqual(await names(), ['a', 'b'])
+      await store.forgetManifest(lab.id, WEB, digestOf(Buffer.from('one')))
+      assert.deepEqual(await names(), [])
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      const start = new Date().toISOString()
+      await store.seeRepository(lab.id, WEB)
+      assert.deepEqual(await store.purgeUnseen(lab.id, start), {repositories: 1, tags: 1})
+      assert.equal(await store.findRepository(lab.id, BASE), undefined)
+      assert.ok(await store.findRepository(lab.id, WEB))
+    })
+
+    it('counts pulls, and stars once a user', async () => {
+      const [lab, ann] = [await addRegistry('lab'), await addUser('ann')]
+      await store.seeRepository(lab.id, WEB)
+      await store.countPulls(lab.id, WEB, 2)
+      await store.countPulls(lab.id, WEB, 3)
+      const web = await store.findRepository(lab.id, WEB)
+      assert.equal(await store.star(web?.id ?? 0, ann.id), true)
+      assert.equal(await store.star(web?.id ?? 0, ann.id), false)
+      await store.describeRepository(web?.id ?? 0, {description: 'the shop', isOfficial: true})
+      assert.partialDeepStrictEqual(await store.findRepository(lab.id, WEB), {
+        pulls: 5,
+        stars: 1,
+        description: 'the shop',
+        isOfficial: true,
+      })
+      assert.equal(await store.unstar(web?.id ?? 0, ann.id), true)
+      assert.equal((await store.findRepository(lab.id, WEB))?.stars, 0)
+    })
+  })
+}
