@@ -5,8 +5,11 @@ import {openCollectorStore} from '../../src/lib/collector/sql/open.ts'
 import {hasCode} from '../../src/lib/core/errors.ts'
 import {type Postgres, startPostgres} from '../support/postgres.ts'
 import {needs} from '../support/required-program.ts'
+import {runOk} from '../support/run-program.ts'
 import {createTemporaryDirectory, type TemporaryDirectory} from '../support/temporary-directory.ts'
 import {collectorStoreContract} from './collector-store.ts'
+
+const OPEN = new URL('../../src/lib/collector/sql/open.ts', import.meta.url).href
 
 describe('the collector store over SQLite', () => {
   let directory: TemporaryDirectory
@@ -32,12 +35,15 @@ describe('the collector store over SQLite', () => {
 
   it('serves several processes at once, none of whose writes is lost', async () => {
     const file = join(directory.path, 'shared.db')
-    const stores = await Promise.all([1, 2, 3].map(() => openCollectorStore({file})))
-    await Promise.all(
-      stores.flatMap((store, index) => [1, 2, 3, 4].map((n) => store.addUser({name: `u${index}-${n}`, source: 'internal'}))),
-    )
-    assert.equal((await stores[0]?.listUsers())?.length, 12)
-    for (const store of stores) await store.close()
+    const writer = (name: string): string => `
+      const {openCollectorStore} = await import(${JSON.stringify(OPEN)})
+      const store = await openCollectorStore({file: ${JSON.stringify(file)}})
+      for (let n = 0; n < 20; n++) await store.addUser({name: '${name}-' + n, source: 'internal'})
+      await store.close()`
+    await Promise.all(['a', 'b', 'c', 'd'].map((name) => runOk(process.execPath, ['--input-type=module', '--eval', writer(name)])))
+    const store = await openCollectorStore({file})
+    assert.equal((await store.listUsers()).length, 80)
+    await store.close()
   })
 
   it('is refused by name when the file is something else', async () => {
