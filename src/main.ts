@@ -2,25 +2,57 @@
 import {fileURLToPath} from 'node:url'
 import type {Command} from '@oclif/core/command'
 import pjson from '../package.json' with {type: 'json'}
+import AppAdd from './commands/app/add.ts'
+import AppList from './commands/app/list.ts'
+import AppRemove from './commands/app/remove.ts'
+import AppShow from './commands/app/show.ts'
+import AppUpdate from './commands/app/update.ts'
 import AuthAllowHelper from './commands/auth/allow-helper.ts'
 import AuthConfigureDocker from './commands/auth/configure-docker.ts'
 import AuthList from './commands/auth/list.ts'
 import CacheImage from './commands/cache-image.ts'
 import Cached from './commands/cached.ts'
+import CollectorSettings from './commands/collector/settings.ts'
 import Completion from './commands/completion.ts'
 import Copy from './commands/copy.ts'
+import GroupAdd from './commands/group/add.ts'
+import GroupAddMember from './commands/group/add-member.ts'
+import GroupList from './commands/group/list.ts'
+import GroupRemove from './commands/group/remove.ts'
+import GroupRemoveMember from './commands/group/remove-member.ts'
+import GroupShow from './commands/group/show.ts'
 import Inspect from './commands/inspect.ts'
 import Login from './commands/login.ts'
 import Logout from './commands/logout.ts'
+import PrivilegeGrant from './commands/privilege/grant.ts'
+import PrivilegeList from './commands/privilege/list.ts'
+import PrivilegeRevoke from './commands/privilege/revoke.ts'
 import RegistryAdd from './commands/registry/add.ts'
 import RegistryCheck from './commands/registry/check.ts'
-import RegistryList from './commands/registry/list.ts'
+import RegistryListCommand from './commands/registry/list.ts'
+import RegistryManage from './commands/registry/manage.ts'
+import RegistryManaged from './commands/registry/managed.ts'
 import RegistryRemove from './commands/registry/remove.ts'
+import RegistryRenewEventsSecret from './commands/registry/renew-events-secret.ts'
 import RegistryShow from './commands/registry/show.ts'
+import RegistryUnmanage from './commands/registry/unmanage.ts'
 import RegistryUpdate from './commands/registry/update.ts'
 import Serve from './commands/serve.ts'
+import ServiceAdd from './commands/service/add.ts'
+import ServiceList from './commands/service/list.ts'
+import ServiceRemove from './commands/service/remove.ts'
+import ServiceRenewSecret from './commands/service/renew-secret.ts'
+import ServiceShow from './commands/service/show.ts'
+import ServiceUpdate from './commands/service/update.ts'
 import TagDelete from './commands/tag/delete.ts'
 import TagList from './commands/tag/list.ts'
+import TokenList from './commands/token/list.ts'
+import TokenRevoke from './commands/token/revoke.ts'
+import UserAdd from './commands/user/add.ts'
+import UserList from './commands/user/list.ts'
+import UserRemove from './commands/user/remove.ts'
+import UserShow from './commands/user/show.ts'
+import UserUpdate from './commands/user/update.ts'
 import WhoAmI from './commands/whoami.ts'
 
 import {runProgram} from './lib/cli/run.ts'
@@ -29,25 +61,57 @@ import {runProgram} from './lib/cli/run.ts'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 export const COMMANDS: Readonly<Record<string, Command.Class>> = {
+  'app:add': AppAdd,
+  'app:list': AppList,
+  'app:remove': AppRemove,
+  'app:show': AppShow,
+  'app:update': AppUpdate,
   'auth:allow-helper': AuthAllowHelper,
   'auth:configure-docker': AuthConfigureDocker,
   'auth:list': AuthList,
   'cache-image': CacheImage,
   cached: Cached,
+  'collector:settings': CollectorSettings,
   completion: Completion,
   copy: Copy,
+  'group:add-member': GroupAddMember,
+  'group:add': GroupAdd,
+  'group:list': GroupList,
+  'group:remove-member': GroupRemoveMember,
+  'group:remove': GroupRemove,
+  'group:show': GroupShow,
   inspect: Inspect,
   login: Login,
   logout: Logout,
+  'privilege:grant': PrivilegeGrant,
+  'privilege:list': PrivilegeList,
+  'privilege:revoke': PrivilegeRevoke,
   'registry:add': RegistryAdd,
   'registry:check': RegistryCheck,
-  'registry:list': RegistryList,
+  'registry:list': RegistryListCommand,
+  'registry:manage': RegistryManage,
+  'registry:managed': RegistryManaged,
   'registry:remove': RegistryRemove,
+  'registry:renew-events-secret': RegistryRenewEventsSecret,
   'registry:show': RegistryShow,
+  'registry:unmanage': RegistryUnmanage,
   'registry:update': RegistryUpdate,
   serve: Serve,
+  'service:add': ServiceAdd,
+  'service:list': ServiceList,
+  'service:remove': ServiceRemove,
+  'service:renew-secret': ServiceRenewSecret,
+  'service:show': ServiceShow,
+  'service:update': ServiceUpdate,
   'tag:delete': TagDelete,
   'tag:list': TagList,
+  'token:list': TokenList,
+  'token:revoke': TokenRevoke,
+  'user:add': UserAdd,
+  'user:list': UserList,
+  'user:remove': UserRemove,
+  'user:show': UserShow,
+  'user:update': UserUpdate,
   whoami: WhoAmI,
 }
 

@@ -1,5 +1,7 @@
 /** The one place that puts adapters together; each is loaded and opened when a command first asks for it. */
 import {homedir} from 'node:os'
+import type {Collector} from '../collector/collector.ts'
+import type {CollectorStore} from '../collector/store.ts'
 import type {CredentialLookup, RegistryCredential, RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {tlsForOrigin} from '../content/remote/endpoint-tls.ts'
 import type {RemoteStore} from '../content/remote/store.ts'
@@ -13,7 +15,7 @@ import type {LoginNetwork} from '../login/token-endpoint.ts'
 import {manifestReference, parseRegistryHost, type Reference, type RegistryHost} from '../oci/reference.ts'
 import type {RecordStore} from '../records/store.ts'
 import type {TransportSettings} from '../registries/endpoint.ts'
-import {dataDirectory, recordsFile, registryDirectory} from './data-directory.ts'
+import {collectorFile, dataDirectory, recordsFile, registryDirectory} from './data-directory.ts'
 import type {GlobalFlags} from './global-flags.ts'
 import {keychainProgram} from './keychain-program.ts'
 import {keychainTimeoutMs} from './keychain-timeout.ts'
@@ -60,6 +62,7 @@ export class Context {
   readonly #options: ContextOptions
   readonly #closers: (() => void | Promise<void>)[] = []
   #records: Promise<RecordStore> | undefined
+  #collectorStore: Promise<CollectorStore> | undefined
   #keychain: Promise<SecretStore> | undefined
   #logins: Promise<Logins> | undefined
   #credentialSources: Promise<Required<Omit<CredentialSources, 'given'>>> | undefined
@@ -224,6 +227,30 @@ export class Context {
   /** Ends everything that was opened, last first. */
   async close(): Promise<void> {
     for (const close of this.#closers.splice(0).reverse()) await close()
+  }
+
+  /** The collector of this machine: its database, or the one that HOLDFAST_DATABASE_URL names. */
+  async collector(): Promise<Collector> {
+    const [{createLocalCollector}, {createSecretMaker}, store] = await Promise.all([
+      import('../collector/collector.ts'),
+      import('../collector/secret-maker.ts'),
+      this.collectorStore(),
+    ])
+    return createLocalCollector({store, secrets: createSecretMaker(), now: () => new Date()})
+  }
+
+  /** What the collector of this machine knows. */
+  collectorStore(): Promise<CollectorStore> {
+    this.#collectorStore ??= this.#openCollectorStore()
+    return this.#collectorStore
+  }
+
+  async #openCollectorStore(): Promise<CollectorStore> {
+    const {openCollectorStore} = await import('../collector/sql/open.ts')
+    const url = this.environment.HOLDFAST_DATABASE_URL
+    const store = await openCollectorStore(url ? {postgresUrl: url} : {file: collectorFile(this.dataDirectory)})
+    this.#closers.push(() => store.close())
+    return store
   }
 
   async #openRecords(): Promise<RecordStore> {

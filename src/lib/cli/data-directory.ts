@@ -32,6 +32,11 @@ export function recordsFile(data: string): string {
   return join(data, 'holdfast.db')
 }
 
+/** What the collector of this machine knows. */
+export function collectorFile(data: string): string {
+  return join(data, 'collector.db')
+}
+
 /** What `auth configure-docker` has changed in files of docker and podman. */
 export function configurationJournal(data: string): string {
   return join(data, 'configured-files.json')

@@ -5,6 +5,8 @@ import type {RepositoryName, Tag} from '../oci/reference.ts'
 /** What a privilege allows is in the access policy; who has it is a member of its group. */
 export const PRIVILEGES = ['Manager', 'Pusher', 'Puller'] as const
 export type Privilege = (typeof PRIVILEGES)[number]
+/** The group of a privilege is called so, and then the privilege. */
+export const PRIVILEGE_PREFIX = 'DockerRegistries'
 
 /** Accounts of this collector's own, with a password here. */
 export const INTERNAL_SOURCE = 'internal'

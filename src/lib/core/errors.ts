@@ -46,6 +46,7 @@ export const ERROR_TABLE = {
   REGISTRY_NOT_DECLARED: kind(EXIT.notFound, 'no registry is declared under that name'),
   PLATFORM_NOT_FOUND: kind(EXIT.notFound, 'the image has no such platform'),
 
+  OBJECT_NOT_FOUND: kind(EXIT.notFound, 'the collector has no such user, group, app, service or registry'),
   CREDENTIAL_NOT_FOUND: kind(EXIT.notFound, 'there is no such login, or the keychain has lost its secret'),
 
   UNAUTHENTICATED: kind(EXIT.unauthenticated, 'the registry wants credentials, or refuses the given ones'),

@@ -1,11 +1,8 @@
 import type {Kysely, Selectable} from 'kysely'
-import {PRIVILEGES, type Privilege, type User} from '../objects.ts'
+import {PRIVILEGE_PREFIX, PRIVILEGES, type Privilege, type User} from '../objects.ts'
 import type {UserStore} from '../store.ts'
 import type {Tables} from './tables.ts'
 import {groupBy, nameKey, now, present, refuseDuplicate, refuseRetired, retire, toBit} from './values.ts'
-
-/** The groups that are privileges are called so. */
-export const PRIVILEGE_PREFIX = 'DockerRegistries'
 
 export function createUserStore(database: Kysely<Tables>): UserStore {
   const find = async (nameOrId: string | number): Promise<User | undefined> => {

@@ -1,0 +1,25 @@
+import * as Flags from '@oclif/core/flags'
+import {CollectorCommand} from '../../lib/cli/collector-command.ts'
+import type {Settings} from '../../lib/collector/api/settings-document.ts'
+
+export default class CollectorSettings extends CollectorCommand<Settings> {
+  static override readonly summary = 'Show the settings of the collector, or change them.'
+  static override readonly description =
+    'Under the public policy every user has the privileges Manager, Pusher and Puller; under the private one those to whom they were granted.'
+  static override readonly examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --policy public']
+  static override readonly flags = {
+    policy: Flags.option({options: ['public', 'private'] as const, env: 'HOLDFAST_POLICY', summary: 'public or private.'})(),
+  }
+
+  async run(): Promise<Settings> {
+    const {flags} = await this.parse(CollectorSettings)
+    const [collector, {showSettings, updateSettings}] = await Promise.all([
+      this.openCollector(flags),
+      import('../../lib/collector/api/settings.ts'),
+    ])
+    const {policy} = flags
+    const settings = policy === undefined ? await collector.run(showSettings, {}) : await collector.run(updateSettings, {policy})
+    this.output.print(`policy: ${settings.policy}`)
+    return settings
+  }
+}

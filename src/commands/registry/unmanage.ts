@@ -1,0 +1,22 @@
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
+import {CollectorCommand} from '../../lib/cli/collector-command.ts'
+import {HoldfastError} from '../../lib/core/errors.ts'
+
+export default class RegistryUnmanage extends CollectorCommand<{readonly removed: string}> {
+  static override readonly summary = 'Give up the authority over a registry. Its images stay.'
+  static override readonly examples = ['<%= config.bin %> <%= command.id %> internal --yes']
+  static override readonly args = {name: Args.string({required: true, description: 'the registry'})}
+  static override readonly flags = {yes: Flags.boolean({char: 'y', env: 'HOLDFAST_YES', summary: 'Do not ask.'})}
+
+  async run(): Promise<{readonly removed: string}> {
+    const {args, flags} = await this.parse(RegistryUnmanage)
+    const {name} = args
+    const [collector, {unmanageRegistry}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/registries.ts')])
+    const question = {message: `Give up the authority over ${name}?`, flag: `holdfast registry unmanage ${name} --yes`}
+    if (!flags.yes && !(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', `registry "${name}" stays managed`)
+    const result = await collector.run(unmanageRegistry, {name: name})
+    this.output.print(name)
+    return result
+  }
+}

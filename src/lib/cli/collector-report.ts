@@ -1,0 +1,70 @@
+/** What a collector knows, as people read it. */
+import type {App, Group, ManagedRegistry, Service, User} from '../collector/objects.ts'
+import type {IssuedToken} from '../collector/store.ts'
+import {formatTable} from './table.ts'
+import {formatMinute} from './units.ts'
+
+const NONE = '-'
+
+const list = (names: readonly string[]): string => (names.length === 0 ? NONE : names.join(', '))
+
+export function describeUsers(users: readonly User[]): readonly string[] {
+  const rows = users.map(({name, id, source, groups, privileges, isAdministrator, isDisabled}) => [
+    name,
+    String(id),
+    source,
+    list(groups),
+    list(privileges),
+    list([...(isAdministrator ? ['administrator'] : []), ...(isDisabled ? ['disabled'] : [])]),
+  ])
+  return formatTable(['USER', 'ID', 'SOURCE', 'GROUPS', 'PRIVILEGES', 'STATE'], rows)
+}
+
+export function describeGroups(groups: readonly Group[]): readonly string[] {
+  const rows = groups.map(({name, id, kind, members}) => [name, String(id), kind, list(members)])
+  return formatTable(['GROUP', 'ID', 'KIND', 'MEMBERS'], rows)
+}
+
+export function describePrivileges(
+  privileges: readonly {readonly privilege: string; readonly holders: readonly string[]}[],
+): readonly string[] {
+  return formatTable(
+    ['PRIVILEGE', 'HOLDERS'],
+    privileges.map(({privilege, holders}) => [privilege, list(holders)]),
+  )
+}
+
+export function describeApps(apps: readonly App[]): readonly string[] {
+  const rows = apps.map(({code, id, responsibles, publications}) => [code, String(id), list(responsibles), list(publications)])
+  return formatTable(['APP', 'ID', 'RESPONSIBLE', 'PUBLISHED TO'], rows)
+}
+
+export function describeServices(services: readonly Service[]): readonly string[] {
+  const rows = services.map(({name, app, isDisabled}) => [name, `${name}@service`, app, isDisabled ? 'disabled' : NONE])
+  return formatTable(['SERVICE', 'ACCOUNT', 'APP', 'STATE'], rows)
+}
+
+export function describeManagedRegistries(registries: readonly ManagedRegistry[]): readonly string[] {
+  const rows = registries.map(({name, url, service, restricted, responsibles, publications}) => [
+    name,
+    url,
+    service,
+    restricted ? 'yes' : 'no',
+    list(responsibles),
+    list(publications),
+  ])
+  return formatTable(['REGISTRY', 'URL', 'SERVICE', 'RESTRICTED', 'RESPONSIBLE', 'PUBLISHED TO'], rows)
+}
+
+export function describeTokens(tokens: readonly (Omit<IssuedToken, 'subject'> & {readonly account: string})[]): readonly string[] {
+  const rows = tokens.map(({id, account, service, client, createdAt, usedAt, expiresAt}) => [
+    String(id),
+    account,
+    service,
+    client,
+    formatMinute(createdAt),
+    formatMinute(usedAt),
+    formatMinute(expiresAt),
+  ])
+  return formatTable(['ID', 'ACCOUNT', 'REGISTRY', 'CLIENT', 'GIVEN (UTC)', 'USED (UTC)', 'ENDS (UTC)'], rows)
+}

@@ -1,0 +1,19 @@
+/** Every operation of a collector: what the REST API serves and its document describes. */
+import {APP_OPERATIONS} from './apps.ts'
+import {GROUP_OPERATIONS} from './groups.ts'
+import type {Operation} from './operation.ts'
+import {REGISTRY_OPERATIONS} from './registries.ts'
+import {SERVICE_OPERATIONS} from './services.ts'
+import {SETTINGS_OPERATIONS} from './settings.ts'
+import {TOKEN_OPERATIONS} from './tokens.ts'
+import {USER_OPERATIONS} from './users.ts'
+
+export const OPERATIONS = [
+  ...USER_OPERATIONS,
+  ...GROUP_OPERATIONS,
+  ...APP_OPERATIONS,
+  ...SERVICE_OPERATIONS,
+  ...REGISTRY_OPERATIONS,
+  ...SETTINGS_OPERATIONS,
+  ...TOKEN_OPERATIONS,
+] as readonly unknown[] as readonly Operation[]
