@@ -7,8 +7,19 @@ import {join} from 'node:path'
 import {type BuildOptions, build, type Plugin} from 'esbuild'
 import {startFaster} from './start-faster.ts'
 
-/** Packages of their own module: large, and not needed by most runs. */
-const LAZY_PACKAGES = ['chalk', 'inquirer', 'ora', 'undici']
+/** Packages of their own module: large, and not needed by most runs; each with what else of it is imported. */
+const LAZY_PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  chalk: [],
+  inquirer: [],
+  kysely: ['kysely/migration'],
+  ora: [],
+  pg: [],
+  typebox: ['typebox/compile'],
+  undici: [],
+}
+
+/** Imported at the top of files that are loaded late themselves: those of the collector. */
+const IMPORTED_AT_THE_TOP = ['kysely', 'typebox']
 
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/
 
@@ -43,18 +54,22 @@ export async function bundle(root: string, folder: string): Promise<void> {
     entryPoints: {main: 'src/main.ts'},
     define: {'import.meta.url': 'moduleUrl'},
     banner: {js: "const moduleUrl=require('node:url').pathToFileURL(__filename).href;"},
-    plugins: [leaveOut(LAZY_PACKAGES), startFaster()],
+    plugins: [leaveOut(), startFaster()],
   })
-  for (const name of LAZY_PACKAGES) await bundlePackage(root, name, join(folder, 'packages', `${name}.mjs`))
+  for (const [name, parts] of Object.entries(LAZY_PACKAGES))
+    await bundlePackage(root, [name, ...parts], join(folder, 'packages', `${name}.mjs`))
 }
 
 /** A package as one ES module; its exports are named one by one, since those of a CommonJS package cannot be seen in its text. */
-async function bundlePackage(root: string, name: string, outfile: string): Promise<void> {
-  const loaded: object = await import(name)
-  const names = Object.keys(loaded).filter((exported) => IDENTIFIER.test(exported))
+async function bundlePackage(root: string, paths: readonly string[], outfile: string): Promise<void> {
+  const exported = new Map<string, string>()
+  for (const path of paths) {
+    const loaded: object = await import(path)
+    for (const name of Object.keys(loaded)) if (IDENTIFIER.test(name) && !exported.has(name)) exported.set(name, path)
+  }
   await build({
     ...COMMON,
-    stdin: {contents: `export {${names.join(', ')}} from '${name}'`, resolveDir: root},
+    stdin: {contents: [...exported].map(([name, path]) => `export {${name}} from '${path}'`).join('\n'), resolveDir: root},
     outfile,
     format: 'esm',
     // CommonJS packages inside an ES module ask for built-in modules with the `require` that they were written for.
@@ -62,16 +77,17 @@ async function bundlePackage(root: string, name: string, outfile: string): Promi
   })
 }
 
-/** Lets dynamic imports of these packages be imports of their own modules. */
-function leaveOut(packages: readonly string[]): Plugin {
+/** Lets imports of these packages be imports of their own modules. */
+function leaveOut(): Plugin {
+  const packageOf = new Map(Object.entries(LAZY_PACKAGES).flatMap(([name, parts]) => [name, ...parts].map((path) => [path, name] as const)))
   return {
     name: 'leave-out',
     setup({onResolve}) {
-      onResolve({filter: new RegExp(`^(?:${packages.join('|')})$`)}, ({path, kind, importer}) => {
-        if (kind === 'dynamic-import') return {path: `./packages/${path}.mjs`, external: true}
-        return importer.includes('node_modules')
-          ? undefined
-          : {errors: [{text: `${path} must be imported where it is used, not at the top`}]}
+      onResolve({filter: new RegExp(`^(?:${[...packageOf.keys()].join('|')})$`)}, ({path, kind, importer}) => {
+        const name = packageOf.get(path) ?? path
+        if (importer.includes('node_modules')) return undefined
+        if (kind === 'dynamic-import' || IMPORTED_AT_THE_TOP.includes(name)) return {path: `./packages/${name}.mjs`, external: true}
+        return {errors: [{text: `${path} must be imported where it is used, not at the top`}]}
       })
     },
   }

@@ -1,7 +1,14 @@
 /** Opens a collector's database: a file of this machine, or PostgreSQL for several replicas. */
 import type {DatabaseSync, SQLInputValue} from 'node:sqlite'
+import {type Dialect, Kysely, PostgresDialect, type SqliteDatabase, SqliteDialect} from 'kysely'
+import {Migrator} from 'kysely/migration'
 import {HoldfastError} from '../../core/errors.ts'
+import {openConnection} from '../../records/sqlite/database.ts'
+import {databaseFailure, isBusy} from '../../records/sqlite/failure.ts'
 import type {CollectorStore} from '../store.ts'
+import {migrations} from './migrations.ts'
+import {createSqlStore} from './store.ts'
+import type {Tables} from './tables.ts'
 
 /** Where the database is. */
 export type DatabaseLocation = {readonly file: string} | {readonly postgresUrl: string}
@@ -14,15 +21,9 @@ const CONNECT_TIMEOUT_MS = 5_000
  * @throws {HoldfastError} CONFIGURATION when the database is damaged or of a newer Holdfast; STORAGE when it cannot be reached or written.
  */
 export async function openCollectorStore(location: DatabaseLocation): Promise<CollectorStore> {
-  const [{Kysely}, {Migrator}, {migrations}, {createSqlStore}] = await Promise.all([
-    import('kysely'),
-    import('kysely/migration'),
-    import('./migrations.ts'),
-    import('./store.ts'),
-  ])
   const dialect = 'file' in location ? 'sqlite' : 'postgres'
   const name = 'file' in location ? location.file : 'PostgreSQL'
-  const database = new Kysely<import('./tables.ts').Tables>({
+  const database = new Kysely<Tables>({
     dialect: 'file' in location ? await openSqlite(location.file) : await openPostgres(location.postgresUrl),
   })
   const {error} = await new Migrator({
@@ -47,12 +48,7 @@ function unusable(name: string, cause: unknown): HoldfastError {
   return new HoldfastError('STORAGE', `cannot open "${name}": ${reason}`, {cause})
 }
 
-async function openSqlite(file: string): Promise<import('kysely').Dialect> {
-  const [{SqliteDialect}, {openConnection}, {databaseFailure, isBusy}] = await Promise.all([
-    import('kysely'),
-    import('../../records/sqlite/database.ts'),
-    import('../../records/sqlite/failure.ts'),
-  ])
+async function openSqlite(file: string): Promise<Dialect> {
   const connection = await openConnection(file)
   connection.exec('PRAGMA foreign_keys = ON')
   const guard = <T>(work: () => T): T => {
@@ -66,7 +62,7 @@ async function openSqlite(file: string): Promise<import('kysely').Dialect> {
 }
 
 /** What kysely wants of a driver, over Node's. */
-function adapt(connection: DatabaseSync, guard: <T>(work: () => T) => T): import('kysely').SqliteDatabase {
+function adapt(connection: DatabaseSync, guard: <T>(work: () => T) => T): SqliteDatabase {
   const values = (parameters: readonly unknown[]): SQLInputValue[] => parameters.map(toInput)
   return {
     close: () => connection.close(),
@@ -88,8 +84,8 @@ function toInput(value: unknown): SQLInputValue {
   throw new TypeError(`cannot store a value of type ${typeof value}`)
 }
 
-async function openPostgres(url: string): Promise<import('kysely').Dialect> {
-  const [{PostgresDialect}, {default: pg}] = await Promise.all([import('kysely'), import('pg')])
+async function openPostgres(url: string): Promise<Dialect> {
+  const {default: pg} = await import('pg')
   const pool = new pg.Pool({connectionString: url, max: MAX_CONNECTIONS, connectionTimeoutMillis: CONNECT_TIMEOUT_MS})
   // A connection that breaks while nobody uses it is replaced at the next query.
   pool.on('error', () => {})
