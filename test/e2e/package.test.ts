@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import {mkdir, readdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {describeCommands} from '../../scripts/manifest.ts'
+import {describeResults} from '../../scripts/schemas.ts'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {run, runOk} from '../support/run-program.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
@@ -19,6 +20,12 @@ describe('the published package', function () {
   it('has a manifest that is what the commands say of themselves', async () => {
     const committed = await readFile(join(ROOT, 'oclif.manifest.json'), 'utf8')
     assert.equal(committed, await describeCommands(), 'oclif.manifest.json is stale: npm run build')
+  })
+
+  it('has schemas that are what the operations of the collector say of themselves', async () => {
+    for (const [file, schema] of describeResults()) {
+      assert.equal(await readFile(join(ROOT, 'schemas', file), 'utf8'), schema, `schemas/${file} is stale: npm run build`)
+    }
   })
 
   it('is installed into an empty folder with nothing but the keychain binding, and works', async () => {

@@ -14,12 +14,16 @@ export const MAX_JSON_BODY_BYTES = 64 * 1024
 const JSON_TIMEOUT_MS = 30_000
 
 export interface JsonRequest {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   readonly url: URL
   /** Lower-case names. */
   readonly headers?: Readonly<Record<string, string>>
   /** Sent as `application/x-www-form-urlencoded`; POST only. */
   readonly form?: Readonly<Record<string, string>>
+  /** Sent as JSON. */
+  readonly json?: object
+  /** `MAX_JSON_BODY_BYTES` when absent. */
+  readonly maxBodyBytes?: number
   readonly tls?: TlsSettings
   readonly proxy?: URL | undefined
   readonly signal?: AbortSignal | undefined
@@ -40,7 +44,7 @@ export interface JsonResponse {
  * @throws {HoldfastError} NETWORK, TIMEOUT, TLS, PLAIN_HTTP, INTERRUPTED; INTEGRITY for a body above `MAX_JSON_BODY_BYTES`.
  */
 export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
-  const {method, url, form, signal, timeoutMs = JSON_TIMEOUT_MS} = request
+  const {method, url, form, json, signal, timeoutMs = JSON_TIMEOUT_MS, maxBodyBytes = MAX_JSON_BODY_BYTES} = request
   const {errors, request: send} = await import('undici')
   const timeout = AbortSignal.timeout(timeoutMs)
   const startedAt = performance.now()
@@ -54,12 +58,13 @@ export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
         headers: {
           accept: 'application/json',
           ...(form === undefined ? {} : {'content-type': 'application/x-www-form-urlencoded'}),
+          ...(json === undefined ? {} : {'content-type': 'application/json'}),
           ...request.headers,
         },
-        body: form === undefined ? null : new URLSearchParams(form).toString(),
+        body: form === undefined ? (json === undefined ? null : JSON.stringify(json)) : new URLSearchParams(form).toString(),
         signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
       })
-      const text = await readText(answer.body, url)
+      const text = await readText(answer.body, url, maxBodyBytes)
       status = answer.statusCode
       return {status, headers: joined(answer.headers), json: parse(text)}
     } finally {
@@ -104,13 +109,13 @@ async function connectOptions(settings: TlsSettings): Promise<import('undici').b
   return {secureContext: secureContextFor(tls, settings), rejectUnauthorized: settings.insecure !== true}
 }
 
-async function readText(body: AsyncIterable<Uint8Array>, url: URL): Promise<string> {
+async function readText(body: AsyncIterable<Uint8Array>, url: URL, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = []
   let sizeBytes = 0
   for await (const chunk of body) {
     sizeBytes += chunk.length
-    if (sizeBytes > MAX_JSON_BODY_BYTES) {
-      throw new IntegrityError(`cannot read "${url.origin}${url.pathname}": the answer has more than ${MAX_JSON_BODY_BYTES} bytes`)
+    if (sizeBytes > maxBytes) {
+      throw new IntegrityError(`cannot read "${url.origin}${url.pathname}": the answer has more than ${maxBytes} bytes`)
     }
     chunks.push(chunk)
   }

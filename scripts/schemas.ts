@@ -1,0 +1,65 @@
+/** The JSON Schemas of the results of commands that ask a collector: their shapes are those of its operations. */
+import type {TSchema} from 'typebox'
+import {addApp, listApps, showApp, updateApp} from '../src/lib/collector/api/apps.ts'
+import {
+  addGroup,
+  addMembers,
+  grantPrivilege,
+  listGroups,
+  listPrivileges,
+  removeMembers,
+  revokePrivilege,
+  showGroup,
+} from '../src/lib/collector/api/groups.ts'
+import {listManagedRegistries, manageRegistry, renewEventsSecret} from '../src/lib/collector/api/registries.ts'
+import {addService, listServices, renewServiceSecret, showService, updateService} from '../src/lib/collector/api/services.ts'
+import {showSettings} from '../src/lib/collector/api/settings.ts'
+import {Removed} from '../src/lib/collector/api/shapes.ts'
+import {listTokens, revokeToken} from '../src/lib/collector/api/tokens.ts'
+import {addUser, listUsers, showUser, updateUser} from '../src/lib/collector/api/users.ts'
+
+const RESULTS: Readonly<Record<string, TSchema>> = {
+  'app add': addApp.output,
+  'app list': listApps.output,
+  'app remove': Removed,
+  'app show': showApp.output,
+  'app update': updateApp.output,
+  'collector settings': showSettings.output,
+  'group add': addGroup.output,
+  'group add-member': addMembers.output,
+  'group list': listGroups.output,
+  'group remove': Removed,
+  'group remove-member': removeMembers.output,
+  'group show': showGroup.output,
+  'privilege grant': grantPrivilege.output,
+  'privilege list': listPrivileges.output,
+  'privilege revoke': revokePrivilege.output,
+  'registry manage': manageRegistry.output,
+  'registry managed': listManagedRegistries.output,
+  'registry renew-events-secret': renewEventsSecret.output,
+  'registry unmanage': Removed,
+  'service add': addService.output,
+  'service list': listServices.output,
+  'service remove': Removed,
+  'service renew-secret': renewServiceSecret.output,
+  'service show': showService.output,
+  'service update': updateService.output,
+  'token list': listTokens.output,
+  'token revoke': revokeToken.output,
+  'user add': addUser.output,
+  'user list': listUsers.output,
+  'user remove': Removed,
+  'user show': showUser.output,
+  'user update': updateUser.output,
+}
+
+/** File name in `schemas/` to content. */
+export function describeResults(): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(RESULTS).map(([command, schema]) => {
+      const file = `${command.replaceAll(' ', '-')}.schema.json`
+      const head = {$schema: 'https://json-schema.org/draft/2020-12/schema', $id: file, title: `Result of ${command}`}
+      return [file, `${JSON.stringify({...head, ...schema}, undefined, 2)}\n`]
+    }),
+  )
+}
