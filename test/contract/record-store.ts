@@ -255,6 +255,17 @@ export function recordStoreContract(open: () => Promise<RecordStore>): void {
   })
 
   describe('allowed credential helpers', () => {
+    it('keeps a setting until it is changed or taken back', async () => {
+      assert.equal(await store.readSetting('collector'), undefined)
+      for (const url of ['https://a.example.com', 'https://b.example.com']) {
+        await store.saveSetting('collector', url)
+        assert.equal(await store.readSetting('collector'), url)
+      }
+      assert.equal(await store.readSetting('collector-account'), undefined)
+      await store.saveSetting('collector', undefined)
+      assert.equal(await store.readSetting('collector'), undefined)
+    })
+
     it('are listed by name, once each, until they are disallowed', async () => {
       for (const name of ['secretservice', 'pass', 'pass']) await store.allowHelper(name)
       assert.deepEqual(await store.listAllowedHelpers(), ['pass', 'secretservice'])

@@ -128,6 +128,16 @@ export interface AllowedHelperStore {
   disallowHelper(name: string): Promise<boolean>
 }
 
-export interface RecordStore extends RegistryStore, CachedImageStore, BlobLocationStore, LoginStore, AllowedHelperStore {
+/** Choices of the user that hold until he makes others. */
+export interface SettingStore {
+  readSetting(name: SettingName): Promise<string | undefined>
+  /** Undefined takes it back. */
+  saveSetting(name: SettingName, value: string | undefined): Promise<void>
+}
+
+/** `collector`: the URL of the one that is asked. `collector-account`: who we are there. */
+export type SettingName = 'collector' | 'collector-account'
+
+export interface RecordStore extends RegistryStore, CachedImageStore, BlobLocationStore, LoginStore, AllowedHelperStore, SettingStore {
   close(): void
 }

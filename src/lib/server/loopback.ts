@@ -36,6 +36,19 @@ export async function assertLoopback(host: string): Promise<string> {
 }
 
 /**
+ * The address to bind for a name or an address.
+ * @throws {HoldfastError} CONFIGURATION when the name has none.
+ */
+export async function addressOf(host: string): Promise<string> {
+  const bare = host.replace(/^\[(.*)\]$/, '$1')
+  if (isIP(bare) !== 0) return bare
+  const {address} = await lookup(bare).catch((cause: unknown) => {
+    throw new HoldfastError('CONFIGURATION', `cannot listen on "${host}": the name has no address`, {details: {host}, cause})
+  })
+  return address
+}
+
+/**
  * Refuses a request that a web page may have made.
  * @throws {SpecError} 421 when it was sent to a name that is not this machine's own; 403 when it would change something and names a web origin.
  */

@@ -1,13 +1,15 @@
 /**
- * The embedded registry: the distribution-spec 1.1 API over a content store, on plain node:http. It has no authentication, so it listens on loopback only and
- * answers nobody but this machine's programs.
+ * The embedded registry: the distribution-spec 1.1 API over a content store, on plain node:http or node:https. Without access control it listens on loopback only
+ * and answers nobody but this machine's programs.
  */
 import {randomUUID} from 'node:crypto'
-import {createServer, type IncomingMessage, type Server, type ServerResponse} from 'node:http'
+import {createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse} from 'node:http'
+import {createServer as createSecureServer} from 'node:https'
 import {HoldfastError} from '../core/errors.ts'
+import type {AccessControl} from './access-control.ts'
 import {dispatch} from './dispatch.ts'
 import {type Exchange, reply} from './exchange.ts'
-import {assertLocalRequest, assertLoopback} from './loopback.ts'
+import {addressOf, assertLocalRequest, assertLoopback} from './loopback.ts'
 import {parseRoute} from './route.ts'
 import type {ServerListener} from './server-events.ts'
 import {formatErrorBody, SpecError} from './spec-error.ts'
@@ -29,6 +31,12 @@ export interface RegistryServerOptions {
   /** Refuse every change. */
   readonly readOnly?: boolean
   readonly listener?: ServerListener
+  /** Who may do what; without it only programs of this machine are answered, and they may do everything. */
+  readonly accessControl?: AccessControl | undefined
+  /** Answers every path but those of the registry. */
+  readonly others?: RequestListener | undefined
+  /** PEM; plain HTTP when absent. */
+  readonly tls?: {readonly certificate: Buffer; readonly key: Buffer} | undefined
 }
 
 /** Where a server listens: an IP address and a port. */
@@ -56,7 +64,7 @@ export function createRegistryServer(options: RegistryServerOptions): RegistrySe
   const open = new Set<ServerResponse>()
   const stop = new AbortController()
   let isClosing = false
-  const server = createServer({connectionsCheckingInterval: CONNECTIONS_CHECK_MS, noDelay: true}, (request, response) => {
+  const listener: RequestListener = (request, response) => {
     if (isClosing) response.setHeader('Connection', 'close')
     open.add(response)
     response.once('close', () => {
@@ -65,7 +73,12 @@ export function createRegistryServer(options: RegistryServerOptions): RegistrySe
     })
     const answered = answer(request, response, options, stop.signal).finally(() => running.delete(answered))
     running.add(answered)
-  })
+  }
+  const settings = {connectionsCheckingInterval: CONNECTIONS_CHECK_MS, noDelay: true}
+  const server: Server =
+    options.tls === undefined
+      ? createServer(settings, listener)
+      : createSecureServer({...settings, cert: options.tls.certificate, key: options.tls.key, minVersion: 'TLSv1.2'}, listener)
   server.headersTimeout = HEADERS_TIMEOUT_MS
   server.requestTimeout = 0
   server.timeout = IDLE_TIMEOUT_MS
@@ -73,7 +86,10 @@ export function createRegistryServer(options: RegistryServerOptions): RegistrySe
 
   return {
     listen: async ({host, port}) => {
-      const address = await listen(server, {host: await assertLoopback(host), port})
+      const address = await listen(server, {
+        host: options.accessControl === undefined ? await assertLoopback(host) : await addressOf(host),
+        port,
+      })
       // A connection that cannot be accepted, for want of file descriptors for example, must not end the server.
       server.on('error', (error) => options.listener?.({type: 'failure', requestId: 'accept', error}))
       return address
@@ -150,9 +166,15 @@ async function answer(
   response.setHeader('Docker-Distribution-API-Version', 'registry/2.0')
   response.setHeader('X-Content-Type-Options', 'nosniff')
   try {
-    assertLocalRequest(request)
+    if (options.accessControl === undefined) assertLocalRequest(request)
+    if (options.others !== undefined && !isRegistryPath(path)) {
+      options.others(request, response)
+      await over
+      return
+    }
     const route = parseRoute(path)
     if (route === undefined) throw new SpecError(404, 'UNSUPPORTED', 'there is no such endpoint')
+    options.accessControl?.(exchange, route)
     await dispatch(exchange, route, {store: options.store, readOnly: options.readOnly === true})
   } catch (error) {
     if (!(error instanceof SpecError) && !exchange.signal.aborted) options.listener?.({type: 'failure', requestId, error})
@@ -171,6 +193,10 @@ async function answer(
     remoteAddress,
     isCutShort: !response.writableFinished,
   })
+}
+
+function isRegistryPath(path: string): boolean {
+  return path === '/v2' || path.startsWith('/v2/') || path === '/healthz'
 }
 
 /** An error before the answer began is an answer; one in its midst can only break the connection, so that nobody takes a part for the whole. */

@@ -14,6 +14,7 @@ export type SpecErrorCode =
   | 'NAME_UNKNOWN'
   | 'PAGINATION_NUMBER_INVALID'
   | 'SIZE_INVALID'
+  | 'UNAUTHORIZED'
   | 'UNKNOWN'
   | 'UNSUPPORTED'
 

@@ -6,6 +6,7 @@ import {createCachedImageStore} from './cached-images.ts'
 import {openDatabase} from './database.ts'
 import {createLoginStore} from './logins.ts'
 import {createRegistryStore} from './registries.ts'
+import {createSettingStore} from './settings.ts'
 
 /**
  * Opens the store, making file and folder when they are missing. Calls block the event loop for as long as SQLite takes, 5 s at most when another process writes.
@@ -19,6 +20,7 @@ export async function openSqliteStore({file}: {readonly file: string}): Promise<
     ...createBlobLocationStore(database),
     ...createLoginStore(database),
     ...createAllowedHelperStore(database),
+    ...createSettingStore(database),
     close: () => database.close(),
   }
 }

@@ -62,6 +62,8 @@ const MIGRATIONS: readonly string[] = [
    ) STRICT;
 
    CREATE TABLE allowed_helper (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;`,
+
+  'CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID',
 ]
 
 /**

@@ -1,0 +1,78 @@
+/**
+ * Who may do what at the registry: requests bring a token, and the token says it (distribution's token authentication; the actions are those that CNCF Distribution
+ * wants for each request, so that tokens of one collector open both alike).
+ */
+import {CATALOG_SCOPE, coversScopes, formatScope, repositoryScope, type Scope} from '../auth/scope.ts'
+import type {RepositoryName} from '../oci/reference.ts'
+import {isRepositoryName} from '../oci/reference.ts'
+import type {Exchange} from './exchange.ts'
+import type {Route} from './route.ts'
+import {SpecError} from './spec-error.ts'
+
+const BEARER = /^Bearer +([^ ]+)$/i
+
+/** What a token that was verified allows; undefined for one that is not ours, or has ended. */
+export type VerifyToken = (token: string) => readonly Scope[] | undefined
+
+export interface AccessControlOptions {
+  readonly verifyToken: VerifyToken
+  /** The audience that tokens of this registry have. */
+  readonly service: string
+  /** `https://host[:port]` under which the client sees this server. */
+  readonly originOf: (exchange: Exchange) => string
+}
+
+/** Refuses what no token allows. */
+export type AccessControl = (exchange: Exchange, route: Route) => void
+
+/** @returns a check that throws {SpecError} 401 with the challenge that says where to get which token. */
+export function createAccessControl({verifyToken, service, originOf}: AccessControlOptions): AccessControl {
+  return (exchange, route) => {
+    if (route.kind === 'health') return
+    const wanted = scopesOf(exchange, route)
+    const token = BEARER.exec(exchange.request.headers.authorization ?? '')?.[1]
+    const held = token === undefined ? undefined : verifyToken(token)
+    const challenge = (reason?: string): SpecError => {
+      const parts = [`realm="${originOf(exchange)}/token"`, `service="${service}"`]
+      if (wanted.length > 0) parts.push(`scope="${wanted.map(formatScope).join(' ')}"`)
+      if (reason !== undefined) parts.push(`error="${reason}"`)
+      return new SpecError(401, 'UNAUTHORIZED', 'a token that allows this is needed', {
+        headers: {'WWW-Authenticate': `Bearer ${parts.join(',')}`},
+      })
+    }
+    if (token === undefined) throw challenge()
+    if (held === undefined) throw challenge('invalid_token')
+    const [repository, ...others] = wanted
+    if (repository === undefined || coversScopes(held, wanted)) return
+    if (!coversScopes(held, [repository])) throw challenge('insufficient_scope')
+    // Without the right to read the other repository a mount is an upload (distribution-spec 1.1 §Mounting a blob).
+    if (others.length > 0) for (const name of ['mount', 'from']) exchange.query.delete(name)
+  }
+}
+
+/** What a request takes; the first is of the repository that it is about. */
+function scopesOf({request, query}: Exchange, route: Route): readonly Scope[] {
+  switch (route.kind) {
+    case 'health':
+    case 'base':
+      return []
+    case 'catalog':
+      return [CATALOG_SCOPE]
+    case 'uploads': {
+      const from = query.get('from')
+      const mounted = from !== null && query.has('mount') && isRepositoryName(from) && from !== route.repository
+      return [changing(route.repository), ...(mounted ? [repositoryScope(from, 'pull')] : [])]
+    }
+    default: {
+      const {method} = request
+      if (method === 'GET' || method === 'HEAD') return [repositoryScope(route.repository, 'pull')]
+      // A cancelled upload deletes nothing that anybody has.
+      if (method === 'DELETE' && route.kind !== 'upload') return [repositoryScope(route.repository, 'delete')]
+      return [changing(route.repository)]
+    }
+  }
+}
+
+function changing(repository: RepositoryName): Scope {
+  return repositoryScope(repository, 'pull', 'push')
+}

@@ -1,0 +1,61 @@
+/** The collector over HTTP, beside the registry's own paths: tokens, search, the REST API. */
+import {randomUUID} from 'node:crypto'
+import formBody from '@fastify/formbody'
+import {type FastifyError, type FastifyInstance, fastify} from 'fastify'
+import type {TokenService} from '../../collector/token-service.ts'
+import type {ServerListener} from '../server-events.ts'
+import {type ApiOptions, addApiRoutes} from './api-routes.ts'
+import {describeFailure} from './failures.ts'
+import {addSearchRoutes, type SearchFor} from './search-routes.ts'
+import {addTokenRoutes} from './token-routes.ts'
+
+/** Bodies here are small: forms, objects, notifications. */
+const MAX_BODY_BYTES = 1024 * 1024
+const MAX_NAME_CHARACTERS = 512
+
+export interface CollectorAppOptions extends ApiOptions {
+  readonly tokens: TokenService
+  readonly searchFor: SearchFor
+  /** Addresses or networks whose `X-Forwarded-*` headers are believed; nobody's when empty. */
+  readonly trustedProxies: readonly string[]
+  readonly listener?: ServerListener | undefined
+}
+
+/** Makes the application; `routing` answers a request, once it is ready. */
+export async function createCollectorApp(options: CollectorAppOptions): Promise<FastifyInstance> {
+  const {trustedProxies, listener} = options
+  const app = fastify({
+    bodyLimit: MAX_BODY_BYTES,
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    routerOptions: {maxParamLength: MAX_NAME_CHARACTERS},
+  })
+  await app.register(formBody)
+  app.addHook('onSend', async (_request, reply) => {
+    reply.header('x-content-type-options', 'nosniff')
+  })
+  app.setErrorHandler(async (error: FastifyError, request, reply) => {
+    const failure = describeFailure(error)
+    if (failure !== undefined) {
+      if (failure.status === 401) reply.header('www-authenticate', 'Basic realm="holdfast"')
+      return await reply.code(failure.status).send(failure.body)
+    }
+    const {statusCode} = error
+    if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+      return await reply.code(statusCode).send({error: {code: 'USAGE', message: 'cannot read the request', hints: []}})
+    }
+    listener?.({type: 'failure', requestId: request.id, error})
+    return await reply
+      .code(500)
+      .send({error: {code: 'INTERNAL', message: `cannot answer: the log says why under ${request.id}`, hints: []}})
+  })
+  app.setNotFoundHandler(
+    async (_request, reply) => await reply.code(404).send({error: {code: 'UNSUPPORTED', message: 'there is no such endpoint', hints: []}}),
+  )
+  addTokenRoutes(app, options.tokens)
+  addSearchRoutes(app, options.searchFor)
+  addApiRoutes(app, options)
+  await app.ready()
+  return app
+}

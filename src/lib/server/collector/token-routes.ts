@@ -1,0 +1,138 @@
+/**
+ * The token endpoint: distribution's token authentication by GET, its OAuth 2 form by POST, at `/token` and, as OpenSVC's agents ask it, at `/init/registry/token`
+ * (distribution's specification of token, scope and OAuth 2 authentication; RFC 6749 §5).
+ */
+import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
+import {parseBasic} from '../../auth/basic.ts'
+import {formatScope, parseScopes} from '../../auth/scope.ts'
+import type {GrantedToken, TokenRequest, TokenService} from '../../collector/token-service.ts'
+import {HoldfastError, hasCode} from '../../core/errors.ts'
+import {Secret} from '../../core/secret.ts'
+
+export const TOKEN_PATHS = ['/token', '/init/registry/token'] as const
+/** What the challenge for a name and a password says it is for. */
+const BASIC_CHALLENGE = 'Basic realm="holdfast"'
+const MAX_CLIENT_CHARACTERS = 64
+const MAX_ACCOUNT_CHARACTERS = 256
+
+type Values = Readonly<Record<string, unknown>>
+
+export function addTokenRoutes(app: FastifyInstance, tokens: TokenService): void {
+  for (const url of TOKEN_PATHS) {
+    app.get(url, async (request, reply) => await answerGet(request, reply, tokens))
+    app.post(url, async (request, reply) => await answerForm(request, reply, tokens))
+  }
+}
+
+async function answerGet(request: FastifyRequest, reply: FastifyReply, tokens: TokenService): Promise<FastifyReply> {
+  const query = request.query as Values
+  try {
+    const basic = parseBasic(request.headers.authorization ?? '')
+    if (basic === undefined) throw new HoldfastError('UNAUTHENTICATED', 'cannot give a token: user name and password are missing')
+    const account = text(query, 'account')
+    // The account becomes the token's subject: it must not be somebody else's.
+    if (account !== undefined && account !== '' && account !== basic.username) {
+      throw new HoldfastError('USAGE', 'cannot give a token: the account is not the user who authenticates')
+    }
+    const isOffline = text(query, 'offline_token') === 'true'
+    const wanted = wantedOf(request, query, isOffline)
+    return sendGrant(reply, await tokens.byPassword(checkAccount(basic.username), new Secret(basic.password), wanted), false)
+  } catch (error) {
+    const failure = describe(error)
+    if (failure === undefined) throw error
+    const {status, headers, message} = failure
+    const code = status === 401 ? 'UNAUTHORIZED' : status === 429 ? 'TOOMANYREQUESTS' : 'UNSUPPORTED'
+    return reply
+      .code(status)
+      .headers(headers)
+      .send({errors: [{code, message}]})
+  }
+}
+
+async function answerForm(request: FastifyRequest, reply: FastifyReply, tokens: TokenService): Promise<FastifyReply> {
+  const form = (request.body ?? {}) as Values
+  try {
+    const wanted = wantedOf(request, form, text(form, 'access_type') === 'offline')
+    const grantType = text(form, 'grant_type')
+    if (grantType === 'refresh_token') {
+      const refreshToken = text(form, 'refresh_token') ?? ''
+      return sendGrant(reply, await tokens.byRefreshToken(new Secret(refreshToken), wanted), true)
+    }
+    if (grantType === 'password') {
+      const [username = '', password = ''] = [text(form, 'username'), text(form, 'password')]
+      return sendGrant(reply, await tokens.byPassword(checkAccount(username), new Secret(password), wanted), true)
+    }
+    return reply.code(400).headers(NOT_STORED).send({error: 'unsupported_grant_type', error_description: 'use password or refresh_token'})
+  } catch (error) {
+    const failure = describe(error)
+    if (failure === undefined) throw error
+    const {status, message} = failure
+    const code = status === 401 ? 'invalid_grant' : status === 429 ? 'temporarily_unavailable' : 'invalid_request'
+    return reply
+      .code(status)
+      .headers({...failure.headers})
+      .send({error: code, error_description: message})
+  }
+}
+
+const NOT_STORED = {'cache-control': 'no-store', pragma: 'no-cache'}
+
+function sendGrant(
+  reply: FastifyReply,
+  {token, expiresInSeconds, issuedAt, refreshToken, granted}: GrantedToken,
+  isForm: boolean,
+): FastifyReply {
+  return reply.headers(NOT_STORED).send({
+    token: token.reveal(),
+    access_token: token.reveal(),
+    expires_in: expiresInSeconds,
+    issued_at: issuedAt,
+    ...(refreshToken === undefined ? {} : {refresh_token: refreshToken.reveal()}),
+    ...(isForm ? {scope: granted.map(formatScope).join(' '), token_type: 'Bearer'} : {}),
+  })
+}
+
+function wantedOf(request: FastifyRequest, values: Values, isOffline: boolean): TokenRequest {
+  const {scope = ''} = values
+  const scopeText = (Array.isArray(scope) ? scope : [scope]).map(String).join(' ')
+  const scopes = parseScopes(scopeText)
+  if (scopes.length === 0 && scopeText.trim() !== '')
+    throw new HoldfastError('USAGE', 'cannot give a token: no scope is of the form type:name:actions')
+  return {
+    service: text(values, 'service') ?? '',
+    scopes,
+    isOffline,
+    client: (text(values, 'client_id') ?? '-').replaceAll(/[^\x20-\x7e]/g, '?').slice(0, MAX_CLIENT_CHARACTERS),
+    address: request.ip,
+    requestId: request.id,
+  }
+}
+
+/** The value of a parameter that may be given once. */
+function text(values: Values, name: string): string | undefined {
+  const value = values[name]
+  if (value === undefined || typeof value === 'string') return value
+  throw new HoldfastError('USAGE', `cannot give a token: ${name} is given more than once`)
+}
+
+function checkAccount(account: string): string {
+  if (account !== '' && account.length <= MAX_ACCOUNT_CHARACTERS) return account
+  throw new HoldfastError('UNAUTHENTICATED', 'cannot give a token: there is no such account')
+}
+
+interface Failure {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly message: string
+}
+
+/** What a client is told; undefined for a fault of ours. */
+function describe(error: unknown): Failure | undefined {
+  if (!(error instanceof HoldfastError)) return undefined
+  const {message, details} = error
+  if (hasCode(error, 'USAGE')) return {status: 400, headers: NOT_STORED, message}
+  if (hasCode(error, 'UNAUTHENTICATED')) return {status: 401, headers: {...NOT_STORED, 'www-authenticate': BASIC_CHALLENGE}, message}
+  if (hasCode(error, 'REGISTRY_UNAVAILABLE')) return {status: 503, headers: {...NOT_STORED, 'retry-after': '5'}, message}
+  if (!hasCode(error, 'RATE_LIMITED')) return undefined
+  return {status: 429, headers: {...NOT_STORED, 'retry-after': String(Math.ceil(Number(details.retryAfterSeconds ?? 1)))}, message}
+}
