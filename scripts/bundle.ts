@@ -9,7 +9,10 @@ import {startFaster} from './start-faster.ts'
 
 /** Packages of their own module: large, and not needed by most runs; each with what else of it is imported. */
 const LAZY_PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  '@fastify/formbody': [],
+  '@peculiar/x509': ['reflect-metadata'],
   chalk: [],
+  fastify: [],
   inquirer: [],
   kysely: ['kysely/migration'],
   ora: [],
@@ -19,7 +22,7 @@ const LAZY_PACKAGES: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Imported at the top of files that are loaded late themselves: those of the collector. */
-const IMPORTED_AT_THE_TOP = ['kysely', 'typebox']
+const IMPORTED_AT_THE_TOP = ['@fastify/formbody', '@peculiar/x509', 'fastify', 'kysely', 'typebox']
 
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/
 
@@ -57,24 +60,34 @@ export async function bundle(root: string, folder: string): Promise<void> {
     plugins: [leaveOut(), startFaster()],
   })
   for (const [name, parts] of Object.entries(LAZY_PACKAGES))
-    await bundlePackage(root, [name, ...parts], join(folder, 'packages', `${name}.mjs`))
+    await bundlePackage(root, [name, ...parts], join(folder, 'packages', fileOf(name)))
 }
 
 /** A package as one ES module; its exports are named one by one, since those of a CommonJS package cannot be seen in its text. */
 async function bundlePackage(root: string, paths: readonly string[], outfile: string): Promise<void> {
   const exported = new Map<string, string>()
+  // What goes with a package may have to be there before it.
+  for (const path of paths.toReversed()) await import(path)
   for (const path of paths) {
-    const loaded: object = await import(path)
-    for (const name of Object.keys(loaded)) if (IDENTIFIER.test(name) && !exported.has(name)) exported.set(name, path)
+    for (const name of Object.keys(await import(path))) if (IDENTIFIER.test(name) && !exported.has(name)) exported.set(name, path)
   }
+  const imports = paths.slice(1).map((path) => `import '${path}'`)
+  const exports = [...exported].map(([name, path]) => `export {${name}} from '${path}'`)
   await build({
     ...COMMON,
-    stdin: {contents: [...exported].map(([name, path]) => `export {${name}} from '${path}'`).join('\n'), resolveDir: root},
+    stdin: {contents: [...imports, ...exports].join('\n'), resolveDir: root},
     outfile,
+    // A part without side effects need not come first.
+    logOverride: {'ignored-bare-import': 'silent'},
     format: 'esm',
     // CommonJS packages inside an ES module ask for built-in modules with the `require` that they were written for.
     banner: {js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);"},
   })
+}
+
+/** `@scope/name` in one folder with the others. */
+function fileOf(name: string): string {
+  return `${name.replace('@', '').replace('/', '-')}.mjs`
 }
 
 /** Lets imports of these packages be imports of their own modules. */
@@ -86,7 +99,7 @@ function leaveOut(): Plugin {
       onResolve({filter: new RegExp(`^(?:${[...packageOf.keys()].join('|')})$`)}, ({path, kind, importer}) => {
         const name = packageOf.get(path) ?? path
         if (importer.includes('node_modules')) return undefined
-        if (kind === 'dynamic-import' || IMPORTED_AT_THE_TOP.includes(name)) return {path: `./packages/${name}.mjs`, external: true}
+        if (kind === 'dynamic-import' || IMPORTED_AT_THE_TOP.includes(name)) return {path: `./packages/${fileOf(name)}`, external: true}
         return {errors: [{text: `${path} must be imported where it is used, not at the top`}]}
       })
     },

@@ -13,6 +13,7 @@ import AuthList from './commands/auth/list.ts'
 import CacheImage from './commands/cache-image.ts'
 import Cached from './commands/cached.ts'
 import CollectorSettings from './commands/collector/settings.ts'
+import CollectorUse from './commands/collector/use.ts'
 import Completion from './commands/completion.ts'
 import Copy from './commands/copy.ts'
 import GroupAdd from './commands/group/add.ts'
@@ -72,6 +73,7 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'cache-image': CacheImage,
   cached: Cached,
   'collector:settings': CollectorSettings,
+  'collector:use': CollectorUse,
   completion: Completion,
   copy: Copy,
   'group:add-member': GroupAddMember,

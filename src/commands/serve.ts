@@ -4,6 +4,7 @@ import {BaseCommand} from '../lib/cli/base-command.ts'
 import {DEFAULT_LISTEN} from '../lib/cli/context.ts'
 import {registryDirectory} from '../lib/cli/data-directory.ts'
 import {parseListenAddress} from '../lib/cli/listen-address.ts'
+import {openServedCollector, readServerCertificate} from '../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../lib/cli/server-log.ts'
 
 export interface ServeResult {
@@ -12,17 +13,25 @@ export interface ServeResult {
   readonly url: string
   readonly directory: string
   readonly readOnly: boolean
+  /** Whether everybody must say who he is. */
+  readonly authenticates: boolean
 }
 
 export default class Serve extends BaseCommand<ServeResult> {
   static override readonly summary = 'Serve the embedded registry on this machine.'
   static override readonly description = `Serves what is cached in the embedded registry, and takes pushes, over the OCI distribution API.
-It has no authentication and therefore listens on loopback only. SIGINT or SIGTERM stops it; running uploads finish or can be resumed.
+Without authentication it listens on loopback only. With --authenticate it is a registry with accounts: users, groups, apps and services of the collector on this machine get
+tokens at /token for what the access policy allows them; the collector's REST API is at /api/v1 and described at /openapi.json, search at /v1/search.
+SIGINT or SIGTERM stops it; running uploads finish or can be resumed.
 With --json the envelope is printed as soon as it listens.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --listen 127.0.0.1:0 --json',
     '<%= config.bin %> <%= command.id %> --read-only --data-dir ./data',
+    {
+      description: 'With accounts, for the whole network',
+      command: '<%= config.bin %> <%= command.id %> --authenticate --listen 0.0.0.0:443 --tls-cert server.pem --tls-key server.key',
+    },
   ]
   static override readonly flags = {
     listen: Flags.string({
@@ -32,34 +41,77 @@ With --json the envelope is printed as soon as it listens.`
       summary: 'Where to listen; port 0 takes a free one.',
     }),
     'read-only': Flags.boolean({env: 'HOLDFAST_READ_ONLY', summary: 'Refuse every change.'}),
+    authenticate: Flags.boolean({env: 'HOLDFAST_AUTHENTICATE', summary: 'Let in only whom the collector knows, to what he may.'}),
+    'tls-cert': Flags.string({
+      env: 'HOLDFAST_TLS_CERT',
+      helpValue: 'FILE',
+      dependsOn: ['tls-key'],
+      summary: 'Certificate of this server, PEM, with its chain.',
+    }),
+    'tls-key': Flags.string({env: 'HOLDFAST_TLS_KEY', helpValue: 'FILE', dependsOn: ['tls-cert'], summary: 'Its private key, PEM.'}),
+    'public-url': Flags.string({
+      env: 'HOLDFAST_PUBLIC_URL',
+      helpValue: 'URL',
+      summary: 'How clients see this server when a proxy stands before it: https://host[:port].',
+    }),
+    'trusted-proxy': Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      delimiter: ',',
+      env: 'HOLDFAST_TRUSTED_PROXY',
+      helpValue: 'CIDR',
+      summary: 'Believe X-Forwarded-For of these addresses only. Repeatable.',
+    }),
+    issuer: Flags.string({
+      env: 'HOLDFAST_ISSUER',
+      default: 'holdfast',
+      helpValue: 'NAME',
+      summary: 'Issuer of its tokens. Default: holdfast.',
+    }),
   }
 
   async run(): Promise<ServeResult> {
     const {flags} = await this.parse(Serve)
     const {host, port} = parseListenAddress(flags.listen)
-    const {dataDirectory, signal} = this.openContext(flags)
+    const context = this.openContext(flags)
+    const {dataDirectory, signal} = context
     const directory = registryDirectory(dataDirectory)
     const readOnly = flags['read-only'] ?? false
     const {serveRegistry} = await import('../lib/server/serve.ts')
+    const tls = await readServerCertificate(flags)
+    const listener = (event: Parameters<typeof describeServerEvent>[0]): void => {
+      if (event.type === 'failure') this.output.note(describeServerEvent(event))
+      else this.output.trace(describeServerEvent(event))
+    }
+    const collector = flags.authenticate
+      ? await openServedCollector(context, {...flags, isSecure: tls !== undefined, version: this.config.version, listener})
+      : undefined
     const served = await serveRegistry({
+      accessControl: collector?.accessControl,
+      others: collector?.others,
+      tls,
       host,
       port,
       dataDirectory: directory,
       readOnly,
-      listener: (event) => {
-        if (event.type === 'failure') this.output.note(describeServerEvent(event))
-        else this.output.trace(describeServerEvent(event))
-      },
+      listener,
     })
     const {address} = served
     const registry = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
-    const result = {registry, url: `http://${registry}`, directory, readOnly}
+    const result = {
+      registry,
+      url: `${tls === undefined ? 'http' : 'https'}://${registry}`,
+      directory,
+      readOnly,
+      authenticates: flags.authenticate,
+    }
     this.output.print(result.url)
     this.output.note(`serving ${directory}; stop with Ctrl-C`)
     this.output.succeed(result)
     if (!signal.aborted) await once(signal, 'abort')
     this.output.note('stopping: running requests may finish')
     await served.stop()
+    await collector?.close()
     return result
   }
 }

@@ -11,12 +11,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   oci: ['core'],
   auth: ['oci', 'core'],
+  access: ['auth', 'oci', 'core'],
+  tokens: ['auth', 'core'],
+  accounts: ['core'],
   http: ['core'],
   content: ['http', 'auth', 'oci', 'core'],
   records: ['content', 'oci', 'core'],
   credentials: ['records', 'content', 'auth', 'oci', 'core'],
   transfer: ['content', 'records', 'oci', 'core'],
-  server: ['content', 'auth', 'oci', 'core'],
+  events: ['oci', 'core'],
+  discovery: ['content', 'auth', 'oci', 'core'],
+  collector: ['discovery', 'events', 'records', 'access', 'tokens', 'accounts', 'auth', 'oci', 'core'],
+  server: ['collector', 'events', 'content', 'tokens', 'auth', 'oci', 'core'],
   staging: ['content', 'oci', 'core'],
   registries: ['records', 'content', 'http', 'auth', 'oci', 'core'],
   login: ['registries', 'credentials', 'records', 'content', 'http', 'auth', 'oci', 'core'],
@@ -29,6 +35,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'registries',
     'staging',
     'server',
+    'collector',
+    'discovery',
+    'events',
     'transfer',
     'records',
     'credentials',
@@ -47,13 +56,20 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   inquirer: ['lib/cli'],
   ora: ['lib/cli'],
   undici: ['lib/http'],
+  '@peculiar/x509': ['lib/tokens'],
+  'reflect-metadata': ['lib/tokens'],
+  fastify: ['lib/server/collector'],
+  '@fastify/formbody': ['lib/server/collector'],
+  kysely: ['lib/collector/sql'],
+  pg: ['lib/collector/sql'],
+  typebox: ['lib/collector'],
   keytar: ['lib/credentials/keychain'],
-  'node:sqlite': ['lib/records/sqlite'],
+  'node:sqlite': ['lib/records/sqlite', 'lib/collector/sql'],
   'node:child_process': ['lib/credentials'],
 }
 
 /** Values without I/O: hashes and the spelling of paths and addresses are all that they need of Node. */
-const PURE_FOLDERS = ['lib/oci', 'lib/auth']
+const PURE_FOLDERS = ['lib/oci', 'lib/auth', 'lib/access']
 const PURE_MODULES = ['node:crypto', 'node:net', 'node:buffer', 'node:path']
 
 /** What belongs to the process as a whole and therefore to whoever starts it. */

@@ -5,6 +5,7 @@
 import {randomUUID} from 'node:crypto'
 import type {SourceStore, TargetStore} from '../content/store.ts'
 import {HoldfastError} from '../core/errors.ts'
+import {Lane} from '../core/lane.ts'
 import {isDigest} from '../oci/digest.ts'
 import {formatPlatform, type Platform} from '../oci/platform.ts'
 import {
@@ -21,7 +22,6 @@ import {CopyRun} from '../transfer/copy.ts'
 import type {CopyReport} from '../transfer/copy-job.ts'
 import type {TransferListener} from '../transfer/events.ts'
 import {IMAGE_CONCURRENCY} from '../transfer/limits.ts'
-import {Lane} from '../transfer/schedule.ts'
 
 export interface CacheImagesRequest {
   readonly sources: readonly Reference[]

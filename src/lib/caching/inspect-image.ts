@@ -2,6 +2,7 @@
 import {readBlobBytes} from '../content/read-bytes.ts'
 import type {CallOptions, SourceStore} from '../content/store.ts'
 import {HoldfastError} from '../core/errors.ts'
+import {Lane} from '../core/lane.ts'
 import {type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig} from '../oci/image-config.ts'
 import type {ImageManifest, RawManifest} from '../oci/manifest.ts'
 import {MEDIA_TYPE} from '../oci/media-types.ts'
@@ -10,7 +11,6 @@ import {formatReference, manifestReference, type Reference} from '../oci/referen
 import {GraphBudget, readChildren, readSourceManifest} from '../transfer/graph.ts'
 import {SMALL_REQUEST_CONCURRENCY} from '../transfer/limits.ts'
 import {platformNotFound} from '../transfer/platforms.ts'
-import {Lane} from '../transfer/schedule.ts'
 
 interface InspectedLayer {
   readonly mediaType: string

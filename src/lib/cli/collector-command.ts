@@ -1,12 +1,27 @@
 /** The frame of commands that ask a collector. */
+import * as Flags from '@oclif/core/flags'
 import type {Collector} from '../collector/collector.ts'
 import {BaseCommand} from './base-command.ts'
-import type {GlobalFlags} from './global-flags.ts'
+import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
+
+interface CollectorFlags extends GlobalFlags {
+  readonly collector?: string | undefined
+}
 
 export abstract class CollectorCommand<Result extends object> extends BaseCommand<Result> {
-  /** The collector of this machine. */
-  protected async openCollector(flags: GlobalFlags): Promise<Collector> {
-    return await this.openContext(flags).collector()
+  static override readonly baseFlags = {
+    ...GLOBAL_FLAGS,
+    collector: Flags.string({
+      env: 'HOLDFAST_COLLECTOR',
+      helpGroup: 'GLOBAL',
+      helpValue: 'URL',
+      summary: 'Ask this collector; "local" is that of this machine. Default: the one of "collector use".',
+    }),
+  }
+
+  /** The collector that the flags name, or that was chosen. */
+  protected async openCollector(flags: CollectorFlags): Promise<Collector> {
+    return await this.openContext(flags).collector(flags.collector)
   }
 
   /** Prints a table; a note when there is nothing in it. */

@@ -27,6 +27,9 @@ export const DEFAULT_LISTEN = '127.0.0.1:5050'
 /** What `auth configure-docker` writes into the files of docker and podman: never asked through them, since what it keeps was looked at before. */
 const OWN_HELPER = 'holdfast'
 
+/** Stands for the collector of this machine where a URL is wanted. */
+const LOCAL_COLLECTOR = 'local'
+
 type Environment = Readonly<Record<string, string | undefined>>
 
 export interface ContextOptions {
@@ -229,8 +232,16 @@ export class Context {
     for (const close of this.#closers.splice(0).reverse()) await close()
   }
 
+  /** The collector at that URL, else the one that was chosen, else that of this machine. */
+  async collector(url: string | undefined): Promise<Collector> {
+    const chosen = url ?? (await (await this.records()).readSetting('collector'))
+    if (chosen === undefined || chosen === LOCAL_COLLECTOR) return await this.localCollector()
+    const {openRemoteCollector} = await import('./remote-collector.ts')
+    return await openRemoteCollector(this, chosen)
+  }
+
   /** The collector of this machine: its database, or the one that HOLDFAST_DATABASE_URL names. */
-  async collector(): Promise<Collector> {
+  async localCollector(): Promise<Collector> {
     const [{createLocalCollector}, {createSecretMaker}, store] = await Promise.all([
       import('../collector/collector.ts'),
       import('../collector/secret-maker.ts'),

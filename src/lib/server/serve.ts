@@ -1,12 +1,12 @@
 /** The embedded registry as the `serve` command runs it: a server over the store in a data directory. */
 import {createFilesystemStore, type FilesystemStore} from '../content/filesystem/store.ts'
-import {createRegistryServer, type ListenAddress} from './registry-server.ts'
+import {createRegistryServer, type ListenAddress, type RegistryServerOptions} from './registry-server.ts'
 import type {ServerListener} from './server-events.ts'
 
 /** How long running requests may go on after a stop was asked for. */
 export const STOP_GRACE_MS = 10_000
 
-export interface ServeOptions extends ListenAddress {
+export interface ServeOptions extends ListenAddress, Pick<RegistryServerOptions, 'accessControl' | 'others' | 'tls'> {
   /** The root of the store, in CNCF Distribution's layout; it need not exist yet. */
   readonly dataDirectory: string
   readonly readOnly?: boolean
@@ -25,9 +25,9 @@ export interface ServedRegistry {
  * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION
  */
 export async function serveRegistry(options: ServeOptions): Promise<ServedRegistry> {
-  const {dataDirectory, host, port, readOnly = false, listener} = options
+  const {dataDirectory, host, port, readOnly = false, listener, accessControl, others, tls} = options
   const store = createFilesystemStore({root: dataDirectory})
-  const server = createRegistryServer({store, readOnly, ...(listener === undefined ? {} : {listener})})
+  const server = createRegistryServer({store, readOnly, accessControl, others, tls, ...(listener === undefined ? {} : {listener})})
   const address = await server.listen({host, port}).catch(async (error: unknown) => {
     await store.close()
     throw error

@@ -2,10 +2,10 @@
 import {inspectImage} from '../caching/inspect-image.ts'
 import type {CallOptions, SourceStore} from '../content/store.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
+import {Lane} from '../core/lane.ts'
 import type {Digest} from '../oci/digest.ts'
 import type {Reference, Tag} from '../oci/reference.ts'
 import {SMALL_REQUEST_CONCURRENCY} from '../transfer/limits.ts'
-import {Lane} from '../transfer/schedule.ts'
 
 export interface ListedTag {
   readonly tag: Tag

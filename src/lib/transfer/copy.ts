@@ -6,13 +6,13 @@
  */
 import type {TargetStore} from '../content/store.ts'
 import {HoldfastError} from '../core/errors.ts'
+import {Lane} from '../core/lane.ts'
 import type {Digest} from '../oci/digest.ts'
 import {formatReference} from '../oci/reference.ts'
 import type {CopyJob, CopyReport, CopyRunOptions} from './copy-job.ts'
 import {sideError} from './graph.ts'
 import {ImageCopy} from './image-copy.ts'
 import {SMALL_REQUEST_CONCURRENCY} from './limits.ts'
-import {Lane} from './schedule.ts'
 import {TargetSession} from './target-session.ts'
 
 /** Copies images; use one for all images that are copied together. */

@@ -4,12 +4,12 @@
  */
 import type {ManifestReader} from '../content/store.ts'
 import {HoldfastError, interrupted, TransferError} from '../core/errors.ts'
+import type {Lane} from '../core/lane.ts'
 import type {Digest} from '../oci/digest.ts'
 import {type IndexManifest, type Manifest, parseManifest, type RawManifest} from '../oci/manifest.ts'
 import {isImageManifestType, isIndexType} from '../oci/media-types.ts'
 import {formatReference, type Reference, type RepositoryName, type Tag} from '../oci/reference.ts'
 import {MAX_GRAPH_MANIFESTS, MAX_INDEX_DEPTH} from './limits.ts'
-import type {Lane} from './schedule.ts'
 
 /** Where the manifests of an image are read. */
 export interface GraphSource {

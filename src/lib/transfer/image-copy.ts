@@ -4,6 +4,7 @@ import {readBlobBytes} from '../content/read-bytes.ts'
 import type {BlobOutcome, CallOptions} from '../content/store.ts'
 import type {ByteSink} from '../core/byte-sink.ts'
 import {HoldfastError, hasCode, interrupted} from '../core/errors.ts'
+import type {Lane} from '../core/lane.ts'
 import type {Descriptor} from '../oci/descriptor.ts'
 import type {Digest} from '../oci/digest.ts'
 import {MAX_CONFIG_BYTES, parseImageConfig} from '../oci/image-config.ts'
@@ -16,7 +17,6 @@ import {atSource, GraphBudget, type GraphSource, readChildren, readSourceManifes
 import {MAX_REFERRER_DEPTH} from './limits.ts'
 import {offeredPlatforms, platformNotFound, selectPlatforms, trimIndex} from './platforms.ts'
 import {findAttachedTags} from './referrers.ts'
-import type {Lane} from './schedule.ts'
 import type {TargetSession} from './target-session.ts'
 
 /** A manifest graph ready to be written: children in order, then the root. */

@@ -4,12 +4,12 @@
  */
 import type {BlobOutcome, BlobSource, CallOptions, TargetStore} from '../content/store.ts'
 import type {ByteSink} from '../core/byte-sink.ts'
+import {Lane} from '../core/lane.ts'
 import type {Descriptor} from '../oci/descriptor.ts'
 import type {Digest} from '../oci/digest.ts'
 import type {RawManifest} from '../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../oci/reference.ts'
 import {DEFAULT_BLOB_CONCURRENCY, SMALL_REQUEST_CONCURRENCY} from './limits.ts'
-import {Lane} from './schedule.ts'
 
 export interface TargetSessionOptions {
   /** Blobs on their way at once; the store's own limit holds as well. */

@@ -4,13 +4,15 @@ import {checkInput, type Operation, type SecretMaker} from '../../collector/api/
 import {OPERATIONS} from '../../collector/api/operations.ts'
 import type {CollectorStore} from '../../collector/store.ts'
 import {HoldfastError} from '../../core/errors.ts'
+import {hashOpaqueToken, makeOpaqueToken} from '../../tokens/opaque-token.ts'
 import {type CallerDependencies, identifyCaller} from './callers.ts'
 import {describeApi} from './openapi.ts'
-import {hashSessionToken, makeSessionToken} from './session-token.ts'
 
 export const API_PREFIX = '/api/v1'
 /** A session is for one sitting at a console, or one run of a program. */
 const SESSION_LIFE_MS = 60 * 60 * 1000
+/** That of a command line, kept in a keychain. */
+const LONG_SESSION_LIFE_MS = 7 * 24 * 60 * 60 * 1000
 
 export interface ApiOptions extends CallerDependencies {
   readonly store: CollectorStore
@@ -45,9 +47,10 @@ export function addApiRoutes(app: FastifyInstance, options: ApiOptions): void {
   }
   app.post(`${API_PREFIX}/sessions`, async (request, reply) => {
     const {user} = await identifyCaller(request, options)
-    const token = makeSessionToken()
-    const expiresAt = new Date(now().getTime() + SESSION_LIFE_MS).toISOString()
-    await store.addSession({tokenHash: hashSessionToken(token.reveal()), userId: user.id, expiresAt})
+    const token = makeOpaqueToken('session')
+    const isLong = Reflect.get(Object(request.body ?? {}), 'isLong') === true
+    const expiresAt = new Date(now().getTime() + (isLong ? LONG_SESSION_LIFE_MS : SESSION_LIFE_MS)).toISOString()
+    await store.addSession({tokenHash: hashOpaqueToken(token.reveal()), userId: user.id, expiresAt})
     return await reply.code(201).header('cache-control', 'no-store').send({token: token.reveal(), user: user.name, expiresAt})
   })
   const document = describeApi(OPERATIONS, version)

@@ -6,7 +6,7 @@ import type {User} from '../../collector/objects.ts'
 import type {SessionStore} from '../../collector/store.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
-import {hashSessionToken, isSessionToken} from './session-token.ts'
+import {hashOpaqueToken, isOpaqueToken} from '../../tokens/opaque-token.ts'
 
 const BEARER = /^Bearer +([^ ]+)$/i
 
@@ -25,8 +25,8 @@ export async function identifyCaller(
   const basic = parseBasic(header)
   if (basic !== undefined) return {kind: 'user', user: await verifyUser(basic.username, new Secret(basic.password), request.ip)}
   const token = BEARER.exec(header)?.[1]
-  if (token !== undefined && isSessionToken(token)) {
-    const user = await sessions.findSession(hashSessionToken(token))
+  if (token !== undefined && isOpaqueToken('session', token)) {
+    const user = await sessions.findSession(hashOpaqueToken(token))
     if (user !== undefined && !user.isDisabled) return {kind: 'user', user}
   }
   throw new HoldfastError('UNAUTHENTICATED', 'cannot call the collector: it does not know who you are', {

@@ -23,7 +23,8 @@ export function describeApi(operations: readonly Operation[], version: string): 
       '/api/v1/sessions': {
         post: {
           operationId: 'session.add',
-          summary: 'Begins a session of an hour: its token is sent as Bearer instead of the password.',
+          summary: 'Begins a session of an hour, or of a week: its token is sent as Bearer instead of the password.',
+          requestBody: {content: {'application/json': {schema: {type: 'object', properties: {isLong: {type: 'boolean'}}}}}},
           responses: {201: json('the session', SESSION), default: FAILURE},
         },
       },

@@ -1,0 +1,61 @@
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
+import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {readSecret} from '../../lib/cli/standard-input.ts'
+
+interface UsedCollector {
+  /** `local` for the one of this machine. */
+  readonly collector: string
+  readonly account?: string
+  /** When the session ends. */
+  readonly expiresAt?: string
+}
+
+const LOCAL = 'local'
+
+export default class CollectorUse extends BaseCommand<UsedCollector> {
+  static override readonly summary = 'Choose the collector that commands ask, and log in to it; "local" is the one of this machine.'
+  static override readonly description =
+    'A session of a week is kept in the keychain. In CI, HOLDFAST_COLLECTOR=URL with HOLDFAST_AUTH_<HOST>_USERNAME and …_PASSWORD needs neither.'
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %> https://registry.example.com',
+    '<%= config.bin %> <%= command.id %> https://registry.example.com --username ann --password-stdin < password',
+    '<%= config.bin %> <%= command.id %> local',
+  ]
+  static override readonly args = {url: Args.string({required: true, description: 'https://host[:port], or local'})}
+  static override readonly flags = {
+    username: Flags.string({char: 'u', env: 'HOLDFAST_USERNAME', helpValue: 'NAME', summary: 'Who logs in.'}),
+    'password-stdin': Flags.boolean({summary: 'Read the password from standard input.'}),
+  }
+
+  async run(): Promise<UsedCollector> {
+    const {args, flags} = await this.parse(CollectorUse)
+    const context = this.openContext(flags)
+    const records = await context.records()
+    if (args.url === LOCAL) {
+      await records.saveSetting('collector', undefined)
+      await records.saveSetting('collector-account', undefined)
+      this.output.print(LOCAL)
+      return {collector: LOCAL}
+    }
+    const {beginSession, findCollectorPlace, sessionKey} = await import('../../lib/cli/remote-collector.ts')
+    const place = await findCollectorPlace(context, args.url)
+    const account =
+      flags.username ??
+      (await this.prompts.input({
+        message: 'User name:',
+        flag: '--username NAME --password-stdin < FILE',
+        validate: (value) => value !== '' || 'It is empty.',
+      }))
+    const password = flags['password-stdin']
+      ? await readSecret('--password-stdin')
+      : await this.prompts.secret({message: `Password of ${account} at ${place.url}:`, flag: '--password-stdin < FILE'})
+    const {token, expiresAt} = await beginSession(context, place, account, password)
+    await (await context.keychain()).writeSecret(sessionKey(place, account), token)
+    await records.saveSetting('collector', place.url)
+    await records.saveSetting('collector-account', account)
+    this.output.print(place.url)
+    this.output.note(`commands ask it as ${account} until ${expiresAt}; "holdfast collector use local" goes back`)
+    return {collector: place.url, account, expiresAt}
+  }
+}

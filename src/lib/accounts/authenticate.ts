@@ -1,0 +1,73 @@
+/** Who somebody is, by name and password. Unknown names, wrong passwords and disabled accounts are refused alike, and take as long. */
+import {HoldfastError} from '../core/errors.ts'
+import type {Secret} from '../core/secret.ts'
+import {verifyPassword} from './password.ts'
+import {Throttle} from './throttle.ts'
+import {VerifiedLogins} from './verified-logins.ts'
+
+/** What is known of an account that may log in; whatever the caller wants to have back with it. */
+export interface KnownAccount<Account> {
+  readonly account: Account
+  readonly isDisabled: boolean
+  /** Tells whether the password is right; the caller knows where to ask. */
+  readonly proof: Proof
+}
+
+export type Proof =
+  /** An argon2id hash of ours; undefined for none. */
+  | {readonly kind: 'password-hash'; readonly hash: string | undefined}
+  /** A secret of many random bits, compared with its hash by the caller. */
+  | {readonly kind: 'secret'; readonly matches: (secret: Secret) => boolean}
+  /** Somebody else knows. */
+  | {readonly kind: 'directory'; readonly verify: (password: Secret) => Promise<boolean>}
+
+export interface AuthenticatorOptions<Account> {
+  readonly find: (name: string) => Promise<KnownAccount<Account> | undefined>
+  readonly now: () => Date
+}
+
+export interface Authenticator<Account> {
+  /**
+   * @throws {HoldfastError} UNAUTHENTICATED; RATE_LIMITED with `details.retryAfterSeconds` after too many failures; what the directory throws when it does not answer.
+   */
+  authenticate(name: string, password: Secret, address: string): Promise<Account>
+  /** After a change of the password. */
+  forget(name: string): void
+}
+
+export function createAuthenticator<Account>({find, now}: AuthenticatorOptions<Account>): Authenticator<Account> {
+  const throttle = new Throttle()
+  const verified = new VerifiedLogins()
+  return {
+    async authenticate(name, password, address) {
+      const at = now().getTime()
+      const known = await find(name)
+      // A right password of a moment ago is let through: whoever guesses beside it does not keep its owner out.
+      if (known !== undefined && !known.isDisabled && known.proof.kind !== 'secret' && verified.has(name, password, at))
+        return known.account
+      const delayMs = throttle.delayMs(name, address, at)
+      if (delayMs > 0) {
+        throw new HoldfastError('RATE_LIMITED', 'cannot log in: too many attempts have failed', {
+          details: {retryAfterSeconds: Math.ceil(delayMs / 1000)},
+        })
+      }
+      const isRight = await isProven(known?.proof, password)
+      if (!isRight || known === undefined || known.isDisabled) {
+        throttle.fail(name, address, at)
+        throw new HoldfastError('UNAUTHENTICATED', 'cannot log in: user name or password is wrong')
+      }
+      throttle.succeed(name, address)
+      if (known.proof.kind !== 'secret') verified.add(name, password, at)
+      return known.account
+    },
+    forget: (name) => verified.forget(name),
+  }
+}
+
+async function isProven(proof: Proof | undefined, password: Secret): Promise<boolean> {
+  // Directories take an empty password for nobody's login, and let it through (RFC 4513 §5.1.2).
+  if (password.reveal() === '') return false
+  if (proof?.kind === 'secret') return proof.matches(password)
+  if (proof?.kind === 'directory') return await proof.verify(password)
+  return await verifyPassword(password, proof?.hash)
+}

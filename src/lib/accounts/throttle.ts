@@ -1,0 +1,54 @@
+/** Slows down who guesses: per account and address, and per address. Somebody else's address keeps working, so nobody locks others out. */
+
+const FREE_FAILURES = 10
+/** An address may belong to many people. */
+const FREE_FAILURES_OF_ADDRESS = 100
+const FIRST_DELAY_MS = 1_000
+const MAX_DELAY_MS = 15 * 60_000
+/** Without a failure for so long all is forgiven. */
+const MEMORY_MS = 60 * 60_000
+const MAX_ENTRIES = 50_000
+
+interface Failures {
+  readonly count: number
+  /** Milliseconds since the epoch. */
+  readonly lastAt: number
+}
+
+export class Throttle {
+  /** Longest without a failure first. */
+  readonly #failures = new Map<string, Failures>()
+
+  /** Milliseconds until another attempt is let through; 0 for now. */
+  delayMs(account: string, address: string, now: number): number {
+    const own = this.#delay(pairKey(account, address), FREE_FAILURES, now)
+    return Math.max(own, this.#delay(addressKey(address), FREE_FAILURES_OF_ADDRESS, now))
+  }
+
+  fail(account: string, address: string, now: number): void {
+    for (const key of [pairKey(account, address), addressKey(address)]) {
+      const known = this.#failures.get(key)
+      const count = known === undefined || now - known.lastAt > MEMORY_MS ? 1 : known.count + 1
+      this.#failures.delete(key)
+      this.#failures.set(key, {count, lastAt: now})
+    }
+    for (const [oldest, {lastAt}] of this.#failures) {
+      if (this.#failures.size <= MAX_ENTRIES && now - lastAt <= MEMORY_MS) break
+      this.#failures.delete(oldest)
+    }
+  }
+
+  succeed(account: string, address: string): void {
+    this.#failures.delete(pairKey(account, address))
+  }
+
+  #delay(key: string, free: number, now: number): number {
+    const known = this.#failures.get(key)
+    if (known === undefined || known.count < free || now - known.lastAt > MEMORY_MS) return 0
+    const delay = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(30, known.count - free))
+    return Math.max(0, known.lastAt + delay - now)
+  }
+}
+
+const pairKey = (account: string, address: string): string => `a ${account.length} ${account} ${address}`
+const addressKey = (address: string): string => `i ${address}`

@@ -1,0 +1,119 @@
+/** The way to a collector elsewhere: its transport is that of a declared registry on the same host, and who we are there is a session in the keychain, or the environment. */
+import {basicAuthorization} from '../auth/basic.ts'
+import type {Collector} from '../collector/collector.ts'
+import type {ApiAnswer, ApiRequest} from '../collector/remote.ts'
+import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
+import {tlsForOrigin} from '../content/remote/endpoint-tls.ts'
+import {isLoopbackHost} from '../content/remote/trust.ts'
+import {HoldfastError} from '../core/errors.ts'
+import {Secret} from '../core/secret.ts'
+import type {LoginKey} from '../records/store.ts'
+import type {Context} from './context.ts'
+
+/** Lists of a whole collector. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+export interface RemoteCollectorPlace {
+  /** `https://host[:port]` */
+  readonly url: string
+  readonly endpoint: RegistryEndpoint
+}
+
+/** @throws {HoldfastError} USAGE when it is no URL of a collector; PLAIN_HTTP when it is without TLS, neither on this machine nor declared so. */
+export async function findCollectorPlace(context: Context, text: string): Promise<RemoteCollectorPlace> {
+  const [{parseRegistryUrl}, {findEndpoint}, records] = await Promise.all([
+    import('../registries/registry-url.ts'),
+    import('../registries/find.ts'),
+    context.records(),
+  ])
+  const {host, scheme} = parseRegistryUrl(text)
+  const {endpoint} = await findEndpoint(records, host)
+  const isPlain = scheme === 'http' || endpoint.plainHttp === 'always'
+  const url = `${isPlain ? 'http' : 'https'}://${host}`
+  if (isPlain && endpoint.plainHttp !== 'always' && !isLoopbackHost(new URL(url).hostname)) {
+    throw new HoldfastError('PLAIN_HTTP', `cannot use collector "${url}": the password would be read by everybody on the way`, {
+      hints: [`holdfast collector use https://${host}`, `holdfast registry add NAME ${url} --plain-http   # if that is what you want`],
+    })
+  }
+  return {url, endpoint}
+}
+
+/** Opens the collector at a URL, as whoever we are there. */
+export async function openRemoteCollector(context: Context, text: string): Promise<Collector> {
+  const [{createRemoteCollector}, place] = await Promise.all([import('../collector/remote.ts'), findCollectorPlace(context, text)])
+  let authorization: Promise<string> | undefined
+  return createRemoteCollector(place.url, async (request) => {
+    authorization ??= authorizationFor(context, place)
+    return await sendToCollector(context, place, request, await authorization)
+  })
+}
+
+/** Sends one request to the REST API. */
+export async function sendToCollector(
+  context: Context,
+  {url, endpoint}: RemoteCollectorPlace,
+  {method, path, json}: ApiRequest,
+  authorization: string,
+): Promise<ApiAnswer> {
+  const [{requestJson}, {openHttp: _, proxyFor, signal, onExchange}] = await Promise.all([
+    import('../http/json-client.ts'),
+    context.loginNetwork(),
+  ])
+  const target = new URL(`/api/v1${path}`, url)
+  return await requestJson({
+    method,
+    url: target,
+    headers: {authorization},
+    ...(json === undefined ? {} : {json}),
+    maxBodyBytes: MAX_ANSWER_BYTES,
+    tls: tlsForOrigin(endpoint, target.origin),
+    proxy: proxyFor?.(target),
+    signal,
+    onExchange,
+  })
+}
+
+/** Where the session of an account is in the keychain; no login of a registry stands there. */
+export function sessionKey({endpoint}: RemoteCollectorPlace, account: string): LoginKey {
+  return {registry: endpoint.registry, account: `collector session of ${account}`}
+}
+
+async function authorizationFor(context: Context, place: RemoteCollectorPlace): Promise<string> {
+  const {registry} = place.endpoint
+  const {environment} = await context.credentialSources()
+  const given = await environment?.find(registry, undefined)
+  if (given?.kind === 'basic') return basicAuthorization(given.username, given.password)
+  const account = await (await context.records()).readSetting('collector-account')
+  const session = account === undefined ? undefined : await (await context.keychain()).readSecret(sessionKey(place, account))
+  if (session !== undefined) return `Bearer ${session.reveal()}`
+  throw new HoldfastError('UNAUTHENTICATED', `cannot ask collector "${place.url}": nobody is logged in there`, {
+    hints: [`holdfast collector use ${place.url}`],
+  })
+}
+
+/** Begins a session that lasts for days. */
+export async function beginSession(
+  context: Context,
+  place: RemoteCollectorPlace,
+  account: string,
+  password: Secret,
+): Promise<{readonly token: Secret; readonly expiresAt: string}> {
+  const {status, json} = await sendToCollector(
+    context,
+    place,
+    {method: 'POST', path: '/sessions', json: {isLong: true}},
+    basicAuthorization(account, password.reveal()),
+  )
+  const token: unknown = Reflect.get(Object(json), 'token')
+  const expiresAt: unknown = Reflect.get(Object(json), 'expiresAt')
+  if (status === 201 && typeof token === 'string' && typeof expiresAt === 'string') return {token: new Secret(token), expiresAt}
+  if (status === 401) {
+    throw new HoldfastError('UNAUTHENTICATED', `cannot log in to collector "${place.url}": it refuses the user name or the password`, {
+      hints: [`holdfast collector use ${place.url} --username NAME`],
+    })
+  }
+  if (status === 429) throw new HoldfastError('RATE_LIMITED', `cannot log in to collector "${place.url}": too many attempts have failed`)
+  throw new HoldfastError('REGISTRY_UNAVAILABLE', `cannot log in to "${place.url}": it answered ${status}, and not as a collector does`, {
+    hints: [`curl -i ${place.url}/openapi.json`],
+  })
+}

@@ -1,0 +1,81 @@
+/** What `serve` needs beyond the registry: its certificate, and with --authenticate the collector of this machine. */
+import {readFile} from 'node:fs/promises'
+import type {ManagedRegistry} from '../collector/objects.ts'
+import type {CollectorStore} from '../collector/store.ts'
+import {HoldfastError} from '../core/errors.ts'
+import type {ServedCollector} from '../server/collector/served-collector.ts'
+import type {ServerListener} from '../server/server-events.ts'
+import type {Context} from './context.ts'
+
+/** The managed registry that the embedded one is. */
+const EMBEDDED = 'embedded'
+
+interface CertificateFlags {
+  readonly 'tls-cert'?: string | undefined
+  readonly 'tls-key'?: string | undefined
+}
+
+/** @throws {HoldfastError} CONFIGURATION when a file cannot be read. */
+export async function readServerCertificate(
+  flags: CertificateFlags,
+): Promise<{readonly certificate: Buffer; readonly key: Buffer} | undefined> {
+  const [certificateFile, keyFile] = [flags['tls-cert'], flags['tls-key']]
+  if (certificateFile === undefined || keyFile === undefined) return undefined
+  const [certificate, key] = await Promise.all([certificateFile, keyFile].map(read))
+  return certificate === undefined || key === undefined ? undefined : {certificate, key}
+}
+
+async function read(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file)
+  } catch (cause) {
+    throw new HoldfastError('CONFIGURATION', `cannot read "${file}"`, {hints: [`ls -l "${file}"`], cause})
+  }
+}
+
+interface ServedCollectorFlags {
+  readonly 'public-url'?: string | undefined
+  readonly 'trusted-proxy'?: readonly string[] | undefined
+  readonly issuer: string
+  readonly isSecure: boolean
+  readonly version: string
+  readonly listener: ServerListener
+}
+
+/** Opens the collector of this machine as the authority of the embedded registry, which it manages from then on. */
+export async function openServedCollector(context: Context, flags: ServedCollectorFlags): Promise<ServedCollector> {
+  const [{createServedCollector}, store] = await Promise.all([import('../server/collector/served-collector.ts'), context.collectorStore()])
+  const publicUrl = checkPublicUrl(flags['public-url'])
+  return await createServedCollector({
+    store,
+    embedded: await manageEmbedded(store, publicUrl ?? `http://${context.embeddedRegistry}`),
+    issuer: flags.issuer,
+    publicUrl,
+    isSecure: flags.isSecure,
+    trustedProxies: flags['trusted-proxy'] ?? [],
+    version: flags.version,
+    listener: flags.listener,
+  })
+}
+
+async function manageEmbedded(store: CollectorStore, url: string): Promise<ManagedRegistry> {
+  const known = await store.findManagedRegistry({name: EMBEDDED})
+  if (known !== undefined) return known
+  return await store.addManagedRegistry({
+    name: EMBEDDED,
+    service: EMBEDDED,
+    url,
+    insecure: false,
+    restricted: true,
+    tokenHeader: 'x5c',
+    tokenLifeSeconds: 900,
+  })
+}
+
+function checkPublicUrl(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  if (/^https?:\/\/[^/?#@\s"]+$/.test(text) && URL.canParse(text)) return text
+  throw new HoldfastError('USAGE', `cannot serve as "${text}": it is no https://host[:port]`, {
+    hints: ['holdfast serve --authenticate --public-url https://registry.example.com'],
+  })
+}

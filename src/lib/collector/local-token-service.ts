@@ -1,0 +1,139 @@
+/** Tokens of this collector: who asks is authenticated, what he may is decided and written down, and exactly that is signed. */
+import {type Authenticator, createAuthenticator, type KnownAccount} from '../accounts/authenticate.ts'
+import {formatScope} from '../auth/scope.ts'
+import {HoldfastError} from '../core/errors.ts'
+import type {Secret} from '../core/secret.ts'
+import {hashOpaqueToken, isOpaqueToken, makeOpaqueToken, matchesHash} from '../tokens/opaque-token.ts'
+import {createRegistryTokens, type RegistryTokens} from '../tokens/registry-token.ts'
+import type {KeyRing} from '../tokens/signing-keys.ts'
+import type {KeyRings} from './key-ring.ts'
+import type {ManagedRegistry} from './objects.ts'
+import type {CollectorStore} from './store.ts'
+import {type Account, accountName, grantTo, isDisabled, serviceOfAccount, standingOf} from './subjects.ts'
+import type {GrantedToken, TokenRequest, TokenService} from './token-service.ts'
+
+/** A login that is not used for so long has to be made again. */
+const REFRESH_TOKEN_LIFE_MS = 365 * 24 * 60 * 60 * 1000
+
+export interface LocalTokenServiceOptions {
+  readonly store: CollectorStore
+  readonly keys: KeyRings
+  readonly authenticator: Authenticator<Account>
+  /** `auth.token.issuer` of the registries. */
+  readonly issuer: string
+  readonly now: () => Date
+}
+
+/** An authenticator over the accounts of the collector. */
+export function createAccountAuthenticator(store: CollectorStore, now: () => Date): Authenticator<Account> {
+  return createAuthenticator({find: (name) => findAccount(store, name), now})
+}
+
+async function findAccount(store: CollectorStore, name: string): Promise<KnownAccount<Account> | undefined> {
+  const serviceName = serviceOfAccount(name)
+  if (serviceName !== undefined) {
+    const service = await store.findService(serviceName)
+    const hash = service === undefined ? undefined : await store.findSecretHash(service.id)
+    if (service === undefined || hash === undefined) return undefined
+    const matches = (secret: Secret): boolean => matchesHash(secret.reveal(), hash)
+    return {account: {kind: 'service', service}, isDisabled: service.isDisabled, proof: {kind: 'secret', matches}}
+  }
+  const user = await store.findUser(name)
+  if (user === undefined) return undefined
+  const hash = await store.findPasswordHash(user.id)
+  return {account: {kind: 'user', user}, isDisabled: user.isDisabled, proof: {kind: 'password-hash', hash}}
+}
+
+export function createLocalTokenService({store, keys, authenticator, issuer, now}: LocalTokenServiceOptions): TokenService {
+  let signer: {readonly ring: KeyRing; readonly tokens: RegistryTokens} | undefined
+  const signerFor = (ring: KeyRing): RegistryTokens => {
+    if (signer?.ring !== ring) signer = {ring, tokens: createRegistryTokens(ring, issuer)}
+    return signer.tokens
+  }
+
+  const grant = async (account: Account, registry: ManagedRegistry, request: TokenRequest): Promise<GrantedToken> => {
+    const {access, decisions} = await grantTo(await standingOf(account, registry, store), request.scopes)
+    const principal = accountName(account)
+    const {requestId, address} = request
+    await store.appendAudit(
+      decisions.map(({scope, action, granted, rule}) => ({
+        requestId,
+        principal,
+        address,
+        action,
+        object: `${registry.name} ${formatScope({...scope, actions: [action]})}`,
+        outcome: granted ? ('granted' as const) : ('refused' as const),
+        rule,
+      })),
+    )
+    const at = now()
+    const claims = {subject: principal, audience: registry.service, access, lifeSeconds: registry.tokenLifeSeconds}
+    const token = signerFor(await keys.current()).issue(claims, registry.tokenHeader, at)
+    return {token, expiresInSeconds: registry.tokenLifeSeconds, issuedAt: at.toISOString(), granted: access}
+  }
+
+  const refuse = async (account: string, request: TokenRequest, registry: ManagedRegistry, error: unknown): Promise<never> => {
+    if (error instanceof HoldfastError) {
+      const {requestId, address} = request
+      const entry = {requestId, principal: account, address, action: 'login', object: registry.name}
+      await store.appendAudit([{...entry, outcome: 'refused', rule: error.code}])
+    }
+    throw error
+  }
+
+  return {
+    async byPassword(name, password, request) {
+      const registry = await registryOf(request, store)
+      const account = await authenticator
+        .authenticate(name, password, request.address)
+        .catch((error: unknown) => refuse(name, request, registry, error))
+      const granted = await grant(account, registry, request)
+      if (!request.isOffline) return granted
+      const refreshToken = makeOpaqueToken('refresh')
+      await store.addRefreshToken({
+        tokenHash: hashOpaqueToken(refreshToken.reveal()),
+        subject: subjectOf(account),
+        service: registry.service,
+        client: request.client,
+        expiresAt: new Date(now().getTime() + REFRESH_TOKEN_LIFE_MS).toISOString(),
+      })
+      return {...granted, refreshToken}
+    },
+    async byRefreshToken(refreshToken, request) {
+      const registry = await registryOf(request, store)
+      const text = refreshToken.reveal()
+      const issued = isOpaqueToken('refresh', text) ? await store.findRefreshToken(hashOpaqueToken(text)) : undefined
+      const account = issued?.service === registry.service ? await findSubject(store, issued.subject) : undefined
+      if (issued === undefined || account === undefined || isDisabled(account)) {
+        const error = new HoldfastError('UNAUTHENTICATED', 'cannot give a token: the identity token is not, or no longer, good here')
+        return await refuse(account === undefined ? '-' : accountName(account), request, registry, error)
+      }
+      await store.touchRefreshToken(issued.id)
+      const granted = await grant(account, registry, request)
+      // The same one again: clients keep what they are given, and would lose the login at the first answer that they miss.
+      return {...granted, refreshToken}
+    },
+  }
+}
+
+async function registryOf({service}: TokenRequest, store: CollectorStore): Promise<ManagedRegistry> {
+  const registry = service === '' ? undefined : await store.findManagedRegistry({service})
+  if (registry !== undefined) return registry
+  throw new HoldfastError('USAGE', `cannot give a token: no registry is known by the service "${service.slice(0, 100)}"`)
+}
+
+function subjectOf(account: Account): {readonly kind: 'user' | 'service'; readonly id: number} {
+  return account.kind === 'user' ? {kind: 'user', id: account.user.id} : {kind: 'service', id: account.service.id}
+}
+
+async function findSubject(
+  store: CollectorStore,
+  {kind, id}: {readonly kind: 'user' | 'service'; readonly id: number},
+): Promise<Account | undefined> {
+  if (kind === 'user') {
+    const user = await store.findUser(id)
+    return user === undefined ? undefined : {kind, user}
+  }
+  const service = (await store.listServices()).find((one) => one.id === id)
+  return service === undefined ? undefined : {kind, service}
+}

@@ -1,0 +1,141 @@
+/** A collector as `serve` runs it: its application beside the registry, and the check of tokens before it. */
+import type {IncomingMessage, RequestListener} from 'node:http'
+import {parseBasic} from '../../auth/basic.ts'
+import {coversScopes, type Scope} from '../../auth/scope.ts'
+import {createKeyRings, type KeyRings} from '../../collector/key-ring.ts'
+import {createAccountAuthenticator, createLocalTokenService} from '../../collector/local-token-service.ts'
+import type {ManagedRegistry} from '../../collector/objects.ts'
+import {createSearchService} from '../../collector/search/search-service.ts'
+import {createSecretMaker} from '../../collector/secret-maker.ts'
+import type {CollectorStore} from '../../collector/store.ts'
+import {type Account, serviceOfAccount} from '../../collector/subjects.ts'
+import {HoldfastError} from '../../core/errors.ts'
+import {Secret} from '../../core/secret.ts'
+import {createRegistryTokens, type RegistryTokens} from '../../tokens/registry-token.ts'
+import type {KeyRing} from '../../tokens/signing-keys.ts'
+import {type AccessControl, createAccessControl} from '../access-control.ts'
+import type {ServerListener} from '../server-events.ts'
+import {createCollectorApp} from './app.ts'
+import type {SearchFor} from './search-routes.ts'
+
+/** How often the keys are looked at: a rotation by another replica is known in time. */
+const KEYS_CHECK_MS = 60_000
+const SEARCH: readonly Scope[] = [{type: 'registry', name: 'catalog', actions: ['search']}]
+const BEARER = /^Bearer +([^ ]+)$/i
+const HOST = /^[A-Za-z0-9._-]+(?::[0-9]{1,5})?$|^\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?$/
+
+export interface ServedCollectorOptions {
+  readonly store: CollectorStore
+  /** The registry that is served beside it: its tokens are checked here. */
+  readonly embedded: ManagedRegistry
+  /** `auth.token.issuer` of the registries. */
+  readonly issuer: string
+  /** How clients see this server, when it does not follow from their requests. */
+  readonly publicUrl?: string | undefined
+  readonly isSecure: boolean
+  readonly trustedProxies: readonly string[]
+  readonly version: string
+  readonly listener?: ServerListener | undefined
+}
+
+export interface ServedCollector {
+  readonly accessControl: AccessControl
+  readonly others: RequestListener
+  close(): Promise<void>
+}
+
+export async function createServedCollector(options: ServedCollectorOptions): Promise<ServedCollector> {
+  const {store, embedded, issuer, listener} = options
+  const now = (): Date => new Date()
+  const keys = createKeyRings(store, now)
+  const verifier = await followKeys(keys, issuer, (error) => listener?.({type: 'failure', requestId: 'signing-keys', error}))
+  const authenticator = createAccountAuthenticator(store, now)
+  const tokens = createLocalTokenService({store, keys, authenticator, issuer, now})
+  const searchService = createSearchService(store, now)
+
+  const identify = async (authorization: string, address: string): Promise<{readonly account: Account; readonly service?: string}> => {
+    const basic = parseBasic(authorization)
+    if (basic !== undefined) return {account: await authenticator.authenticate(basic.username, new Secret(basic.password), address)}
+    const services = new Set((await store.listManagedRegistries()).map(({service}) => service))
+    const token = BEARER.exec(authorization)?.[1]
+    const verified = token === undefined ? 'malformed' : verifier.tokens().verify(token, (audience) => services.has(audience), now())
+    if (typeof verified !== 'string' && coversScopes(verified.access, SEARCH)) {
+      const account = await accountOf(verified.subject, store)
+      if (account !== undefined) return {account, service: verified.audience}
+    }
+    throw new HoldfastError('UNAUTHENTICATED', 'cannot search: it is not known who asks')
+  }
+  const searchFor: SearchFor = async (authorization, {term, limit, host, address}) => {
+    const {account, service} = await identify(authorization, address)
+    const registries = await store.listManagedRegistries()
+    const registry = registries.find((one) => (service === undefined ? new URL(one.url).host === host : one.service === service))
+    return await searchService.searchFor(account, term, {registry: registry?.name, limit})
+  }
+
+  const app = await createCollectorApp({
+    store,
+    secrets: createSecretMaker(),
+    now,
+    version: options.version,
+    sessions: store,
+    async verifyUser(name, password, address) {
+      const account = await authenticator.authenticate(name, password, address)
+      if (account.kind === 'user') return account.user
+      throw new HoldfastError('UNAUTHENTICATED', 'cannot call the collector: services have nothing to do here')
+    },
+    tokens,
+    searchFor,
+    trustedProxies: options.trustedProxies,
+    listener,
+  })
+  return {
+    accessControl: createAccessControl({
+      service: embedded.service,
+      originOf: ({request}) => options.publicUrl ?? originOf(request, options.isSecure),
+      verifyToken(token) {
+        const verified = verifier.tokens().verify(token, (audience) => audience === embedded.service, now())
+        return typeof verified === 'string' ? undefined : verified.access
+      },
+    }),
+    others: (request, response) => app.routing(request, response),
+    async close() {
+      verifier.stop()
+      await app.close()
+    },
+  }
+}
+
+/** As the client has it in its request: the realm goes back to nobody else. */
+function originOf({headers}: IncomingMessage, isSecure: boolean): string {
+  const host = headers.host ?? ''
+  return `${isSecure ? 'https' : 'http'}://${HOST.test(host) ? host : 'localhost'}`
+}
+
+async function accountOf(name: string, store: CollectorStore): Promise<Account | undefined> {
+  const service = serviceOfAccount(name)
+  if (service !== undefined) {
+    const found = await store.findService(service)
+    return found === undefined ? undefined : {kind: 'service', service: found}
+  }
+  const user = await store.findUser(name)
+  return user === undefined ? undefined : {kind: 'user', user}
+}
+
+interface FollowedKeys {
+  readonly tokens: () => RegistryTokens
+  readonly stop: () => void
+}
+
+async function followKeys(keys: KeyRings, issuer: string, onError: (error: unknown) => void): Promise<FollowedKeys> {
+  let ring: KeyRing = await keys.current()
+  let tokens = createRegistryTokens(ring, issuer)
+  const timer = setInterval(() => {
+    keys.current().then((current) => {
+      if (current === ring) return
+      ring = current
+      tokens = createRegistryTokens(current, issuer)
+    }, onError)
+  }, KEYS_CHECK_MS)
+  timer.unref()
+  return {tokens: () => tokens, stop: () => clearInterval(timer)}
+}
