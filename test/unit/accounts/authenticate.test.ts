@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import {createAuthenticator, type KnownAccount} from '../../../src/lib/accounts/authenticate.ts'
+import {hashPassword, verifyPassword} from '../../../src/lib/accounts/password.ts'
+import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
+import {Secret} from '../../../src/lib/core/secret.ts'
+
+const HERE = '192.0.2.1'
+const ELSEWHERE = '192.0.2.2'
+const RIGHT = new Secret('correct horse')
+const WRONG = new Secret('wrong')
+
+describe('passwords', () => {
+  it('are kept as argon2id in the PHC format, each with a salt of its own', async () => {
+    const [one, two] = [await hashPassword(RIGHT), await hashPassword(RIGHT)]
+    assert.match(one, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/)
+    assert.notEqual(one, two)
+    assert.deepEqual([await verifyPassword(RIGHT, one), await verifyPassword(WRONG, one)], [true, false])
+  })
+
+  it('are none where there is no hash, or none of ours', async () => {
+    for (const hash of [undefined, '', 'x', '$2b$10$abcdefghijklmnopqrstuv', '$argon2id$v=19$m=19456,t=2,p=1$AAAA$']) {
+      assert.equal(await verifyPassword(RIGHT, hash), false)
+    }
+  })
+
+  it('of RFC 9106 implementations elsewhere are taken, with their parameters', async () => {
+    const {argon2Sync} = await import('node:crypto')
+    const salt = Buffer.from('somesalt16bytes!')
+    const hash = argon2Sync('argon2id', {message: 'correct horse', nonce: salt, parallelism: 1, tagLength: 32, memory: 4096, passes: 3})
+    const text = (bytes: Buffer): string => bytes.toString('base64').replace(/=+$/, '')
+    assert.equal(await verifyPassword(RIGHT, `$argon2id$v=19$m=4096,t=3,p=1$${text(salt)}$${text(hash)}`), true)
+  })
+})
+
+describe('authentication', () => {
+  let time: number
+  let accounts: Map<string, KnownAccount<string>>
+  let asked: number
+
+  beforeEach(async () => {
+    time = 1_000_000
+    asked = 0
+    const hash = await hashPassword(RIGHT)
+    const verify = async (password: Secret): Promise<boolean> => {
+      asked++
+      return password.reveal() === RIGHT.reveal()
+    }
+    accounts = new Map<string, KnownAccount<string>>([
+      ['ann', {account: 'ann', isDisabled: false, proof: {kind: 'password-hash', hash}}],
+      ['gone', {account: 'gone', isDisabled: true, proof: {kind: 'password-hash', hash}}],
+      ['web@service', {account: 'web', isDisabled: false, proof: {kind: 'secret', matches: (secret) => secret.reveal() === 'hfs_x'}}],
+      ['dora', {account: 'dora', isDisabled: false, proof: {kind: 'directory', verify}}],
+    ])
+  })
+
+  const open = () => createAuthenticator({find: async (name) => accounts.get(name), now: () => new Date(time)})
+  const refused = (code: 'UNAUTHENTICATED' | 'RATE_LIMITED') => (error: unknown) => hasCode(error, code)
+
+  it('lets in who is right, and refuses everybody else in the same words', async () => {
+    const {authenticate} = open()
+    assert.equal(await authenticate('ann', RIGHT, HERE), 'ann')
+    assert.equal(await authenticate('web@service', new Secret('hfs_x'), HERE), 'web')
+    const messages = new Set<string>()
+    for (const [name, password] of [
+      ['ann', WRONG],
+      ['nobody', RIGHT],
+      ['gone', RIGHT],
+      ['web@service', RIGHT],
+      ['dora', WRONG],
+      ['ann', new Secret('')],
+    ] as const) {
+      await assert.rejects(authenticate(name, password, HERE), (error) => {
+        messages.add(error instanceof HoldfastError ? error.message : '')
+        return refused('UNAUTHENTICATED')(error)
+      })
+    }
+    assert.equal(messages.size, 1)
+  })
+
+  it('asks a directory once a minute, never with an empty password, and at once again when told to forget', async () => {
+    const {authenticate, forget} = open()
+    await assert.rejects(authenticate('dora', new Secret(''), HERE))
+    assert.equal(asked, 0)
+    for (const _ of [1, 2, 3]) await authenticate('dora', RIGHT, HERE)
+    assert.equal(asked, 1)
+    time += 61_000
+    await authenticate('dora', RIGHT, HERE)
+    assert.equal(asked, 2)
+    forget('dora')
+    await authenticate('dora', RIGHT, HERE)
+    assert.equal(asked, 3)
+  })
+
+  it('takes everything from who is disabled, at once', async () => {
+    const {authenticate} = open()
+    await authenticate('dora', RIGHT, HERE)
+    const dora = accounts.get('dora')
+    assert.ok(dora)
+    accounts.set('dora', {...dora, isDisabled: true})
+    await assert.rejects(authenticate('dora', RIGHT, HERE), refused('UNAUTHENTICATED'))
+  })
+
+  it('slows down who guesses, from one address, and lets the owner in from another', async () => {
+    const {authenticate} = open()
+    for (let attempt = 0; attempt < 10; attempt++) await assert.rejects(authenticate('dora', WRONG, HERE), refused('UNAUTHENTICATED'))
+    const before = asked
+    await assert.rejects(authenticate('dora', WRONG, HERE), (error) => {
+      assert.ok(error instanceof HoldfastError)
+      assert.equal(error.details.retryAfterSeconds, 1)
+      return error.code === 'RATE_LIMITED'
+    })
+    await assert.rejects(authenticate('dora', RIGHT, HERE), refused('RATE_LIMITED'))
+    assert.equal(asked, before, 'a guess was looked at')
+    assert.equal(await authenticate('dora', RIGHT, ELSEWHERE), 'dora')
+    time += 1_001
+    await assert.rejects(authenticate('ann', WRONG, HERE), refused('UNAUTHENTICATED'))
+    assert.equal(await authenticate('dora', RIGHT, HERE), 'dora')
+    await assert.rejects(authenticate('dora', WRONG, HERE), refused('UNAUTHENTICATED'))
+  })
+
+  it('slows down an address that tries many names', async () => {
+    const {authenticate} = open()
+    for (let attempt = 0; attempt < 100; attempt++) await assert.rejects(authenticate(`user-${attempt}`, new Secret(''), HERE))
+    await assert.rejects(authenticate('ann', RIGHT, HERE), refused('RATE_LIMITED'))
+    assert.equal(await authenticate('ann', RIGHT, ELSEWHERE), 'ann')
+  })
+})
