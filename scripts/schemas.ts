@@ -11,6 +11,8 @@ import {
   revokePrivilege,
   showGroup,
 } from '../src/lib/collector/api/groups.ts'
+import {exportKeys, listKeys} from '../src/lib/collector/api/keys.ts'
+import {listAudit} from '../src/lib/collector/api/logs.ts'
 import {listManagedRegistries, manageRegistry, renewEventsSecret} from '../src/lib/collector/api/registries.ts'
 import {addService, listServices, renewServiceSecret, showService, updateService} from '../src/lib/collector/api/services.ts'
 import {showSettings} from '../src/lib/collector/api/settings.ts'
@@ -24,6 +26,10 @@ const RESULTS: Readonly<Record<string, TSchema>> = {
   'app remove': Removed,
   'app show': showApp.output,
   'app update': updateApp.output,
+  'collector audit': listAudit.output,
+  'collector keys export': exportKeys.output,
+  'collector keys list': listKeys.output,
+  'collector keys rotate': listKeys.output,
   'collector settings': showSettings.output,
   'group add': addGroup.output,
   'group add-member': addMembers.output,

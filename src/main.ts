@@ -12,6 +12,10 @@ import AuthConfigureDocker from './commands/auth/configure-docker.ts'
 import AuthList from './commands/auth/list.ts'
 import CacheImage from './commands/cache-image.ts'
 import Cached from './commands/cached.ts'
+import CollectorAudit from './commands/collector/audit.ts'
+import CollectorKeysExport from './commands/collector/keys/export.ts'
+import CollectorKeysList from './commands/collector/keys/list.ts'
+import CollectorKeysRotate from './commands/collector/keys/rotate.ts'
 import CollectorSettings from './commands/collector/settings.ts'
 import CollectorUse from './commands/collector/use.ts'
 import Completion from './commands/completion.ts'
@@ -72,6 +76,10 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'auth:list': AuthList,
   'cache-image': CacheImage,
   cached: Cached,
+  'collector:audit': CollectorAudit,
+  'collector:keys:export': CollectorKeysExport,
+  'collector:keys:list': CollectorKeysList,
+  'collector:keys:rotate': CollectorKeysRotate,
   'collector:settings': CollectorSettings,
   'collector:use': CollectorUse,
   completion: Completion,

@@ -1,6 +1,6 @@
 /** What a collector knows, as people read it. */
 import type {App, Group, ManagedRegistry, Service, User} from '../collector/objects.ts'
-import type {IssuedToken} from '../collector/store.ts'
+import type {AuditRow, IssuedToken} from '../collector/store.ts'
 import {formatTable} from './table.ts'
 import {formatMinute} from './units.ts'
 
@@ -67,4 +67,16 @@ export function describeTokens(tokens: readonly (Omit<IssuedToken, 'subject'> & 
     formatMinute(expiresAt),
   ])
   return formatTable(['ID', 'ACCOUNT', 'REGISTRY', 'CLIENT', 'GIVEN (UTC)', 'USED (UTC)', 'ENDS (UTC)'], rows)
+}
+
+export function describeKeys(
+  keys: readonly {readonly state: string; readonly since: string; readonly endsAt: string}[],
+): readonly string[] {
+  const rows = keys.map(({state, since, endsAt}) => [state, formatMinute(since), formatMinute(endsAt)])
+  return formatTable(['KEY', 'SINCE (UTC)', 'ENDS (UTC)'], rows)
+}
+
+export function describeAudit(entries: readonly AuditRow[]): readonly string[] {
+  const rows = entries.map(({at, principal, action, object, outcome, rule}) => [formatMinute(at), principal, action, object, outcome, rule])
+  return formatTable(['TIME (UTC)', 'WHO', 'ACTION', 'OBJECT', 'OUTCOME', 'RULE'], rows)
 }

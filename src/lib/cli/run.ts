@@ -38,16 +38,25 @@ function helpWord(argv: readonly string[]): readonly string[] {
 
 /** Words before the first flag that name neither a command nor a topic. */
 function findUnknownCommand(argv: readonly string[], config: Config): HoldfastError | undefined {
-  const [first, second] = argv
+  const [first] = argv
   if (first === undefined || (first.startsWith('-') && argv.some((arg) => ['--help', '--version'].includes(arg)))) return undefined
   if (first.startsWith('-')) {
     return new HoldfastError('USAGE', 'cannot find a command: flags come after it', {hints: ['holdfast --help']})
   }
-  if (config.findCommand(first) !== undefined) return undefined
-  const isTopic = config.findTopic(first) !== undefined
-  if (isTopic && (second === undefined || second.startsWith('-') || config.findCommand(`${first}:${second}`) !== undefined))
-    return undefined
-  const typed = isTopic ? `${first} ${second}` : first
+  const flagAt = argv.findIndex((arg) => arg.startsWith('-'))
+  const words = flagAt < 0 ? argv : argv.slice(0, flagAt)
+  let topic: string | undefined
+  let typed: string | undefined
+  for (const word of words) {
+    const id: string = topic === undefined ? word : `${topic}:${word}`
+    if (config.findCommand(id) !== undefined) return undefined
+    if (config.findTopic(id) === undefined) {
+      typed = id.replaceAll(':', ' ')
+      break
+    }
+    topic = id
+  }
+  if (typed === undefined) return undefined
   const known = config.commands.flatMap(({id, aliases}) => [id, ...aliases]).map((id) => id.replaceAll(':', ' '))
   const topics = config.topics.map(({name}) => name)
   const meant = suggest(typed, [...known, ...topics])
@@ -55,7 +64,9 @@ function findUnknownCommand(argv: readonly string[], config: Config): HoldfastEr
     'USAGE',
     `cannot run "${typed}": there is no such command${meant === undefined ? '' : `; did you mean "${meant}"?`}`,
     {
-      hints: [meant === undefined ? `holdfast ${isTopic ? `${first} ` : ''}--help` : `holdfast ${meant} --help`],
+      hints: [
+        meant === undefined ? `holdfast ${topic === undefined ? '' : `${topic.replaceAll(':', ' ')} `}--help` : `holdfast ${meant} --help`,
+      ],
     },
   )
 }

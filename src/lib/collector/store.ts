@@ -190,7 +190,9 @@ export interface LoggedEvent {
   readonly userAgent?: string | undefined
 }
 
-export interface EventRow extends LoggedEvent {
+type WithoutUndefined<T> = {[K in keyof T]: Exclude<T[K], undefined>}
+
+export interface EventRow extends WithoutUndefined<LoggedEvent> {
   /** Grows with time. */
   readonly id: number
   readonly registry: string

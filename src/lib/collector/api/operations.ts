@@ -1,6 +1,8 @@
 /** Every operation of a collector: what the REST API serves and its document describes. */
 import {APP_OPERATIONS} from './apps.ts'
 import {GROUP_OPERATIONS} from './groups.ts'
+import {KEY_OPERATIONS} from './keys.ts'
+import {LOG_OPERATIONS} from './logs.ts'
 import type {Operation} from './operation.ts'
 import {REGISTRY_OPERATIONS} from './registries.ts'
 import {SERVICE_OPERATIONS} from './services.ts'
@@ -16,4 +18,6 @@ export const OPERATIONS = [
   ...REGISTRY_OPERATIONS,
   ...SETTINGS_OPERATIONS,
   ...TOKEN_OPERATIONS,
+  ...KEY_OPERATIONS,
+  ...LOG_OPERATIONS,
 ] as readonly unknown[] as readonly Operation[]

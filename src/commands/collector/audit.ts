@@ -1,0 +1,30 @@
+import * as Flags from '@oclif/core/flags'
+import {CollectorCommand} from '../../lib/cli/collector-command.ts'
+import {describeAudit} from '../../lib/cli/collector-report.ts'
+import type {AuditRow} from '../../lib/collector/store.ts'
+
+export default class CollectorAudit extends CollectorCommand<{readonly entries: readonly AuditRow[]}> {
+  static override readonly summary = 'Show who did, or was refused, what, under which rule.'
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %> --principal ann',
+    "<%= config.bin %> <%= command.id %> --since 2026-11-21 --json | jq -c '.result.entries[]'",
+  ]
+  static override readonly flags = {
+    principal: Flags.string({env: 'HOLDFAST_PRINCIPAL', helpValue: 'NAME', summary: 'Of this user, or NAME@service.'}),
+    since: Flags.string({env: 'HOLDFAST_SINCE', helpValue: 'TIME', summary: 'Not older than this: ISO 8601, or the beginning of it.'}),
+    limit: Flags.integer({env: 'HOLDFAST_LIMIT', min: 1, max: 1000, default: 100, summary: 'The newest so many. Default: 100.'}),
+  }
+
+  async run(): Promise<{readonly entries: readonly AuditRow[]}> {
+    const {flags} = await this.parse(CollectorAudit)
+    const [collector, {listAudit}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/logs.ts')])
+    const {principal, since, limit} = flags
+    const result = await collector.run(listAudit, {
+      limit,
+      ...(principal === undefined ? {} : {principal}),
+      ...(since === undefined ? {} : {since}),
+    })
+    this.printRows(describeAudit(result.entries), 'nothing was asked of the collector')
+    return result
+  }
+}
