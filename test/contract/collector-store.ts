@@ -1,7 +1,9 @@
 /** What every implementation of the CollectorStore port must do. */
 import assert from 'node:assert/strict'
-import type {CollectorStore, SeenTag} from '../../src/lib/collector/store.ts'
+import type {CollectorStore} from '../../src/lib/collector/store.ts'
 import {hasCode} from '../../src/lib/core/errors.ts'
+import type {Sighting} from '../../src/lib/discovery/sweep-ports.ts'
+import type {IndexChange} from '../../src/lib/events/index-changes.ts'
 import {digestOf} from '../../src/lib/oci/digest.ts'
 import {parseRepositoryName, parseTag} from '../../src/lib/oci/reference.ts'
 
@@ -10,11 +12,32 @@ const BASE = parseRepositoryName('base')
 const FAR = '9999-12-31T00:00:00.000Z'
 const PAST = '2001-01-01T00:00:00.000Z'
 
-const seen = (tag: string, content: string, repository = WEB): SeenTag => ({
+const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
+
+const pushed = (tag: string, content: string, repository = WEB): IndexChange => ({
+  kind: 'tag-set',
+  at: PAST,
   repository,
   tag: parseTag(tag),
   digest: digestOf(Buffer.from(content)),
-  mediaType: 'application/vnd.oci.image.manifest.v1+json',
+  mediaType: OCI_MANIFEST,
+})
+
+const seen = (
+  seenAt: string,
+  learnt: readonly (readonly [tag: string, content: string])[],
+  present: readonly string[] = [],
+  repository = WEB,
+): Sighting => ({
+  repository,
+  seenAt,
+  learnt: learnt.map(([tag, content]) => ({
+    tag: parseTag(tag),
+    digest: digestOf(Buffer.from(content)),
+    mediaType: OCI_MANIFEST,
+    askedAt: seenAt,
+  })),
+  present: present.map(parseTag),
 })
 
 export function collectorStoreContract(open: () => Promise<CollectorStore>): void {
@@ -242,65 +265,109 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
   })
 
   describe('the index', () => {
-    it('knows repositories and tags as they were seen last', async () => {
+    const tagsOf = async (registryId: number, repository = WEB) => {
+      const found = await store.findRepository(registryId, repository)
+      const tags = found === undefined ? [] : await store.listIndexedTags(found.id)
+      return Object.fromEntries(tags.map(({tag, digest}) => [tag, digest]))
+    }
+    const one = digestOf(Buffer.from('one'))
+    const two = digestOf(Buffer.from('two'))
+
+    it('knows repositories and tags as events told last', async () => {
       const lab = await addRegistry('lab')
-      await store.seeTags(lab.id, [seen('v1', 'one'), seen('latest', 'one'), seen('v1', 'base', BASE)])
-      await store.seeTags(lab.id, [seen('latest', 'two')])
+      await store.applyIndexChanges(lab.id, [
+        pushed('v1', 'one'),
+        pushed('latest', 'one'),
+        pushed('v1', 'base', BASE),
+        pushed('latest', 'two'),
+      ])
       const web = await store.findRepository(lab.id, WEB)
       assert.partialDeepStrictEqual(web, {registry: 'lab', name: WEB, stars: 0, pulls: 0, isOfficial: false, description: ''})
-      const tags = await store.listIndexedTags(web?.id ?? 0)
-      assert.deepEqual(Object.fromEntries(tags.map(({tag, digest}) => [tag, digest])), {
-        latest: digestOf(Buffer.from('two')),
-        v1: digestOf(Buffer.from('one')),
-      })
+      assert.deepEqual(await tagsOf(lab.id), {latest: two, v1: one})
       assert.deepEqual(
         (await store.listRepositories(lab.id)).map(({name}) => name),
         [WEB, BASE],
       )
+      const deleted = {at: PAST, repository: WEB}
+      await store.applyIndexChanges(lab.id, [{...deleted, kind: 'tag-deleted', tag: parseTag('latest')}])
+      assert.deepEqual(await tagsOf(lab.id), {v1: one})
+      await store.applyIndexChanges(lab.id, [{...deleted, kind: 'manifest-deleted', digest: one}])
+      assert.deepEqual(await tagsOf(lab.id), {})
     })
 
-    it('keeps when a tag was pushed, until it names something else', async () => {
+    it('keeps when a tag was pushed, until it names something else, and tells attachments from versions', async () => {
       const lab = await addRegistry('lab')
-      const pushedAt = async () => {
-        const [tag] = await store.listIndexedTags((await store.findRepository(lab.id, WEB))?.id ?? 0)
-        return tag?.pushedAt
-      }
-      await store.seeTags(lab.id, [seen('v1', 'one')])
-      const first = await pushedAt()
+      const first = async () => (await store.listIndexedTags((await store.findRepository(lab.id, WEB))?.id ?? 0))[0]
+      await store.applyIndexChanges(lab.id, [pushed('v1', 'one')])
+      const before = await first()
       await new Promise((resolve) => setTimeout(resolve, 5))
-      await store.seeTags(lab.id, [seen('v1', 'one')])
-      assert.equal(await pushedAt(), first)
-      await store.seeTags(lab.id, [seen('v1', 'two')])
-      assert.notEqual(await pushedAt(), first)
+      await store.applyIndexChanges(lab.id, [pushed('v1', 'one')])
+      assert.equal((await first())?.pushedAt, before?.pushedAt)
+      await store.applyIndexChanges(lab.id, [pushed('v1', 'two')])
+      assert.notEqual((await first())?.pushedAt, before?.pushedAt)
+      assert.equal(before?.attachment, undefined)
+      await store.applyIndexChanges(lab.id, [pushed(`sha256-${'a'.repeat(64)}.sig`, 'signature', BASE)])
+      const [signature] = await store.listIndexedTags((await store.findRepository(lab.id, BASE))?.id ?? 0)
+      assert.equal(signature?.attachment, 'signature')
     })
 
-    it('forgets tags, manifests, and what a complete sweep has not seen', async () => {
+    it('takes from a sweep what it does not know better', async () => {
       const lab = await addRegistry('lab')
-      await store.seeTags(lab.id, [seen('a', 'one'), seen('b', 'one'), seen('c', 'two'), seen('v1', 'base', BASE)])
-      const names = async () => (await store.listIndexedTags((await store.findRepository(lab.id, WEB))?.id ?? 0)).map(({tag}) => tag)
-      await store.forgetTag(lab.id, WEB, parseTag('c'))
-      assert.deepEqual(await names(), ['a', 'b'])
-      await store.forgetManifest(lab.id, WEB, digestOf(Buffer.from('one')))
-      assert.deepEqual(await names(), [])
-      await new Promise((resolve) => setTimeout(resolve, 5))
-      const start = new Date().toISOString()
-      await store.seeRepository(lab.id, WEB)
-      assert.deepEqual(await store.purgeUnseen(lab.id, start), {repositories: 1, tags: 1})
+      await store.noteSighting(
+        lab.id,
+        seen('2026-01-01T00:00:00.000Z', [
+          ['v1', 'one'],
+          ['v2', 'one'],
+        ]),
+      )
+      assert.deepEqual(await store.knownTags(lab.id, WEB), [
+        {tag: 'v1', learntAt: '2026-01-01T00:00:00.000Z'},
+        {tag: 'v2', learntAt: '2026-01-01T00:00:00.000Z'},
+      ])
+      await store.applyIndexChanges(lab.id, [pushed('v1', 'two')])
+      await store.noteSighting(
+        lab.id,
+        seen('2026-01-02T00:00:00.000Z', [
+          ['v1', 'one'],
+          ['v2', 'two'],
+        ]),
+      )
+      assert.deepEqual(await tagsOf(lab.id), {v1: two, v2: two})
+      assert.deepEqual(await store.knownTags(lab.id, BASE), [])
+    })
+
+    it('forgets what a complete sweep has not seen, and nothing that is still there', async () => {
+      const lab = await addRegistry('lab')
+      const other = await addRegistry('other')
+      const [before, sweep] = ['2026-01-01T00:00:00.000Z', '2026-01-02T00:00:00.000Z']
+      await store.noteSighting(
+        lab.id,
+        seen(before, [
+          ['a', 'one'],
+          ['b', 'one'],
+        ]),
+      )
+      await store.noteSighting(lab.id, seen(before, [['v1', 'base']], [], BASE))
+      await store.noteSighting(other.id, seen(before, [['a', 'one']]))
+      await store.noteSighting(lab.id, seen(sweep, [], ['a', 'never-known']))
+      assert.deepEqual(await store.purgeUnseen(lab.id, sweep), {repositories: 1, tags: 2})
+      assert.deepEqual(await tagsOf(lab.id), {a: one})
       assert.equal(await store.findRepository(lab.id, BASE), undefined)
-      assert.ok(await store.findRepository(lab.id, WEB))
+      assert.deepEqual(await tagsOf(other.id), {a: one})
     })
 
     it('counts pulls, and stars once a user', async () => {
       const [lab, ann] = [await addRegistry('lab'), await addUser('ann')]
-      await store.seeRepository(lab.id, WEB)
-      await store.countPulls(lab.id, WEB, 2)
-      await store.countPulls(lab.id, WEB, 3)
+      const pulled: IndexChange = {kind: 'pulled', at: PAST, repository: WEB, digest: one}
+      await store.applyIndexChanges(lab.id, [pulled])
+      assert.equal(await store.findRepository(lab.id, WEB), undefined)
+      await store.applyIndexChanges(lab.id, [pushed('v1', 'one'), pulled, pulled])
       const web = await store.findRepository(lab.id, WEB)
       assert.equal(await store.star(web?.id ?? 0, ann.id), true)
       assert.equal(await store.star(web?.id ?? 0, ann.id), false)
       await store.describeRepository(web?.id ?? 0, {description: 'the shop', isOfficial: true})
       assert.partialDeepStrictEqual(await store.findRepository(lab.id, WEB), {
-        pulls: 5,
+        pulls: 2,
         stars: 1,
         description: 'the shop',
         isOfficial: true,

@@ -103,4 +103,6 @@ export interface IndexedTag {
   readonly mediaType: string
   /** ISO 8601: when it was pushed, or first seen. */
   readonly pushedAt: string
+  /** What it carries when it is no version of an image: a signature, an SBOM, … */
+  readonly attachment?: string
 }

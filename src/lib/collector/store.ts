@@ -6,8 +6,9 @@
  * - passwords and secrets come and go as hashes; the tokens here are hashes as well;
  * - a call does all of its work or none, and what it acknowledged survives a crash.
  */
-import type {Digest} from '../oci/digest.ts'
-import type {RepositoryName, Tag} from '../oci/reference.ts'
+import type {KnownTag, Purged, Sighting} from '../discovery/sweep-ports.ts'
+import type {IndexChange} from '../events/index-changes.ts'
+import type {RepositoryName} from '../oci/reference.ts'
 import type {App, Group, IndexedRepository, IndexedTag, ManagedRegistry, Service, User} from './objects.ts'
 
 export interface NewUser {
@@ -242,14 +243,6 @@ export interface AuditStore {
   }): Promise<readonly AuditRow[]>
 }
 
-/** One tag as it was seen at a registry. */
-export interface SeenTag {
-  readonly repository: RepositoryName
-  readonly tag: Tag
-  readonly digest: Digest
-  readonly mediaType: string
-}
-
 export interface RepositoryDescription {
   readonly description?: string | undefined
   readonly isOfficial?: boolean | undefined
@@ -257,15 +250,14 @@ export interface RepositoryDescription {
 }
 
 export interface IndexStore {
-  /** Notes that there is this repository. */
-  seeRepository(registryId: number, repository: RepositoryName): Promise<void>
-  seeTags(registryId: number, tags: readonly SeenTag[]): Promise<void>
-  forgetTag(registryId: number, repository: RepositoryName, tag: Tag): Promise<void>
-  /** Every tag that named it. */
-  forgetManifest(registryId: number, repository: RepositoryName, digest: Digest): Promise<void>
-  countPulls(registryId: number, repository: RepositoryName, pulls: number): Promise<void>
-  /** Forgets what was not seen since then: the end of a complete sweep. */
-  purgeUnseen(registryId: number, since: string): Promise<{readonly repositories: number; readonly tags: number}>
+  /** What events change, in their order; each is later than everything that the index knows. */
+  applyIndexChanges(registryId: number, changes: readonly IndexChange[]): Promise<void>
+  /** The tags of a repository, and when it was learnt what they name. */
+  knownTags(registryId: number, repository: RepositoryName): Promise<readonly KnownTag[]>
+  /** What a sweep saw; what was learnt later, from an event, stays. */
+  noteSighting(registryId: number, sighting: Sighting): Promise<void>
+  /** Forgets what nobody has seen since then: the end of a complete sweep. */
+  purgeUnseen(registryId: number, before: string): Promise<Purged>
   findRepository(registryId: number, repository: RepositoryName): Promise<IndexedRepository | undefined>
   /** By name. */
   listRepositories(registryId: number): Promise<readonly IndexedRepository[]>

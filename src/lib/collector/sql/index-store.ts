@@ -1,11 +1,16 @@
 /** The index of repositories and tags, fed by events and by discovery. */
 import {type Kysely, type Selectable, sql} from 'kysely'
+import {parseAttachmentTag} from '../../discovery/attachment-tag.ts'
+import type {IndexChange} from '../../events/index-changes.ts'
 import {isDigest} from '../../oci/digest.ts'
 import {isRepositoryName, isTag, type RepositoryName} from '../../oci/reference.ts'
 import type {IndexedRepository, IndexedTag} from '../objects.ts'
-import type {IndexStore, SeenTag} from '../store.ts'
+import type {IndexStore} from '../store.ts'
 import type {Tables} from './tables.ts'
-import {groupBy, now, present, toBit} from './values.ts'
+import {now, present, toBit} from './values.ts'
+
+/** Names in one statement. */
+const MAX_NAMES = 500
 
 export function createIndexStore(database: Kysely<Tables>): IndexStore {
   const repositories = () =>
@@ -22,46 +27,50 @@ export function createIndexStore(database: Kysely<Tables>): IndexStore {
           .as('stars'),
       ])
   return {
-    async seeRepository(registryId, repository) {
-      await see(database, registryId, repository, now())
-    },
-    async seeTags(registryId, tags) {
-      const at = now()
-      await database.transaction().execute(async (transaction) => {
-        for (const [repository, seen] of groupBy(tags, (tag) => tag.repository))
-          await seeTags(transaction, registryId, repository, seen, at)
-      })
-    },
-    async forgetTag(registryId, repository, tag) {
-      await database
-        .deleteFrom('tag')
-        .where('name', '=', tag)
+    applyIndexChanges: (registryId, changes) =>
+      database.transaction().execute(async (transaction) => {
+        for (const change of changes) await applyChange(transaction, registryId, change)
+      }),
+    async knownTags(registryId, repository) {
+      const rows = await database
+        .selectFrom('tag')
+        .select(['name', 'learnt_at'])
         .where('repository_id', 'in', idOf(database, registryId, repository))
         .execute()
+      return rows.flatMap(({name, learnt_at}) => (isTag(name) ? [{tag: name, learntAt: learnt_at}] : []))
     },
-    async forgetManifest(registryId, repository, digest) {
-      await database
-        .deleteFrom('tag')
-        .where('digest', '=', digest)
-        .where('repository_id', 'in', idOf(database, registryId, repository))
-        .execute()
-    },
-    async countPulls(registryId, repository, pulls) {
-      await database
-        .updateTable('repository')
-        .set((expression) => ({pulls: expression('pulls', '+', pulls)}))
-        .where('registry_id', '=', registryId)
-        .where('name', '=', repository)
-        .execute()
-    },
-    purgeUnseen: (registryId, since) =>
+    noteSighting: (registryId, {repository, seenAt, learnt, present}) =>
+      database.transaction().execute(async (transaction) => {
+        const repositoryId = await see(transaction, registryId, repository, seenAt)
+        await learnTags(
+          transaction,
+          repositoryId,
+          learnt.map(({tag, digest, mediaType, attachment, askedAt}) => ({
+            tag,
+            digest,
+            mediaType,
+            attachment: attachment?.kind ?? null,
+            learntAt: askedAt,
+            seenAt,
+          })),
+        )
+        for (let start = 0; start < present.length; start += MAX_NAMES) {
+          await transaction
+            .updateTable('tag')
+            .set({seen_at: seenAt})
+            .where('repository_id', '=', repositoryId)
+            .where('name', 'in', present.slice(start, start + MAX_NAMES))
+            .execute()
+        }
+      }),
+    purgeUnseen: (registryId, before) =>
       database.transaction().execute(async (transaction) => {
         const of = transaction.selectFrom('repository').select('id').where('registry_id', '=', registryId)
-        const tags = await transaction.deleteFrom('tag').where('repository_id', 'in', of).where('seen_at', '<', since).executeTakeFirst()
+        const tags = await transaction.deleteFrom('tag').where('repository_id', 'in', of).where('seen_at', '<', before).executeTakeFirst()
         const gone = await transaction
           .deleteFrom('repository')
           .where('registry_id', '=', registryId)
-          .where('seen_at', '<', since)
+          .where('seen_at', '<', before)
           .executeTakeFirst()
         return {repositories: Number(gone.numDeletedRows), tags: Number(tags.numDeletedRows)}
       }),
@@ -83,8 +92,10 @@ export function createIndexStore(database: Kysely<Tables>): IndexStore {
         .orderBy('pushed_at', 'desc')
         .orderBy('name')
         .execute()
-      return rows.flatMap(({name, digest, media_type, pushed_at}): IndexedTag[] =>
-        isTag(name) && isDigest(digest) ? [{tag: name, digest, mediaType: media_type, pushedAt: pushed_at}] : [],
+      return rows.flatMap(({name, digest, media_type, attachment, pushed_at}): IndexedTag[] =>
+        isTag(name) && isDigest(digest)
+          ? [{tag: name, digest, mediaType: media_type, pushedAt: pushed_at, ...(attachment === null ? {} : {attachment})}]
+          : [],
       )
     },
     async describeRepository(id, {description, isOfficial, isAutomated}) {
@@ -129,30 +140,76 @@ async function see(database: Kysely<Tables>, registryId: number, repository: str
   return id
 }
 
-async function seeTags(
-  database: Kysely<Tables>,
-  registryId: number,
-  repository: string,
-  tags: readonly SeenTag[],
-  at: string,
-): Promise<void> {
-  const repositoryId = await see(database, registryId, repository, at)
+async function applyChange(database: Kysely<Tables>, registryId: number, change: IndexChange): Promise<void> {
+  const {repository} = change
+  const tags = () => database.deleteFrom('tag').where('repository_id', 'in', idOf(database, registryId, repository))
+  switch (change.kind) {
+    case 'tag-set': {
+      const at = now()
+      const {tag, digest, mediaType} = change
+      const attachment = parseAttachmentTag(tag)?.kind ?? null
+      const repositoryId = await see(database, registryId, repository, at)
+      await learnTags(database, repositoryId, [{tag, digest, mediaType, attachment, learntAt: at, seenAt: at}])
+      return
+    }
+    case 'tag-deleted':
+      await tags().where('name', '=', change.tag).execute()
+      return
+    case 'manifest-deleted':
+      await tags().where('digest', '=', change.digest).execute()
+      return
+    case 'pulled':
+      await database
+        .updateTable('repository')
+        .set((expression) => ({pulls: expression('pulls', '+', 1)}))
+        .where('registry_id', '=', registryId)
+        .where('name', '=', repository)
+        .execute()
+      return
+    case 'mounted':
+  }
+}
+
+interface LearntRow {
+  readonly tag: string
+  readonly digest: string
+  readonly mediaType: string
+  readonly attachment: string | null
+  readonly learntAt: string
+  readonly seenAt: string
+}
+
+/** Writes what tags name, unless something later is known of them. */
+async function learnTags(database: Kysely<Tables>, repositoryId: number, tags: readonly LearntRow[]): Promise<void> {
   const values = new Map(
-    tags.map(({tag, digest, mediaType}) => [
+    tags.map(({tag, digest, mediaType, attachment, learntAt, seenAt}) => [
       tag,
-      {repository_id: repositoryId, name: tag, digest, media_type: mediaType, pushed_at: at, seen_at: at},
+      {
+        repository_id: repositoryId,
+        name: tag,
+        digest,
+        media_type: mediaType,
+        attachment,
+        pushed_at: learntAt,
+        learnt_at: learntAt,
+        seen_at: seenAt,
+      },
     ]),
   )
+  if (values.size === 0) return
+  const newer = (column: 'digest' | 'media_type' | 'learnt_at') =>
+    sql<string>`case when tag.learnt_at > excluded.learnt_at then ${sql.ref(`tag.${column}`)} else ${sql.ref(`excluded.${column}`)} end`
   await database
     .insertInto('tag')
     .values([...values.values()])
     .onConflict((conflict) =>
       conflict.columns(['repository_id', 'name']).doUpdateSet({
-        digest: (expression) => expression.ref('excluded.digest'),
-        media_type: (expression) => expression.ref('excluded.media_type'),
+        digest: newer('digest'),
+        media_type: newer('media_type'),
+        learnt_at: newer('learnt_at'),
         // The same digest again is no new push.
-        pushed_at: sql<string>`case when tag.digest = excluded.digest then tag.pushed_at else excluded.pushed_at end`,
-        seen_at: at,
+        pushed_at: sql<string>`case when tag.digest = excluded.digest or tag.learnt_at > excluded.learnt_at then tag.pushed_at else excluded.pushed_at end`,
+        seen_at: (expression) => expression.ref('excluded.seen_at'),
       }),
     )
     .execute()

@@ -15,6 +15,7 @@ export type DatabaseLocation = {readonly file: string} | {readonly postgresUrl: 
 
 const MAX_CONNECTIONS = 10
 const CONNECT_TIMEOUT_MS = 5_000
+const MIGRATION_ATTEMPTS = 3
 
 /**
  * Opens the store with the newest schema.
@@ -26,15 +27,16 @@ export async function openCollectorStore(location: DatabaseLocation): Promise<Co
   const database = new Kysely<Tables>({
     dialect: 'file' in location ? await openSqlite(location.file) : await openPostgres(location.postgresUrl),
   })
-  const {error} = await new Migrator({
-    db: database,
-    provider: {getMigrations: async () => ({...migrations(dialect)})},
-  }).migrateToLatest()
-  if (error !== undefined) {
-    await database.destroy()
-    throw unusable(name, error)
+  const migrator = new Migrator({db: database, provider: {getMigrations: async () => ({...migrations(dialect)})}})
+  let failure: unknown
+  for (let attempt = 0; attempt < MIGRATION_ATTEMPTS; attempt++) {
+    const {error} = await migrator.migrateToLatest()
+    if (error === undefined) return createSqlStore(database)
+    // Another process may have done it meanwhile: then there is nothing left to do.
+    failure = error
   }
-  return createSqlStore(database)
+  await database.destroy()
+  throw unusable(name, failure)
 }
 
 function unusable(name: string, cause: unknown): HoldfastError {

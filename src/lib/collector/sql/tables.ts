@@ -93,7 +93,11 @@ interface TagTable {
   name: string
   digest: string
   media_type: string
+  /** Kind of attachment; null for a version of an image. */
+  attachment: string | null
   pushed_at: string
+  /** When it was learnt what it names. */
+  learnt_at: string
   seen_at: string
 }
 
