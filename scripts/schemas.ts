@@ -1,5 +1,6 @@
 /** The JSON Schemas of the results of commands that ask a collector: their shapes are those of its operations. */
 import type {TSchema} from 'typebox'
+import {discoverRegistry, explainAccess, searchRepositories} from '../src/lib/collector/api/access.ts'
 import {addApp, listApps, showApp, updateApp} from '../src/lib/collector/api/apps.ts'
 import {
   addGroup,
@@ -12,8 +13,9 @@ import {
   showGroup,
 } from '../src/lib/collector/api/groups.ts'
 import {exportKeys, listKeys} from '../src/lib/collector/api/keys.ts'
-import {listAudit} from '../src/lib/collector/api/logs.ts'
+import {listAudit, listEvents} from '../src/lib/collector/api/logs.ts'
 import {listManagedRegistries, manageRegistry, renewEventsSecret} from '../src/lib/collector/api/registries.ts'
+import {describeRepository, showRepository, starRepository} from '../src/lib/collector/api/repositories.ts'
 import {addService, listServices, renewServiceSecret, showService, updateService} from '../src/lib/collector/api/services.ts'
 import {showSettings} from '../src/lib/collector/api/settings.ts'
 import {Removed} from '../src/lib/collector/api/shapes.ts'
@@ -31,6 +33,8 @@ const RESULTS: Readonly<Record<string, TSchema>> = {
   'collector keys list': listKeys.output,
   'collector keys rotate': listKeys.output,
   'collector settings': showSettings.output,
+  events: listEvents.output,
+  explain: explainAccess.output,
   'group add': addGroup.output,
   'group add-member': addMembers.output,
   'group list': listGroups.output,
@@ -40,10 +44,15 @@ const RESULTS: Readonly<Record<string, TSchema>> = {
   'privilege grant': grantPrivilege.output,
   'privilege list': listPrivileges.output,
   'privilege revoke': revokePrivilege.output,
+  'registry discover': discoverRegistry.output,
   'registry manage': manageRegistry.output,
   'registry managed': listManagedRegistries.output,
   'registry renew-events-secret': renewEventsSecret.output,
   'registry unmanage': Removed,
+  'repository describe': describeRepository.output,
+  'repository show': showRepository.output,
+  'repository star': starRepository.output,
+  search: searchRepositories.output,
   'service add': addService.output,
   'service list': listServices.output,
   'service remove': Removed,

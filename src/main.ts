@@ -20,6 +20,8 @@ import CollectorSettings from './commands/collector/settings.ts'
 import CollectorUse from './commands/collector/use.ts'
 import Completion from './commands/completion.ts'
 import Copy from './commands/copy.ts'
+import Events from './commands/events.ts'
+import Explain from './commands/explain.ts'
 import GroupAdd from './commands/group/add.ts'
 import GroupAddMember from './commands/group/add-member.ts'
 import GroupList from './commands/group/list.ts'
@@ -34,6 +36,7 @@ import PrivilegeList from './commands/privilege/list.ts'
 import PrivilegeRevoke from './commands/privilege/revoke.ts'
 import RegistryAdd from './commands/registry/add.ts'
 import RegistryCheck from './commands/registry/check.ts'
+import RegistryDiscover from './commands/registry/discover.ts'
 import RegistryListCommand from './commands/registry/list.ts'
 import RegistryManage from './commands/registry/manage.ts'
 import RegistryManaged from './commands/registry/managed.ts'
@@ -42,6 +45,10 @@ import RegistryRenewEventsSecret from './commands/registry/renew-events-secret.t
 import RegistryShow from './commands/registry/show.ts'
 import RegistryUnmanage from './commands/registry/unmanage.ts'
 import RegistryUpdate from './commands/registry/update.ts'
+import RepositoryDescribe from './commands/repository/describe.ts'
+import RepositoryShow from './commands/repository/show.ts'
+import RepositoryStar from './commands/repository/star.ts'
+import Search from './commands/search.ts'
 import Serve from './commands/serve.ts'
 import ServiceAdd from './commands/service/add.ts'
 import ServiceList from './commands/service/list.ts'
@@ -90,6 +97,13 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'group:remove-member': GroupRemoveMember,
   'group:remove': GroupRemove,
   'group:show': GroupShow,
+  explain: Explain,
+  search: Search,
+  events: Events,
+  'registry:discover': RegistryDiscover,
+  'repository:describe': RepositoryDescribe,
+  'repository:show': RepositoryShow,
+  'repository:star': RepositoryStar,
   inspect: Inspect,
   login: Login,
   logout: Logout,

@@ -1,11 +1,12 @@
 import {once} from 'node:events'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../lib/cli/base-command.ts'
-import {DEFAULT_LISTEN} from '../lib/cli/context.ts'
+import {DEFAULT_ISSUER, DEFAULT_LISTEN} from '../lib/cli/context.ts'
 import {registryDirectory} from '../lib/cli/data-directory.ts'
 import {parseListenAddress} from '../lib/cli/listen-address.ts'
 import {openServedCollector, readServerCertificate} from '../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../lib/cli/server-log.ts'
+import type {ServedCollector} from '../lib/server/collector/served-collector.ts'
 
 export interface ServeResult {
   /** `host:port`, as references name the registry. */
@@ -64,7 +65,7 @@ With --json the envelope is printed as soon as it listens.`
     }),
     issuer: Flags.string({
       env: 'HOLDFAST_ISSUER',
-      default: 'holdfast',
+      default: DEFAULT_ISSUER,
       helpValue: 'NAME',
       summary: 'Issuer of its tokens. Default: holdfast.',
     }),
@@ -81,9 +82,12 @@ With --json the envelope is printed as soon as it listens.`
     const tls = await readServerCertificate(flags)
     const listener = (event: Parameters<typeof describeServerEvent>[0]): void => {
       if (event.type === 'failure') this.output.note(describeServerEvent(event))
-      else this.output.trace(describeServerEvent(event))
+      else {
+        this.output.trace(describeServerEvent(event))
+        collector?.onRequest(event)
+      }
     }
-    const collector = flags.authenticate
+    const collector: ServedCollector | undefined = flags.authenticate
       ? await openServedCollector(context, {...flags, isSecure: tls !== undefined, version: this.config.version, listener})
       : undefined
     const served = await serveRegistry({

@@ -1,5 +1,5 @@
 /** What a collector knows, as people read it. */
-import type {App, Group, ManagedRegistry, Service, User} from '../collector/objects.ts'
+import type {App, Group, IndexedRepository, ManagedRegistry, Service, User} from '../collector/objects.ts'
 import type {AuditRow, IssuedToken} from '../collector/store.ts'
 import {formatTable} from './table.ts'
 import {formatMinute} from './units.ts'
@@ -79,4 +79,53 @@ export function describeKeys(
 export function describeAudit(entries: readonly AuditRow[]): readonly string[] {
   const rows = entries.map(({at, principal, action, object, outcome, rule}) => [formatMinute(at), principal, action, object, outcome, rule])
   return formatTable(['TIME (UTC)', 'WHO', 'ACTION', 'OBJECT', 'OUTCOME', 'RULE'], rows)
+}
+
+export function describeDecisions(
+  decisions: readonly {readonly action: string; readonly granted: boolean; readonly rule: string; readonly reason: string}[],
+): readonly string[] {
+  const rows = decisions.map(({action, granted, rule, reason}) => [action, granted ? 'granted' : 'refused', rule, reason])
+  return formatTable(['ACTION', 'DECISION', 'RULE', 'BECAUSE'], rows)
+}
+
+export function describeRepositories(
+  repositories: readonly (Omit<IndexedRepository, 'name'> & {readonly name: string})[],
+): readonly string[] {
+  const rows = repositories.map(({registry, name, stars, pulls, isOfficial, description}) => [
+    `${registry}/${name}`,
+    String(stars),
+    String(pulls),
+    isOfficial ? 'yes' : NONE,
+    description || NONE,
+  ])
+  return formatTable(['REPOSITORY', 'STARS', 'PULLS', 'OFFICIAL', 'DESCRIPTION'], rows)
+}
+
+export function describeIndexedTags(
+  tags: readonly {readonly tag: string; readonly digest: string; readonly pushedAt: string; readonly attachment?: string}[],
+): readonly string[] {
+  const rows = tags.map(({tag, digest, pushedAt, attachment}) => [tag, digest, formatMinute(pushedAt), attachment ?? NONE])
+  return formatTable(['TAG', 'DIGEST', 'PUSHED (UTC)', 'CARRIES'], rows)
+}
+
+export function describeEvents(
+  events: readonly {
+    readonly receivedAt: string
+    readonly registry: string
+    readonly action: string
+    readonly repository: string
+    readonly tag?: string
+    readonly digest?: string
+    readonly actor?: string
+  }[],
+): readonly string[] {
+  const rows = events.map(({receivedAt, registry, action, repository, tag, digest, actor}) => [
+    formatMinute(receivedAt),
+    registry,
+    action,
+    `${repository}${tag === undefined ? '' : `:${tag}`}`,
+    digest ?? NONE,
+    actor ?? NONE,
+  ])
+  return formatTable(['TIME (UTC)', 'REGISTRY', 'ACTION', 'IMAGE', 'DIGEST', 'WHO'], rows)
 }

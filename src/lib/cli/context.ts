@@ -2,6 +2,7 @@
 import {homedir} from 'node:os'
 import type {Collector} from '../collector/collector.ts'
 import type {CollectorStore} from '../collector/store.ts'
+import type {FilesystemStore} from '../content/filesystem/store.ts'
 import type {CredentialLookup, RegistryCredential, RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {tlsForOrigin} from '../content/remote/endpoint-tls.ts'
 import type {RemoteStore} from '../content/remote/store.ts'
@@ -27,6 +28,8 @@ export const DEFAULT_LISTEN = '127.0.0.1:5050'
 /** What `auth configure-docker` writes into the files of docker and podman: never asked through them, since what it keeps was looked at before. */
 const OWN_HELPER = 'holdfast'
 
+/** Issuer of tokens, unless told otherwise. */
+export const DEFAULT_ISSUER = 'holdfast'
 /** Stands for the collector of this machine where a URL is wanted. */
 const LOCAL_COLLECTOR = 'local'
 
@@ -70,7 +73,7 @@ export class Context {
   #logins: Promise<Logins> | undefined
   #credentialSources: Promise<Required<Omit<CredentialSources, 'given'>>> | undefined
   #proxyRule: Promise<(url: URL) => URL | undefined> | undefined
-  #embedded: Promise<ContentStore> | undefined
+  #embedded: Promise<FilesystemStore> | undefined
   readonly #sources = new Map<string, Promise<RemoteStore>>()
 
   constructor(options: ContextOptions) {
@@ -210,7 +213,7 @@ export class Context {
   }
 
   /** The embedded registry's store on disk. */
-  openEmbedded(): Promise<ContentStore> {
+  openEmbedded(): Promise<FilesystemStore> {
     this.#embedded ??= import('../content/filesystem/store.ts').then(({createFilesystemStore}) => {
       const store = createFilesystemStore({root: registryDirectory(this.dataDirectory)})
       this.#closers.push(() => store.close())
@@ -247,7 +250,21 @@ export class Context {
       import('../collector/secret-maker.ts'),
       this.collectorStore(),
     ])
-    return createLocalCollector({store, secrets: createSecretMaker(), now: () => new Date()})
+    const now = (): Date => new Date()
+    return createLocalCollector({
+      store,
+      secrets: createSecretMaker(),
+      now,
+      sweep: async (registry) => {
+        const [{sweepNow}, {createKeyRings}, {openSweepSource}] = await Promise.all([
+          import('../collector/sweeper.ts'),
+          import('../collector/key-ring.ts'),
+          import('./sweep-source.ts'),
+        ])
+        const options = {store, keys: createKeyRings(store, now), issuer: this.environment.HOLDFAST_ISSUER || DEFAULT_ISSUER, now}
+        return await sweepNow(registry, {...options, openSource: (managed, mint) => openSweepSource(this, managed, mint)}, this.signal)
+      },
+    })
   }
 
   /** What the collector of this machine knows. */

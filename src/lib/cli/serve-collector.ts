@@ -1,14 +1,12 @@
 /** What `serve` needs beyond the registry: its certificate, and with --authenticate the collector of this machine. */
 import {readFile} from 'node:fs/promises'
-import type {ManagedRegistry} from '../collector/objects.ts'
+import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../collector/objects.ts'
 import type {CollectorStore} from '../collector/store.ts'
 import {HoldfastError} from '../core/errors.ts'
 import type {ServedCollector} from '../server/collector/served-collector.ts'
 import type {ServerListener} from '../server/server-events.ts'
 import type {Context} from './context.ts'
-
-/** The managed registry that the embedded one is. */
-const EMBEDDED = 'embedded'
+import {openSweepSource} from './sweep-source.ts'
 
 interface CertificateFlags {
   readonly 'tls-cert'?: string | undefined
@@ -48,6 +46,8 @@ export async function openServedCollector(context: Context, flags: ServedCollect
   const publicUrl = checkPublicUrl(flags['public-url'])
   return await createServedCollector({
     store,
+    embeddedStore: await context.openEmbedded(),
+    openSource: (registry, mint) => openSweepSource(context, registry, mint),
     embedded: await manageEmbedded(store, publicUrl ?? `http://${context.embeddedRegistry}`),
     issuer: flags.issuer,
     publicUrl,
@@ -59,11 +59,11 @@ export async function openServedCollector(context: Context, flags: ServedCollect
 }
 
 async function manageEmbedded(store: CollectorStore, url: string): Promise<ManagedRegistry> {
-  const known = await store.findManagedRegistry({name: EMBEDDED})
+  const known = await store.findManagedRegistry({name: EMBEDDED_REGISTRY})
   if (known !== undefined) return known
   return await store.addManagedRegistry({
-    name: EMBEDDED,
-    service: EMBEDDED,
+    name: EMBEDDED_REGISTRY,
+    service: EMBEDDED_REGISTRY,
     url,
     insecure: false,
     restricted: true,

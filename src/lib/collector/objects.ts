@@ -62,6 +62,9 @@ export interface Service {
 export const TOKEN_HEADERS = ['x5c', 'kid-libtrust', 'kid-rfc7638'] as const
 export type TokenHeader = (typeof TOKEN_HEADERS)[number]
 
+/** The name under which the registry of `serve` is managed by the collector beside it. */
+export const EMBEDDED_REGISTRY = 'embedded'
+
 /** A registry that this collector is the authority of. */
 export interface ManagedRegistry {
   readonly id: number

@@ -11,8 +11,14 @@ import {SpecError} from './spec-error.ts'
 
 const BEARER = /^Bearer +([^ ]+)$/i
 
-/** What a token that was verified allows; undefined for one that is not ours, or has ended. */
-export type VerifyToken = (token: string) => readonly Scope[] | undefined
+export interface HeldToken {
+  /** Who it was given to. */
+  readonly subject: string
+  readonly access: readonly Scope[]
+}
+
+/** What a token says; undefined for one that is not ours, or has ended. */
+export type VerifyToken = (token: string) => HeldToken | undefined
 
 export interface AccessControlOptions {
   readonly verifyToken: VerifyToken
@@ -22,13 +28,13 @@ export interface AccessControlOptions {
   readonly originOf: (exchange: Exchange) => string
 }
 
-/** Refuses what no token allows. */
-export type AccessControl = (exchange: Exchange, route: Route) => void
+/** Refuses what no token allows; answers who asks. */
+export type AccessControl = (exchange: Exchange, route: Route) => string | undefined
 
 /** @returns a check that throws {SpecError} 401 with the challenge that says where to get which token. */
 export function createAccessControl({verifyToken, service, originOf}: AccessControlOptions): AccessControl {
   return (exchange, route) => {
-    if (route.kind === 'health') return
+    if (route.kind === 'health') return undefined
     const wanted = scopesOf(exchange, route)
     const token = BEARER.exec(exchange.request.headers.authorization ?? '')?.[1]
     const held = token === undefined ? undefined : verifyToken(token)
@@ -43,10 +49,11 @@ export function createAccessControl({verifyToken, service, originOf}: AccessCont
     if (token === undefined) throw challenge()
     if (held === undefined) throw challenge('invalid_token')
     const [repository, ...others] = wanted
-    if (repository === undefined || coversScopes(held, wanted)) return
-    if (!coversScopes(held, [repository])) throw challenge('insufficient_scope')
+    if (repository === undefined || coversScopes(held.access, wanted)) return held.subject
+    if (!coversScopes(held.access, [repository])) throw challenge('insufficient_scope')
     // Without the right to read the other repository a mount is an upload (distribution-spec 1.1 §Mounting a blob).
     if (others.length > 0) for (const name of ['mount', 'from']) exchange.query.delete(name)
+    return held.subject
   }
 }
 

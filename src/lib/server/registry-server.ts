@@ -163,6 +163,7 @@ async function answer(
     signal: AbortSignal.any([gone.signal, stop]),
     traffic: {received: 0, sent: 0},
   }
+  let principal: string | undefined
   response.setHeader('Docker-Distribution-API-Version', 'registry/2.0')
   response.setHeader('X-Content-Type-Options', 'nosniff')
   try {
@@ -174,7 +175,7 @@ async function answer(
     }
     const route = parseRoute(path)
     if (route === undefined) throw new SpecError(404, 'UNSUPPORTED', 'there is no such endpoint')
-    options.accessControl?.(exchange, route)
+    principal = options.accessControl?.(exchange, route)
     await dispatch(exchange, route, {store: options.store, readOnly: options.readOnly === true})
   } catch (error) {
     if (!(error instanceof SpecError) && !exchange.signal.aborted) options.listener?.({type: 'failure', requestId, error})
@@ -191,6 +192,7 @@ async function answer(
     sentBytes: exchange.traffic.sent,
     durationMs: performance.now() - startedAt,
     remoteAddress,
+    principal,
     isCutShort: !response.writableFinished,
   })
 }

@@ -14,6 +14,8 @@ export interface RequestEvent {
   readonly sentBytes: number
   readonly durationMs: number
   readonly remoteAddress: string
+  /** Whose token it was, where tokens are wanted. */
+  readonly principal?: string | undefined
   /** The answer did not reach its end. */
   readonly isCutShort: boolean
 }

@@ -6,7 +6,9 @@ import {type Static, type TObject, type TProperties, type TSchema, Type} from 't
 import {Compile} from 'typebox/compile'
 import {HoldfastError} from '../../core/errors.ts'
 import type {Secret} from '../../core/secret.ts'
-import type {Privilege, User} from '../objects.ts'
+import type {SweepResult} from '../../discovery/sweep.ts'
+import type {ManagedRegistry, Privilege, User} from '../objects.ts'
+import type {SearchService} from '../search/search-service.ts'
 import type {CollectorStore} from '../store.ts'
 
 /** Who asks: the owner of the machine that the database is on, or a user who has proven who he is. */
@@ -27,6 +29,10 @@ export interface Call {
   readonly caller: Caller
   readonly secrets: SecretMaker
   readonly now: () => Date
+  /** Sweeps a registry, where that is done. */
+  readonly sweep?: ((registry: ManagedRegistry) => Promise<SweepResult>) | undefined
+  /** A search that keeps its index from one call to the next. */
+  readonly search?: SearchService | undefined
 }
 
 export interface Operation<Input extends TObject = TObject, Output extends TSchema = TSchema> {

@@ -1,10 +1,12 @@
 /** Every operation of a collector: what the REST API serves and its document describes. */
+import {ACCESS_OPERATIONS} from './access.ts'
 import {APP_OPERATIONS} from './apps.ts'
 import {GROUP_OPERATIONS} from './groups.ts'
 import {KEY_OPERATIONS} from './keys.ts'
 import {LOG_OPERATIONS} from './logs.ts'
 import type {Operation} from './operation.ts'
 import {REGISTRY_OPERATIONS} from './registries.ts'
+import {REPOSITORY_OPERATIONS} from './repositories.ts'
 import {SERVICE_OPERATIONS} from './services.ts'
 import {SETTINGS_OPERATIONS} from './settings.ts'
 import {TOKEN_OPERATIONS} from './tokens.ts'
@@ -20,4 +22,6 @@ export const OPERATIONS = [
   ...TOKEN_OPERATIONS,
   ...KEY_OPERATIONS,
   ...LOG_OPERATIONS,
+  ...ACCESS_OPERATIONS,
+  ...REPOSITORY_OPERATIONS,
 ] as readonly unknown[] as readonly Operation[]

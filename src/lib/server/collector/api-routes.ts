@@ -1,6 +1,6 @@
 /** The REST API: every operation of the collector below `/api/v1`, its OpenAPI document, and sessions. */
 import type {FastifyInstance, FastifyRequest} from 'fastify'
-import {checkInput, type Operation, type SecretMaker} from '../../collector/api/operation.ts'
+import {type Call, checkInput, type Operation, type SecretMaker} from '../../collector/api/operation.ts'
 import {OPERATIONS} from '../../collector/api/operations.ts'
 import type {CollectorStore} from '../../collector/store.ts'
 import {HoldfastError} from '../../core/errors.ts'
@@ -19,10 +19,12 @@ export interface ApiOptions extends CallerDependencies {
   readonly secrets: SecretMaker
   readonly now: () => Date
   readonly version: string
+  readonly sweep?: Call['sweep']
+  readonly search?: Call['search']
 }
 
 export function addApiRoutes(app: FastifyInstance, options: ApiOptions): void {
-  const {store, secrets, now, version} = options
+  const {store, secrets, now, version, sweep, search} = options
   for (const operation of OPERATIONS) {
     app.route({
       method: operation.method,
@@ -30,7 +32,7 @@ export function addApiRoutes(app: FastifyInstance, options: ApiOptions): void {
       handler: async (request, reply) => {
         const caller = await identifyCaller(request, options)
         const input = checkInput(operation, inputOf(request, operation))
-        const call = {store, secrets, now, caller}
+        const call = {store, secrets, now, caller, sweep, search}
         const {id: action} = operation
         const entry = {requestId: request.id, principal: caller.user.name, address: request.ip, action, object: objectOf(input, operation)}
         try {

@@ -5,6 +5,7 @@ import {type FastifyError, type FastifyInstance, fastify} from 'fastify'
 import type {TokenService} from '../../collector/token-service.ts'
 import type {ServerListener} from '../server-events.ts'
 import {type ApiOptions, addApiRoutes} from './api-routes.ts'
+import {addEventRoutes, type EventRoutesOptions} from './event-routes.ts'
 import {describeFailure} from './failures.ts'
 import {addSearchRoutes, type SearchFor} from './search-routes.ts'
 import {addTokenRoutes} from './token-routes.ts'
@@ -13,7 +14,7 @@ import {addTokenRoutes} from './token-routes.ts'
 const MAX_BODY_BYTES = 1024 * 1024
 const MAX_NAME_CHARACTERS = 512
 
-export interface CollectorAppOptions extends ApiOptions {
+export interface CollectorAppOptions extends ApiOptions, EventRoutesOptions {
   readonly tokens: TokenService
   readonly searchFor: SearchFor
   /** Addresses or networks whose `X-Forwarded-*` headers are believed; nobody's when empty. */
@@ -56,6 +57,7 @@ export async function createCollectorApp(options: CollectorAppOptions): Promise<
   addTokenRoutes(app, options.tokens)
   addSearchRoutes(app, options.searchFor)
   addApiRoutes(app, options)
+  await addEventRoutes(app, options)
   await app.ready()
   return app
 }

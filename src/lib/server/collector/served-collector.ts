@@ -2,6 +2,7 @@
 import type {IncomingMessage, RequestListener} from 'node:http'
 import {parseBasic} from '../../auth/basic.ts'
 import {coversScopes, type Scope} from '../../auth/scope.ts'
+import {createEventFeed, OWN_ACTOR} from '../../collector/index-feed.ts'
 import {createKeyRings, type KeyRings} from '../../collector/key-ring.ts'
 import {createAccountAuthenticator, createLocalTokenService} from '../../collector/local-token-service.ts'
 import type {ManagedRegistry} from '../../collector/objects.ts'
@@ -9,13 +10,17 @@ import {createSearchService} from '../../collector/search/search-service.ts'
 import {createSecretMaker} from '../../collector/secret-maker.ts'
 import type {CollectorStore} from '../../collector/store.ts'
 import {type Account, serviceOfAccount} from '../../collector/subjects.ts'
+import {type OpenSweepSource, startSweeper, sweepNow} from '../../collector/sweeper.ts'
+import type {ContentStore} from '../../content/store.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
+import {createEventRecorder} from '../../events/record-events.ts'
 import {createRegistryTokens, type RegistryTokens} from '../../tokens/registry-token.ts'
 import type {KeyRing} from '../../tokens/signing-keys.ts'
 import {type AccessControl, createAccessControl} from '../access-control.ts'
-import type {ServerListener} from '../server-events.ts'
+import type {RequestEvent, ServerListener} from '../server-events.ts'
 import {createCollectorApp} from './app.ts'
+import {embeddedEvent} from './embedded-events.ts'
 import type {SearchFor} from './search-routes.ts'
 
 /** How often the keys are looked at: a rotation by another replica is known in time. */
@@ -36,11 +41,17 @@ export interface ServedCollectorOptions {
   readonly trustedProxies: readonly string[]
   readonly version: string
   readonly listener?: ServerListener | undefined
+  /** Where the registry beside it keeps its images. */
+  readonly embeddedStore: Pick<ContentStore, 'statManifest'>
+  /** Opens a registry for a sweep. */
+  readonly openSource: OpenSweepSource
 }
 
 export interface ServedCollector {
   readonly accessControl: AccessControl
   readonly others: RequestListener
+  /** Told of every request to the registry beside it: what changes it is an event. */
+  readonly onRequest: (event: RequestEvent) => void
   close(): Promise<void>
 }
 
@@ -52,6 +63,8 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
   const authenticator = createAccountAuthenticator(store, now)
   const tokens = createLocalTokenService({store, keys, authenticator, issuer, now})
   const searchService = createSearchService(store, now)
+  const recorder = createEventRecorder({...createEventFeed(store, () => searchService.invalidate()), ownActor: OWN_ACTOR})
+  const sweeping = {store, keys, issuer, openSource: options.openSource, now}
 
   const identify = async (authorization: string, address: string): Promise<{readonly account: Account; readonly service?: string}> => {
     const basic = parseBasic(authorization)
@@ -85,8 +98,18 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     },
     tokens,
     searchFor,
+    recorder,
+    search: searchService,
+    sweep: (registry) => sweepNow(registry, sweeping),
     trustedProxies: options.trustedProxies,
     listener,
+  })
+  const pending = new Set<Promise<unknown>>()
+  const sweeper = startSweeper(sweeping, ({registry, outcome}) => {
+    searchService.invalidate()
+    const error =
+      outcome.kind === 'failed' ? outcome.error : outcome.kind === 'swept' && !outcome.result.complete ? outcome.result.reason : undefined
+    if (error !== undefined) listener?.({type: 'failure', requestId: `discovery of ${registry}`, error})
   })
   return {
     accessControl: createAccessControl({
@@ -94,12 +117,23 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
       originOf: ({request}) => options.publicUrl ?? originOf(request, options.isSecure),
       verifyToken(token) {
         const verified = verifier.tokens().verify(token, (audience) => audience === embedded.service, now())
-        return typeof verified === 'string' ? undefined : verified.access
+        return typeof verified === 'string' ? undefined : verified
       },
     }),
     others: (request, response) => app.routing(request, response),
+    onRequest(event) {
+      const recorded = embeddedEvent(event, options.embeddedStore).then(
+        async (notified) => notified !== undefined && (await recorder.record(embedded.name, [notified])),
+      )
+      recorded
+        .catch((error: unknown) => listener?.({type: 'failure', requestId: event.requestId, error}))
+        .finally(() => pending.delete(recorded))
+      pending.add(recorded)
+    },
     async close() {
       verifier.stop()
+      await sweeper.stop()
+      await Promise.allSettled(pending)
       await app.close()
     },
   }

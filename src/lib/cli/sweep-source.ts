@@ -1,0 +1,37 @@
+/** Managed registries as sources of sweeps: the embedded one is read where it lies, the others with tokens that are minted here. */
+import {CATALOG_SCOPE, repositoryScope} from '../auth/scope.ts'
+import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../collector/objects.ts'
+import type {MintToken} from '../collector/sweeper.ts'
+import type {SweepSource} from '../discovery/sweep-ports.ts'
+import type {Context} from './context.ts'
+
+/** A sweep has time; a registry that asks to slow down is left alone until the next one. */
+const RATE_LIMIT_WAIT_MS = 10_000
+
+export async function openSweepSource(context: Context, registry: ManagedRegistry, mint: MintToken): Promise<SweepSource> {
+  if (registry.name === EMBEDDED_REGISTRY) return await context.openEmbedded()
+  const [{createRegistrySource}, {RegistrySession}, {parseRegistryUrl}, {recordToEndpoint, undeclaredEndpoint}, records, openHttp] =
+    await Promise.all([
+      import('../discovery/registry-source.ts'),
+      import('../content/remote/session.ts'),
+      import('../registries/registry-url.ts'),
+      import('../registries/endpoint.ts'),
+      context.records(),
+      context.httpClients(),
+    ])
+  const {host, scheme} = parseRegistryUrl(registry.url)
+  const record = await records.findRegistry(host)
+  const overrides = {insecure: registry.insecure, plainHttp: scheme === 'http'}
+  const endpoint = record === undefined ? await undeclaredEndpoint(host, overrides) : await recordToEndpoint(record, overrides)
+  const session = new RegistrySession({
+    endpoint,
+    http: openHttp(endpoint),
+    // Nothing that the registry says of realms is followed: the collector is the authority.
+    credentials: async (_host, repository) => ({
+      kind: 'registry-token',
+      token: await mint([repository === undefined ? CATALOG_SCOPE : repositoryScope(repository, 'pull')]),
+    }),
+    rateLimitWaitMs: RATE_LIMIT_WAIT_MS,
+  })
+  return createRegistrySource(session)
+}

@@ -1,0 +1,107 @@
+import {Type} from 'typebox'
+import {ACTIONS, decide} from '../../access/decide.ts'
+import {HoldfastError} from '../../core/errors.ts'
+import type {ManagedRegistry} from '../objects.ts'
+import {createSearchService} from '../search/search-service.ts'
+import {type Account, serviceOfAccount, standingOf} from '../subjects.ts'
+import {assertAdministrator, type Call, defineOperation, found, shape} from './operation.ts'
+import {Limit, RegistryName, RepositoryShape} from './shapes.ts'
+
+const DEFAULT_RESULTS = 25
+const ActionName = Type.Enum([...ACTIONS])
+
+export const explainAccess = defineOperation({
+  id: 'access.explain',
+  method: 'GET',
+  path: '/explain',
+  summary: 'Tells what an account may do in a repository, and by which rule. Everybody may ask about himself.',
+  input: shape({
+    principal: Type.String({minLength: 1, maxLength: 256, description: 'user name, or NAME@service'}),
+    registry: RegistryName,
+    repository: Type.String({maxLength: 300}),
+    action: Type.Optional(ActionName),
+  }),
+  output: shape({
+    principal: Type.String(),
+    registry: Type.String(),
+    repository: Type.String(),
+    decisions: Type.Array(
+      shape({action: ActionName, granted: Type.Boolean(), rule: Type.String(), reason: Type.String({description: 'one sentence'})}),
+    ),
+  }),
+  async run({principal, registry: registryName, repository, action}, call) {
+    if (call.caller.kind !== 'user' || call.caller.user.name !== principal) assertAdministrator(call, `explain what "${principal}" may`)
+    const registry = found(await call.store.findManagedRegistry({name: registryName}), 'registry', registryName)
+    const standing = await standingOf(await accountOf(call, principal), registry, call.store)
+    const path = await standing.resolve(repository)
+    const decisions = (action === undefined ? ACTIONS : [action]).map((one) => ({
+      action: one,
+      ...decide(one, standing.principal, standing.registry, path),
+    }))
+    return {principal, registry: registryName, repository, decisions}
+  },
+})
+
+export const searchRepositories = defineOperation({
+  id: 'repository.search',
+  method: 'GET',
+  path: '/search',
+  summary: 'Finds repositories by name and description: what the caller may pull, the best first.',
+  input: shape({
+    term: Type.String({maxLength: 255}),
+    registry: Type.Optional(RegistryName),
+    limit: Type.Optional(Limit),
+  }),
+  output: shape({count: Type.Integer({description: 'how many there are for the caller'}), repositories: Type.Array(RepositoryShape)}),
+  async run({term, registry, limit = DEFAULT_RESULTS}, call) {
+    const {caller} = call
+    const account = caller.kind === 'machine' ? ('everything' as const) : ({kind: 'user', user: caller.user} as const)
+    const service = call.search ?? createSearchService(call.store, call.now)
+    const {count, results} = await service.searchFor(account, term, {registry, limit})
+    return {count, repositories: results.map(({repository}) => ({...repository}))}
+  },
+})
+
+export const discoverRegistry = defineOperation({
+  id: 'registry.discover',
+  method: 'POST',
+  path: '/registries/{name}/discovery',
+  summary: 'Sweeps a registry now: what it has is indexed, and what it has no more is forgotten.',
+  input: shape({name: RegistryName}),
+  output: shape({
+    registry: Type.String(),
+    isComplete: Type.Boolean({description: 'false: something could not be read, and nothing was forgotten'}),
+    reason: Type.Optional(Type.String({description: 'why it is not complete'})),
+    repositories: Type.Integer(),
+    tags: Type.Integer(),
+    asked: Type.Integer({description: 'tags whose manifests were asked for'}),
+    purgedRepositories: Type.Integer(),
+    purgedTags: Type.Integer(),
+  }),
+  async run({name}, call) {
+    assertAdministrator(call, `discover registry "${name}"`)
+    const registry: ManagedRegistry = found(await call.store.findManagedRegistry({name}), 'registry', name)
+    if (call.sweep === undefined) throw new HoldfastError('UNSUPPORTED', `cannot discover registry "${name}": this collector sweeps none`)
+    const result = await call.sweep(registry)
+    const {repositories, tags, asked} = result
+    const purged = result.complete ? result.purged : {repositories: 0, tags: 0}
+    return {
+      registry: name,
+      isComplete: result.complete,
+      ...(result.complete ? {} : {reason: result.reason.message}),
+      repositories,
+      tags,
+      asked,
+      purgedRepositories: purged.repositories,
+      purgedTags: purged.tags,
+    }
+  },
+})
+
+export const ACCESS_OPERATIONS = [explainAccess, searchRepositories, discoverRegistry]
+
+async function accountOf({store}: Call, name: string): Promise<Account> {
+  const service = serviceOfAccount(name)
+  if (service !== undefined) return {kind: 'service', service: found(await store.findService(service), 'service', service)}
+  return {kind: 'user', user: found(await store.findUser(name), 'user', name)}
+}

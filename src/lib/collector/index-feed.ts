@@ -1,0 +1,48 @@
+/** The collector's store as events and sweeps want it. */
+import type {SweepIndex} from '../discovery/sweep-ports.ts'
+import type {EventIndex, EventLog} from '../events/record-events.ts'
+import type {RegistryEvent} from '../events/registry-event.ts'
+import {found} from './api/operation.ts'
+import type {CollectorStore, LoggedEvent} from './store.ts'
+
+/** The subject of the collector's own tokens: no user can be called so. */
+export const OWN_ACTOR = '#collector'
+
+/** Where events go; registries by their names. @param onChange told after the index has changed. */
+export function createEventFeed(store: CollectorStore, onChange: () => void): {readonly log: EventLog; readonly index: EventIndex} {
+  const idOf = async (name: string): Promise<number> => found(await store.findManagedRegistry({name}), 'registry', name).id
+  return {
+    log: {append: async (registry, events) => await store.appendEvents(await idOf(registry), events.map(toLogged))},
+    index: {
+      async apply(registry, changes) {
+        await store.applyIndexChanges(await idOf(registry), changes)
+        onChange()
+      },
+    },
+  }
+}
+
+/** The index of one registry, as a sweep fills it. */
+export function createSweepIndex(store: CollectorStore, registryId: number): SweepIndex {
+  return {
+    knownTags: (repository) => store.knownTags(registryId, repository),
+    note: (sighting) => store.noteSighting(registryId, sighting),
+    purge: (before) => store.purgeUnseen(registryId, before),
+  }
+}
+
+function toLogged(event: RegistryEvent): LoggedEvent {
+  const {id, occurredAt, action, repository, address, userAgent, actor} = event
+  return {
+    eventId: id,
+    occurredAt,
+    action,
+    repository,
+    tag: 'tag' in event ? event.tag : undefined,
+    digest: 'digest' in event ? event.digest : undefined,
+    mediaType: 'mediaType' in event ? event.mediaType : undefined,
+    actor,
+    address,
+    userAgent,
+  }
+}

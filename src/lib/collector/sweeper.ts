@@ -1,0 +1,106 @@
+/** Sweeps the managed registries in turn: one replica each, by the collector's own tokens. */
+import {randomUUID} from 'node:crypto'
+import type {Scope} from '../auth/scope.ts'
+import {createSweepSchedule, type SweepLock, type SweepReport} from '../discovery/schedule.ts'
+import {type SweepResult, sweepRegistry} from '../discovery/sweep.ts'
+import type {SweepSource} from '../discovery/sweep-ports.ts'
+import {createRegistryTokens} from '../tokens/registry-token.ts'
+import {createSweepIndex, OWN_ACTOR} from './index-feed.ts'
+import type {KeyRings} from './key-ring.ts'
+import type {ManagedRegistry} from './objects.ts'
+import type {CollectorStore, DocumentStore} from './store.ts'
+
+/** A token of the collector itself outlasts the reading of one repository. */
+const OWN_TOKEN_LIFE_SECONDS = 300
+/** A replica that has died keeps a registry from being swept for so long. */
+const LEASE_MS = 5 * 60_000
+/** How often it is looked which registries there are. */
+const REGISTRIES_CHECK_MS = 10_000
+
+/** Gives a token that opens the registry for these scopes, to the collector alone. */
+export type MintToken = (scopes: readonly Scope[]) => Promise<string>
+
+/** Opens a registry for a sweep. */
+export type OpenSweepSource = (registry: ManagedRegistry, mint: MintToken) => Promise<SweepSource>
+
+export interface SweeperOptions {
+  readonly store: CollectorStore
+  readonly keys: KeyRings
+  readonly issuer: string
+  readonly openSource: OpenSweepSource
+  readonly now: () => Date
+}
+
+/** Sweeps one registry, now. */
+export async function sweepNow(registry: ManagedRegistry, options: SweeperOptions, signal?: AbortSignal): Promise<SweepResult> {
+  const {store, keys, issuer, openSource, now} = options
+  const mint: MintToken = async (scopes) => {
+    const tokens = createRegistryTokens(await keys.current(), issuer)
+    const claims = {subject: OWN_ACTOR, audience: registry.service, access: scopes, lifeSeconds: OWN_TOKEN_LIFE_SECONDS}
+    return tokens.issue(claims, registry.tokenHeader, now()).reveal()
+  }
+  const source = await openSource(registry, mint)
+  return await sweepRegistry(source, createSweepIndex(store, registry.id), signal === undefined ? {} : {signal})
+}
+
+export interface Sweeper {
+  /** Settles when no sweep runs any more. */
+  stop(): Promise<void>
+}
+
+/** Sweeps every managed registry every two minutes; registries come and go while it runs. */
+export function startSweeper(options: SweeperOptions, report: (report: SweepReport) => void): Sweeper {
+  const {store, now} = options
+  const schedule = createSweepSchedule({
+    async sweep(name, signal) {
+      const registry = await store.findManagedRegistry({name})
+      if (registry === undefined) throw new Error(`registry "${name}" is managed no more`)
+      return await sweepNow(registry, options, signal)
+    },
+    lock: createLeases(store, now),
+    report,
+  })
+  const swept = new Set<string>()
+  const follow = async (): Promise<void> => {
+    const names = new Set((await store.listManagedRegistries()).map(({name}) => name))
+    for (const name of names) if (!swept.has(name)) schedule.add(name)
+    for (const name of swept) if (!names.has(name)) await schedule.remove(name)
+    swept.clear()
+    for (const name of names) swept.add(name)
+  }
+  // A failure to look is seen by the sweeps, too; the next look repairs it.
+  const look = (): void => void follow().catch(() => {})
+  look()
+  const timer = setInterval(look, REGISTRIES_CHECK_MS)
+  timer.unref()
+  return {
+    async stop() {
+      clearInterval(timer)
+      await schedule.stop()
+    },
+  }
+}
+
+interface Lease {
+  readonly holder: string
+  /** ISO 8601. */
+  readonly until: string
+}
+
+/** Locks that end by themselves. */
+function createLeases(store: DocumentStore, now: () => Date): SweepLock {
+  const holder = randomUUID()
+  return {
+    async tryLock(registry) {
+      const name = `sweep-lease ${registry}`
+      const previous = await store.readDocument(name)
+      const lease: Lease | undefined = previous === undefined ? undefined : JSON.parse(previous)
+      if (lease !== undefined && lease.holder !== holder && lease.until > now().toISOString()) return undefined
+      const content = JSON.stringify({holder, until: new Date(now().getTime() + LEASE_MS).toISOString()} satisfies Lease)
+      if (!(await store.replaceDocument(name, previous, content))) return undefined
+      return async () => {
+        await store.replaceDocument(name, content, JSON.stringify({holder, until: now().toISOString()} satisfies Lease))
+      }
+    },
+  }
+}
