@@ -22,7 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   events: ['oci', 'core'],
   discovery: ['content', 'auth', 'oci', 'core'],
   collector: ['discovery', 'events', 'records', 'access', 'tokens', 'accounts', 'auth', 'oci', 'core'],
-  server: ['collector', 'events', 'content', 'tokens', 'auth', 'oci', 'core'],
+  server: ['collector', 'access', 'events', 'content', 'tokens', 'auth', 'oci', 'core'],
   staging: ['content', 'oci', 'core'],
   registries: ['records', 'content', 'http', 'auth', 'oci', 'core'],
   login: ['registries', 'credentials', 'records', 'content', 'http', 'auth', 'oci', 'core'],

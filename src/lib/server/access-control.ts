@@ -24,15 +24,24 @@ export interface AccessControlOptions {
   readonly verifyToken: VerifyToken
   /** The audience that tokens of this registry have. */
   readonly service: string
+  /** Whether somebody may pull from a repository: what he may not he is not told of. */
+  readonly mayPull: (subject: string) => (repository: RepositoryName) => Promise<boolean>
   /** `https://host[:port]` under which the client sees this server. */
   readonly originOf: (exchange: Exchange) => string
 }
 
+/** Who asks, with a token that allows it. */
+export interface AllowedCaller {
+  readonly subject: string
+  /** Which repositories he may know of; absent where that is all of them. */
+  readonly isVisible?: ((repository: RepositoryName) => Promise<boolean>) | undefined
+}
+
 /** Refuses what no token allows; answers who asks. */
-export type AccessControl = (exchange: Exchange, route: Route) => string | undefined
+export type AccessControl = (exchange: Exchange, route: Route) => AllowedCaller | undefined
 
 /** @returns a check that throws {SpecError} 401 with the challenge that says where to get which token. */
-export function createAccessControl({verifyToken, service, originOf}: AccessControlOptions): AccessControl {
+export function createAccessControl({verifyToken, service, mayPull, originOf}: AccessControlOptions): AccessControl {
   return (exchange, route) => {
     if (route.kind === 'health') return undefined
     const wanted = scopesOf(exchange, route)
@@ -49,11 +58,13 @@ export function createAccessControl({verifyToken, service, originOf}: AccessCont
     if (token === undefined) throw challenge()
     if (held === undefined) throw challenge('invalid_token')
     const [repository, ...others] = wanted
-    if (repository === undefined || coversScopes(held.access, wanted)) return held.subject
+    if (repository === undefined || coversScopes(held.access, wanted)) return {subject: held.subject}
+    // Whoever is known may list what he may pull; the whole catalog is for those whose token says so.
+    if (route.kind === 'catalog') return {subject: held.subject, isVisible: mayPull(held.subject)}
     if (!coversScopes(held.access, [repository])) throw challenge('insufficient_scope')
     // Without the right to read the other repository a mount is an upload (distribution-spec 1.1 §Mounting a blob).
     if (others.length > 0) for (const name of ['mount', 'from']) exchange.query.delete(name)
-    return held.subject
+    return {subject: held.subject}
   }
 }
 

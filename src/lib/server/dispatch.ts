@@ -1,5 +1,6 @@
 /** From a route and a method to the endpoint that answers. */
 
+import type {RepositoryName} from '../oci/reference.ts'
 import {deleteBlob, getBlob} from './blob-endpoints.ts'
 import {type Exchange, replyJson} from './exchange.ts'
 import {listReferrers, listRepositories, listTags} from './listings.ts'
@@ -20,14 +21,16 @@ export interface DispatchOptions {
   readonly store: ServableStore
   /** Every method that changes something is refused. */
   readonly readOnly: boolean
+  /** Repositories that the catalog tells of; all when absent. */
+  readonly isVisible?: ((repository: RepositoryName) => Promise<boolean>) | undefined
 }
 
 /**
  * Answers a request.
  * @throws {SpecError} 405 UNSUPPORTED for a method that the route does not have, or that a read-only server refuses; else what the endpoint says.
  */
-export async function dispatch(exchange: Exchange, route: Route, {store, readOnly}: DispatchOptions): Promise<void> {
-  const endpoints = endpointsOf(exchange, route, store)
+export async function dispatch(exchange: Exchange, route: Route, {store, readOnly, isVisible}: DispatchOptions): Promise<void> {
+  const endpoints = endpointsOf(exchange, route, store, isVisible)
   const allowed = Object.keys(endpoints).filter((method) => !readOnly || READING.includes(method))
   const method = allowed.find((name): name is Method => name === exchange.request.method)
   const endpoint = method && endpoints[method]
@@ -38,14 +41,14 @@ export async function dispatch(exchange: Exchange, route: Route, {store, readOnl
   await endpoint()
 }
 
-function endpointsOf(exchange: Exchange, route: Route, store: ServableStore): Endpoints {
+function endpointsOf(exchange: Exchange, route: Route, store: ServableStore, isVisible: DispatchOptions['isVisible']): Endpoints {
   switch (route.kind) {
     case 'health':
       return read(async () => replyJson(exchange, 200, {status: 'ok'}))
     case 'base':
       return read(async () => replyJson(exchange, 200, {}))
     case 'catalog':
-      return read(() => listRepositories(exchange, store))
+      return read(() => listRepositories(exchange, store, isVisible))
     case 'tags':
       return read(() => listTags(exchange, store, route.repository))
     case 'referrers':

@@ -23,10 +23,18 @@ export async function listTags(exchange: Exchange, store: ServableStore, reposit
   replyJson(exchange, 200, {name: repository, tags: tags.entries}, nextLink(`/v2/${repository}/tags/list`, n, tags))
 }
 
-/** `GET /v2/_catalog`. */
-export async function listRepositories(exchange: Exchange, store: ServableStore): Promise<void> {
+/** `GET /v2/_catalog`, of those repositories that are visible to whoever asks. */
+export async function listRepositories(
+  exchange: Exchange,
+  store: ServableStore,
+  isVisible?: (repository: RepositoryName) => Promise<boolean>,
+): Promise<void> {
   const {n = CATALOG_PAGE_ENTRIES, last} = parsePage(exchange.query)
-  const repositories = await takePage(n, (limit) => store.listRepositories({signal: exchange.signal, ...pageOptions(limit, last)}))
+  const repositories = await takePage(n, (limit) => {
+    const {signal} = exchange
+    if (isVisible === undefined) return store.listRepositories({signal, ...pageOptions(limit, last)})
+    return visible(store.listRepositories({signal, ...pageOptions(undefined, last)}), isVisible)
+  })
   replyJson(exchange, 200, {repositories: repositories.entries}, nextLink('/v2/_catalog', n, repositories))
 }
 
@@ -46,6 +54,13 @@ async function hasRepository({signal}: Exchange, store: ServableStore, repositor
     if (name >= repository) return name === repository
   }
   return false
+}
+
+async function* visible(
+  repositories: AsyncIterable<RepositoryName>,
+  isVisible: (repository: RepositoryName) => Promise<boolean>,
+): AsyncGenerator<RepositoryName> {
+  for await (const repository of repositories) if (await isVisible(repository)) yield repository
 }
 
 interface Page {

@@ -6,7 +6,7 @@ import {randomUUID} from 'node:crypto'
 import {createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse} from 'node:http'
 import {createServer as createSecureServer} from 'node:https'
 import {HoldfastError} from '../core/errors.ts'
-import type {AccessControl} from './access-control.ts'
+import type {AccessControl, AllowedCaller} from './access-control.ts'
 import {dispatch} from './dispatch.ts'
 import {type Exchange, reply} from './exchange.ts'
 import {addressOf, assertLocalRequest, assertLoopback} from './loopback.ts'
@@ -163,7 +163,7 @@ async function answer(
     signal: AbortSignal.any([gone.signal, stop]),
     traffic: {received: 0, sent: 0},
   }
-  let principal: string | undefined
+  let caller: AllowedCaller | undefined
   response.setHeader('Docker-Distribution-API-Version', 'registry/2.0')
   response.setHeader('X-Content-Type-Options', 'nosniff')
   try {
@@ -175,8 +175,8 @@ async function answer(
     }
     const route = parseRoute(path)
     if (route === undefined) throw new SpecError(404, 'UNSUPPORTED', 'there is no such endpoint')
-    principal = options.accessControl?.(exchange, route)
-    await dispatch(exchange, route, {store: options.store, readOnly: options.readOnly === true})
+    caller = options.accessControl?.(exchange, route)
+    await dispatch(exchange, route, {store: options.store, readOnly: options.readOnly === true, isVisible: caller?.isVisible})
   } catch (error) {
     if (!(error instanceof SpecError) && !exchange.signal.aborted) options.listener?.({type: 'failure', requestId, error})
     replyError(exchange, requestId, error)
@@ -192,7 +192,7 @@ async function answer(
     sentBytes: exchange.traffic.sent,
     durationMs: performance.now() - startedAt,
     remoteAddress,
-    principal,
+    principal: caller?.subject,
     isCutShort: !response.writableFinished,
   })
 }

@@ -1,5 +1,6 @@
 /** A collector as `serve` runs it: its application beside the registry, and the check of tokens before it. */
 import type {IncomingMessage, RequestListener} from 'node:http'
+import {decide} from '../../access/decide.ts'
 import {parseBasic} from '../../auth/basic.ts'
 import {coversScopes, type Scope} from '../../auth/scope.ts'
 import {createEventFeed, OWN_ACTOR} from '../../collector/index-feed.ts'
@@ -9,7 +10,7 @@ import type {ManagedRegistry} from '../../collector/objects.ts'
 import {createSearchService} from '../../collector/search/search-service.ts'
 import {createSecretMaker} from '../../collector/secret-maker.ts'
 import type {CollectorStore} from '../../collector/store.ts'
-import {type Account, serviceOfAccount} from '../../collector/subjects.ts'
+import {type Account, serviceOfAccount, standingOf} from '../../collector/subjects.ts'
 import {type OpenSweepSource, startSweeper, sweepNow} from '../../collector/sweeper.ts'
 import type {ContentStore} from '../../content/store.ts'
 import {HoldfastError} from '../../core/errors.ts'
@@ -114,6 +115,17 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
   return {
     accessControl: createAccessControl({
       service: embedded.service,
+      mayPull(subject) {
+        const standing = accountOf(subject, store).then(async (account) =>
+          account === undefined ? undefined : await standingOf(account, embedded, store),
+        )
+        // Whoever asks waits for it, and sees its failure.
+        standing.catch(() => {})
+        return async (repository) => {
+          const known = await standing
+          return known !== undefined && decide('pull', known.principal, known.registry, await known.resolve(repository)).granted
+        }
+      },
       originOf: ({request}) => options.publicUrl ?? originOf(request, options.isSecure),
       verifyToken(token) {
         const verified = verifier.tokens().verify(token, (audience) => audience === embedded.service, now())
