@@ -14,6 +14,7 @@ import {startDesktopSession} from '../support/keyring.ts'
 import {pushImage} from '../support/push-image.ts'
 import {needs} from '../support/required-program.ts'
 import {type ProgramResult, type RunOptions, run} from '../support/run-program.ts'
+import {serveCollector} from '../support/served-collector.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 import {startTokenServer, type TokenServer} from '../support/token-server.ts'
 
@@ -29,6 +30,8 @@ describe('secrets', function () {
   const afterwards = cleanUpAfterwards()
   const said: string[] = []
   const commands = new Set<string>()
+  /** Secrets that Holdfast makes and prints once. */
+  const madeSecrets: string[] = []
   let directory: string
   let temporaryFiles: string
   let tokens: TokenServer
@@ -77,7 +80,7 @@ describe('secrets', function () {
   /** The secrets of the test in every form that may lie about. */
   function forms(): readonly string[] {
     const pair = `${ALICE}:${PASSWORD}`
-    const plain = [PASSWORD, ...tokens.tokens]
+    const plain = [PASSWORD, ...tokens.tokens, ...madeSecrets]
     const encoded = [pair, PASSWORD].flatMap((text) => [Buffer.from(text).toString('base64'), Buffer.from(text).toString('base64url')])
     const escaped = [
       JSON.stringify(PASSWORD).slice(1, -1),
@@ -95,7 +98,7 @@ describe('secrets', function () {
 
   async function tell(args: readonly string[], options: RunOptions = {}): Promise<ProgramResult> {
     const result = await user.run(args, options)
-    commands.add(args.slice(0, 2).join(' ')).add(args[0] ?? '')
+    for (const words of [1, 2, 3]) commands.add(args.slice(0, words).join(' '))
     said.push(`${args.join(' ')}\n${result.stdout}\n${result.stderr}`)
     return result
   }
@@ -156,6 +159,81 @@ describe('secrets', function () {
     await tellAll(['auth', 'configure-docker', '--undo', '--yes'])
     await tellAll(['completion', 'bash'])
     await tellAll(['registry', 'remove', 'lab', '--yes'], {again: 3})
+    for (const text of said) assertClean(text, 'what was printed')
+  })
+
+  it('are printed by no command of the collector, but for a secret that is made for whoever asks for it', async () => {
+    const password = {input: PASSWORD}
+    const one = async (args: readonly string[], options: RunOptions = {}): Promise<void> => {
+      const {exitCode, stderr, stdout} = await tell([...args, '--debug'], options)
+      assert.equal(exitCode, 0, `${args.join(' ')}: ${stderr}${stdout}`)
+    }
+    for (const group of ['ops', 'gone']) await one(['group', 'add', group])
+    for (const name of ['root', 'gone']) await one(['user', 'add', name, '--password-stdin', '--administrator', '--group', 'ops'], password)
+    await one(['user', 'update', 'root', '--password-stdin'], password)
+    const served = await serveCollector(user)
+    afterwards(served.stop)
+    await one(['collector', 'use', served.url, '--username', 'root', '--password-stdin'], password)
+    for (const words of [
+      ['user', 'list'],
+      ['user', 'show', 'root'],
+      ['group', 'list'],
+      ['group', 'show', 'ops'],
+      ['group', 'add-member', 'gone', 'root'],
+      ['group', 'remove-member', 'gone', 'root'],
+      ['privilege', 'grant', 'Manager', 'root'],
+      ['privilege', 'list'],
+      ['privilege', 'revoke', 'Manager', 'gone'],
+      ['app', 'add', 'shop', '--responsible', 'ops'],
+      ['app', 'list'],
+      ['app', 'show', 'shop'],
+      ['app', 'update', 'shop', '--publication', 'ops'],
+      ['registry', 'manage', 'open', '--url', open.url, '--publication', 'ops'],
+      ['registry', 'managed'],
+      ['registry', 'discover', 'open'],
+      ['repository', 'show', 'open', 'private'],
+      ['repository', 'describe', 'open', 'private', '--official'],
+      ['repository', 'star', 'open', 'private'],
+      ['search', 'private'],
+      ['explain', 'root', 'open/private'],
+      ['events'],
+      ['collector', 'settings'],
+      ['collector', 'audit'],
+      ['collector', 'keys', 'list'],
+      ['collector', 'keys', 'rotate'],
+      ['collector', 'keys', 'export'],
+      ['token', 'list'],
+      ['token', 'revoke', '--user', 'gone'],
+      ['group', 'remove', 'gone', '--yes'],
+      ['user', 'remove', 'gone', '--yes'],
+    ]) {
+      await one(words)
+    }
+    for (const text of said) assertClean(text, 'what was printed')
+    // Made for whoever asks, printed once, and kept by nobody.
+    const made = [
+      ['service', 'add', 'web', '--app', 'shop'],
+      ['service', 'renew-secret', 'web'],
+      ['registry', 'renew-events-secret', 'open'],
+    ]
+    for (const words of made) {
+      const {stdout} = await tell([...words, '--quiet'])
+      assert.match(stdout, /^hf[se]_[A-Za-z0-9_-]{43}\n$/)
+      madeSecrets.push(stdout.trim())
+      said.pop()
+    }
+    for (const words of [
+      ['service', 'list'],
+      ['service', 'show', 'web'],
+      ['service', 'update', 'web', '--disabled'],
+      ['service', 'remove', 'web', '--yes'],
+      ['app', 'remove', 'shop', '--yes'],
+      ['registry', 'unmanage', 'open', '--yes'],
+      ['collector', 'use', 'local'],
+    ]) {
+      await one(words)
+    }
+    await served.stop()
     for (const text of said) assertClean(text, 'what was printed')
   })
 
