@@ -23,7 +23,7 @@ export interface Postgres {
 }
 
 /** Where a program of PostgreSQL is; undefined when it is not installed. */
-export async function findPostgresProgram(name: string): Promise<string | undefined> {
+async function findPostgresProgram(name: string): Promise<string | undefined> {
   const versions = await readdir(DEBIAN_FOLDER).catch(() => [])
   const [newest] = versions.sort((a, b) => Number(b) - Number(a))
   return newest === undefined ? findProgram(name) : join(DEBIAN_FOLDER, newest, 'bin', name)

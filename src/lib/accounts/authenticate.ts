@@ -13,7 +13,7 @@ export interface KnownAccount<Account> {
   readonly proof: Proof
 }
 
-export type Proof =
+type Proof =
   /** An argon2id hash of ours; undefined for none. */
   | {readonly kind: 'password-hash'; readonly hash: string | undefined}
   /** A secret of many random bits, compared with its hash by the caller. */

@@ -49,7 +49,7 @@ export async function openRemoteCollector(context: Context, text: string): Promi
 }
 
 /** Sends one request to the REST API. */
-export async function sendToCollector(
+async function sendToCollector(
   context: Context,
   {url, endpoint}: RemoteCollectorPlace,
   {method, path, json}: ApiRequest,

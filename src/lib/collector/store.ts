@@ -11,7 +11,7 @@ import type {IndexChange} from '../events/index-changes.ts'
 import type {RepositoryName} from '../oci/reference.ts'
 import type {App, Group, IndexedRepository, IndexedTag, ManagedRegistry, Service, User} from './objects.ts'
 
-export interface NewUser {
+interface NewUser {
   readonly name: string
   readonly email?: string | undefined
   readonly source: string
@@ -20,7 +20,7 @@ export interface NewUser {
   readonly isAdministrator?: boolean | undefined
 }
 
-export interface UserChange {
+interface UserChange {
   readonly email?: string | undefined
   readonly passwordHash?: string | undefined
   readonly isDisabled?: boolean | undefined
@@ -55,7 +55,7 @@ export interface GroupStore {
   removeMember(groupId: number, userId: number): Promise<boolean>
 }
 
-export interface AppChange {
+interface AppChange {
   /** Ids of groups. */
   readonly responsibles?: readonly number[] | undefined
   readonly publications?: readonly number[] | undefined
@@ -89,7 +89,7 @@ export type RegistryFacts = Pick<
   'name' | 'service' | 'url' | 'insecure' | 'restricted' | 'tokenHeader' | 'tokenLifeSeconds'
 >
 
-export interface RegistryChange extends Partial<Omit<RegistryFacts, 'name'>> {
+interface RegistryChange extends Partial<Omit<RegistryFacts, 'name'>> {
   /** Ids of groups. */
   readonly publications?: readonly number[] | undefined
   readonly responsibles?: readonly number[] | undefined
@@ -121,7 +121,7 @@ export interface AccessStore {
   groupsOfRegistry(registryId: number): Promise<GroupIds>
 }
 
-export interface NewRefreshToken {
+interface NewRefreshToken {
   readonly tokenHash: string
   readonly subject: Subject
   readonly service: string
@@ -131,7 +131,7 @@ export interface NewRefreshToken {
 }
 
 /** Who a token stands for. */
-export interface Subject {
+interface Subject {
   readonly kind: 'user' | 'service'
   readonly id: number
 }
@@ -200,7 +200,7 @@ export interface EventRow extends WithoutUndefined<LoggedEvent> {
   readonly receivedAt: string
 }
 
-export interface EventFilter {
+interface EventFilter {
   readonly registry?: string | undefined
   readonly repository?: string | undefined
   readonly action?: string | undefined
@@ -218,7 +218,7 @@ export interface EventStore {
   listEvents(filter: EventFilter): Promise<readonly EventRow[]>
 }
 
-export interface AuditEntry {
+interface AuditEntry {
   readonly requestId: string
   readonly principal: string
   readonly address: string
@@ -243,7 +243,7 @@ export interface AuditStore {
   }): Promise<readonly AuditRow[]>
 }
 
-export interface RepositoryDescription {
+interface RepositoryDescription {
   readonly description?: string | undefined
   readonly isOfficial?: boolean | undefined
   readonly isAutomated?: boolean | undefined

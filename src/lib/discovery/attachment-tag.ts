@@ -3,7 +3,7 @@ import {type Digest, isDigest} from '../oci/digest.ts'
 import type {Tag} from '../oci/reference.ts'
 
 /** `referrers`: the list of what refers to a manifest, in registries without the referrers API. The others are cosign's, with one kind of attachment each. */
-export type AttachmentKind = 'referrers' | 'signature' | 'attestation' | 'sbom'
+type AttachmentKind = 'referrers' | 'signature' | 'attestation' | 'sbom'
 
 export interface Attachment {
   readonly kind: AttachmentKind

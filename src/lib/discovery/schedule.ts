@@ -12,7 +12,7 @@ const JITTER = 0.1
 const FIRST_SWEEP_SPREAD_MS = 5_000
 
 /** Gives a lock back; of a lock that was lost meanwhile as well. */
-export type ReleaseLock = () => Promise<void>
+type ReleaseLock = () => Promise<void>
 
 /** Sees to it that one replica of the collector sweeps a registry. A lock of a process that has died must become free. */
 export interface SweepLock {
@@ -21,7 +21,7 @@ export interface SweepLock {
 }
 
 /** How a turn went, for logs and metrics. */
-export type SweepOutcome =
+type SweepOutcome =
   | {readonly kind: 'swept'; readonly result: SweepResult}
   /** Another replica sweeps this registry. */
   | {readonly kind: 'elsewhere'}

@@ -27,7 +27,7 @@ export interface SweepOptions {
   readonly clock?: Pick<Clock, 'now'>
 }
 
-export interface SweepCounts {
+interface SweepCounts {
   /** ISO 8601. */
   readonly startedAt: string
   readonly repositories: number

@@ -136,7 +136,7 @@ export interface SettingStore {
 }
 
 /** `collector`: the URL of the one that is asked. `collector-account`: who we are there. */
-export type SettingName = 'collector' | 'collector-account'
+type SettingName = 'collector' | 'collector-account'
 
 export interface RecordStore extends RegistryStore, CachedImageStore, BlobLocationStore, LoginStore, AllowedHelperStore, SettingStore {
   close(): void

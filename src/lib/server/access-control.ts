@@ -11,14 +11,14 @@ import {SpecError} from './spec-error.ts'
 
 const BEARER = /^Bearer +([^ ]+)$/i
 
-export interface HeldToken {
+interface HeldToken {
   /** Who it was given to. */
   readonly subject: string
   readonly access: readonly Scope[]
 }
 
 /** What a token says; undefined for one that is not ours, or has ended. */
-export type VerifyToken = (token: string) => HeldToken | undefined
+type VerifyToken = (token: string) => HeldToken | undefined
 
 export interface AccessControlOptions {
   readonly verifyToken: VerifyToken

@@ -18,7 +18,7 @@ const MAX_TOKEN_CHARACTERS = 16 * 1024
 /** What in the header leads the registry to the key. */
 export type TokenHeaderForm = 'x5c' | 'kid-libtrust' | 'kid-rfc7638'
 
-export interface TokenClaims {
+interface TokenClaims {
   readonly subject: string
   /** The service of the registry. */
   readonly audience: string
@@ -26,14 +26,14 @@ export interface TokenClaims {
   readonly lifeSeconds: number
 }
 
-export interface VerifiedToken {
+interface VerifiedToken {
   readonly subject: string
   readonly audience: string
   readonly access: readonly Scope[]
 }
 
 /** Why a token opens nothing. */
-export type TokenRefusal = 'malformed' | 'unknown key' | 'signature' | 'issuer' | 'audience' | 'time'
+type TokenRefusal = 'malformed' | 'unknown key' | 'signature' | 'issuer' | 'audience' | 'time'
 
 export interface RegistryTokens {
   issue(claims: TokenClaims, form: TokenHeaderForm, now: Date): Secret

@@ -13,7 +13,7 @@ const ROTATE_AFTER_MS = LEAF_LIFE_MS / 2
 /** A leaf that ends this soon is a fault: nobody has rotated. */
 const ALARM_BEFORE_MS = 7 * DAY_MS
 /** The longest that a token is good. */
-export const MAX_TOKEN_LIFE_MS = DAY_MS
+const MAX_TOKEN_LIFE_MS = DAY_MS
 
 /** The key that signs, and those that have signed what may still be good. */
 export interface KeyRing {
@@ -27,7 +27,7 @@ export interface Leaf extends Certified {
   readonly activeSince: string
 }
 
-export interface RetiringLeaf extends Leaf {
+interface RetiringLeaf extends Leaf {
   /** ISO 8601: since when it signs no more. */
   readonly retiredAt: string
 }

@@ -99,7 +99,7 @@ export async function assertPrivilege(call: Call, privilege: Privilege, what: st
 }
 
 /** The privileges that count: under the public policy every user has all three. */
-export async function privilegesOf({store}: Pick<Call, 'store'>, user: User): Promise<readonly Privilege[]> {
+async function privilegesOf({store}: Pick<Call, 'store'>, user: User): Promise<readonly Privilege[]> {
   const {readSettings} = await import('./settings-document.ts')
   return (await readSettings(store)).policy === 'public' ? ['Manager', 'Pusher', 'Puller'] : user.privileges
 }

@@ -8,7 +8,7 @@ import {hashOpaqueToken, makeOpaqueToken} from '../../tokens/opaque-token.ts'
 import {type CallerDependencies, identifyCaller} from './callers.ts'
 import {describeApi} from './openapi.ts'
 
-export const API_PREFIX = '/api/v1'
+const API_PREFIX = '/api/v1'
 /** A session is for one sitting at a console, or one run of a program. */
 const SESSION_LIFE_MS = 60 * 60 * 1000
 /** That of a command line, kept in a keychain. */

@@ -7,7 +7,7 @@ const DEFAULT_RESULTS = 25
 const MAX_RESULTS = 100
 const MAX_TERM_CHARACTERS = 255
 
-export interface SearchAnswer {
+interface SearchAnswer {
   readonly count: number
   readonly results: readonly Searchable[]
 }

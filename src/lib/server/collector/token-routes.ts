@@ -9,7 +9,7 @@ import type {GrantedToken, TokenRequest, TokenService} from '../../collector/tok
 import {HoldfastError, hasCode} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
 
-export const TOKEN_PATHS = ['/token', '/init/registry/token'] as const
+const TOKEN_PATHS = ['/token', '/init/registry/token'] as const
 /** What the challenge for a name and a password says it is for. */
 const BASIC_CHALLENGE = 'Basic realm="holdfast"'
 const MAX_CLIENT_CHARACTERS = 64
