@@ -1,7 +1,7 @@
 /** The genuine PostgreSQL with a cluster of its own, on a free port of loopback. */
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {chown, mkdir, readdir, writeFile} from 'node:fs/promises'
+import {chown, mkdir, writeFile} from 'node:fs/promises'
 import type {AddressInfo} from 'node:net'
 import {createServer} from 'node:net'
 import {join} from 'node:path'
@@ -9,8 +9,6 @@ import {findProgram} from './required-program.ts'
 import {run, runOk} from './run-program.ts'
 import {createTemporaryDirectory} from './temporary-directory.ts'
 
-/** Debian keeps each major version in a folder of its own. */
-const DEBIAN_FOLDER = '/usr/lib/postgresql'
 const PASSWORD = 'postgres'
 /** PostgreSQL does not run as root; this user owns nothing. */
 const NOBODY = 65534
@@ -22,15 +20,8 @@ export interface Postgres {
   stop(): Promise<void>
 }
 
-/** Where a program of PostgreSQL is; undefined when it is not installed. */
-async function findPostgresProgram(name: string): Promise<string | undefined> {
-  const versions = await readdir(DEBIAN_FOLDER).catch(() => [])
-  const [newest] = versions.sort((a, b) => Number(b) - Number(a))
-  return newest === undefined ? findProgram(name) : join(DEBIAN_FOLDER, newest, 'bin', name)
-}
-
 export async function startPostgres(): Promise<Postgres> {
-  const [initdb, server] = await Promise.all(['initdb', 'postgres'].map(findPostgresProgram))
+  const [initdb, server] = ['initdb', 'postgres'].map(findProgram)
   if (initdb === undefined || server === undefined) throw new Error('PostgreSQL is not installed')
   const directory = await createTemporaryDirectory('postgres')
   const isRoot = process.getuid?.() === 0

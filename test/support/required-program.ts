@@ -1,9 +1,9 @@
 /** Programs that the real tests run. A missing one skips its tests loudly on a laptop and fails them in CI. */
-import {accessSync, constants} from 'node:fs'
+import {accessSync, constants, globSync} from 'node:fs'
 import {delimiter, join} from 'node:path'
 
 /** Where Debian keeps daemons, which are often not in a user's PATH. */
-const DAEMON_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/sbin']
+const DAEMON_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/sbin', ...globSync('/usr/lib/postgresql/*/bin')]
 
 /** The path of a program, or undefined when there is none. */
 export function findProgram(name: string): string | undefined {

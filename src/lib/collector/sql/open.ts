@@ -15,7 +15,6 @@ export type DatabaseLocation = {readonly file: string} | {readonly postgresUrl: 
 
 const MAX_CONNECTIONS = 10
 const CONNECT_TIMEOUT_MS = 5_000
-const MIGRATION_ATTEMPTS = 3
 
 /**
  * Opens the store with the newest schema.
@@ -24,22 +23,29 @@ const MIGRATION_ATTEMPTS = 3
 export async function openCollectorStore(location: DatabaseLocation): Promise<CollectorStore> {
   const dialect = 'file' in location ? 'sqlite' : 'postgres'
   const name = 'file' in location ? location.file : 'PostgreSQL'
-  const database = new Kysely<Tables>({
-    dialect: 'file' in location ? await openSqlite(location.file) : await openPostgres(location.postgresUrl),
-  })
+  const {kyselyDialect, alone} = 'file' in location ? await openSqlite(location.file) : await openPostgres(location.postgresUrl)
+  const database = new Kysely<Tables>({dialect: kyselyDialect})
   const migrator = new Migrator({db: database, provider: {getMigrations: async () => ({...migrations(dialect)})}})
-  let failure: unknown
-  for (let attempt = 0; attempt < MIGRATION_ATTEMPTS; attempt++) {
-    const {error} = await migrator.migrateToLatest()
-    if (error === undefined) return createSqlStore(database)
-    // Another process may have done it meanwhile: then there is nothing left to do.
-    failure = error
+  try {
+    await alone(async () => {
+      const {error} = await migrator.migrateToLatest()
+      if (error !== undefined) throw error
+    })
+  } catch (error) {
+    await database.destroy()
+    throw unusable(name, error)
   }
-  await database.destroy()
-  throw unusable(name, failure)
+  return createSqlStore(database)
+}
+
+interface OpenDatabase {
+  readonly kyselyDialect: Dialect
+  /** Does the work while no other process changes the schema. */
+  readonly alone: <T>(work: () => Promise<T>) => Promise<T>
 }
 
 function unusable(name: string, cause: unknown): HoldfastError {
+  if (cause instanceof HoldfastError) return cause
   const reason = cause instanceof Error ? cause.message : String(cause)
   if (/corrupted migrations|previously executed migration/.test(reason)) {
     return new HoldfastError('CONFIGURATION', `cannot open "${name}": a newer Holdfast has written it`, {
@@ -50,7 +56,7 @@ function unusable(name: string, cause: unknown): HoldfastError {
   return new HoldfastError('STORAGE', `cannot open "${name}": ${reason}`, {cause})
 }
 
-async function openSqlite(file: string): Promise<Dialect> {
+async function openSqlite(file: string): Promise<OpenDatabase> {
   const connection = await openConnection(file)
   connection.exec('PRAGMA foreign_keys = ON')
   const guard = <T>(work: () => T): T => {
@@ -60,7 +66,21 @@ async function openSqlite(file: string): Promise<Dialect> {
       throw isBusy(error) ? databaseFailure('write', file, error) : error
     }
   }
-  return new SqliteDialect({database: adapt(connection, guard)})
+  return {
+    kyselyDialect: new SqliteDialect({database: adapt(connection, guard)}),
+    // kysely's own lock is none in SQLite, where changes of the schema are part of a transaction as everything else.
+    async alone(work) {
+      guard(() => connection.exec('BEGIN IMMEDIATE'))
+      try {
+        const result = await work()
+        connection.exec('COMMIT')
+        return result
+      } catch (error) {
+        if (connection.isTransaction) connection.exec('ROLLBACK')
+        throw error
+      }
+    },
+  }
 }
 
 /** What kysely wants of a driver, over Node's. */
@@ -86,10 +106,10 @@ function toInput(value: unknown): SQLInputValue {
   throw new TypeError(`cannot store a value of type ${typeof value}`)
 }
 
-async function openPostgres(url: string): Promise<Dialect> {
+async function openPostgres(url: string): Promise<OpenDatabase> {
   const {default: pg} = await import('pg')
   const pool = new pg.Pool({connectionString: url, max: MAX_CONNECTIONS, connectionTimeoutMillis: CONNECT_TIMEOUT_MS})
   // A connection that breaks while nobody uses it is replaced at the next query.
   pool.on('error', () => {})
-  return new PostgresDialect({pool})
+  return {kyselyDialect: new PostgresDialect({pool}), alone: (work) => work()}
 }
