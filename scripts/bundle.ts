@@ -17,12 +17,14 @@ const LAZY_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   kysely: ['kysely/migration'],
   ora: [],
   pg: [],
+  'prom-client': [],
   typebox: ['typebox/compile'],
   undici: [],
+  yaml: [],
 }
 
 /** Imported at the top of files that are loaded late themselves: those of the collector. */
-const IMPORTED_AT_THE_TOP = ['@fastify/formbody', '@peculiar/x509', 'fastify', 'kysely', 'typebox']
+const IMPORTED_AT_THE_TOP = ['@fastify/formbody', '@peculiar/x509', 'fastify', 'kysely', 'prom-client', 'typebox']
 
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/
 

@@ -2,6 +2,7 @@
 import type {TSchema} from 'typebox'
 import {discoverRegistry, explainAccess, searchRepositories} from '../src/lib/collector/api/access.ts'
 import {addApp, listApps, showApp, updateApp} from '../src/lib/collector/api/apps.ts'
+import {applyAll, exportAll} from '../src/lib/collector/api/document.ts'
 import {
   addGroup,
   addMembers,
@@ -28,6 +29,8 @@ const RESULTS: Readonly<Record<string, TSchema>> = {
   'app remove': Removed,
   'app show': showApp.output,
   'app update': updateApp.output,
+  apply: applyAll.output,
+  export: exportAll.output,
   'collector audit': listAudit.output,
   'collector keys export': exportKeys.output,
   'collector keys list': listKeys.output,

@@ -7,6 +7,7 @@ import AppList from './commands/app/list.ts'
 import AppRemove from './commands/app/remove.ts'
 import AppShow from './commands/app/show.ts'
 import AppUpdate from './commands/app/update.ts'
+import Apply from './commands/apply.ts'
 import AuthAllowHelper from './commands/auth/allow-helper.ts'
 import AuthConfigureDocker from './commands/auth/configure-docker.ts'
 import AuthList from './commands/auth/list.ts'
@@ -22,6 +23,7 @@ import Completion from './commands/completion.ts'
 import Copy from './commands/copy.ts'
 import Events from './commands/events.ts'
 import Explain from './commands/explain.ts'
+import Export from './commands/export.ts'
 import GroupAdd from './commands/group/add.ts'
 import GroupAddMember from './commands/group/add-member.ts'
 import GroupList from './commands/group/list.ts'
@@ -104,6 +106,8 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'repository:describe': RepositoryDescribe,
   'repository:show': RepositoryShow,
   'repository:star': RepositoryStar,
+  apply: Apply,
+  export: Export,
   inspect: Inspect,
   login: Login,
   logout: Logout,

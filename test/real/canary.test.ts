@@ -172,6 +172,8 @@ describe('secrets', function () {
     for (const name of ['root', 'gone']) await one(['user', 'add', name, '--password-stdin', '--administrator', '--group', 'ops'], password)
     await one(['user', 'update', 'root', '--password-stdin'], password)
     const served = await serveCollector(user)
+    const document = join(directory, 'collector.yaml')
+    await writeFile(document, 'groups: [ops, applied]\n')
     afterwards(served.stop)
     await one(['collector', 'use', served.url, '--username', 'root', '--password-stdin'], password)
     for (const words of [
@@ -198,6 +200,8 @@ describe('secrets', function () {
       ['explain', 'root', 'open/private'],
       ['events'],
       ['collector', 'settings'],
+      ['export'],
+      ['apply', document],
       ['collector', 'audit'],
       ['collector', 'keys', 'list'],
       ['collector', 'keys', 'rotate'],

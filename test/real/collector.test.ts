@@ -267,6 +267,17 @@ describe('a collector', function () {
     assert.equal(search.status, 401)
   })
 
+  it('tells whether it is ready, and what it has done', async () => {
+    const ready = await fetch(`${collector.url}/readyz`)
+    assert.deepEqual([ready.status, await ready.json()], [200, {status: 'ok'}])
+    assert.equal((await fetch(`${collector.url}/healthz`)).status, 200)
+    const metrics = await (await fetch(`${collector.url}/metrics`)).text()
+    assert.match(metrics, /holdfast_token_requests_total\{status="200"\} [1-9]/)
+    assert.match(metrics, /holdfast_access_decisions_total\{action="pull",rule="U9",outcome="granted"\} [1-9]/)
+    assert.match(metrics, /holdfast_notifications_total\{status="401"\} 6/)
+    assert.match(metrics, /holdfast_registry_up\{registry="embedded"\} 1/)
+  })
+
   it('describes its API in OpenAPI, whose every path answers', async () => {
     const document = (await (await fetch(`${collector.url}/openapi.json`)).json()) as {openapi: string; paths: Record<string, object>}
     assert.match(document.openapi, /^3\.1/)

@@ -63,6 +63,8 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   kysely: ['lib/collector/sql'],
   pg: ['lib/collector/sql'],
   typebox: ['lib/collector'],
+  yaml: ['lib/cli'],
+  'prom-client': ['lib/server/collector'],
   keytar: ['lib/credentials/keychain'],
   'node:sqlite': ['lib/records/sqlite', 'lib/collector/sql'],
   'node:child_process': ['lib/credentials'],

@@ -17,7 +17,7 @@ export const MAX_SCOPES = 20
 /** What docker asks for to search. */
 const SEARCH: Pick<Scope, 'type' | 'name'> = {type: 'registry', name: 'catalog'}
 
-interface DecidedAction extends Omit<Decision, 'rule'> {
+export interface DecidedAction extends Omit<Decision, 'rule'> {
   readonly scope: Scope
   readonly action: string
   /** K1: the catalog; X2: no type or action that a registry has; else a rule of the policy. */

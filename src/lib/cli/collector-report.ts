@@ -1,4 +1,6 @@
 /** What a collector knows, as people read it. */
+
+import type {PlannedChange} from '../collector/document/plan.ts'
 import type {App, Group, IndexedRepository, ManagedRegistry, Service, User} from '../collector/objects.ts'
 import type {AuditRow, IssuedToken} from '../collector/store.ts'
 import {formatTable} from './table.ts'
@@ -128,4 +130,13 @@ export function describeEvents(
     actor ?? NONE,
   ])
   return formatTable(['TIME (UTC)', 'REGISTRY', 'ACTION', 'IMAGE', 'DIGEST', 'WHO'], rows)
+}
+
+/** A line for each object, and one for each of its fields that changes. */
+export function describeChanges(changes: readonly PlannedChange[]): readonly string[] {
+  const signs = {add: '+', change: '~', remove: '-'} as const
+  return changes.flatMap(({action, kind, name, fields}) => [
+    `${signs[action]} ${kind} ${name}`,
+    ...fields.map(({field, from, to}) => `    ${field}: ${from === undefined ? '' : `${JSON.stringify(from)} → `}${JSON.stringify(to)}`),
+  ])
 }

@@ -1,4 +1,5 @@
 /** Tokens of this collector: who asks is authenticated, what he may is decided and written down, and exactly that is signed. */
+import type {DecidedAction} from '../access/grant.ts'
 import {type Authenticator, createAuthenticator, type KnownAccount} from '../accounts/authenticate.ts'
 import {formatScope} from '../auth/scope.ts'
 import {HoldfastError} from '../core/errors.ts'
@@ -22,6 +23,8 @@ export interface LocalTokenServiceOptions {
   /** `auth.token.issuer` of the registries. */
   readonly issuer: string
   readonly now: () => Date
+  /** Told of every decision. */
+  readonly onDecision: (decision: DecidedAction) => void
 }
 
 /** An authenticator over the accounts of the collector. */
@@ -44,7 +47,7 @@ async function findAccount(store: CollectorStore, name: string): Promise<KnownAc
   return {account: {kind: 'user', user}, isDisabled: user.isDisabled, proof: {kind: 'password-hash', hash}}
 }
 
-export function createLocalTokenService({store, keys, authenticator, issuer, now}: LocalTokenServiceOptions): TokenService {
+export function createLocalTokenService({store, keys, authenticator, issuer, now, onDecision}: LocalTokenServiceOptions): TokenService {
   let signer: {readonly ring: KeyRing; readonly tokens: RegistryTokens} | undefined
   const signerFor = (ring: KeyRing): RegistryTokens => {
     if (signer?.ring !== ring) signer = {ring, tokens: createRegistryTokens(ring, issuer)}
@@ -55,6 +58,7 @@ export function createLocalTokenService({store, keys, authenticator, issuer, now
     const {access, decisions} = await grantTo(await standingOf(account, registry, store), request.scopes)
     const principal = accountName(account)
     const {requestId, address} = request
+    decisions.forEach(onDecision)
     await store.appendAudit(
       decisions.map(({scope, action, granted, rule}) => ({
         requestId,

@@ -68,7 +68,7 @@ function isLoopbackHostHeader(header: string | undefined): boolean {
   return host !== undefined && (host.toLowerCase() === 'localhost' || isLoopbackAddress(host))
 }
 
-function isLoopbackAddress(address: string): boolean {
+export function isLoopbackAddress(address: string): boolean {
   const family = isIP(address)
   return family !== 0 && LOOPBACK.check(address, family === 6 ? 'ipv6' : 'ipv4')
 }

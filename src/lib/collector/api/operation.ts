@@ -77,7 +77,11 @@ export function checkInput<Input extends TObject>({id, input}: Pick<Operation<In
   if (validator.Check(value)) return value as Static<Input>
   const [first] = validator.Errors(value)
   const property = first === undefined || first.instancePath === '' ? 'input' : first.instancePath.slice(1).replaceAll('/', '.')
-  throw new HoldfastError('USAGE', `cannot do "${id}": its ${property} ${first?.message ?? 'is wrong'}`, {details: {property}})
+  throw new HoldfastError(
+    'USAGE',
+    `cannot do "${id}": its ${property} ${first === undefined || first.keyword === 'boolean' ? 'is not known' : first.message}`,
+    {details: {property}},
+  )
 }
 
 /** @throws {HoldfastError} DENIED unless the caller may change people and workloads. */

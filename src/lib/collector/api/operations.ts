@@ -1,6 +1,7 @@
 /** Every operation of a collector: what the REST API serves and its document describes. */
 import {ACCESS_OPERATIONS} from './access.ts'
 import {APP_OPERATIONS} from './apps.ts'
+import {DOCUMENT_OPERATIONS} from './document.ts'
 import {GROUP_OPERATIONS} from './groups.ts'
 import {KEY_OPERATIONS} from './keys.ts'
 import {LOG_OPERATIONS} from './logs.ts'
@@ -24,4 +25,5 @@ export const OPERATIONS = [
   ...LOG_OPERATIONS,
   ...ACCESS_OPERATIONS,
   ...REPOSITORY_OPERATIONS,
+  ...DOCUMENT_OPERATIONS,
 ] as readonly unknown[] as readonly Operation[]

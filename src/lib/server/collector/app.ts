@@ -7,6 +7,7 @@ import type {ServerListener} from '../server-events.ts'
 import {type ApiOptions, addApiRoutes} from './api-routes.ts'
 import {addEventRoutes, type EventRoutesOptions} from './event-routes.ts'
 import {describeFailure} from './failures.ts'
+import {addHealthRoutes, type HealthOptions} from './health-routes.ts'
 import {addSearchRoutes, type SearchFor} from './search-routes.ts'
 import {addTokenRoutes} from './token-routes.ts'
 
@@ -14,7 +15,7 @@ import {addTokenRoutes} from './token-routes.ts'
 const MAX_BODY_BYTES = 1024 * 1024
 const MAX_NAME_CHARACTERS = 512
 
-export interface CollectorAppOptions extends ApiOptions, EventRoutesOptions {
+export interface CollectorAppOptions extends ApiOptions, EventRoutesOptions, HealthOptions {
   readonly tokens: TokenService
   readonly searchFor: SearchFor
   /** Addresses or networks whose `X-Forwarded-*` headers are believed; nobody's when empty. */
@@ -35,6 +36,11 @@ export async function createCollectorApp(options: CollectorAppOptions): Promise<
   await app.register(formBody)
   app.addHook('onSend', async (_request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const {url} = request.routeOptions
+    if (url === '/token' || url === '/init/registry/token') options.metrics.tokenAnswered(reply.statusCode)
+    if (url === '/events/:registry') options.metrics.notified(reply.statusCode)
   })
   app.setErrorHandler(async (error: FastifyError, request, reply) => {
     const failure = describeFailure(error)
@@ -57,6 +63,7 @@ export async function createCollectorApp(options: CollectorAppOptions): Promise<
   addTokenRoutes(app, options.tokens)
   addSearchRoutes(app, options.searchFor)
   addApiRoutes(app, options)
+  addHealthRoutes(app, options)
   await addEventRoutes(app, options)
   await app.ready()
   return app

@@ -1,6 +1,7 @@
 /** A collector as `serve` runs it: its application beside the registry, and the check of tokens before it. */
 import type {IncomingMessage, RequestListener} from 'node:http'
 import {decide} from '../../access/decide.ts'
+import type {DecidedAction} from '../../access/grant.ts'
 import {parseBasic} from '../../auth/basic.ts'
 import {coversScopes, type Scope} from '../../auth/scope.ts'
 import {createEventFeed, OWN_ACTOR} from '../../collector/index-feed.ts'
@@ -22,6 +23,7 @@ import {type AccessControl, createAccessControl} from '../access-control.ts'
 import type {RequestEvent, ServerListener} from '../server-events.ts'
 import {createCollectorApp} from './app.ts'
 import {embeddedEvent} from './embedded-events.ts'
+import {createMetrics} from './metrics.ts'
 import type {SearchFor} from './search-routes.ts'
 
 /** How often the keys are looked at: a rotation by another replica is known in time. */
@@ -62,7 +64,9 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
   const keys = createKeyRings(store, now)
   const verifier = await followKeys(keys, issuer, (error) => listener?.({type: 'failure', requestId: 'signing-keys', error}))
   const authenticator = createAccountAuthenticator(store, now)
-  const tokens = createLocalTokenService({store, keys, authenticator, issuer, now})
+  const metrics = createMetrics()
+  const onDecision = ({action, rule, granted}: DecidedAction): void => metrics.decided(action, rule, granted)
+  const tokens = createLocalTokenService({store, keys, authenticator, issuer, now, onDecision})
   const searchService = createSearchService(store, now)
   const recorder = createEventRecorder({...createEventFeed(store, () => searchService.invalidate()), ownActor: OWN_ACTOR})
   const sweeping = {store, keys, issuer, openSource: options.openSource, now}
@@ -100,14 +104,17 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     tokens,
     searchFor,
     recorder,
+    keys,
+    metrics,
     search: searchService,
     sweep: (registry) => sweepNow(registry, sweeping),
     trustedProxies: options.trustedProxies,
     listener,
   })
   const pending = new Set<Promise<unknown>>()
-  const sweeper = startSweeper(sweeping, ({registry, outcome}) => {
+  const sweeper = startSweeper(sweeping, ({registry, outcome, durationMs}) => {
     searchService.invalidate()
+    if (outcome.kind !== 'elsewhere') metrics.swept(registry, durationMs, outcome.kind === 'swept' && outcome.result.complete)
     const error =
       outcome.kind === 'failed' ? outcome.error : outcome.kind === 'swept' && !outcome.result.complete ? outcome.result.reason : undefined
     if (error !== undefined) listener?.({type: 'failure', requestId: `discovery of ${registry}`, error})

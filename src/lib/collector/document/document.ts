@@ -1,0 +1,58 @@
+/** All objects of a collector as one document, for people to keep under version control. Holds no secret: passwords and secrets are set apart. */
+import {type Static, Type} from 'typebox'
+import {shape} from '../api/operation.ts'
+import {
+  AppCode,
+  Email,
+  GroupName,
+  GroupNames,
+  PrivilegeName,
+  RegistryName,
+  RegistryService,
+  RegistryUrl,
+  ServiceName,
+  TokenHeaderForm,
+  UserName,
+} from '../api/shapes.ts'
+
+const MAX_OBJECTS = 100_000
+
+const UserEntry = shape({
+  name: UserName,
+  email: Type.Optional(Email),
+  groups: Type.Optional(GroupNames),
+  privileges: Type.Optional(Type.Array(PrivilegeName, {uniqueItems: true})),
+  administrator: Type.Optional(Type.Boolean()),
+  disabled: Type.Optional(Type.Boolean()),
+})
+
+const AppEntry = shape({code: AppCode, responsibles: Type.Optional(GroupNames), publications: Type.Optional(GroupNames)})
+
+const ServiceEntry = shape({name: ServiceName, app: AppCode, disabled: Type.Optional(Type.Boolean())})
+
+const RegistryEntry = shape({
+  name: RegistryName,
+  url: RegistryUrl,
+  service: Type.Optional(RegistryService),
+  insecure: Type.Optional(Type.Boolean()),
+  restricted: Type.Optional(Type.Boolean()),
+  publications: Type.Optional(GroupNames),
+  responsibles: Type.Optional(GroupNames),
+  tokenHeader: Type.Optional(TokenHeaderForm),
+  tokenLifeSeconds: Type.Optional(Type.Integer({minimum: 60, maximum: 86_400})),
+})
+
+export const DocumentShape = shape({
+  policy: Type.Optional(Type.Enum(['public', 'private'])),
+  groups: Type.Optional(Type.Array(GroupName, {uniqueItems: true, maxItems: MAX_OBJECTS})),
+  users: Type.Optional(Type.Array(UserEntry, {maxItems: MAX_OBJECTS})),
+  apps: Type.Optional(Type.Array(AppEntry, {maxItems: MAX_OBJECTS})),
+  services: Type.Optional(Type.Array(ServiceEntry, {maxItems: MAX_OBJECTS})),
+  registries: Type.Optional(Type.Array(RegistryEntry, {maxItems: MAX_OBJECTS})),
+})
+
+export type CollectorDocument = Static<typeof DocumentShape>
+export type UserEntry = Static<typeof UserEntry>
+export type AppEntry = Static<typeof AppEntry>
+export type ServiceEntry = Static<typeof ServiceEntry>
+export type RegistryEntry = Static<typeof RegistryEntry>
