@@ -107,7 +107,7 @@ With --json the envelope is printed as soon as it listens.`
       url: `${tls === undefined ? 'http' : 'https'}://${registry}`,
       directory,
       readOnly,
-      authenticates: flags.authenticate,
+      authenticates: flags.authenticate ?? false,
     }
     this.output.print(result.url)
     this.output.note(`serving ${directory}; stop with Ctrl-C`)

@@ -53,6 +53,3 @@ export const DocumentShape = shape({
 
 export type CollectorDocument = Static<typeof DocumentShape>
 export type UserEntry = Static<typeof UserEntry>
-export type AppEntry = Static<typeof AppEntry>
-export type ServiceEntry = Static<typeof ServiceEntry>
-export type RegistryEntry = Static<typeof RegistryEntry>

@@ -1,7 +1,7 @@
 /** What must change so that a collector is as a document says. Pure. What the document does not name stays as it is, unless everything else shall go. */
 import type {CollectorDocument} from './document.ts'
 
-export type ObjectKind = 'policy' | 'group' | 'user' | 'app' | 'service' | 'registry'
+type ObjectKind = 'policy' | 'group' | 'user' | 'app' | 'service' | 'registry'
 
 export interface PlannedChange {
   readonly action: 'add' | 'change' | 'remove'
