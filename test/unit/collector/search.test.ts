@@ -25,7 +25,9 @@ function entry(name: string, change: Partial<IndexedRepository> = {}, registry =
 }
 
 const names = async (entries: readonly Searchable[], term: string, mayPull: (found: Searchable) => boolean = () => true) =>
-  (await search(createSearchIndex(entries), term, {mayPull, limit: 100})).results.map(({repository}) => repository.name)
+  (await search(await createSearchIndex(entries), term, {mayPull: async (found) => mayPull(found), limit: 100})).results.map(
+    ({repository}) => repository.name,
+  )
 
 describe('an index of trigrams', () => {
   it('finds exactly what contains the term', () => {
@@ -60,15 +62,19 @@ describe('search', () => {
   })
 
   it('tells of nothing that may not be pulled, in its count neither', async () => {
-    const entries = Array.from({length: 50}, (_, number) => entry(`web-${number}`))
-    const mayPull = ({repository}: Searchable): boolean => repository.name.endsWith('7')
-    const {count, results} = await search(createSearchIndex(entries), 'web', {mayPull, limit: 3})
-    assert.deepEqual([count, results.length], [5, 3])
+    const entries = Array.from({length: 50}, (_, number) => entry(`users/u${number % 10}/web-${number}`))
+    let asked = 0
+    const mayPull = async ({repository}: Searchable): Promise<boolean> => {
+      asked++
+      return repository.name.startsWith('users/u7/')
+    }
+    const {count, results} = await search(await createSearchIndex(entries), 'web', {mayPull, limit: 3})
+    assert.deepEqual([count, results.length, asked], [5, 3, 10])
   })
 
   it('stays within a registry when told to', async () => {
     const entries = [entry('web'), entry('web', {}, {...LAB, name: 'other'})]
-    const {results} = await search(createSearchIndex(entries), 'web', {mayPull: () => true, registry: 'other', limit: 10})
+    const {results} = await search(await createSearchIndex(entries), 'web', {mayPull: async () => true, registry: 'other', limit: 10})
     assert.deepEqual(
       results.map(({registry}) => registry.name),
       ['other'],

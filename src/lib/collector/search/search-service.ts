@@ -1,12 +1,15 @@
 /** Searches for somebody: over what is indexed of all registries, and only what he may pull. */
+import {setImmediate as breathe} from 'node:timers/promises'
 import {decide} from '../../access/decide.ts'
 import type {ManagedRegistry} from '../objects.ts'
 import type {CollectorStore} from '../store.ts'
 import {type Account, type Standing, standingOf} from '../subjects.ts'
 import {createSearchIndex, type SearchIndex, type SearchResults, search} from './search.ts'
 
-/** What others wrote meanwhile is found after so long. */
-const INDEX_LIFE_MS = 10_000
+/** What another replica wrote is found after so long. */
+const INDEX_LIFE_MS = 30_000
+/** However often things change, a new index is not begun before. */
+const MIN_INDEX_LIFE_MS = 1_000
 
 export interface SearchService {
   /** @param registry the name of the only one to look in. */
@@ -15,34 +18,52 @@ export interface SearchService {
     term: string,
     options: {readonly registry?: string | undefined; readonly limit: number},
   ): Promise<SearchResults>
-  /** What is indexed has changed. */
+  /** What is indexed has changed: the next search but one knows it. */
   invalidate(): void
 }
 
 export function createSearchService(store: CollectorStore, now: () => Date): SearchService {
-  let known: {readonly index: Promise<SearchIndex>; readonly readAt: number} | undefined
-  const current = (): Promise<SearchIndex> => {
-    const at = now().getTime()
-    if (known === undefined || at - known.readAt > INDEX_LIFE_MS) {
-      const index = readIndex(store)
-      known = {index, readAt: at}
-      index.catch(() => {
-        known = undefined
+  let current: SearchIndex | undefined
+  let building: Promise<SearchIndex> | undefined
+  let builtAt = Number.NEGATIVE_INFINITY
+  let isStale = false
+
+  const build = (): Promise<SearchIndex> => {
+    isStale = false
+    builtAt = now().getTime()
+    building = readIndex(store)
+      .then((index) => {
+        current = index
+        return index
       })
-    }
-    return known.index
+      .finally(() => {
+        building = undefined
+      })
+    return building
   }
+
+  /** An index that is there is used while a newer one is made. */
+  const index = async (): Promise<SearchIndex> => {
+    const age = now().getTime() - builtAt
+    if (building === undefined && (age > INDEX_LIFE_MS || (isStale && age > MIN_INDEX_LIFE_MS))) {
+      const built = build()
+      // Whoever has no index yet waits for it and sees its failure; otherwise the next search tries again.
+      if (current !== undefined) built.catch(() => {})
+    }
+    return current ?? (await (building ?? build()))
+  }
+
   return {
     async searchFor(account, term, {registry, limit}) {
-      const index = await current()
-      if (account === 'everything') return await search(index, term, {mayPull: () => true, registry, limit})
+      const found = await index()
+      if (account === 'everything') return await search(found, term, {mayPull: async () => true, registry, limit})
       const standings = new Map<number, Promise<Standing>>()
       const standingAt = (managed: ManagedRegistry): Promise<Standing> => {
-        const found = standings.get(managed.id) ?? standingOf(account, managed, store)
-        standings.set(managed.id, found)
-        return found
+        const known = standings.get(managed.id) ?? standingOf(account, managed, store)
+        standings.set(managed.id, known)
+        return known
       }
-      return await search(index, term, {
+      return await search(found, term, {
         registry,
         limit,
         async mayPull({registry: managed, repository}) {
@@ -52,15 +73,18 @@ export function createSearchService(store: CollectorStore, now: () => Date): Sea
       })
     },
     invalidate() {
-      known = undefined
+      isStale = true
     },
   }
 }
 
 async function readIndex(store: CollectorStore): Promise<SearchIndex> {
-  const registries = await store.listManagedRegistries()
-  const entries = await Promise.all(
-    registries.map(async (registry) => (await store.listRepositories(registry.id)).map((repository) => ({registry, repository}))),
-  )
-  return createSearchIndex(entries.flat())
+  const found = []
+  for (const registry of await store.listManagedRegistries()) {
+    for (const repository of await store.listRepositories(registry.id)) found.push({registry, repository})
+    await breathe()
+  }
+  return await createSearchIndex(found, async () => {
+    await breathe()
+  })
 }

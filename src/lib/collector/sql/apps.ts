@@ -20,7 +20,7 @@ export function createAppStore(database: Kysely<Tables>): AppStore {
         ? query.where('id', '=', codeOrId)
         : query.where('code', '=', codeOrId)
       ).executeTakeFirst()
-      return row === undefined ? undefined : {...row, ...(await namesOfGroups(database, 'app'))(row.id)}
+      return row === undefined ? undefined : {...row, ...(await namesOfGroups(database, 'app', row.id))(row.id)}
     },
     async listApps() {
       const [rows, names] = await Promise.all([

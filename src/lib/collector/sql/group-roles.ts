@@ -18,9 +18,9 @@ export interface GroupNames {
   readonly publications: readonly string[]
 }
 
-/** The names of the groups of all apps or registries, by the owner's id. */
-export async function namesOfGroups(database: Kysely<Tables>, owner: Owner): Promise<(id: number) => GroupNames> {
-  const byOwner = groupBy(await rolesOf(database, owner), (row) => row.owner)
+/** The names of the groups of all apps or registries, or of that one, by the owner's id. */
+export async function namesOfGroups(database: Kysely<Tables>, owner: Owner, only?: number): Promise<(id: number) => GroupNames> {
+  const byOwner = groupBy(await rolesOf(database, owner, only), (row) => row.owner)
   return (id) => {
     const names = (role: GroupRole): readonly string[] => (byOwner.get(id) ?? []).filter((row) => row.role === role).map(({name}) => name)
     return {responsibles: names('responsible'), publications: names('publication')}

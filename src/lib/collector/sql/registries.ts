@@ -19,7 +19,7 @@ export function createManagedRegistryStore(database: Kysely<Tables>): ManagedReg
     async findManagedRegistry(by) {
       const query = database.selectFrom('registry').selectAll()
       const row = await ('name' in by ? query.where('name', '=', by.name) : query.where('service', '=', by.service)).executeTakeFirst()
-      return row === undefined ? undefined : toRegistry(row, (await namesOfGroups(database, 'registry'))(row.id))
+      return row === undefined ? undefined : toRegistry(row, (await namesOfGroups(database, 'registry', row.id))(row.id))
     },
     async listManagedRegistries() {
       const [rows, names] = await Promise.all([
