@@ -24,7 +24,7 @@ const LAZY_PACKAGES: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Imported at the top of files that are loaded late themselves: those of the collector. */
-const IMPORTED_AT_THE_TOP = ['@fastify/formbody', '@peculiar/x509', 'fastify', 'kysely', 'prom-client', 'typebox']
+const IMPORTED_AT_THE_TOP = ['@fastify/formbody', '@peculiar/x509', 'fastify', 'kysely', 'prom-client', 'typebox', 'yaml']
 
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/
 

@@ -43,6 +43,7 @@ import RegistryListCommand from './commands/registry/list.ts'
 import RegistryManage from './commands/registry/manage.ts'
 import RegistryManaged from './commands/registry/managed.ts'
 import RegistryRemove from './commands/registry/remove.ts'
+import RegistryRender from './commands/registry/render.ts'
 import RegistryRenewEventsSecret from './commands/registry/renew-events-secret.ts'
 import RegistryShow from './commands/registry/show.ts'
 import RegistryUnmanage from './commands/registry/unmanage.ts'
@@ -121,6 +122,7 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'registry:managed': RegistryManaged,
   'registry:remove': RegistryRemove,
   'registry:renew-events-secret': RegistryRenewEventsSecret,
+  'registry:render': RegistryRender,
   'registry:show': RegistryShow,
   'registry:unmanage': RegistryUnmanage,
   'registry:update': RegistryUpdate,

@@ -196,6 +196,7 @@ describe('secrets', function () {
       ['repository', 'show', 'open', 'private'],
       ['repository', 'describe', 'open', 'private', '--official'],
       ['repository', 'star', 'open', 'private'],
+      ['registry', 'render', 'open', '--collector-url', served.url, '--directory', join(directory, 'rendered')],
       ['search', 'private'],
       ['explain', 'root', 'open/private'],
       ['events'],

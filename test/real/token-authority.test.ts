@@ -305,6 +305,15 @@ describe('the collector as an authority', function () {
     assert.equal((await fetch(tags, {headers: {authorization: `Bearer ${token}`}})).status, 200)
   })
 
+  it('publishes its keys and its authority, and nothing secret of them', async () => {
+    const jwks = await (await fetch(`${collector.url}/.well-known/jwks.json`)).text()
+    const {keys} = JSON.parse(jwks) as {keys: {kid: string; alg: string; d?: string}[]}
+    assert.ok(keys.length >= 2 && keys.every(({alg, d}) => alg === 'ES256' && d === undefined))
+    const pem = await (await fetch(`${collector.url}/pki/registry-token-ca.pem`)).text()
+    assert.equal(pem, ((await command(owner, ['collector', 'keys', 'export'])) as {authority: string}).authority)
+    assert.ok(!pem.includes('PRIVATE'))
+  })
+
   it('writes down who was granted and refused what, under which rule', async () => {
     await askToken('service=embedded&scope=repository:users/ann/secret:pull', basic('bob'))
     const {entries} = (await command(owner, ['collector', 'audit', '--principal', 'bob', '--limit', '1000'])) as {

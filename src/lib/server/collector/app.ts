@@ -8,6 +8,7 @@ import {type ApiOptions, addApiRoutes} from './api-routes.ts'
 import {addEventRoutes, type EventRoutesOptions} from './event-routes.ts'
 import {describeFailure} from './failures.ts'
 import {addHealthRoutes, type HealthOptions} from './health-routes.ts'
+import {addKeyRoutes} from './key-routes.ts'
 import {addSearchRoutes, type SearchFor} from './search-routes.ts'
 import {addTokenRoutes} from './token-routes.ts'
 
@@ -64,6 +65,7 @@ export async function createCollectorApp(options: CollectorAppOptions): Promise<
   addSearchRoutes(app, options.searchFor)
   addApiRoutes(app, options)
   addHealthRoutes(app, options)
+  addKeyRoutes(app, options.keys)
   await addEventRoutes(app, options)
   await app.ready()
   return app

@@ -1,0 +1,171 @@
+/** What `registry render` writes, started as it is: a genuine docker-registry and nginx before it and the collector. */
+import assert from 'node:assert/strict'
+import {type ChildProcess, spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {mkdir, readFile, stat, writeFile} from 'node:fs/promises'
+import type {AddressInfo} from 'node:net'
+import {createServer} from 'node:net'
+import {join} from 'node:path'
+import {cleanUpAfterwards} from '../support/afterwards.ts'
+import {type ContainerClients, createContainerClients} from '../support/clients.ts'
+import {startDockerRegistry} from '../support/docker-registry.ts'
+import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
+import {createImage, createLayer} from '../support/images.ts'
+import {pushImage} from '../support/push-image.ts'
+import {findProgram, needs} from '../support/required-program.ts'
+import {run} from '../support/run-program.ts'
+import {command, type ServedCollector, serveCollector} from '../support/served-collector.ts'
+import {createTemporaryDirectory} from '../support/temporary-directory.ts'
+
+const PASSWORD = 'correct horse'
+const PATIENCE_MS = 10_000
+const LARGE_LAYER_BYTES = 20_000_000
+
+describe('a rendered registry', function () {
+  this.timeout(120_000)
+  needs('docker-registry', 'nginx', 'skopeo', 'podman')
+  const afterwards = cleanUpAfterwards()
+  let directory: string
+  let owner: Holdfast
+  let collector: ServedCollector
+  let clients: ContainerClients
+  let front: string
+  let folder: string
+
+  before(async () => {
+    const temporary = await createTemporaryDirectory('rendering')
+    afterwards(temporary.remove)
+    directory = temporary.path
+    owner = await createHoldfast(directory)
+    await command(owner, ['group', 'add', 'team'])
+    await command(owner, ['user', 'add', 'ann', '--password-stdin', '--group', 'team', '--privilege', 'Manager,Pusher,Puller'], PASSWORD)
+    collector = await serveCollector(owner, ['--trusted-proxy', '127.0.0.1'])
+    afterwards(collector.stop)
+    const [registryPort, frontPort] = [await freePort(), await freePort()]
+    front = `127.0.0.1:${frontPort}`
+    folder = join(directory, 'rendered')
+    await command(owner, [
+      'registry',
+      'manage',
+      'internal',
+      '--url',
+      `http://127.0.0.1:${registryPort}`,
+      '--service',
+      'internal',
+      '--responsible',
+      'team',
+      '--publication',
+      'team',
+    ])
+    await command(owner, [
+      ...['registry', 'render', 'internal', '--directory', folder, '--collector-url', `http://${front}`, '--nginx-listen', front],
+      ...['--listen', `127.0.0.1:${registryPort}`, '--collector-address', collector.host, '--storage', join(directory, 'storage')],
+    ])
+    start('docker-registry', ['serve', join(folder, 'config.yml')])
+    const main = join(directory, 'nginx.conf')
+    await mkdir(join(directory, 'logs'))
+    await writeFile(main, nginxMain(directory, join(folder, 'nginx.conf')))
+    const tested = await run(findProgram('nginx') ?? 'nginx', ['-t', '-c', main, '-p', directory])
+    assert.equal(tested.exitCode, 0, tested.stderr)
+    start('nginx', ['-c', main, '-p', directory, '-g', 'daemon off;'])
+    await until(async () => (await fetch(`http://${front}/v2/`).catch(() => undefined))?.status === 401)
+    clients = await createContainerClients(directory, {insecure: [front, '127.0.0.1']})
+  })
+
+  function start(program: string, args: readonly string[]): void {
+    const child: ChildProcess = spawn(findProgram(program) ?? program, args, {stdio: 'ignore', env: {PATH: process.env.PATH}})
+    afterwards(async () => {
+      if (child.exitCode !== null) throw new Error(`${program} has ended by itself with ${child.exitCode}`)
+      child.kill('SIGTERM')
+      await once(child, 'exit')
+    })
+  }
+
+  it('takes large pushes through nginx from whom the collector lets in, and tells the collector of them', async () => {
+    const origin = await startDockerRegistry()
+    afterwards(origin.stop)
+    await pushImage(origin.url, 'app', 'v1', createImage([createLayer('large', 'large', LARGE_LAYER_BYTES)]))
+    const flags = ['--src-tls-verify=false', '--dest-tls-verify=false', '--authfile', clients.authFile]
+    const push = () => clients.skopeo('copy', ...flags, `docker://${origin.host}/app:v1`, `docker://${front}/users/ann/app:v1`)
+    assert.notEqual((await push()).exitCode, 0)
+    const login = await clients.skopeo('login', '--tls-verify=false', '-u', 'ann', '-p', PASSWORD, '--authfile', clients.authFile, front)
+    assert.equal(login.exitCode, 0, login.stderr)
+    const pushed = await push()
+    assert.equal(pushed.exitCode, 0, pushed.stderr)
+    assert.equal((await clients.podman('pull', '--quiet', `${front}/users/ann/app:v1`)).exitCode, 0)
+    await until(async () => {
+      const {events} = (await command(owner, ['events', '--registry', 'internal'])) as {events: {action: string; actor: string}[]}
+      return ['push', 'pull'].every((action) => events.some((event) => event.action === action && event.actor === 'ann'))
+    })
+    const {repositories} = (await command(owner, ['search', 'app'])) as {repositories: {name: string}[]}
+    assert.deepEqual(
+      repositories.map(({name}) => name),
+      ['users/ann/app'],
+    )
+  })
+
+  it('answers tokens and search under the same name, and believes nobody who says where he comes from', async () => {
+    const authorization = `Basic ${Buffer.from(`ann:${PASSWORD}`).toString('base64')}`
+    assert.equal((await fetch(`http://${front}/v1/_ping`)).status, 200)
+    const found = await fetch(`http://${front}/v1/search?q=app`, {headers: {authorization}})
+    assert.equal(((await found.json()) as {num_results: number}).num_results, 1)
+    const spoofed = {authorization: 'Basic eDp5', 'x-forwarded-for': '198.51.100.7'}
+    assert.equal((await fetch(`http://${front}/token?service=internal`, {headers: spoofed})).status, 401)
+    const {entries} = (await command(owner, ['collector', 'audit', '--principal', 'x'])) as {entries: {address: string}[]}
+    assert.deepEqual([...new Set(entries.map(({address}) => address))], ['127.0.0.1'])
+  })
+
+  it('keeps its secret from everybody but its owner, and ends the one before', async () => {
+    assert.equal((await stat(join(folder, 'config.yml'))).mode & 0o777, 0o600)
+    const secretOf = async () => /Bearer (hfe_[A-Za-z0-9_-]+)/.exec(await readFile(join(folder, 'config.yml'), 'utf8'))?.[1] ?? ''
+    const before = await secretOf()
+    const deliver = async (secret: string) =>
+      (await fetch(`${collector.url}/events/internal`, {method: 'POST', headers: {authorization: `Bearer ${secret}`}, body: ''})).status
+    assert.equal(await deliver(before), 202)
+    const wrong = await owner.json([
+      'registry',
+      'render',
+      'internal',
+      '--directory',
+      folder,
+      '--collector-url',
+      `http://${front}`,
+      '--storage',
+      'a\nb',
+    ])
+    assert.deepEqual([wrong.envelope.error?.code, wrong.exitCode], ['CONFIGURATION', 10])
+    assert.equal(await deliver(before), 202, 'a rendering that failed has ended the secret')
+    await command(owner, ['registry', 'render', 'internal', '--directory', folder, '--collector-url', `http://${front}`])
+    assert.deepEqual([await deliver(before), await deliver(await secretOf())], [401, 202])
+  })
+})
+
+function nginxMain(directory: string, server: string): string {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${directory}/${name};`)
+  return `pid ${directory}/nginx.pid;
+error_log ${directory}/logs/error.log;
+events {}
+http {
+  access_log off;
+  ${temporary.join('\n  ')}
+  include ${server};
+}
+`
+}
+
+async function until(look: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + PATIENCE_MS; !(await look()); ) {
+    if (Date.now() > end) throw new Error('it has not happened')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const {port} = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
