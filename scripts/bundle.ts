@@ -15,6 +15,7 @@ const LAZY_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   fastify: [],
   inquirer: [],
   kysely: ['kysely/migration'],
+  ldapts: [],
   ora: [],
   pg: [],
   'prom-client': [],

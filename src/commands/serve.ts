@@ -63,6 +63,11 @@ With --json the envelope is printed as soon as it listens.`
       helpValue: 'CIDR',
       summary: 'Believe X-Forwarded-For of these addresses only. Repeatable.',
     }),
+    directories: Flags.string({
+      env: 'HOLDFAST_DIRECTORIES',
+      helpValue: 'FILE',
+      summary: 'Directories (LDAP, Active Directory) that know people as well, in YAML.',
+    }),
     issuer: Flags.string({
       env: 'HOLDFAST_ISSUER',
       default: DEFAULT_ISSUER,

@@ -7,19 +7,20 @@ import {VerifiedLogins} from './verified-logins.ts'
 
 /** What is known of an account that may log in; whatever the caller wants to have back with it. */
 export interface KnownAccount<Account> {
-  readonly account: Account
+  /** Absent for one that only a directory may know. */
+  readonly account?: Account | undefined
   readonly isDisabled: boolean
   /** Tells whether the password is right; the caller knows where to ask. */
-  readonly proof: Proof
+  readonly proof: Proof<Account>
 }
 
-type Proof =
+type Proof<Account> =
   /** An argon2id hash of ours; undefined for none. */
   | {readonly kind: 'password-hash'; readonly hash: string | undefined}
   /** A secret of many random bits, compared with its hash by the caller. */
   | {readonly kind: 'secret'; readonly matches: (secret: Secret) => boolean}
-  /** Somebody else knows. */
-  | {readonly kind: 'directory'; readonly verify: (password: Secret) => Promise<boolean>}
+  /** Somebody else knows, and answers who it is. */
+  | {readonly kind: 'directory'; readonly verify: (password: Secret) => Promise<Account | undefined>}
 
 export interface AuthenticatorOptions<Account> {
   readonly find: (name: string) => Promise<KnownAccount<Account> | undefined>
@@ -43,31 +44,33 @@ export function createAuthenticator<Account>({find, now}: AuthenticatorOptions<A
       const at = now().getTime()
       const known = await find(name)
       // A right password of a moment ago is let through: whoever guesses beside it does not keep its owner out.
-      if (known !== undefined && !known.isDisabled && known.proof.kind !== 'secret' && verified.has(name, password, at))
-        return known.account
+      const {account} = known ?? {}
+      if (account !== undefined && known?.isDisabled === false && known.proof.kind !== 'secret' && verified.has(name, password, at))
+        return account
       const delayMs = throttle.delayMs(name, address, at)
       if (delayMs > 0) {
         throw new HoldfastError('RATE_LIMITED', 'cannot log in: too many attempts have failed', {
           details: {retryAfterSeconds: Math.ceil(delayMs / 1000)},
         })
       }
-      const isRight = await isProven(known?.proof, password)
-      if (!isRight || known === undefined || known.isDisabled) {
+      const proven = await prove(known, password)
+      if (proven === undefined || known?.isDisabled !== false) {
         throttle.fail(name, address, at)
         throw new HoldfastError('UNAUTHENTICATED', 'cannot log in: user name or password is wrong')
       }
       throttle.succeed(name, address)
       if (known.proof.kind !== 'secret') verified.add(name, password, at)
-      return known.account
+      return proven
     },
     forget: (name) => verified.forget(name),
   }
 }
 
-async function isProven(proof: Proof | undefined, password: Secret): Promise<boolean> {
+async function prove<Account>(known: KnownAccount<Account> | undefined, password: Secret): Promise<Account | undefined> {
   // Directories take an empty password for nobody's login, and let it through (RFC 4513 §5.1.2).
-  if (password.reveal() === '') return false
-  if (proof?.kind === 'secret') return proof.matches(password)
+  if (password.reveal() === '') return undefined
+  const proof = known?.proof
   if (proof?.kind === 'directory') return await proof.verify(password)
-  return await verifyPassword(password, proof?.hash)
+  const isRight = proof?.kind === 'secret' ? proof.matches(password) : await verifyPassword(password, proof?.hash)
+  return isRight ? known?.account : undefined
 }

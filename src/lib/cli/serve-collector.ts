@@ -34,6 +34,7 @@ async function read(file: string): Promise<Buffer> {
 interface ServedCollectorFlags {
   readonly 'public-url'?: string | undefined
   readonly 'trusted-proxy'?: readonly string[] | undefined
+  readonly directories?: string | undefined
   readonly issuer: string
   readonly isSecure: boolean
   readonly version: string
@@ -46,6 +47,7 @@ export async function openServedCollector(context: Context, flags: ServedCollect
   const publicUrl = checkPublicUrl(flags['public-url'])
   return await createServedCollector({
     store,
+    directories: flags.directories === undefined ? [] : await (await import('./directories.ts')).readDirectories(flags.directories),
     embeddedStore: await context.openEmbedded(),
     openSource: (registry, mint) => openSweepSource(context, registry, mint),
     embedded: await manageEmbedded(store, publicUrl ?? `http://${context.embeddedRegistry}`),

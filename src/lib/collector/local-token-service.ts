@@ -1,14 +1,16 @@
 /** Tokens of this collector: who asks is authenticated, what he may is decided and written down, and exactly that is signed. */
 import type {DecidedAction} from '../access/grant.ts'
 import {type Authenticator, createAuthenticator, type KnownAccount} from '../accounts/authenticate.ts'
+import type {Directory} from '../accounts/directory.ts'
 import {formatScope} from '../auth/scope.ts'
 import {HoldfastError} from '../core/errors.ts'
 import type {Secret} from '../core/secret.ts'
 import {hashOpaqueToken, isOpaqueToken, makeOpaqueToken, matchesHash} from '../tokens/opaque-token.ts'
 import {createRegistryTokens, type RegistryTokens} from '../tokens/registry-token.ts'
 import type {KeyRing} from '../tokens/signing-keys.ts'
+import {isGroupName, isUserName} from './api/shapes.ts'
 import type {KeyRings} from './key-ring.ts'
-import type {ManagedRegistry} from './objects.ts'
+import {INTERNAL_SOURCE, type ManagedRegistry} from './objects.ts'
 import type {CollectorStore} from './store.ts'
 import {type Account, accountName, grantTo, isDisabled, serviceOfAccount, standingOf} from './subjects.ts'
 import type {GrantedToken, TokenRequest, TokenService} from './token-service.ts'
@@ -27,12 +29,20 @@ export interface LocalTokenServiceOptions {
   readonly onDecision: (decision: DecidedAction) => void
 }
 
-/** An authenticator over the accounts of the collector. */
-export function createAccountAuthenticator(store: CollectorStore, now: () => Date): Authenticator<Account> {
-  return createAuthenticator({find: (name) => findAccount(store, name), now})
+/** An authenticator over the accounts of the collector, and of the directories for names that are not its own; the first directory that knows somebody is asked. */
+export function createAccountAuthenticator(
+  store: CollectorStore,
+  directories: readonly Directory[],
+  now: () => Date,
+): Authenticator<Account> {
+  return createAuthenticator({find: (name) => findAccount(store, directories, name), now})
 }
 
-async function findAccount(store: CollectorStore, name: string): Promise<KnownAccount<Account> | undefined> {
+async function findAccount(
+  store: CollectorStore,
+  directories: readonly Directory[],
+  name: string,
+): Promise<KnownAccount<Account> | undefined> {
   const serviceName = serviceOfAccount(name)
   if (serviceName !== undefined) {
     const service = await store.findService(serviceName)
@@ -42,9 +52,35 @@ async function findAccount(store: CollectorStore, name: string): Promise<KnownAc
     return {account: {kind: 'service', service}, isDisabled: service.isDisabled, proof: {kind: 'secret', matches}}
   }
   const user = await store.findUser(name)
-  if (user === undefined) return undefined
+  if (user === undefined || user.source !== INTERNAL_SOURCE) {
+    const asked = directories.filter((directory) => user === undefined || directory.name === user.source)
+    if (asked.length === 0) return undefined
+    const verify = (password: Secret): Promise<Account | undefined> => verifyByDirectories(store, asked, name, password)
+    const account = user === undefined ? undefined : ({kind: 'user', user} as const)
+    return {account, isDisabled: user?.isDisabled ?? false, proof: {kind: 'directory', verify}}
+  }
   const hash = await store.findPasswordHash(user.id)
   return {account: {kind: 'user', user}, isDisabled: user.isDisabled, proof: {kind: 'password-hash', hash}}
+}
+
+/** Somebody whom a directory lets in is a user here from then on, with the groups that he has there. */
+async function verifyByDirectories(
+  store: CollectorStore,
+  directories: readonly Directory[],
+  name: string,
+  password: Secret,
+): Promise<Account | undefined> {
+  for (const directory of directories) {
+    const found = await directory.verify(name, password)
+    if (found === undefined || !isUserName(found.name)) continue
+    const user = (await store.findUser(found.name)) ?? (await store.addUser({name: found.name, email: found.email, source: directory.name}))
+    // A directory says nothing of users who are not its own, and nobody gets rights back by it that were taken here.
+    if (user.source !== directory.name || user.isDisabled) return undefined
+    await store.replaceGroups(user.id, found.groups.filter(isGroupName))
+    const fresh = await store.findUser(user.id)
+    return fresh === undefined ? undefined : {kind: 'user', user: fresh}
+  }
+  return undefined
 }
 
 export function createLocalTokenService({store, keys, authenticator, issuer, now, onDecision}: LocalTokenServiceOptions): TokenService {

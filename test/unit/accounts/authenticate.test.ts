@@ -41,9 +41,9 @@ describe('authentication', () => {
     time = 1_000_000
     asked = 0
     const hash = await hashPassword(RIGHT)
-    const verify = async (password: Secret): Promise<boolean> => {
+    const verify = async (password: Secret): Promise<string | undefined> => {
       asked++
-      return password.reveal() === RIGHT.reveal()
+      return password.reveal() === RIGHT.reveal() ? 'dora' : undefined
     }
     accounts = new Map<string, KnownAccount<string>>([
       ['ann', {account: 'ann', isDisabled: false, proof: {kind: 'password-hash', hash}}],

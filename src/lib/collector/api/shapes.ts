@@ -5,14 +5,27 @@ import {shape} from './operation.ts'
 
 const MAX_LIST = 1000
 
+const USER_NAME = '^(?![0-9]+$)[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$'
+const GROUP_NAME = '^(?![0-9]+$)[^\\u0000-\\u001f\\u007f/]{1,128}$'
+
+/** Whether a name from elsewhere can be a user's here. */
+export function isUserName(text: string): boolean {
+  return new RegExp(USER_NAME).test(text) && !text.toLowerCase().endsWith('@service')
+}
+
+/** Whether a name from elsewhere can be a group's here. */
+export function isGroupName(text: string): boolean {
+  return new RegExp(GROUP_NAME).test(text)
+}
+
 /** Letters, digits and `. _ @ + -`; not digits alone, since those are ids. */
 export const UserName = Type.String({
-  pattern: '^(?![0-9]+$)[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$',
+  pattern: USER_NAME,
   description: 'letters, digits and . _ @ + -; not digits alone',
 })
 /** Anything printable; not digits alone. */
 export const GroupName = Type.String({
-  pattern: '^(?![0-9]+$)[^\\u0000-\\u001f\\u007f/]{1,128}$',
+  pattern: GROUP_NAME,
   description: 'printable; not digits alone',
 })
 /** A component of a repository's name; not digits alone. */

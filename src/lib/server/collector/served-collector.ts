@@ -2,6 +2,7 @@
 import type {IncomingMessage, RequestListener} from 'node:http'
 import {decide} from '../../access/decide.ts'
 import type {DecidedAction} from '../../access/grant.ts'
+import type {Directory} from '../../accounts/directory.ts'
 import {parseBasic} from '../../auth/basic.ts'
 import {coversScopes, type Scope} from '../../auth/scope.ts'
 import {createEventFeed, OWN_ACTOR} from '../../collector/index-feed.ts'
@@ -46,6 +47,8 @@ export interface ServedCollectorOptions {
   readonly listener?: ServerListener | undefined
   /** Where the registry beside it keeps its images. */
   readonly embeddedStore: Pick<ContentStore, 'statManifest'>
+  /** Who else knows people. */
+  readonly directories: readonly Directory[]
   /** Opens a registry for a sweep. */
   readonly openSource: OpenSweepSource
 }
@@ -63,7 +66,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
   const now = (): Date => new Date()
   const keys = createKeyRings(store, now)
   const verifier = await followKeys(keys, issuer, (error) => listener?.({type: 'failure', requestId: 'signing-keys', error}))
-  const authenticator = createAccountAuthenticator(store, now)
+  const authenticator = createAccountAuthenticator(store, options.directories, now)
   const metrics = createMetrics()
   const onDecision = ({action, rule, granted}: DecidedAction): void => metrics.decided(action, rule, granted)
   const tokens = createLocalTokenService({store, keys, authenticator, issuer, now, onDecision})

@@ -1,0 +1,70 @@
+/** Directories from a YAML file: who they are, and how their people are found. */
+import {readFile} from 'node:fs/promises'
+import {dirname, resolve} from 'node:path'
+import {Type} from 'typebox'
+import type {Directory} from '../accounts/directory.ts'
+import {checkInput, shape} from '../collector/api/operation.ts'
+import {HoldfastError} from '../core/errors.ts'
+import {Secret} from '../core/secret.ts'
+
+const LdapShape = shape({
+  name: Type.String({pattern: '^(?!internal$)[a-z][a-z0-9-]{0,31}$', description: 'the source of its users'}),
+  url: Type.String({pattern: '^ldaps?://[^/?#@\\s]+$'}),
+  startTls: Type.Optional(Type.Boolean()),
+  insecure: Type.Optional(Type.Boolean({description: 'lets passwords be sent without TLS'})),
+  caFile: Type.Optional(Type.String()),
+  bindDn: Type.Optional(Type.String()),
+  bindPasswordFile: Type.Optional(Type.String({description: 'a file with the password alone'})),
+  userBase: Type.String({minLength: 1}),
+  userFilter: Type.Optional(Type.String({pattern: '^\\(.*\\{name\\}.*\\)$'})),
+  nameAttribute: Type.Optional(Type.String()),
+  emailAttribute: Type.Optional(Type.String()),
+  memberOfAttribute: Type.Optional(Type.String()),
+  groupBase: Type.Optional(Type.String()),
+  groupFilter: Type.Optional(Type.String({pattern: '^\\(.*\\{dn\\}.*\\)$'})),
+})
+
+const DirectoriesShape = shape({ldap: Type.Array(LdapShape)})
+
+/**
+ * Reads the file of `--directories`.
+ * @throws {HoldfastError} CONFIGURATION when a file cannot be read, or passwords would be sent in the clear; USAGE naming the property that is wrong.
+ */
+export async function readDirectories(file: string): Promise<readonly Directory[]> {
+  const [{parse}, {createLdapDirectory}] = await Promise.all([import('yaml'), import('../accounts/ldap/ldap-directory.ts')])
+  let document: unknown
+  try {
+    document = parse(await readFile(file, 'utf8'))
+  } catch (cause) {
+    throw new HoldfastError('CONFIGURATION', `cannot read directories from "${file}"`, {hints: [`ls -l "${file}"`], cause})
+  }
+  const {ldap} = checkInput({id: `read ${file}`, input: DirectoriesShape}, document)
+  const read = async (path: string | undefined): Promise<string | undefined> => {
+    if (path === undefined) return undefined
+    try {
+      return await readFile(resolve(dirname(file), path), 'utf8')
+    } catch (cause) {
+      throw new HoldfastError('CONFIGURATION', `cannot read "${path}"`, {hints: [`ls -l "${path}"`], cause})
+    }
+  }
+  return await Promise.all(
+    ldap.map(async ({caFile, bindPasswordFile, insecure = false, ...settings}) => {
+      const {name, url, startTls = false} = settings
+      if (url.startsWith('ldap:') && !startTls && !insecure) {
+        throw new HoldfastError('CONFIGURATION', `cannot use directory "${name}": passwords would be sent to "${url}" without TLS`, {
+          hints: ['startTls: true', 'url: ldaps://…', 'insecure: true   # if that is what you want'],
+        })
+      }
+      const password = (await read(bindPasswordFile))?.replace(/\r?\n$/, '')
+      return createLdapDirectory({
+        userFilter: '(uid={name})',
+        nameAttribute: 'uid',
+        emailAttribute: 'mail',
+        ...settings,
+        startTls,
+        ca: await read(caFile),
+        bindPassword: password === undefined ? undefined : new Secret(password),
+      })
+    }),
+  )
+}
