@@ -305,6 +305,45 @@ describe('the collector as an authority', function () {
     assert.equal((await fetch(tags, {headers: {authorization: `Bearer ${token}`}})).status, 200)
   })
 
+  it('finds out which setting of a registry is wrong: audience, key, issuer, events', async () => {
+    interface Step {
+      readonly name: string
+      readonly status: string
+      readonly detail: string
+    }
+    const check = async (name: string) => {
+      const {envelope} = await owner.json(['registry', 'check', name])
+      const {trust} = (envelope.error?.details?.check ?? envelope.result) as {trust: readonly Step[]}
+      return trust
+    }
+    const summary = async (name: string) => (await check(name)).map(({name: step, status}) => `${step} ${status}`)
+    await command(owner, ['registry', 'discover', 'genuine'])
+    assert.deepEqual(await summary(genuine.host), ['challenge ok', 'token ok', 'catalog ok', 'events failed', 'index ok'])
+    const {secret} = (await command(owner, ['registry', 'renew-events-secret', 'genuine'])) as {secret: string}
+    assert.match((await check(genuine.host))[3]?.detail ?? '', /not notified of anything/)
+    const event = {
+      id: 'x',
+      timestamp: '2026-11-21T12:00:00Z',
+      action: 'push',
+      target: {mediaType: image.mediaType, digest: image.digest, repository: 'base', tag: 'v1'},
+    }
+    const headers = {authorization: `Bearer ${secret}`, 'content-type': 'application/vnd.docker.distribution.events.v1+json'}
+    await fetch(`${collector.url}/events/genuine`, {method: 'POST', headers, body: JSON.stringify({events: [event]})})
+    assert.deepEqual(await summary(genuine.host), ['challenge ok', 'token ok', 'catalog ok', 'events ok', 'index ok'])
+
+    await command(owner, ['registry', 'manage', 'genuine', '--token-header', 'kid-rfc7638'])
+    assert.match((await check(genuine.host))[1]?.detail ?? '', /^key: .* takes x5c/)
+    await command(owner, ['registry', 'manage', 'genuine', '--token-header', 'x5c', '--service', 'other'])
+    assert.match((await check(genuine.host))[0]?.detail ?? '', /^audience: it wants tokens for the service "genuine"/)
+    await command(owner, ['registry', 'manage', 'genuine', '--service', 'genuine'])
+    const {envelope} = await owner.json(['registry', 'check', genuine.host], {env: {HOLDFAST_ISSUER: 'somebody-else'}})
+    const {trust} = (envelope.error?.details?.check ?? envelope.result) as {trust: readonly Step[]}
+    assert.match(trust[1]?.detail ?? '', /^issuer or key: .*"somebody-else"/)
+    await command(owner, ['registry', 'manage', 'untold', '--url', origin.url, '--service', 'untold'])
+    assert.match((await check(origin.host))[0]?.detail ?? '', /^it asks for no token/)
+    await command(owner, ['registry', 'unmanage', 'untold', '--yes'])
+  })
+
   it('publishes its keys and its authority, and nothing secret of them', async () => {
     const jwks = await (await fetch(`${collector.url}/.well-known/jwks.json`)).text()
     const {keys} = JSON.parse(jwks) as {keys: {kid: string; alg: string; d?: string}[]}

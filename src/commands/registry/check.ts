@@ -1,18 +1,25 @@
 import * as Args from '@oclif/core/args'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {chooseRegistry} from '../../lib/cli/choose-registry.ts'
+import type {Context} from '../../lib/cli/context.ts'
 import {registryDependencies} from '../../lib/cli/registry-dependencies.ts'
 import {describeStep} from '../../lib/cli/registry-report.ts'
 import {ACCESS_FLAGS} from '../../lib/cli/transfer-flags.ts'
+import type {TrustStep} from '../../lib/collector/trust-check.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
 import type {RegistryCheck as Check, CheckStep} from '../../lib/registries/check.ts'
 
-export default class RegistryCheck extends BaseCommand<Check> {
+interface CheckResult extends Check {
+  /** For a registry that the collector manages: whether they trust each other. */
+  readonly trust?: readonly TrustStep[]
+}
+
+export default class RegistryCheck extends BaseCommand<CheckResult> {
   static override summary = 'Diagnose a registry: DNS, TCP, TLS, API, login, and what may be done there.'
 
   static override description =
     `Works for declared registries and for any other host. Nothing is left behind: an upload is started and cancelled in the repository "holdfast-check", and what is deleted does not exist.
-The exit code is that of the first step that fails.`
+For a registry that the collector manages, tokens, catalog, events and index are checked as well. The exit code is that of the first step that fails.`
 
   static override examples = [
     {description: 'The default registry', command: '<%= config.bin %> <%= command.id %>'},
@@ -24,7 +31,7 @@ The exit code is that of the first step that fails.`
 
   static override flags = {...ACCESS_FLAGS}
 
-  async run(): Promise<Check> {
+  async run(): Promise<CheckResult> {
     const {args, flags} = await this.parse(RegistryCheck)
     const context = this.openContext(flags)
     const [{findEndpoint}, {checkRegistry}] = await Promise.all([
@@ -39,13 +46,41 @@ The exit code is that of the first step that fails.`
       for (const line of describeStep(step)) this.output.print(line)
     }
     const check = await checkRegistry(endpoint, subject, {...dependencies, listener})
+    const trust = await this.#checkTrust(context, [args.name, check.name, check.registry])
     const failed = check.steps.find(({status}) => status === 'failed')
     if (failed?.code !== undefined) {
       throw new HoldfastError(failed.code, `cannot use registry "${check.registry}" for everything: ${failed.name} failed`, {
         hints: failed.hints,
-        details: {check},
+        details: {check: {...check, ...(trust === undefined ? {} : {trust})}},
       })
     }
-    return check
+    const distrust = trust?.find(({status}) => status === 'failed')
+    if (distrust !== undefined) {
+      throw new HoldfastError(
+        'CONFIGURATION',
+        `registry "${check.registry}" and the collector do not go together: ${distrust.name} failed`,
+        {
+          hints: distrust.hints,
+          details: {check: {...check, trust}},
+        },
+      )
+    }
+    return {...check, ...(trust === undefined ? {} : {trust})}
+  }
+
+  /** For a registry that the collector manages under one of these names: whether they trust each other. */
+  async #checkTrust(context: Context, names: readonly (string | undefined)[]): Promise<readonly TrustStep[] | undefined> {
+    if (!(await context.hasCollector())) return undefined
+    const [collector, {checkRegistryTrust}, {listManagedRegistries}] = await Promise.all([
+      context.collector(undefined),
+      import('../../lib/collector/api/access.ts'),
+      import('../../lib/collector/api/registries.ts'),
+    ])
+    const {registries} = await collector.run(listManagedRegistries, {})
+    const managed = registries.find(({name, url}) => names.includes(name) || names.includes(new URL(url).host))
+    if (managed === undefined) return undefined
+    const {steps} = await collector.run(checkRegistryTrust, {name: managed.name})
+    for (const step of steps) for (const line of describeStep(step)) this.output.print(line)
+    return steps
   }
 }

@@ -1,7 +1,9 @@
 /** The one place that puts adapters together; each is loaded and opened when a command first asks for it. */
+import {existsSync} from 'node:fs'
 import {homedir} from 'node:os'
 import type {Collector} from '../collector/collector.ts'
 import type {CollectorStore} from '../collector/store.ts'
+import type {SweeperOptions} from '../collector/sweeper.ts'
 import type {FilesystemStore} from '../content/filesystem/store.ts'
 import type {CredentialLookup, RegistryCredential, RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {tlsForOrigin} from '../content/remote/endpoint-tls.ts'
@@ -256,15 +258,35 @@ export class Context {
       secrets: createSecretMaker(),
       now,
       sweep: async (registry) => {
-        const [{sweepNow}, {createKeyRings}, {openSweepSource}] = await Promise.all([
-          import('../collector/sweeper.ts'),
-          import('../collector/key-ring.ts'),
-          import('./sweep-source.ts'),
-        ])
-        const options = {store, keys: createKeyRings(store, now), issuer: this.environment.HOLDFAST_ISSUER || DEFAULT_ISSUER, now}
-        return await sweepNow(registry, {...options, openSource: (managed, mint) => openSweepSource(this, managed, mint)}, this.signal)
+        const {sweepNow} = await import('../collector/sweeper.ts')
+        return await sweepNow(registry, await this.#sweeping(store, now), this.signal)
+      },
+      checkTrust: async (registry) => {
+        const {checkTrustNow} = await import('../collector/sweeper.ts')
+        return await checkTrustNow(registry, await this.#sweeping(store, now))
       },
     })
+  }
+
+  async #sweeping(store: CollectorStore, now: () => Date): Promise<SweeperOptions> {
+    const [{createKeyRings}, {openProbe, openSweepSource}] = await Promise.all([
+      import('../collector/key-ring.ts'),
+      import('./sweep-source.ts'),
+    ])
+    return {
+      store,
+      keys: createKeyRings(store, now),
+      issuer: this.environment.HOLDFAST_ISSUER || DEFAULT_ISSUER,
+      openSource: (registry, mint) => openSweepSource(this, registry, mint),
+      openProbe: (registry) => openProbe(this, registry),
+      now,
+    }
+  }
+
+  /** Whether this machine has a collector, or one elsewhere was chosen. */
+  async hasCollector(): Promise<boolean> {
+    if (this.environment.HOLDFAST_DATABASE_URL || existsSync(collectorFile(this.dataDirectory))) return true
+    return (await (await this.records()).readSetting('collector')) !== undefined
   }
 
   /** What the collector of this machine knows. */

@@ -43,12 +43,12 @@ export function describeRegistries(registries: readonly RegistryRecord[]): reado
 }
 
 /** One line of a check, with its hints below it. */
-export function describeStep({name, status, detail, hints}: CheckStep): readonly string[] {
+export function describeStep({name, status, detail, hints}: Omit<CheckStep, 'name'> & {readonly name: string}): readonly string[] {
   return [`${name.padEnd(STEP_WIDTH)}  ${status.padEnd(STATUS_WIDTH)}  ${detail}`, ...hints.map((hint) => `${HINT_INDENT}${hint}`)]
 }
 
 const FACT_WIDTH = 'refuses a wrong digest'.length
-const STEP_WIDTH = 'digest'.length
+const STEP_WIDTH = 'challenge'.length
 const STATUS_WIDTH = 'skipped'.length
 const HINT_INDENT = ' '.repeat(STEP_WIDTH + STATUS_WIDTH + 4)
 

@@ -6,7 +6,7 @@ import {HoldfastError} from '../core/errors.ts'
 import type {ServedCollector} from '../server/collector/served-collector.ts'
 import type {ServerListener} from '../server/server-events.ts'
 import type {Context} from './context.ts'
-import {openSweepSource} from './sweep-source.ts'
+import {openProbe, openSweepSource} from './sweep-source.ts'
 
 interface CertificateFlags {
   readonly 'tls-cert'?: string | undefined
@@ -50,6 +50,7 @@ export async function openServedCollector(context: Context, flags: ServedCollect
     directories: flags.directories === undefined ? [] : await (await import('./directories.ts')).readDirectories(flags.directories),
     embeddedStore: await context.openEmbedded(),
     openSource: (registry, mint) => openSweepSource(context, registry, mint),
+    openProbe: (registry) => openProbe(context, registry),
     embedded: await manageEmbedded(store, publicUrl ?? `http://${context.embeddedRegistry}`),
     issuer: flags.issuer,
     publicUrl,

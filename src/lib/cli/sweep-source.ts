@@ -2,6 +2,8 @@
 import {CATALOG_SCOPE, repositoryScope} from '../auth/scope.ts'
 import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../collector/objects.ts'
 import type {MintToken} from '../collector/sweeper.ts'
+import type {ProbeRegistry} from '../collector/trust-check.ts'
+import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
 import type {SweepSource} from '../discovery/sweep-ports.ts'
 import type {Context} from './context.ts'
 
@@ -10,19 +12,12 @@ const RATE_LIMIT_WAIT_MS = 10_000
 
 export async function openSweepSource(context: Context, registry: ManagedRegistry, mint: MintToken): Promise<SweepSource> {
   if (registry.name === EMBEDDED_REGISTRY) return await context.openEmbedded()
-  const [{createRegistrySource}, {RegistrySession}, {parseRegistryUrl}, {recordToEndpoint, undeclaredEndpoint}, records, openHttp] =
-    await Promise.all([
-      import('../discovery/registry-source.ts'),
-      import('../content/remote/session.ts'),
-      import('../registries/registry-url.ts'),
-      import('../registries/endpoint.ts'),
-      context.records(),
-      context.httpClients(),
-    ])
-  const {host, scheme} = parseRegistryUrl(registry.url)
-  const record = await records.findRegistry(host)
-  const overrides = {insecure: registry.insecure, plainHttp: scheme === 'http'}
-  const endpoint = record === undefined ? await undeclaredEndpoint(host, overrides) : await recordToEndpoint(record, overrides)
+  const [{createRegistrySource}, {RegistrySession}, endpoint, openHttp] = await Promise.all([
+    import('../discovery/registry-source.ts'),
+    import('../content/remote/session.ts'),
+    endpointOf(context, registry),
+    context.httpClients(),
+  ])
   const session = new RegistrySession({
     endpoint,
     http: openHttp(endpoint),
@@ -34,4 +29,32 @@ export async function openSweepSource(context: Context, registry: ManagedRegistr
     rateLimitWaitMs: RATE_LIMIT_WAIT_MS,
   })
   return createRegistrySource(session)
+}
+
+/** Single requests to a managed registry, which lead nowhere else. */
+export async function openProbe(context: Context, registry: ManagedRegistry): Promise<ProbeRegistry> {
+  const [endpoint, openHttp] = await Promise.all([endpointOf(context, registry), context.httpClients()])
+  const http = openHttp(endpoint)
+  return async (path, token) => {
+    const headers = token === undefined ? {} : {authorization: `Bearer ${token}`}
+    const {status, headers: answered} = await http.request({
+      method: 'GET',
+      url: new URL(path, registry.url),
+      headers,
+      signal: context.signal,
+    })
+    return {status, headers: answered}
+  }
+}
+
+async function endpointOf(context: Context, registry: ManagedRegistry): Promise<RegistryEndpoint> {
+  const [{parseRegistryUrl}, {recordToEndpoint, undeclaredEndpoint}, records] = await Promise.all([
+    import('../registries/registry-url.ts'),
+    import('../registries/endpoint.ts'),
+    context.records(),
+  ])
+  const {host, scheme} = parseRegistryUrl(registry.url)
+  const record = await records.findRegistry(host)
+  const overrides = {insecure: registry.insecure, plainHttp: scheme === 'http'}
+  return record === undefined ? await undeclaredEndpoint(host, overrides) : await recordToEndpoint(record, overrides)
 }

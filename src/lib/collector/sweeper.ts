@@ -9,6 +9,7 @@ import {createSweepIndex, OWN_ACTOR} from './index-feed.ts'
 import type {KeyRings} from './key-ring.ts'
 import type {ManagedRegistry} from './objects.ts'
 import type {CollectorStore, DocumentStore} from './store.ts'
+import {checkTrust, type ProbeRegistry, type TrustStep} from './trust-check.ts'
 
 /** A token of the collector itself outlasts the reading of one repository. */
 const OWN_TOKEN_LIFE_SECONDS = 300
@@ -28,7 +29,28 @@ export interface SweeperOptions {
   readonly keys: KeyRings
   readonly issuer: string
   readonly openSource: OpenSweepSource
+  /** Opens a registry for single requests. */
+  readonly openProbe: (registry: ManagedRegistry) => Promise<ProbeRegistry>
   readonly now: () => Date
+}
+
+/** Asks a registry whether it trusts this collector. */
+export async function checkTrustNow(registry: ManagedRegistry, options: SweeperOptions): Promise<readonly TrustStep[]> {
+  const {store, keys, issuer, openProbe, now} = options
+  const [last] = await store.listEvents({registry: registry.name, limit: 1})
+  return await checkTrust(registry, {
+    probe: await openProbe(registry),
+    async mint(scopes, header = registry.tokenHeader) {
+      const tokens = createRegistryTokens(await keys.current(), issuer)
+      const claims = {subject: OWN_ACTOR, audience: registry.service, access: scopes, lifeSeconds: OWN_TOKEN_LIFE_SECONDS}
+      return tokens.issue(claims, header, now()).reveal()
+    },
+    issuer,
+    lastEventAt: last?.receivedAt,
+    hasEventsSecret: (await store.findEventsSecretHash(registry.id)) !== undefined,
+    repositories: (await store.listRepositories(registry.id)).length,
+    now,
+  })
 }
 
 /** Sweeps one registry, now. */

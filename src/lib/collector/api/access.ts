@@ -98,7 +98,32 @@ export const discoverRegistry = defineOperation({
   },
 })
 
-export const ACCESS_OPERATIONS = [explainAccess, searchRepositories, discoverRegistry]
+export const checkRegistryTrust = defineOperation({
+  id: 'registry.check-trust',
+  method: 'GET',
+  path: '/registries/{name}/trust',
+  summary: 'Checks step by step whether a registry takes the tokens of the collector, and whether the collector hears of it.',
+  input: shape({name: RegistryName}),
+  output: shape({
+    registry: Type.String(),
+    steps: Type.Array(
+      shape({
+        name: Type.Enum(['challenge', 'token', 'catalog', 'events', 'index']),
+        status: Type.Enum(['ok', 'failed', 'skipped']),
+        detail: Type.String(),
+        hints: Type.Array(Type.String()),
+      }),
+    ),
+  }),
+  async run({name}, call) {
+    assertAdministrator(call, `check registry "${name}"`)
+    const registry = found(await call.store.findManagedRegistry({name}), 'registry', name)
+    if (call.checkTrust === undefined) throw new HoldfastError('UNSUPPORTED', `cannot check registry "${name}": this collector asks none`)
+    return {registry: name, steps: (await call.checkTrust(registry)).map(({hints, ...step}) => ({...step, hints: [...hints]}))}
+  },
+})
+
+export const ACCESS_OPERATIONS = [explainAccess, searchRepositories, discoverRegistry, checkRegistryTrust]
 
 async function accountOf({store}: Call, name: string): Promise<Account> {
   const service = serviceOfAccount(name)

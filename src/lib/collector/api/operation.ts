@@ -10,6 +10,7 @@ import type {SweepResult} from '../../discovery/sweep.ts'
 import type {ManagedRegistry, Privilege, User} from '../objects.ts'
 import type {SearchService} from '../search/search-service.ts'
 import type {CollectorStore} from '../store.ts'
+import type {TrustStep} from '../trust-check.ts'
 
 /** Who asks: the owner of the machine that the database is on, or a user who has proven who he is. */
 export type Caller = {readonly kind: 'machine'} | {readonly kind: 'user'; readonly user: User}
@@ -31,6 +32,8 @@ export interface Call {
   readonly now: () => Date
   /** Sweeps a registry, where that is done. */
   readonly sweep?: ((registry: ManagedRegistry) => Promise<SweepResult>) | undefined
+  /** Asks a registry whether it trusts this collector, where that is done. */
+  readonly checkTrust?: ((registry: ManagedRegistry) => Promise<readonly TrustStep[]>) | undefined
   /** A search that keeps its index from one call to the next. */
   readonly search?: SearchService | undefined
 }

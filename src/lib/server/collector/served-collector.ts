@@ -13,7 +13,7 @@ import {createSearchService} from '../../collector/search/search-service.ts'
 import {createSecretMaker} from '../../collector/secret-maker.ts'
 import type {CollectorStore} from '../../collector/store.ts'
 import {type Account, serviceOfAccount, standingOf} from '../../collector/subjects.ts'
-import {type OpenSweepSource, startSweeper, sweepNow} from '../../collector/sweeper.ts'
+import {checkTrustNow, type OpenSweepSource, type SweeperOptions, startSweeper, sweepNow} from '../../collector/sweeper.ts'
 import type {ContentStore} from '../../content/store.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
@@ -51,6 +51,8 @@ export interface ServedCollectorOptions {
   readonly directories: readonly Directory[]
   /** Opens a registry for a sweep. */
   readonly openSource: OpenSweepSource
+  /** Opens a registry for single requests. */
+  readonly openProbe: SweeperOptions['openProbe']
 }
 
 export interface ServedCollector {
@@ -72,7 +74,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
   const tokens = createLocalTokenService({store, keys, authenticator, issuer, now, onDecision})
   const searchService = createSearchService(store, now)
   const recorder = createEventRecorder({...createEventFeed(store, () => searchService.invalidate()), ownActor: OWN_ACTOR})
-  const sweeping = {store, keys, issuer, openSource: options.openSource, now}
+  const sweeping = {store, keys, issuer, openSource: options.openSource, openProbe: options.openProbe, now}
 
   const identify = async (authorization: string, address: string): Promise<{readonly account: Account; readonly service?: string}> => {
     const basic = parseBasic(authorization)
@@ -111,6 +113,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     metrics,
     search: searchService,
     sweep: (registry) => sweepNow(registry, sweeping),
+    checkTrust: (registry) => checkTrustNow(registry, sweeping),
     trustedProxies: options.trustedProxies,
     listener,
   })
