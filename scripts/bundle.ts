@@ -14,6 +14,7 @@ const LAZY_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   chalk: [],
   fastify: [],
   inquirer: [],
+  jose: [],
   kysely: ['kysely/migration'],
   ldapts: [],
   ora: [],

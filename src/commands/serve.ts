@@ -66,7 +66,7 @@ With --json the envelope is printed as soon as it listens.`
     directories: Flags.string({
       env: 'HOLDFAST_DIRECTORIES',
       helpValue: 'FILE',
-      summary: 'Directories (LDAP, Active Directory) that know people as well, in YAML.',
+      summary: 'Who is known elsewhere, in YAML: LDAP directories, and rules that trust CI jobs.',
     }),
     issuer: Flags.string({
       env: 'HOLDFAST_ISSUER',

@@ -7,6 +7,7 @@ import {type ContainerClients, createContainerClients} from '../support/clients.
 import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
 import {createImage, createLayer} from '../support/images.ts'
+import {type OidcIssuer, startOidcIssuer} from '../support/oidc-issuer.ts'
 import {pushImage} from '../support/push-image.ts'
 import {needs} from '../support/required-program.ts'
 import {command, type ServedCollector, serveCollector} from '../support/served-collector.ts'
@@ -40,6 +41,7 @@ describe('the collector as an authority', function () {
   let genuine: DockerRegistry
   let origin: DockerRegistry
   let serviceSecret: string
+  let issuer: OidcIssuer
 
   before(async () => {
     const temporary = await createTemporaryDirectory('authority')
@@ -50,7 +52,17 @@ describe('the collector as an authority', function () {
     afterwards(origin.stop)
     await pushImage(origin.url, 'app', 'v1', image)
     await fill()
-    collector = await serveCollector(owner)
+    issuer = await startOidcIssuer()
+    afterwards(issuer.stop)
+    const rule = {
+      name: 'ci',
+      issuer: issuer.url,
+      audience: 'holdfast',
+      claims: {sub: 'repo:acme/shop:ref:refs/heads/main'},
+      account: 'web@service',
+    }
+    await writeFile(join(directory, 'directories.yaml'), JSON.stringify({federation: [rule]}))
+    collector = await serveCollector(owner, ['--directories', join(directory, 'directories.yaml')])
     afterwards(async () => assert.equal(await collector.stop(), 0, 'serve did not stop in order'))
     await command(owner, ['registry', 'manage', 'embedded', '--responsible', 'ops', '--publication', 'everybody'])
     const bundle = join(directory, 'authority.pem')
@@ -264,6 +276,28 @@ describe('the collector as an authority', function () {
       assert.deepEqual([await mayPull('apps/shop/web'), await mayPull('base'), await mayPull('users/ann/x')], [true, true, false])
     })
   }
+
+  it('lets in a CI job by its own identity token, as the service that a rule names, without a password anywhere', async () => {
+    const exchange = (subject: string, type = 'urn:ietf:params:oauth:token-type:id_token') =>
+      postToken({
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        subject_token: subject,
+        subject_token_type: type,
+        service: 'genuine',
+        scope: 'repository:apps/shop/web:pull,push',
+      })
+    const answer = await exchange(issuer.issue({aud: 'holdfast', sub: 'repo:acme/shop:ref:refs/heads/main'}))
+    assert.equal(answer.status, 200)
+    assert.equal(Reflect.get(answer.body, 'issued_token_type'), 'urn:ietf:params:oauth:token-type:access_token')
+    assert.equal(answer.body.refresh_token, undefined)
+    const claims = claimsOf(answer)
+    assert.deepEqual([claims.sub, claims.access], ['web@service', [{type: 'repository', name: 'apps/shop/web', actions: ['pull']}]])
+    const pulled = await fetch(`${genuine.url}/v2/apps/shop/web/tags/list`, {headers: {authorization: `Bearer ${answer.body.token}`}})
+    assert.equal(pulled.status, 200)
+    const branch = await exchange(issuer.issue({aud: 'holdfast', sub: 'repo:acme/shop:ref:refs/heads/evil'}))
+    assert.deepEqual([branch.status, branch.body.error], [401, 'invalid_grant'])
+    assert.equal((await exchange('x', 'urn:ietf:params:oauth:token-type:saml2')).status, 400)
+  })
 
   it('takes everything from a user who is disabled, at once', async () => {
     await command(owner, ['user', 'add', 'carol', '--password-stdin', '--group', 'everybody', '--privilege', 'Puller'], PASSWORD)

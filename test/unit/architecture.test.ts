@@ -67,6 +67,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   pg: ['lib/collector/sql'],
   typebox: ['lib/collector', 'lib/cli/directories.ts'],
   yaml: ['lib/cli', 'lib/rendering'],
+  jose: ['lib/accounts/federation'],
   ldapts: ['lib/accounts/ldap'],
   'prom-client': ['lib/server/collector'],
   keytar: ['lib/credentials/keychain'],

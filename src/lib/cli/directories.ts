@@ -3,6 +3,7 @@ import {readFile} from 'node:fs/promises'
 import {dirname, resolve} from 'node:path'
 import {Type} from 'typebox'
 import type {Directory} from '../accounts/directory.ts'
+import type {TrustRule} from '../accounts/federation/trust-rule.ts'
 import {checkInput, shape} from '../collector/api/operation.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
@@ -24,21 +25,38 @@ const LdapShape = shape({
   groupFilter: Type.Optional(Type.String({pattern: '^\\(.*\\{dn\\}.*\\)$'})),
 })
 
-const DirectoriesShape = shape({ldap: Type.Array(LdapShape)})
+const RuleShape = shape({
+  name: Type.String({minLength: 1}),
+  issuer: Type.String({pattern: '^https?://[^\\s"]+$'}),
+  audience: Type.String({minLength: 1}),
+  claims: Type.Record(Type.String(), Type.String({minLength: 1})),
+  account: Type.String({minLength: 1, description: 'a user, or NAME@service'}),
+})
+
+const DirectoriesShape = shape({ldap: Type.Optional(Type.Array(LdapShape)), federation: Type.Optional(Type.Array(RuleShape))})
+
+export interface ForeignAccounts {
+  readonly directories: readonly Directory[]
+  readonly rules: readonly TrustRule[]
+}
 
 /**
  * Reads the file of `--directories`.
  * @throws {HoldfastError} CONFIGURATION when a file cannot be read, or passwords would be sent in the clear; USAGE naming the property that is wrong.
  */
-export async function readDirectories(file: string): Promise<readonly Directory[]> {
-  const [{parse}, {createLdapDirectory}] = await Promise.all([import('yaml'), import('../accounts/ldap/ldap-directory.ts')])
+export async function readDirectories(file: string): Promise<ForeignAccounts> {
+  const [{parse}, {createLdapDirectory}, {checkRule}] = await Promise.all([
+    import('yaml'),
+    import('../accounts/ldap/ldap-directory.ts'),
+    import('../accounts/federation/trust-rule.ts'),
+  ])
   let document: unknown
   try {
     document = parse(await readFile(file, 'utf8'))
   } catch (cause) {
     throw new HoldfastError('CONFIGURATION', `cannot read directories from "${file}"`, {hints: [`ls -l "${file}"`], cause})
   }
-  const {ldap} = checkInput({id: `read ${file}`, input: DirectoriesShape}, document)
+  const {ldap = [], federation = []} = checkInput({id: `read ${file}`, input: DirectoriesShape}, document)
   const read = async (path: string | undefined): Promise<string | undefined> => {
     if (path === undefined) return undefined
     try {
@@ -47,7 +65,7 @@ export async function readDirectories(file: string): Promise<readonly Directory[
       throw new HoldfastError('CONFIGURATION', `cannot read "${path}"`, {hints: [`ls -l "${path}"`], cause})
     }
   }
-  return await Promise.all(
+  const directories = await Promise.all(
     ldap.map(async ({caFile, bindPasswordFile, insecure = false, ...settings}) => {
       const {name, url, startTls = false} = settings
       if (url.startsWith('ldap:') && !startTls && !insecure) {
@@ -67,4 +85,5 @@ export async function readDirectories(file: string): Promise<readonly Directory[
       })
     }),
   )
+  return {directories, rules: federation.map(checkRule)}
 }

@@ -8,6 +8,9 @@ import type {ServerListener} from '../server/server-events.ts'
 import type {Context} from './context.ts'
 import {openProbe, openSweepSource} from './sweep-source.ts'
 
+/** Issuers of many tenants publish many keys. */
+const MAX_KEYS_BYTES = 1024 * 1024
+
 interface CertificateFlags {
   readonly 'tls-cert'?: string | undefined
   readonly 'tls-key'?: string | undefined
@@ -43,11 +46,18 @@ interface ServedCollectorFlags {
 
 /** Opens the collector of this machine as the authority of the embedded registry, which it manages from then on. */
 export async function openServedCollector(context: Context, flags: ServedCollectorFlags): Promise<ServedCollector> {
-  const [{createServedCollector}, store] = await Promise.all([import('../server/collector/served-collector.ts'), context.collectorStore()])
+  const [{createServedCollector}, {createFederation}, store] = await Promise.all([
+    import('../server/collector/served-collector.ts'),
+    import('../accounts/federation/identity-tokens.ts'),
+    context.collectorStore(),
+  ])
   const publicUrl = checkPublicUrl(flags['public-url'])
+  const {readDirectories} = await import('./directories.ts')
+  const {directories, rules} = flags.directories === undefined ? {directories: [], rules: []} : await readDirectories(flags.directories)
   return await createServedCollector({
     store,
-    directories: flags.directories === undefined ? [] : await (await import('./directories.ts')).readDirectories(flags.directories),
+    directories,
+    federation: createFederation({rules, fetchJson: (url) => fetchJson(context, url), now: () => new Date()}),
     embeddedStore: await context.openEmbedded(),
     openSource: (registry, mint) => openSweepSource(context, registry, mint),
     openProbe: (registry) => openProbe(context, registry),
@@ -59,6 +69,21 @@ export async function openServedCollector(context: Context, flags: ServedCollect
     version: flags.version,
     listener: flags.listener,
   })
+}
+
+/** Keys of issuers elsewhere. */
+async function fetchJson(context: Context, url: string): Promise<unknown> {
+  const [{requestJson}, {proxyFor, onExchange}] = await Promise.all([import('../http/json-client.ts'), context.loginNetwork()])
+  const target = new URL(url)
+  const {status, json} = await requestJson({
+    method: 'GET',
+    url: target,
+    maxBodyBytes: MAX_KEYS_BYTES,
+    proxy: proxyFor?.(target),
+    onExchange,
+  })
+  if (status === 200 && json !== undefined) return json
+  throw new HoldfastError('REGISTRY_UNAVAILABLE', `cannot read "${target.origin}${target.pathname}": it answered ${status}`)
 }
 
 async function manageEmbedded(store: CollectorStore, url: string): Promise<ManagedRegistry> {

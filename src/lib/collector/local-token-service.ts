@@ -2,6 +2,7 @@
 import type {DecidedAction} from '../access/grant.ts'
 import {type Authenticator, createAuthenticator, type KnownAccount} from '../accounts/authenticate.ts'
 import type {Directory} from '../accounts/directory.ts'
+import type {Federation} from '../accounts/federation/identity-tokens.ts'
 import {formatScope} from '../auth/scope.ts'
 import {HoldfastError} from '../core/errors.ts'
 import type {Secret} from '../core/secret.ts'
@@ -25,6 +26,8 @@ export interface LocalTokenServiceOptions {
   /** `auth.token.issuer` of the registries. */
   readonly issuer: string
   readonly now: () => Date
+  /** Who of elsewhere is let in by an identity token. */
+  readonly federation: Federation
   /** Told of every decision. */
   readonly onDecision: (decision: DecidedAction) => void
 }
@@ -83,7 +86,15 @@ async function verifyByDirectories(
   return undefined
 }
 
-export function createLocalTokenService({store, keys, authenticator, issuer, now, onDecision}: LocalTokenServiceOptions): TokenService {
+export function createLocalTokenService({
+  store,
+  keys,
+  authenticator,
+  issuer,
+  now,
+  federation,
+  onDecision,
+}: LocalTokenServiceOptions): TokenService {
   let signer: {readonly ring: KeyRing; readonly tokens: RegistryTokens} | undefined
   const signerFor = (ring: KeyRing): RegistryTokens => {
     if (signer?.ring !== ring) signer = {ring, tokens: createRegistryTokens(ring, issuer)}
@@ -153,7 +164,31 @@ export function createLocalTokenService({store, keys, authenticator, issuer, now
       // The same one again: clients keep what they are given, and would lose the login at the first answer that they miss.
       return {...granted, refreshToken}
     },
+    async byIdentityToken(identityToken, request) {
+      const registry = await registryOf(request, store)
+      const name = await federation.accountFor(identityToken)
+      const account = name === undefined ? undefined : await accountNamed(store, name)
+      if (account === undefined || isDisabled(account)) {
+        const error = new HoldfastError(
+          'UNAUTHENTICATED',
+          'cannot give a token: no rule trusts that identity token, or it is not, or no longer, good',
+        )
+        return await refuse(name ?? '-', request, registry, error)
+      }
+      // It lasts as long as the job has its own: nothing is given that would outlive it.
+      return await grant(account, registry, request)
+    },
   }
+}
+
+async function accountNamed(store: CollectorStore, name: string): Promise<Account | undefined> {
+  const serviceName = serviceOfAccount(name)
+  if (serviceName === undefined) {
+    const user = await store.findUser(name)
+    return user === undefined ? undefined : {kind: 'user', user}
+  }
+  const service = await store.findService(serviceName)
+  return service === undefined ? undefined : {kind: 'service', service}
 }
 
 async function registryOf({service}: TokenRequest, store: CollectorStore): Promise<ManagedRegistry> {

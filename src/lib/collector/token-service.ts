@@ -38,4 +38,9 @@ export interface TokenService {
    * @throws {HoldfastError} USAGE; UNAUTHENTICATED when it has ended, was revoked, was given for another service, or its user or service has nothing any more.
    */
   byRefreshToken(refreshToken: Secret, request: TokenRequest): Promise<GrantedToken>
+  /**
+   * For a job that shows an identity token of an issuer that is trusted (RFC 8693).
+   * @throws {HoldfastError} USAGE; UNAUTHENTICATED when no rule fits it; REGISTRY_UNAVAILABLE when the issuer's keys cannot be had.
+   */
+  byIdentityToken(identityToken: Secret, request: TokenRequest): Promise<GrantedToken>
 }

@@ -3,6 +3,7 @@ import type {IncomingMessage, RequestListener} from 'node:http'
 import {decide} from '../../access/decide.ts'
 import type {DecidedAction} from '../../access/grant.ts'
 import type {Directory} from '../../accounts/directory.ts'
+import type {Federation} from '../../accounts/federation/identity-tokens.ts'
 import {parseBasic} from '../../auth/basic.ts'
 import {coversScopes, type Scope} from '../../auth/scope.ts'
 import {createEventFeed, OWN_ACTOR} from '../../collector/index-feed.ts'
@@ -47,6 +48,8 @@ export interface ServedCollectorOptions {
   readonly listener?: ServerListener | undefined
   /** Where the registry beside it keeps its images. */
   readonly embeddedStore: Pick<ContentStore, 'statManifest'>
+  /** Who of elsewhere is let in by an identity token. */
+  readonly federation: Federation
   /** Who else knows people. */
   readonly directories: readonly Directory[]
   /** Opens a registry for a sweep. */
@@ -71,7 +74,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
   const authenticator = createAccountAuthenticator(store, options.directories, now)
   const metrics = createMetrics()
   const onDecision = ({action, rule, granted}: DecidedAction): void => metrics.decided(action, rule, granted)
-  const tokens = createLocalTokenService({store, keys, authenticator, issuer, now, onDecision})
+  const tokens = createLocalTokenService({store, keys, authenticator, issuer, now, federation: options.federation, onDecision})
   const searchService = createSearchService(store, now)
   const recorder = createEventRecorder({...createEventFeed(store, () => searchService.invalidate()), ownActor: OWN_ACTOR})
   const sweeping = {store, keys, issuer, openSource: options.openSource, openProbe: options.openProbe, now}

@@ -62,7 +62,17 @@ async function answerForm(request: FastifyRequest, reply: FastifyReply, tokens: 
       const [username = '', password = ''] = [text(form, 'username'), text(form, 'password')]
       return sendGrant(reply, await tokens.byPassword(checkAccount(username), new Secret(password), wanted), true)
     }
-    return reply.code(400).headers(NOT_STORED).send({error: 'unsupported_grant_type', error_description: 'use password or refresh_token'})
+    if (grantType === TOKEN_EXCHANGE) {
+      const type = text(form, 'subject_token_type')
+      if (!IDENTITY_TOKEN_TYPES.some((known) => known === type))
+        throw new HoldfastError('USAGE', 'cannot exchange that: subject_token_type must be an id_token or jwt')
+      const granted = await tokens.byIdentityToken(new Secret(text(form, 'subject_token') ?? ''), {...wanted, isOffline: false})
+      return sendGrant(reply, granted, true, {issued_token_type: ACCESS_TOKEN_TYPE})
+    }
+    return reply
+      .code(400)
+      .headers(NOT_STORED)
+      .send({error: 'unsupported_grant_type', error_description: 'use password, refresh_token or token-exchange'})
   } catch (error) {
     const failure = describe(error)
     if (failure === undefined) throw error
@@ -75,12 +85,18 @@ async function answerForm(request: FastifyRequest, reply: FastifyReply, tokens: 
   }
 }
 
+/** RFC 8693 §2.1, §3. */
+const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const IDENTITY_TOKEN_TYPES = ['urn:ietf:params:oauth:token-type:id_token', 'urn:ietf:params:oauth:token-type:jwt']
+const ACCESS_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token'
+
 const NOT_STORED = {'cache-control': 'no-store', pragma: 'no-cache'}
 
 function sendGrant(
   reply: FastifyReply,
   {token, expiresInSeconds, issuedAt, refreshToken, granted}: GrantedToken,
   isForm: boolean,
+  more: object = {},
 ): FastifyReply {
   return reply.headers(NOT_STORED).send({
     token: token.reveal(),
@@ -89,6 +105,7 @@ function sendGrant(
     issued_at: issuedAt,
     ...(refreshToken === undefined ? {} : {refresh_token: refreshToken.reveal()}),
     ...(isForm ? {scope: granted.map(formatScope).join(' '), token_type: 'Bearer'} : {}),
+    ...more,
   })
 }
 

@@ -1,0 +1,51 @@
+/** Whom of elsewhere the collector lets in without a password: a job of a CI system, by the identity token that it has of its own issuer. */
+import {HoldfastError} from '../../core/errors.ts'
+
+export interface TrustRule {
+  readonly name: string
+  /** As the token's `iss` has it; its keys are found from there. */
+  readonly issuer: string
+  /** As the token's `aud` has it: who asks for the token at the issuer names it. */
+  readonly audience: string
+  /** Claims that the token must have; `*` stands for any text without a `/` or `:`, `**` for any. */
+  readonly claims: Readonly<Record<string, string>>
+  /** Who the job is here: a user's name, or `NAME@service`. */
+  readonly account: string
+}
+
+/**
+ * Checks a rule that was declared.
+ * @throws {HoldfastError} CONFIGURATION when it would let in everybody whom the issuer knows.
+ */
+export function checkRule(rule: TrustRule): TrustRule {
+  const refuse = (reason: string): never => {
+    throw new HoldfastError('CONFIGURATION', `cannot trust rule "${rule.name}": ${reason}`, {
+      hints: ['claims: {sub: "repo:acme/shop:ref:refs/heads/main"}'],
+    })
+  }
+  const patterns = Object.values(rule.claims)
+  if (patterns.length === 0) refuse('without claims everybody at the issuer could come')
+  if (patterns.every((pattern) => /^\*+$/.test(pattern))) refuse('a claim that may be anything says nothing')
+  const {protocol, hostname} = new URL(rule.issuer)
+  const isLocal = ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
+  if (protocol !== 'https:' && !(protocol === 'http:' && isLocal)) refuse('its issuer must be https')
+  return rule
+}
+
+/** Whether the claims of a token that was verified are those of the rule. */
+export function matchesRule({claims}: TrustRule, given: Readonly<Record<string, unknown>>): boolean {
+  return Object.entries(claims).every(([name, pattern]) => {
+    const value = Object.hasOwn(given, name) ? given[name] : undefined
+    return (
+      (typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number') && toExpression(pattern).test(String(value))
+    )
+  })
+}
+
+function toExpression(pattern: string): RegExp {
+  const source = pattern
+    .split(/(\*+)/)
+    .map((part) => (part === '*' ? '[^/:]*' : /^\*+$/.test(part) ? '.*' : part.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')))
+    .join('')
+  return new RegExp(`^${source}$`, 's')
+}

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import {createHmac} from 'node:crypto'
+import {createFederation} from '../../../src/lib/accounts/federation/identity-tokens.ts'
+import {checkRule, matchesRule, type TrustRule} from '../../../src/lib/accounts/federation/trust-rule.ts'
+import {hasCode} from '../../../src/lib/core/errors.ts'
+import {Secret} from '../../../src/lib/core/secret.ts'
+import {type OidcIssuer, startOidcIssuer} from '../../support/oidc-issuer.ts'
+
+const AUDIENCE = 'holdfast'
+const MAIN = {aud: AUDIENCE, sub: 'repo:acme/shop:ref:refs/heads/main', repository: 'acme/shop', environment: 'production'}
+
+describe('a rule of trust', () => {
+  const rule = (claims: TrustRule['claims'], change: Partial<TrustRule> = {}): TrustRule => ({
+    name: 'ci',
+    issuer: 'https://token.actions.example.com',
+    audience: AUDIENCE,
+    claims,
+    account: 'web@service',
+    ...change,
+  })
+
+  it('takes claims that are as it says, whole, with stars that stop at / and :', () => {
+    const cases = [
+      ['repo:acme/shop:ref:refs/heads/main', true],
+      ['repo:acme/*:ref:refs/heads/main', true],
+      ['repo:acme/**', true],
+      ['repo:*', false],
+      ['repo:acme/sho', false],
+      ['epo:acme/shop:ref:refs/heads/main', false],
+      ['repo.acme/shop:ref:refs/heads/main', false],
+      ['', false],
+    ] as const
+    for (const [pattern, expected] of cases) assert.equal(matchesRule(rule({sub: pattern}), MAIN), expected, pattern)
+  })
+
+  it('takes no token that lacks a claim, or has it as something else', () => {
+    assert.equal(matchesRule(rule({sub: '**', missing: '**'}), MAIN), false)
+    assert.equal(matchesRule(rule({groups: '**'}), {...MAIN, groups: ['a']}), false)
+    assert.equal(matchesRule(rule({constructor: '**'}), MAIN), false)
+    assert.equal(matchesRule(rule({verified: 'true'}), {...MAIN, verified: true}), true)
+  })
+
+  it('is refused where it would let in everybody, or where keys come over an open line', () => {
+    for (const wrong of [
+      rule({}),
+      rule({sub: '*'}),
+      rule({sub: '**', repository: '*'}),
+      rule({sub: 'x'}, {issuer: 'http://ci.example.com'}),
+    ]) {
+      assert.throws(
+        () => checkRule(wrong),
+        (error) => hasCode(error, 'CONFIGURATION'),
+      )
+    }
+    checkRule(rule({sub: 'repo:acme/**'}))
+  })
+})
+
+describe('identity tokens of another issuer', () => {
+  let issuer: OidcIssuer
+  let time: number
+
+  beforeEach(async () => {
+    issuer = await startOidcIssuer()
+    time = Date.now()
+  })
+  afterEach(() => issuer.stop())
+
+  const open = (...more: readonly TrustRule[]) =>
+    createFederation({
+      rules: [
+        {name: 'main', issuer: issuer.url, audience: AUDIENCE, claims: {sub: 'repo:acme/shop:ref:refs/heads/main'}, account: 'web@service'},
+        {name: 'all', issuer: issuer.url, audience: AUDIENCE, claims: {repository: 'acme/*'}, account: 'reader@service'},
+        ...more,
+      ],
+      fetchJson: async (url) => (await fetch(url)).json(),
+      now: () => new Date(time),
+    })
+  const ask = (federation: ReturnType<typeof open>, token: string) => federation.accountFor(new Secret(token))
+
+  it('stand for the account of the first rule that they fit', async () => {
+    const federation = open()
+    assert.equal(await ask(federation, issuer.issue(MAIN)), 'web@service')
+    assert.equal(await ask(federation, issuer.issue(MAIN, {alg: 'ES256'})), 'web@service')
+    assert.equal(await ask(federation, issuer.issue({...MAIN, sub: 'repo:acme/shop:pull_request'})), 'reader@service')
+    assert.equal(await ask(federation, issuer.issue({...MAIN, sub: 'x', repository: 'evil/shop'})), undefined)
+    assert.equal(issuer.keyRequests(), 1)
+  })
+
+  it('stand for nobody when they are for others, have ended, are of the future, or are signed by something else', async () => {
+    const federation = open()
+    const now = Math.floor(time / 1000)
+    const other = await startOidcIssuer()
+    const good = issuer.issue(MAIN)
+    const [header = '', body = '', signature = ''] = good.split('.')
+    const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const hs256 = encode({...JSON.parse(Buffer.from(header, 'base64url').toString()), alg: 'HS256'})
+    const wrong = {
+      'another audience': issuer.issue({...MAIN, aud: 'other'}),
+      'no audience': issuer.issue({...MAIN, aud: undefined}),
+      ended: issuer.issue({...MAIN, exp: now - 100}),
+      'no end': issuer.issue({...MAIN, exp: undefined}),
+      'of the future': issuer.issue({...MAIN, iat: now + 500, exp: now + 900}),
+      'not yet good': issuer.issue({...MAIN, nbf: now + 500}),
+      'of an issuer that nobody trusts': other.issue(MAIN),
+      'of another issuer in its name': other.issue({...MAIN, iss: issuer.url}),
+      'with other claims': `${header}.${encode({...MAIN, iss: issuer.url, iat: now, exp: now + 300, admin: true})}.${signature}`,
+      'alg none': `${encode({alg: 'none', typ: 'JWT'})}.${body}.`,
+      'the public key as an HMAC secret': `${hs256}.${body}.${createHmac('sha256', issuer.publicKey()).update(`${hs256}.${body}`).digest('base64url')}`,
+      'a key elsewhere': `${encode({alg: 'RS256', jku: `${other.url}/keys`, kid: 'x'})}.${body}.${signature}`,
+      nothing: '',
+      'no token': 'a.b.c',
+      'far too much': `${header}.${'a'.repeat(100_000)}.${signature}`,
+    }
+    for (const [what, token] of Object.entries(wrong)) assert.equal(await ask(federation, token), undefined, what)
+    assert.equal(other.keyRequests(), 0, 'an issuer was asked because a token said so')
+    await other.stop()
+  })
+
+  it('are good under new keys, for which an issuer is not asked at every token', async () => {
+    const federation = open()
+    assert.equal(await ask(federation, issuer.issue(MAIN)), 'web@service')
+    issuer.rotate()
+    assert.equal(await ask(federation, issuer.issue(MAIN)), undefined)
+    assert.equal(issuer.keyRequests(), 1)
+    time += 31_000
+    assert.equal(await ask(federation, issuer.issue(MAIN)), 'web@service')
+    assert.equal(issuer.keyRequests(), 2)
+  })
+
+  it('cannot be looked at while the issuer is down, or says that it is another one; that is told apart', async () => {
+    const token = issuer.issue(MAIN)
+    issuer.claimedIssuer = 'https://evil.example.com'
+    await assert.rejects(ask(open(), token), (error) => hasCode(error, 'REGISTRY_UNAVAILABLE'))
+    issuer.claimedIssuer = undefined
+    assert.equal(await ask(open(), token), 'web@service')
+  })
+})
