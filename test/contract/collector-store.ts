@@ -232,10 +232,10 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
     const [lab, other] = [await addRegistry('lab'), await addRegistry('other')]
     const event = (eventId: string, action: string, repository: string) => ({eventId, action, repository, occurredAt: PAST, tag: 'v1'})
     const first = [event('1', 'push', 'a'), event('2', 'pull', 'a')]
-    assert.deepEqual([...(await store.appendEvents(lab.id, first))].sort(), ['1', '2'])
-    assert.deepEqual([...(await store.appendEvents(lab.id, [...first, event('3', 'push', 'b')]))], ['3'])
-    assert.deepEqual([...(await store.appendEvents(other.id, [event('1', 'push', 'a')]))], ['1'])
-    assert.equal((await store.appendEvents(lab.id, [])).size, 0)
+    assert.deepEqual([...(await store.appendEvents(lab.id, first, new Map()))].sort(), ['1', '2'])
+    assert.deepEqual([...(await store.appendEvents(lab.id, [...first, event('3', 'push', 'b')], new Map()))], ['3'])
+    assert.deepEqual([...(await store.appendEvents(other.id, [event('1', 'push', 'a')], new Map()))], ['1'])
+    assert.equal((await store.appendEvents(lab.id, [], new Map())).size, 0)
     const ids = async (filter: object) =>
       (await store.listEvents({limit: 100, ...filter})).map(({registry, eventId}) => `${registry} ${eventId}`)
     assert.deepEqual(await ids({}), ['lab 1', 'lab 2', 'lab 3', 'other 1'])
@@ -244,6 +244,18 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
     assert.deepEqual(await ids({since: FAR}), [])
     const [row] = await store.listEvents({limit: 1, action: 'pull'})
     assert.deepEqual(await ids({after: row?.id}), ['lab 3', 'other 1'])
+  })
+
+  it('events change the index when they are kept, and not again', async () => {
+    const lab = await addRegistry('lab')
+    const event = (eventId: string, action: string) => ({eventId, action, repository: WEB, occurredAt: PAST, tag: 'v1'})
+    const pulled: IndexChange = {kind: 'pulled', at: PAST, repository: WEB, digest: digestOf(Buffer.from('one'))}
+    const changes = new Map<string, IndexChange>([
+      ['1', pushed('v1', 'one')],
+      ['2', pulled],
+    ])
+    for (const _ of [1, 2]) await store.appendEvents(lab.id, [event('1', 'push'), event('2', 'pull')], changes)
+    assert.equal((await store.findRepository(lab.id, WEB))?.pulls, 1)
   })
 
   it('the audit log keeps who did what, in its order', async () => {

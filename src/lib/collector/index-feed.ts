@@ -1,5 +1,6 @@
 /** The collector's store as events and sweeps want it. */
 import type {SweepIndex} from '../discovery/sweep-ports.ts'
+import {type IndexChange, indexChange} from '../events/index-changes.ts'
 import type {EventIndex, EventLog} from '../events/record-events.ts'
 import type {RegistryEvent} from '../events/registry-event.ts'
 import {found} from './api/operation.ts'
@@ -12,13 +13,18 @@ export const OWN_ACTOR = '#collector'
 export function createEventFeed(store: CollectorStore, onChange: () => void): {readonly log: EventLog; readonly index: EventIndex} {
   const idOf = async (name: string): Promise<number> => found(await store.findManagedRegistry({name}), 'registry', name).id
   return {
-    log: {append: async (registry, events) => await store.appendEvents(await idOf(registry), events.map(toLogged))},
-    index: {
-      async apply(registry, changes) {
-        await store.applyIndexChanges(await idOf(registry), changes)
-        onChange()
+    log: {
+      async append(registry, events) {
+        const changes = new Map<string, IndexChange>()
+        for (const event of events) {
+          const change = indexChange(event)
+          if (change !== undefined) changes.set(event.id, change)
+        }
+        return await store.appendEvents(await idOf(registry), events.map(toLogged), changes)
       },
     },
+    // The log has changed the index already, in the same transaction: whoever is killed in between has both or neither.
+    index: {apply: async () => onChange()},
   }
 }
 

@@ -212,8 +212,12 @@ interface EventFilter {
 }
 
 export interface EventStore {
-  /** Keeps those that were not known; answers their event ids. */
-  appendEvents(registryId: number, events: readonly LoggedEvent[]): Promise<ReadonlySet<string>>
+  /**
+   * Keeps those that were not known, and changes the index by them, in one: what is in the log is in the index.
+   * @param changes by event id; an event without one changes nothing.
+   * @returns the ids of the events that were not known.
+   */
+  appendEvents(registryId: number, events: readonly LoggedEvent[], changes: ReadonlyMap<string, IndexChange>): Promise<ReadonlySet<string>>
   /** Oldest first; the newest `limit` of those that match, or with `after` the oldest `limit`. */
   listEvents(filter: EventFilter): Promise<readonly EventRow[]>
 }

@@ -14,7 +14,7 @@ export interface TrustStep {
   readonly hints: readonly string[]
 }
 
-export interface ProbeAnswer {
+interface ProbeAnswer {
   readonly status: number
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string>>

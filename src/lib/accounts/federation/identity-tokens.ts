@@ -14,7 +14,7 @@ const KEYS_LIFE_MS = 10 * 60_000
 const MIN_REFETCH_MS = 30_000
 
 /** Gets a JSON document. @throws {HoldfastError} when it cannot be had. */
-export type FetchJson = (url: string) => Promise<unknown>
+type FetchJson = (url: string) => Promise<unknown>
 
 export interface FederationOptions {
   readonly rules: readonly TrustRule[]

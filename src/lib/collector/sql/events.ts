@@ -1,35 +1,43 @@
 import type {Kysely} from 'kysely'
 import type {EventRow, EventStore} from '../store.ts'
+import {applyChange} from './index-store.ts'
 import type {Tables} from './tables.ts'
 import {now} from './values.ts'
 
 export function createEventStore(database: Kysely<Tables>): EventStore {
   return {
-    async appendEvents(registryId, events) {
+    async appendEvents(registryId, events, changes) {
       if (events.length === 0) return new Set()
       const receivedAt = now()
-      const rows = await database
-        .insertInto('event')
-        .values(
-          events.map((event) => ({
-            registry_id: registryId,
-            event_id: event.eventId,
-            occurred_at: event.occurredAt,
-            received_at: receivedAt,
-            action: event.action,
-            repository: event.repository,
-            tag: event.tag ?? null,
-            digest: event.digest ?? null,
-            media_type: event.mediaType ?? null,
-            actor: event.actor ?? null,
-            address: event.address ?? null,
-            user_agent: event.userAgent ?? null,
-          })),
-        )
-        .onConflict((conflict) => conflict.columns(['registry_id', 'event_id']).doNothing())
-        .returning('event_id')
-        .execute()
-      return new Set(rows.map(({event_id}) => event_id))
+      return await database.transaction().execute(async (transaction) => {
+        const rows = await transaction
+          .insertInto('event')
+          .values(
+            events.map((event) => ({
+              registry_id: registryId,
+              event_id: event.eventId,
+              occurred_at: event.occurredAt,
+              received_at: receivedAt,
+              action: event.action,
+              repository: event.repository,
+              tag: event.tag ?? null,
+              digest: event.digest ?? null,
+              media_type: event.mediaType ?? null,
+              actor: event.actor ?? null,
+              address: event.address ?? null,
+              user_agent: event.userAgent ?? null,
+            })),
+          )
+          .onConflict((conflict) => conflict.columns(['registry_id', 'event_id']).doNothing())
+          .returning('event_id')
+          .execute()
+        const fresh = new Set(rows.map(({event_id}) => event_id))
+        for (const {eventId} of events) {
+          const change = fresh.has(eventId) ? changes.get(eventId) : undefined
+          if (change !== undefined) await applyChange(transaction, registryId, change)
+        }
+        return fresh
+      })
     },
     async listEvents({registry, repository, action, since, after, limit}) {
       let query = database

@@ -140,7 +140,7 @@ async function see(database: Kysely<Tables>, registryId: number, repository: str
   return id
 }
 
-async function applyChange(database: Kysely<Tables>, registryId: number, change: IndexChange): Promise<void> {
+export async function applyChange(database: Kysely<Tables>, registryId: number, change: IndexChange): Promise<void> {
   const {repository} = change
   const tags = () => database.deleteFrom('tag').where('repository_id', 'in', idOf(database, registryId, repository))
   switch (change.kind) {
