@@ -300,6 +300,12 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
         (await store.listRepositories(lab.id)).map(({name}) => name),
         [WEB, BASE],
       )
+      assert.deepEqual(
+        (await store.listRepositories(lab.id, {after: WEB, limit: 5})).map(({name}) => name),
+        [BASE],
+      )
+      assert.equal((await store.listRepositories(lab.id, {after: '', limit: 1})).length, 1)
+      assert.equal(await store.countRepositories(lab.id), 2)
       const deleted = {at: PAST, repository: WEB}
       await store.applyIndexChanges(lab.id, [{...deleted, kind: 'tag-deleted', tag: parseTag('latest')}])
       assert.deepEqual(await tagsOf(lab.id), {v1: one})

@@ -263,8 +263,9 @@ export interface IndexStore {
   /** Forgets what nobody has seen since then: the end of a complete sweep. */
   purgeUnseen(registryId: number, before: string): Promise<Purged>
   findRepository(registryId: number, repository: RepositoryName): Promise<IndexedRepository | undefined>
-  /** By name. */
-  listRepositories(registryId: number): Promise<readonly IndexedRepository[]>
+  /** By name; those after a name, and so many, when told so. */
+  listRepositories(registryId: number, page?: {readonly after: string; readonly limit: number}): Promise<readonly IndexedRepository[]>
+  countRepositories(registryId: number): Promise<number>
   /** Newest first. */
   listIndexedTags(repositoryId: number): Promise<readonly IndexedTag[]>
   describeRepository(id: number, description: RepositoryDescription): Promise<void>

@@ -48,7 +48,7 @@ export async function checkTrustNow(registry: ManagedRegistry, options: SweeperO
     issuer,
     lastEventAt: last?.receivedAt,
     hasEventsSecret: (await store.findEventsSecretHash(registry.id)) !== undefined,
-    repositories: (await store.listRepositories(registry.id)).length,
+    repositories: await store.countRepositories(registry.id),
     now,
   })
 }

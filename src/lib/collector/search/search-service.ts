@@ -4,12 +4,14 @@ import {decide} from '../../access/decide.ts'
 import type {ManagedRegistry} from '../objects.ts'
 import type {CollectorStore} from '../store.ts'
 import {type Account, type Standing, standingOf} from '../subjects.ts'
-import {createSearchIndex, type SearchIndex, type SearchResults, search} from './search.ts'
+import {createSearchIndex, type Searchable, type SearchIndex, type SearchResults, search} from './search.ts'
 
 /** What another replica wrote is found after so long. */
 const INDEX_LIFE_MS = 30_000
 /** However often things change, a new index is not begun before. */
 const MIN_INDEX_LIFE_MS = 1_000
+/** Repositories that are read at once. */
+const PAGE_SIZE = 1_000
 
 export interface SearchService {
   /** @param registry the name of the only one to look in. */
@@ -78,11 +80,17 @@ export function createSearchService(store: CollectorStore, now: () => Date): Sea
   }
 }
 
+/** In pages, between which others get a turn. */
 async function readIndex(store: CollectorStore): Promise<SearchIndex> {
-  const found = []
+  const found: Searchable[] = []
   for (const registry of await store.listManagedRegistries()) {
-    for (const repository of await store.listRepositories(registry.id)) found.push({registry, repository})
-    await breathe()
+    for (let after = ''; ; ) {
+      const page = await store.listRepositories(registry.id, {after, limit: PAGE_SIZE})
+      for (const repository of page) found.push({registry, repository})
+      await breathe()
+      if (page.length < PAGE_SIZE) break
+      after = page.at(-1)?.name ?? after
+    }
   }
   return await createSearchIndex(found, async () => {
     await breathe()

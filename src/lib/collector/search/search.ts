@@ -22,7 +22,7 @@ export interface SearchIndex {
 }
 
 /** Entries that are indexed before others get a turn. */
-const CHUNK = 2_000
+const CHUNK = 500
 
 /** Makes an index; @param breathe called now and then, so that others get a turn. */
 export async function createSearchIndex(found: readonly Searchable[], breathe: () => Promise<void> = async () => {}): Promise<SearchIndex> {

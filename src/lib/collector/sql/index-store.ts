@@ -81,8 +81,18 @@ export function createIndexStore(database: Kysely<Tables>): IndexStore {
         .executeTakeFirst()
       return row === undefined ? undefined : toRepositories([row])[0]
     },
-    async listRepositories(registryId) {
-      return toRepositories(await repositories().where('repository.registry_id', '=', registryId).orderBy('repository.name').execute())
+    async listRepositories(registryId, page) {
+      let query = repositories().where('repository.registry_id', '=', registryId).orderBy('repository.name')
+      if (page !== undefined) query = query.where('repository.name', '>', page.after).limit(page.limit)
+      return toRepositories(await query.execute())
+    },
+    async countRepositories(registryId) {
+      const {count} = await database
+        .selectFrom('repository')
+        .select(({fn}) => fn.countAll<number | string>().as('count'))
+        .where('registry_id', '=', registryId)
+        .executeTakeFirstOrThrow()
+      return Number(count)
     },
     async listIndexedTags(repositoryId) {
       const rows = await database

@@ -1,0 +1,157 @@
+/** `npm run bench:collector`: how fast a collector with many objects gives tokens, finds repositories and takes notifications; see docs/performance.md. */
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {mkdtemp, readFile, rm} from 'node:fs/promises'
+import {Agent, request} from 'node:http'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {createInterface} from 'node:readline'
+import {parseArgs} from 'node:util'
+import {hashPassword} from '../../src/lib/accounts/password.ts'
+import {openCollectorStore} from '../../src/lib/collector/sql/open.ts'
+import type {CollectorStore} from '../../src/lib/collector/store.ts'
+import {Secret} from '../../src/lib/core/secret.ts'
+import {digestOf} from '../../src/lib/oci/digest.ts'
+import {parseRepositoryName, parseTag} from '../../src/lib/oci/reference.ts'
+import {hashOpaqueToken, makeOpaqueToken} from '../../src/lib/tokens/opaque-token.ts'
+
+const LAUNCHER = join(import.meta.dirname, '../../bin/run.js')
+const PASSWORD = 'correct horse'
+const CONNECTIONS = 8
+const BATCH = 1_000
+
+const {values} = parseArgs({
+  options: {
+    users: {type: 'string', default: '10000'},
+    apps: {type: 'string', default: '1000'},
+    repositories: {type: 'string', default: '100000'},
+  },
+})
+const [users, apps, repositories] = [values.users, values.apps, values.repositories].map(Number) as [number, number, number]
+const eventsSecret = makeOpaqueToken('events').reveal()
+const say = (text: string): void => void process.stdout.write(`${text}\n`)
+
+const folder = await mkdtemp(join(tmpdir(), 'holdfast-bench-collector-'))
+try {
+  const store = await openCollectorStore({file: join(folder, 'collector.db')})
+  await fill(store)
+  await store.close()
+  await measure()
+} finally {
+  await rm(folder, {recursive: true, force: true})
+}
+
+async function fill(store: CollectorStore): Promise<void> {
+  const start = performance.now()
+  const passwordHash = await hashPassword(new Secret(PASSWORD))
+  const everybody = await store.addGroup('everybody')
+  const puller = await store.findGroup('DockerRegistriesPuller')
+  const facts = {url: 'http://127.0.0.1:1', insecure: false, restricted: true, tokenHeader: 'x5c', tokenLifeSeconds: 900} as const
+  const registry = await store.addManagedRegistry({name: 'bench', service: 'bench', ...facts})
+  await store.updateManagedRegistry(registry.id, {publications: [everybody.id], eventsSecretHash: hashOpaqueToken(eventsSecret)})
+  for (let number = 0; number < users; number++) {
+    const user = await store.addUser({name: `user-${number}`, source: 'internal', passwordHash})
+    await store.addMember(everybody.id, user.id)
+    if (puller !== undefined) await store.addMember(puller.id, user.id)
+  }
+  for (let number = 0; number < apps; number++) {
+    const app = await store.addApp(`app-${number}`)
+    await store.updateApp(app.id, {publications: [everybody.id]})
+  }
+  const change = (number: number) => ({
+    kind: 'tag-set' as const,
+    at: new Date().toISOString(),
+    repository: parseRepositoryName(`apps/app-${number % apps}/service-${number}`),
+    tag: parseTag('v1'),
+    digest: digestOf(Buffer.from(String(number))),
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+  })
+  for (let first = 0; first < repositories; first += BATCH) {
+    await store.applyIndexChanges(
+      registry.id,
+      Array.from({length: Math.min(BATCH, repositories - first)}, (_, index) => change(first + index)),
+    )
+  }
+  say(`${users} users, ${apps} apps, ${repositories} repositories in ${seconds(performance.now() - start)}`)
+}
+
+async function measure(): Promise<void> {
+  const environment = {PATH: process.env.PATH, HOME: folder, HOLDFAST_DATA_DIR: folder}
+  const args = [LAUNCHER, 'serve', '--authenticate', '--json', '--quiet', '--listen', '127.0.0.1:0']
+  const server = spawn(process.execPath, args, {env: environment, stdio: ['ignore', 'pipe', 'ignore']})
+  try {
+    const [line] = await once(createInterface({input: server.stdout}), 'line')
+    const {url} = (JSON.parse(line) as {result: {url: string}}).result
+    const agent = new Agent({keepAlive: true, maxSockets: CONNECTIONS})
+    const ask = (path: string, headers: Record<string, string>, body?: string): Promise<number> =>
+      new Promise((resolve, reject) => {
+        const sent = request(`${url}${path}`, {agent, method: body === undefined ? 'GET' : 'POST', headers}, (answer) => {
+          answer.resume().on('end', () => resolve(answer.statusCode ?? 0))
+        })
+        sent.on('error', reject).end(body)
+      })
+    const as = (number: number) => ({authorization: `Basic ${Buffer.from(`user-${number}:${PASSWORD}`).toString('base64')}`})
+    const token = (number: number): string =>
+      `/token?service=bench&scope=repository:apps/app-${number % apps}/service-${number % repositories}:pull`
+    const event = (number: number): string =>
+      JSON.stringify({
+        events: [
+          {
+            id: `event-${number}`,
+            timestamp: new Date().toISOString(),
+            action: 'pull',
+            target: {
+              mediaType: 'application/vnd.oci.image.manifest.v1+json',
+              digest: digestOf(Buffer.from(String(number))),
+              repository: `apps/app-${number % apps}/service-${number % repositories}`,
+            },
+            request: {method: 'GET'},
+          },
+        ],
+      })
+    const notification = {authorization: `Bearer ${eventsSecret}`, 'content-type': 'application/vnd.docker.distribution.events.v1+json'}
+    await load('token, first time (argon2id)', 200, 200, (number) => ask(token(number), as(number)))
+    await load('token, again', 5_000, 200, (number) => ask(token(number), as(number % 200)))
+    await load('notification', 5_000, 202, (number) => ask('/events/bench', notification, event(number)))
+    await load('search, first', 1, 200, () => ask('/v1/search?q=service', as(0)))
+    await load('search, a name', 2_000, 200, (number) => ask(`/v1/search?q=service-${(number * 331) % repositories}`, as(number % 200)), 1)
+    await load('search, what all have', 50, 200, (number) => ask('/v1/search?q=service', as(number % 200)), 1)
+    const status = await readFile(`/proc/${server.pid}/status`, 'utf8')
+    say(`memory ${Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024)} MB`)
+  } finally {
+    server.kill('SIGTERM')
+    await once(server, 'exit')
+  }
+}
+
+/** So many calls over so many connections; each must be answered with that status. */
+async function load(
+  name: string,
+  calls: number,
+  status: number,
+  call: (number: number) => Promise<number>,
+  connections = CONNECTIONS,
+): Promise<void> {
+  const times: number[] = []
+  let next = 0
+  const start = performance.now()
+  await Promise.all(
+    Array.from({length: connections}, async () => {
+      while (next < calls) {
+        const number = next++
+        const begun = performance.now()
+        const answered = await call(number)
+        if (answered !== status) throw new Error(`${name} was answered with ${answered}`)
+        times.push(performance.now() - begun)
+      }
+    }),
+  )
+  const elapsed = performance.now() - start
+  times.sort((a, b) => a - b)
+  const at = (share: number): string => `${(times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0).toFixed(1)} ms`
+  say(`${name.padEnd(32)} ${String(Math.round((calls / elapsed) * 1000)).padStart(6)} a second   p50 ${at(0.5)}   p99 ${at(0.99)}`)
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`
+}
