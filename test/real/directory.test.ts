@@ -18,6 +18,9 @@ const ROOT_DN = `cn=admin,${SUFFIX}`
 const ROOT_PASSWORD = 'root-password'
 const PASSWORD = 'password of dora'
 
+const JOSE_DN = `cn=José (Ops) García,ou=people,${SUFFIX}`
+const base64 = (text: string): string => Buffer.from(text).toString('base64')
+
 const ENTRIES = `dn: ${SUFFIX}
 objectClass: domain
 dc: example
@@ -38,6 +41,13 @@ sn: D
 mail: dora@example.com
 userPassword: ${PASSWORD}
 
+dn:: ${base64(JOSE_DN)}
+objectClass: inetOrgPerson
+uid: jose
+cn:: ${base64('José (Ops) García')}
+sn: G
+userPassword: ${PASSWORD}
+
 dn: uid=root,ou=people,${SUFFIX}
 objectClass: inetOrgPerson
 uid: root
@@ -49,6 +59,11 @@ dn: cn=team,ou=groups,${SUFFIX}
 objectClass: groupOfNames
 cn: team
 member: uid=dora,ou=people,${SUFFIX}
+
+dn:: ${base64(`cn=Équipe\\, Ops,ou=groups,${SUFFIX}`)}
+objectClass: groupOfNames
+cn:: ${base64('Équipe, Ops')}
+member:: ${base64(JOSE_DN)}
 
 dn: cn=DockerRegistriesManager,ou=groups,${SUFFIX}
 objectClass: groupOfNames
@@ -107,6 +122,10 @@ describe('a directory', function () {
     const dora = {name: 'dora', email: 'dora@example.com', groups: ['team', 'DockerRegistriesManager']}
     assert.deepEqual(await verify('dora'), dora)
     assert.deepEqual(await verify('DORA'), dora)
+  })
+
+  it('finds the groups of a person whose distinguished name is not ASCII, and writes theirs as they are', async () => {
+    assert.deepEqual((await verify('jose'))?.groups, ['Équipe, Ops'])
   })
 
   it('lets in nobody by a wrong or an empty password, an unknown name, or a pattern', async () => {

@@ -32,38 +32,61 @@ export interface Authenticator<Account> {
    * @throws {HoldfastError} UNAUTHENTICATED; RATE_LIMITED with `details.retryAfterSeconds` after too many failures; what the directory throws when it does not answer.
    */
   authenticate(name: string, password: Secret, address: string): Promise<Account>
-  /** After a change of the password. */
-  forget(name: string): void
 }
 
 export function createAuthenticator<Account>({find, now}: AuthenticatorOptions<Account>): Authenticator<Account> {
   const throttle = new Throttle()
   const verified = new VerifiedLogins()
-  return {
-    async authenticate(name, password, address) {
-      const at = now().getTime()
-      const known = await find(name)
-      // A right password of a moment ago is let through: whoever guesses beside it does not keep its owner out.
-      const {account} = known ?? {}
-      if (account !== undefined && known?.isDisabled === false && known.proof.kind !== 'secret' && verified.has(name, password, at))
-        return account
-      const delayMs = throttle.delayMs(name, address, at)
-      if (delayMs > 0) {
-        throw new HoldfastError('RATE_LIMITED', 'cannot log in: too many attempts have failed', {
-          details: {retryAfterSeconds: Math.ceil(delayMs / 1000)},
-        })
-      }
+  const underWay = new Map<string, Promise<Account>>()
+
+  const tryOnce = async (known: KnownAccount<Account> | undefined, login: string, attempt: Attempt): Promise<Account> => {
+    const {name, password, address, at} = attempt
+    const delayMs = throttle.delayMs(name, address, at)
+    if (delayMs > 0) {
+      throw new HoldfastError('RATE_LIMITED', 'cannot log in: too many attempts have failed', {
+        details: {retryAfterSeconds: Math.ceil(delayMs / 1000)},
+      })
+    }
+    const end = throttle.begin(name, address)
+    try {
       const proven = await prove(known, password)
       if (proven === undefined || known?.isDisabled !== false) {
         throttle.fail(name, address, at)
         throw new HoldfastError('UNAUTHENTICATED', 'cannot log in: user name or password is wrong')
       }
       throttle.succeed(name, address)
-      if (known.proof.kind !== 'secret') verified.add(name, password, at)
+      if (known.proof.kind !== 'secret') verified.add(login, at)
       return proven
-    },
-    forget: (name) => verified.forget(name),
+    } finally {
+      end()
+    }
   }
+
+  return {
+    async authenticate(name, password, address) {
+      const at = now().getTime()
+      const known = await find(name)
+      const login = verified.identify(name, password, known?.proof.kind === 'password-hash' ? known.proof.hash : undefined)
+      // A right password of a moment ago is let through: whoever guesses beside it does not keep its owner out.
+      const {account} = known ?? {}
+      if (account !== undefined && known?.isDisabled === false && known.proof.kind !== 'secret' && verified.has(login, at)) return account
+      // A client that asks for several tokens at once tries its password once.
+      const same = `${login} ${known?.isDisabled === true} ${address}`
+      const running = underWay.get(same)
+      if (running !== undefined) return await running
+      const attempt = tryOnce(known, login, {name, password, address, at}).finally(() => underWay.delete(same))
+      underWay.set(same, attempt)
+      return await attempt
+    },
+  }
+}
+
+interface Attempt {
+  readonly name: string
+  readonly password: Secret
+  readonly address: string
+  /** Milliseconds since the epoch. */
+  readonly at: number
 }
 
 async function prove<Account>(known: KnownAccount<Account> | undefined, password: Secret): Promise<Account | undefined> {

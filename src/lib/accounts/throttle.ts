@@ -18,11 +18,26 @@ interface Failures {
 export class Throttle {
   /** Longest without a failure first. */
   readonly #failures = new Map<string, Failures>()
+  /** How many attempts are being looked at. */
+  readonly #underWay = new Map<string, number>()
 
   /** Milliseconds until another attempt is let through; 0 for now. */
   delayMs(account: string, address: string, now: number): number {
     const own = this.#delay(pairKey(account, address), FREE_FAILURES, now)
     return Math.max(own, this.#delay(addressKey(address), FREE_FAILURES_OF_ADDRESS, now))
+  }
+
+  /** Until what it answers is called, the attempt counts as a failed one: many at once get no further than one after the other. */
+  begin(account: string, address: string): () => void {
+    const keys = [pairKey(account, address), addressKey(address)]
+    for (const key of keys) this.#underWay.set(key, (this.#underWay.get(key) ?? 0) + 1)
+    return () => {
+      for (const key of keys) {
+        const left = (this.#underWay.get(key) ?? 1) - 1
+        if (left === 0) this.#underWay.delete(key)
+        else this.#underWay.set(key, left)
+      }
+    }
   }
 
   fail(account: string, address: string, now: number): void {
@@ -44,11 +59,14 @@ export class Throttle {
 
   #delay(key: string, free: number, now: number): number {
     const known = this.#failures.get(key)
-    if (known === undefined || known.count < free || now - known.lastAt > MEMORY_MS) return 0
-    const delay = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(30, known.count - free))
-    return Math.max(0, known.lastAt + delay - now)
+    const {count, lastAt} = known === undefined || now - known.lastAt > MEMORY_MS ? {count: 0, lastAt: now} : known
+    const underWay = this.#underWay.get(key) ?? 0
+    if (count + underWay < free) return 0
+    const delay = count < free ? 0 : Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(30, count - free))
+    return Math.max(underWay > 0 ? FIRST_DELAY_MS : 0, lastAt + delay - now)
   }
 }
 
-const pairKey = (account: string, address: string): string => `a ${account.length} ${account} ${address}`
+/** Directories take a name in any case: it is one account. */
+const pairKey = (account: string, address: string): string => `a ${account.length} ${account.toLowerCase()} ${address}`
 const addressKey = (address: string): string => `i ${address}`

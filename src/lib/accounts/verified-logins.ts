@@ -6,34 +6,34 @@ const LIFE_MS = 60_000
 const MAX_LOGINS = 10_000
 const KEY_BYTES = 32
 
-/** Holds no password: entries are keyed by an HMAC under a key that this process alone has. */
+/**
+ * Identifies logins. Holds no password: a login is an HMAC under a key that this process alone has, of the name, the password, and what this one was held
+ * against. Another hash in the store is another login: what was right for the old one says nothing of it.
+ */
 export class VerifiedLogins {
   readonly #key = randomBytes(KEY_BYTES)
-  /** Oldest first. */
-  readonly #entries = new Map<string, {readonly account: string; readonly endsAt: number}>()
+  /** Milliseconds since the epoch when each ends; oldest first. */
+  readonly #ends = new Map<string, number>()
 
-  /** Whether that password was right for the account a moment ago. */
-  has(account: string, password: Secret, now: number): boolean {
-    const entry = this.#entries.get(this.#keyOf(account, password))
-    return entry !== undefined && entry.endsAt > now
+  /** @param hash what is stored of the password; undefined when somebody else knows it. */
+  identify(account: string, password: Secret, hash: string | undefined): string {
+    return createHmac('sha256', this.#key)
+      .update(JSON.stringify([account, hash ?? null, password.reveal()]))
+      .digest('base64')
   }
 
-  add(account: string, password: Secret, now: number): void {
-    const key = this.#keyOf(account, password)
-    this.#entries.delete(key)
-    this.#entries.set(key, {account, endsAt: now + LIFE_MS})
-    for (const [oldest, {endsAt}] of this.#entries) {
-      if (this.#entries.size <= MAX_LOGINS && endsAt > now) break
-      this.#entries.delete(oldest)
+  /** Whether that login was right a moment ago. */
+  has(login: string, now: number): boolean {
+    const endsAt = this.#ends.get(login)
+    return endsAt !== undefined && endsAt > now
+  }
+
+  add(login: string, now: number): void {
+    this.#ends.delete(login)
+    this.#ends.set(login, now + LIFE_MS)
+    for (const [oldest, endsAt] of this.#ends) {
+      if (this.#ends.size <= MAX_LOGINS && endsAt > now) break
+      this.#ends.delete(oldest)
     }
-  }
-
-  /** After a change of the password. */
-  forget(account: string): void {
-    for (const [key, entry] of this.#entries) if (entry.account === account) this.#entries.delete(key)
-  }
-
-  #keyOf(account: string, password: Secret): string {
-    return createHmac('sha256', this.#key).update(`${account.length}:${account}${password.reveal()}`).digest('base64')
   }
 }

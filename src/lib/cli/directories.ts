@@ -73,6 +73,9 @@ export async function readDirectories(file: string): Promise<ForeignAccounts> {
           hints: ['startTls: true', 'url: ldaps://…', 'insecure: true   # if that is what you want'],
         })
       }
+      if ((settings.bindDn === undefined) !== (bindPasswordFile === undefined)) {
+        throw new HoldfastError('CONFIGURATION', `cannot use directory "${name}": bindDn and bindPasswordFile go together`)
+      }
       const password = (await read(bindPasswordFile))?.replace(/\r?\n$/, '')
       return createLdapDirectory({
         userFilter: '(uid={name})',

@@ -1,17 +1,17 @@
 /** Tokens of this collector: who asks is authenticated, what he may is decided and written down, and exactly that is signed. */
 import type {DecidedAction} from '../access/grant.ts'
 import {type Authenticator, createAuthenticator, type KnownAccount} from '../accounts/authenticate.ts'
-import type {Directory} from '../accounts/directory.ts'
+import type {Directory, DirectoryUser} from '../accounts/directory.ts'
 import type {Federation} from '../accounts/federation/identity-tokens.ts'
 import {formatScope} from '../auth/scope.ts'
-import {HoldfastError} from '../core/errors.ts'
+import {HoldfastError, hasCode} from '../core/errors.ts'
 import type {Secret} from '../core/secret.ts'
 import {hashOpaqueToken, isOpaqueToken, makeOpaqueToken, matchesHash} from '../tokens/opaque-token.ts'
 import {createRegistryTokens, type RegistryTokens} from '../tokens/registry-token.ts'
 import type {KeyRing} from '../tokens/signing-keys.ts'
 import {isGroupName, isUserName} from './api/shapes.ts'
 import type {KeyRings} from './key-ring.ts'
-import {INTERNAL_SOURCE, type ManagedRegistry} from './objects.ts'
+import {INTERNAL_SOURCE, type ManagedRegistry, type User} from './objects.ts'
 import type {CollectorStore} from './store.ts'
 import {type Account, accountName, grantTo, isDisabled, serviceOfAccount, standingOf} from './subjects.ts'
 import type {GrantedToken, TokenRequest, TokenService} from './token-service.ts'
@@ -50,7 +50,8 @@ async function findAccount(
   if (serviceName !== undefined) {
     const service = await store.findService(serviceName)
     const hash = service === undefined ? undefined : await store.findSecretHash(service.id)
-    if (service === undefined || hash === undefined) return undefined
+    // Whoever guesses names of services learns nothing from the time it takes.
+    if (service === undefined || hash === undefined) return {isDisabled: false, proof: {kind: 'secret', matches: () => false}}
     const matches = (secret: Secret): boolean => matchesHash(secret.reveal(), hash)
     return {account: {kind: 'service', service}, isDisabled: service.isDisabled, proof: {kind: 'secret', matches}}
   }
@@ -76,7 +77,8 @@ async function verifyByDirectories(
   for (const directory of directories) {
     const found = await directory.verify(name, password)
     if (found === undefined || !isUserName(found.name)) continue
-    const user = (await store.findUser(found.name)) ?? (await store.addUser({name: found.name, email: found.email, source: directory.name}))
+    const user = (await store.findUser(found.name)) ?? (await addForeignUser(store, found, directory.name))
+    if (user === undefined) return undefined
     // A directory says nothing of users who are not its own, and nobody gets rights back by it that were taken here.
     if (user.source !== directory.name || user.isDisabled) return undefined
     await store.replaceGroups(user.id, found.groups.filter(isGroupName))
@@ -84,6 +86,16 @@ async function verifyByDirectories(
     return fresh === undefined ? undefined : {kind: 'user', user: fresh}
   }
   return undefined
+}
+
+/** Undefined when the name was somebody's, or is another one's but for its case: it stands for that one. */
+async function addForeignUser(store: CollectorStore, {name, email}: DirectoryUser, source: string): Promise<User | undefined> {
+  try {
+    return await store.addUser({name, email, source})
+  } catch (error) {
+    if (hasCode(error, 'CONFLICT')) return await store.findUser(name)
+    throw error
+  }
 }
 
 export function createLocalTokenService({

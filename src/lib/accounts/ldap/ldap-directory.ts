@@ -6,6 +6,7 @@ import type {Client, Entry} from 'ldapts'
 import {HoldfastError} from '../../core/errors.ts'
 import type {Secret} from '../../core/secret.ts'
 import type {Directory, DirectoryUser} from '../directory.ts'
+import {firstCommonName} from './distinguished-name.ts'
 import {escapeFilterValue} from './filter.ts'
 
 const TIMEOUT_MS = 5_000
@@ -55,11 +56,11 @@ export function createLdapDirectory(settings: LdapSettings): Directory {
         })
         const [entry] = searchEntries
         if (entry === undefined || searchEntries.length !== 1) return undefined
+        if (!(await isPassword(settings, entry.dn, password))) return undefined
         const groups =
           memberOfAttribute === undefined
             ? await searchGroups(client, entry.dn, settings)
-            : valuesOf(entry, memberOfAttribute).flatMap(commonName)
-        if (!(await isPassword(settings, entry.dn, password))) return undefined
+            : valuesOf(entry, memberOfAttribute).flatMap((dn) => firstCommonName(dn) ?? [])
         const [canonical] = valuesOf(entry, nameAttribute)
         const [email] = valuesOf(entry, emailAttribute)
         return canonical === undefined ? undefined : ({name: canonical, email, groups} satisfies DirectoryUser)
@@ -110,10 +111,4 @@ function valuesOf(entry: Entry, attribute: string): readonly string[] {
   const value = key === undefined ? undefined : entry[key]
   const values = Array.isArray(value) ? value : value === undefined ? [] : [value]
   return values.map(String).filter((text) => text !== '')
-}
-
-/** `cn=ops,ou=groups,dc=example` is called `ops`. */
-function commonName(dn: string): readonly string[] {
-  const match = /^cn=((?:\\.|[^,\\+])+)/i.exec(dn)
-  return match?.[1] === undefined ? [] : [match[1].replaceAll(/\\(.)/g, '$1')]
 }

@@ -2,7 +2,7 @@ import type {Kysely, Selectable} from 'kysely'
 import {PRIVILEGE_PREFIX, PRIVILEGES, type Privilege, type User} from '../objects.ts'
 import type {UserStore} from '../store.ts'
 import type {Tables} from './tables.ts'
-import {groupBy, nameKey, now, present, refuseDuplicate, refuseRetired, retire, toBit} from './values.ts'
+import {groupBy, nameKey, now, present, refuseDuplicate, refuseRetired, retire, retiredNames, toBit} from './values.ts'
 
 export function createUserStore(database: Kysely<Tables>): UserStore {
   const find = async (nameOrId: string | number): Promise<User | undefined> => {
@@ -62,10 +62,12 @@ export function createUserStore(database: Kysely<Tables>): UserStore {
     replaceGroups: (userId, groups) =>
       database.transaction().execute(async (transaction) => {
         const keys = groups.map(nameKey)
-        if (groups.length > 0) {
+        const retired = await retiredNames(transaction, 'group', groups)
+        const known = groups.filter((name) => !retired.has(nameKey(name)))
+        if (known.length > 0) {
           await transaction
             .insertInto('group')
-            .values(groups.map((name) => ({name, name_key: nameKey(name), kind: 'organisational' as const})))
+            .values(known.map((name) => ({name, name_key: nameKey(name), kind: 'organisational' as const})))
             .onConflict((conflict) => conflict.doNothing())
             .execute()
         }

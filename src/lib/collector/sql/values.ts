@@ -51,6 +51,22 @@ export async function refuseRetired(database: Kysely<Tables>, kind: 'user' | 'gr
   })
 }
 
+/** Which of the names were others': in lower case. */
+export async function retiredNames(
+  database: Kysely<Tables>,
+  kind: 'user' | 'group' | 'app',
+  names: readonly string[],
+): Promise<ReadonlySet<string>> {
+  if (names.length === 0) return new Set()
+  const rows = await database
+    .selectFrom('retired_name')
+    .select('name_key')
+    .where('kind', '=', kind)
+    .where('name_key', 'in', names.map(nameKey))
+    .execute()
+  return new Set(rows.map(({name_key}) => name_key))
+}
+
 /** Keeps a name from being given again. */
 export async function retire(database: Kysely<Tables>, kind: 'user' | 'group' | 'app', name: string): Promise<void> {
   await database
