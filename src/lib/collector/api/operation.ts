@@ -114,7 +114,8 @@ async function privilegesOf({store}: Pick<Call, 'store'>, user: User): Promise<r
 /** @throws {HoldfastError} OBJECT_NOT_FOUND when it is undefined. */
 export function found<T>(object: T | undefined, kind: string, name: string): T {
   if (object !== undefined) return object
-  throw new HoldfastError('OBJECT_NOT_FOUND', `cannot find ${kind} "${name}": the collector has none`, {hints: [`holdfast ${kind} list`]})
+  const hint = kind === 'registry' ? 'holdfast registry managed' : kind === 'repository' ? 'holdfast search ""' : `holdfast ${kind} list`
+  throw new HoldfastError('OBJECT_NOT_FOUND', `cannot find ${kind} "${name}": the collector has none`, {hints: [hint]})
 }
 
 /** The ids of groups that must be there and be organisational: a privilege owns nothing. */
