@@ -7,8 +7,18 @@ import {tlsForOrigin} from '../content/remote/endpoint-tls.ts'
 import {isLoopbackHost} from '../content/remote/trust.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
-import type {LoginKey} from '../records/store.ts'
-import type {Context} from './context.ts'
+import type {CredentialSources} from '../credentials/lookup.ts'
+import type {SecretStore} from '../credentials/secret-store.ts'
+import type {LoginNetwork} from '../login/token-endpoint.ts'
+import type {LoginKey, RecordStore} from '../records/store.ts'
+
+/** What it takes of the context. */
+export interface CollectorContext {
+  records(): Promise<RecordStore>
+  keychain(): Promise<SecretStore>
+  credentialSources(): Promise<CredentialSources>
+  loginNetwork(): Promise<LoginNetwork>
+}
 
 /** Lists of a whole collector. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -20,7 +30,7 @@ export interface RemoteCollectorPlace {
 }
 
 /** @throws {HoldfastError} USAGE when it is no URL of a collector; PLAIN_HTTP when it is without TLS, neither on this machine nor declared so. */
-export async function findCollectorPlace(context: Context, text: string): Promise<RemoteCollectorPlace> {
+export async function findCollectorPlace(context: CollectorContext, text: string): Promise<RemoteCollectorPlace> {
   const [{parseRegistryUrl}, {findEndpoint}, records] = await Promise.all([
     import('../registries/registry-url.ts'),
     import('../registries/find.ts'),
@@ -39,7 +49,7 @@ export async function findCollectorPlace(context: Context, text: string): Promis
 }
 
 /** Opens the collector at a URL, as whoever we are there. */
-export async function openRemoteCollector(context: Context, text: string): Promise<Collector> {
+export async function openRemoteCollector(context: CollectorContext, text: string): Promise<Collector> {
   const [{createRemoteCollector}, place] = await Promise.all([import('../collector/remote.ts'), findCollectorPlace(context, text)])
   let authorization: Promise<string> | undefined
   return createRemoteCollector(place.url, async (request) => {
@@ -50,7 +60,7 @@ export async function openRemoteCollector(context: Context, text: string): Promi
 
 /** Sends one request to the REST API. */
 async function sendToCollector(
-  context: Context,
+  context: CollectorContext,
   {url, endpoint}: RemoteCollectorPlace,
   {method, path, json}: ApiRequest,
   authorization: string,
@@ -78,7 +88,7 @@ export function sessionKey({endpoint}: RemoteCollectorPlace, account: string): L
   return {registry: endpoint.registry, account: `collector session of ${account}`}
 }
 
-async function authorizationFor(context: Context, place: RemoteCollectorPlace): Promise<string> {
+async function authorizationFor(context: CollectorContext, place: RemoteCollectorPlace): Promise<string> {
   const {registry} = place.endpoint
   const {environment} = await context.credentialSources()
   const given = await environment?.find(registry, undefined)
@@ -93,7 +103,7 @@ async function authorizationFor(context: Context, place: RemoteCollectorPlace): 
 
 /** Begins a session that lasts for days. */
 export async function beginSession(
-  context: Context,
+  context: CollectorContext,
   place: RemoteCollectorPlace,
   account: string,
   password: Secret,

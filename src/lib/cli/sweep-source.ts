@@ -5,12 +5,21 @@ import type {MintToken} from '../collector/sweeper.ts'
 import type {ProbeRegistry} from '../collector/trust-check.ts'
 import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
 import type {SweepSource} from '../discovery/sweep-ports.ts'
-import type {Context} from './context.ts'
+import type {HttpClient} from '../http/client.ts'
+import type {RegistryStore} from '../records/store.ts'
+
+/** What it takes of the context. */
+export interface SweepContext {
+  readonly signal: AbortSignal
+  openEmbedded(): Promise<SweepSource>
+  records(): Promise<RegistryStore>
+  httpClients(): Promise<(endpoint: RegistryEndpoint) => HttpClient>
+}
 
 /** A sweep has time; a registry that asks to slow down is left alone until the next one. */
 const RATE_LIMIT_WAIT_MS = 10_000
 
-export async function openSweepSource(context: Context, registry: ManagedRegistry, mint: MintToken): Promise<SweepSource> {
+export async function openSweepSource(context: SweepContext, registry: ManagedRegistry, mint: MintToken): Promise<SweepSource> {
   if (registry.name === EMBEDDED_REGISTRY) return await context.openEmbedded()
   const [{createRegistrySource}, {RegistrySession}, endpoint, openHttp] = await Promise.all([
     import('../discovery/registry-source.ts'),
@@ -32,7 +41,7 @@ export async function openSweepSource(context: Context, registry: ManagedRegistr
 }
 
 /** Single requests to a managed registry, which lead nowhere else. */
-export async function openProbe(context: Context, registry: ManagedRegistry): Promise<ProbeRegistry> {
+export async function openProbe(context: SweepContext, registry: ManagedRegistry): Promise<ProbeRegistry> {
   const [endpoint, openHttp] = await Promise.all([endpointOf(context, registry), context.httpClients()])
   const http = openHttp(endpoint)
   return async (path, token) => {
@@ -47,7 +56,7 @@ export async function openProbe(context: Context, registry: ManagedRegistry): Pr
   }
 }
 
-async function endpointOf(context: Context, registry: ManagedRegistry): Promise<RegistryEndpoint> {
+async function endpointOf(context: SweepContext, registry: ManagedRegistry): Promise<RegistryEndpoint> {
   const [{parseRegistryUrl}, {recordToEndpoint, undeclaredEndpoint}, records] = await Promise.all([
     import('../registries/registry-url.ts'),
     import('../registries/endpoint.ts'),
