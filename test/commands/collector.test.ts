@@ -140,6 +140,8 @@ describe('the commands of the collector', function () {
     assert.deepEqual(await succeed('registry managed'), {registries: [changed]})
     assert.match(((await succeed('registry renew-events-secret', ['lab'])) as {secret: string}).secret, /^hfe_/)
     await fail('USAGE', 2, ['registry', 'manage', 'other', '--url', 'ftp://lab.example.com'])
+    const metadata = ['169.254.169.254', '0xa9fea9fe', '2852039166', '[fe80::1]', '[::ffff:169.254.169.254]', '0.0.0.0', '[::]']
+    for (const host of metadata) await fail('USAGE', 2, ['registry', 'manage', 'lab', '--url', `http://${host}`])
     await fail('USAGE', 2, ['registry', 'manage', 'lab', '--token-life', '5'])
     await succeed('registry unmanage', ['lab', '--yes'])
     assert.deepEqual(await succeed('registry managed'), {registries: []})

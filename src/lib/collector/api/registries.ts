@@ -1,3 +1,4 @@
+import {BlockList, isIP} from 'node:net'
 import {Type} from 'typebox'
 import {HoldfastError} from '../../core/errors.ts'
 import type {ManagedRegistry} from '../objects.ts'
@@ -29,6 +30,7 @@ export const manageRegistry = defineOperation({
   output: ManagedRegistryShape,
   async run({name, url, service, insecure = false, restricted = true, tokenHeader = 'x5c', tokenLifeSeconds, ...groups}, call) {
     await assertPrivilege(call, 'Manager', `manage registry "${name}"`)
+    assertNoMetadata(name, url)
     const own = call.caller.kind === 'user' ? call.caller.user.groups.slice(0, 1) : []
     const responsibles = await groupIds(call, groups.responsibles ?? own)
     const publications = await groupIds(call, groups.publications ?? own)
@@ -80,6 +82,7 @@ export const updateManagedRegistry = defineOperation({
   output: ManagedRegistryShape,
   async run({name, responsibles, publications, ...facts}, call) {
     const registry = await answerable(call, name, 'change')
+    if (facts.url !== undefined) assertNoMetadata(name, facts.url)
     await call.store.updateManagedRegistry(registry.id, {
       ...facts,
       responsibles: await groupIds(call, responsibles),
@@ -125,6 +128,25 @@ export const REGISTRY_OPERATIONS = [
   renewEventsSecret,
   unmanageRegistry,
 ]
+
+/** Addresses where clouds tell a machine its own secrets, and such as mean no other machine: no registry is there, and sweeps must not be led to them. */
+const FORBIDDEN = new BlockList()
+FORBIDDEN.addSubnet('169.254.0.0', 16, 'ipv4')
+FORBIDDEN.addSubnet('0.0.0.0', 8, 'ipv4')
+FORBIDDEN.addSubnet('fe80::', 10, 'ipv6')
+FORBIDDEN.addAddress('::', 'ipv6')
+FORBIDDEN.addAddress('fd00:ec2::254', 'ipv6')
+
+/** @throws {HoldfastError} USAGE */
+function assertNoMetadata(name: string, url: string): void {
+  // `URL` writes every spelling of an IPv4 address, octal and hexadecimal ones too, as four numbers.
+  const host = URL.canParse(url) ? new URL(url).hostname.replace(/^\[(.*)\]$/, '$1') : ''
+  const family = isIP(host)
+  if (family === 0 ? host !== '' : !FORBIDDEN.check(host, family === 4 ? 'ipv4' : 'ipv6')) return
+  throw new HoldfastError('USAGE', `cannot manage registry "${name}": no registry is at "${url}"`, {
+    hints: [`holdfast registry manage ${name} --url https://registry.example.com`],
+  })
+}
 
 async function find({store}: Call, name: string): Promise<ManagedRegistry> {
   return found(await store.findManagedRegistry({name}), 'registry', name)
