@@ -148,9 +148,10 @@ describe('the commands of the collector', function () {
   })
 
   it('show and change settings, and list tokens', async () => {
-    assert.deepEqual(await succeed('collector settings'), {policy: 'private'})
-    assert.deepEqual(await succeed('collector settings', ['--policy', 'public']), {policy: 'public'})
-    assert.deepEqual(await succeed('collector settings'), {policy: 'public'})
+    assert.deepEqual(await succeed('collector settings'), {policy: 'private', responsibleSees: true})
+    assert.deepEqual(await succeed('collector settings', ['--policy', 'public']), {policy: 'public', responsibleSees: true})
+    assert.deepEqual(await succeed('collector settings', ['--no-responsible-sees']), {policy: 'public', responsibleSees: false})
+    assert.deepEqual(await succeed('collector settings'), {policy: 'public', responsibleSees: false})
     assert.deepEqual(await succeed('token list'), {tokens: []})
     await succeed('user add', ['ann', '--password-stdin'], PASSWORD)
     assert.deepEqual(await succeed('token revoke', ['--user', 'ann']), {revoked: 0})

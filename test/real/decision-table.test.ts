@@ -10,7 +10,7 @@ import {hashOpaqueToken, makeOpaqueToken} from '../../src/lib/tokens/opaque-toke
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {allFacts, type Facts, type Row, TABLE, V} from '../support/decision-table.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
-import {type ServedCollector, serveCollector} from '../support/served-collector.ts'
+import {command, type ServedCollector, serveCollector} from '../support/served-collector.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 
 const PASSWORD = 'correct horse'
@@ -119,14 +119,19 @@ describe('the token endpoint', function () {
     return new Map(access.map(({name: repository, actions}) => [repository, actions]))
   }
 
-  for (const subject of ['user', 'service'] as const) {
-    it(`grants a ${subject} exactly what the table does`, async () => {
+  for (const [subject, lenient] of [
+    ['user', true],
+    ['service', true],
+    ['user', false],
+  ] as const) {
+    it(`grants a ${subject} exactly what the table does${lenient ? '' : ', with publications taken literally'}`, async () => {
+      await command(owner, ['collector', 'settings', lenient ? '--responsible-sees' : '--no-responsible-sees'])
       let compared = 0
       const done = new Set<string>()
       for (const facts of allFacts()) {
         const name = subject === 'user' ? userName(facts) : `${serviceName(facts)}@service`
         const key = `${name} ${registryName(facts)}`
-        if (!facts.lenient || done.has(key)) continue
+        if (facts.lenient !== lenient || done.has(key)) continue
         done.add(key)
         const rows = TABLE.filter((row) => row.subject === subject).map((row) => ({row, repository: repositoryOf(row, facts)}))
         const repositories = [...new Set(rows.flatMap(({repository}) => repository ?? []))]

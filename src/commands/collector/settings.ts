@@ -9,6 +9,11 @@ export default class CollectorSettings extends CollectorCommand<Settings> {
   static override readonly examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --policy public']
   static override readonly flags = {
     policy: Flags.option({options: ['public', 'private'] as const, env: 'HOLDFAST_POLICY', summary: 'public or private.'})(),
+    'responsible-sees': Flags.boolean({
+      allowNo: true,
+      env: 'HOLDFAST_RESPONSIBLE_SEES',
+      summary: 'Who answers for a registry or an app sees it, though it was not published to him. The default.',
+    }),
   }
 
   async run(): Promise<Settings> {
@@ -17,9 +22,11 @@ export default class CollectorSettings extends CollectorCommand<Settings> {
       this.openCollector(flags),
       import('../../lib/collector/api/settings.ts'),
     ])
-    const {policy} = flags
-    const settings = policy === undefined ? await collector.run(showSettings, {}) : await collector.run(updateSettings, {policy})
+    const {policy, 'responsible-sees': responsibleSees} = flags
+    const change = {...(policy === undefined ? {} : {policy}), ...(responsibleSees === undefined ? {} : {responsibleSees})}
+    const settings = Object.keys(change).length === 0 ? await collector.run(showSettings, {}) : await collector.run(updateSettings, change)
     this.output.print(`policy: ${settings.policy}`)
+    this.output.print(`who is responsible sees: ${settings.responsibleSees ? 'yes' : 'no'}`)
     return settings
   }
 }

@@ -4,6 +4,7 @@ import {HoldfastError} from '../core/errors.ts'
 import {
   ACTIONS,
   type Action,
+  DEFAULT_POLICY,
   type Decision,
   decide,
   type PolicyOptions,
@@ -65,7 +66,7 @@ async function decideScope(
   {principal, registry, options, resolve}: Omit<GrantRequest, 'scopes'>,
 ): Promise<readonly DecidedAction[]> {
   if (scope.type === SEARCH.type && scope.name === SEARCH.name)
-    return scope.actions.map((action) => decideCatalog(scope, action, principal, registry))
+    return scope.actions.map((action) => decideCatalog(scope, action, principal, registry, options))
   if (scope.type !== 'repository') return scope.actions.map((action) => unknown(scope, action, 'no registry asks for that type'))
   const path = await resolve(scope.name)
   // `*` in a token would mean every action there will ever be.
@@ -77,9 +78,15 @@ async function decideScope(
   )
 }
 
-function decideCatalog(scope: Scope, action: string, principal: Principal, {published, responsible}: RegistryRelation): DecidedAction {
+function decideCatalog(
+  scope: Scope,
+  action: string,
+  principal: Principal,
+  {published, responsible}: RegistryRelation,
+  {responsibleSees}: PolicyOptions = DEFAULT_POLICY,
+): DecidedAction {
   if (action !== 'search') return {scope, action, granted: false, rule: 'K1', reason: 'the catalog of all names is for the collector alone'}
-  const sees = principal.kind === 'user' ? published || responsible : principal.kind === 'service' && published
+  const sees = principal.kind === 'user' ? published || (responsibleSees && responsible) : principal.kind === 'service' && published
   return {
     scope,
     action,

@@ -1,5 +1,5 @@
 /** Tokens of this collector: who asks is authenticated, what he may is decided and written down, and exactly that is signed. */
-import type {DecidedAction} from '../access/grant.ts'
+import {type DecidedAction, grantScopes} from '../access/grant.ts'
 import {type Authenticator, createAuthenticator, type KnownAccount} from '../accounts/authenticate.ts'
 import type {Directory, DirectoryUser} from '../accounts/directory.ts'
 import type {Federation} from '../accounts/federation/identity-tokens.ts'
@@ -13,7 +13,7 @@ import {isGroupName, isUserName} from './api/shapes.ts'
 import type {KeyRings} from './key-ring.ts'
 import {INTERNAL_SOURCE, type ManagedRegistry, type User} from './objects.ts'
 import type {CollectorStore} from './store.ts'
-import {type Account, accountName, grantTo, isDisabled, serviceOfAccount, standingOf} from './subjects.ts'
+import {type Account, accountName, isDisabled, serviceOfAccount, standingOf} from './subjects.ts'
 import type {GrantedToken, TokenRequest, TokenService} from './token-service.ts'
 
 /** A login that is not used for so long has to be made again. */
@@ -114,7 +114,7 @@ export function createLocalTokenService({
   }
 
   const grant = async (account: Account, registry: ManagedRegistry, request: TokenRequest): Promise<GrantedToken> => {
-    const {access, decisions} = await grantTo(await standingOf(account, registry, store), request.scopes)
+    const {access, decisions} = await grantScopes({...(await standingOf(account, registry, store)), scopes: request.scopes})
     const principal = accountName(account)
     const {requestId, address} = request
     decisions.forEach(onDecision)

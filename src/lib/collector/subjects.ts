@@ -1,10 +1,7 @@
 /** Users and services as principals of the access policy: what they are to a registry, and to the owners of paths. */
 import type {OwnerRelation, PolicyOptions, Principal, RegistryRelation, ResolvedPath} from '../access/decide.ts'
-import {DEFAULT_POLICY} from '../access/decide.ts'
-import {type Grant, grantScopes} from '../access/grant.ts'
 import {classifyPath, ownerId} from '../access/repository-path.ts'
-import type {Scope} from '../auth/scope.ts'
-import {readSettings} from './api/settings-document.ts'
+import {readSettings, type Settings} from './api/settings-document.ts'
 import {type ManagedRegistry, PRIVILEGES, type Service, type User} from './objects.ts'
 import type {CollectorStore} from './store.ts'
 
@@ -31,6 +28,7 @@ export function isDisabled(account: Account): boolean {
 export interface Standing {
   readonly principal: Principal
   readonly registry: RegistryRelation
+  readonly options: PolicyOptions
   /** What the account is to the owner of a repository's path. */
   readonly resolve: (repository: string) => Promise<ResolvedPath>
 }
@@ -44,9 +42,11 @@ export async function standingOf(account: Account, registry: ManagedRegistry, st
     responsible: intersects(groups, registryGroups.responsibles),
   }
   const relations = new Map<string, Promise<OwnerRelation>>()
+  const settings = await readSettings(store)
   return {
-    principal: await principalOf(account, store),
+    principal: principalOf(account, settings),
     registry: relation,
+    options: {responsibleSees: settings.responsibleSees},
     async resolve(repository) {
       const path = classifyPath(repository)
       if (path.kind !== 'owned') return path
@@ -58,15 +58,9 @@ export async function standingOf(account: Account, registry: ManagedRegistry, st
   }
 }
 
-/** What of the scopes the account may have. */
-export async function grantTo(standing: Standing, scopes: readonly Scope[], options: PolicyOptions = DEFAULT_POLICY): Promise<Grant> {
-  return await grantScopes({...standing, scopes, options})
-}
-
-async function principalOf(account: Account, store: CollectorStore): Promise<Principal> {
+function principalOf(account: Account, {policy}: Settings): Principal {
   if (isDisabled(account)) return {kind: 'nobody'}
   if (account.kind === 'service') return {kind: 'service'}
-  const {policy} = await readSettings(store)
   return {kind: 'user', privileges: new Set(policy === 'public' ? PRIVILEGES : account.user.privileges)}
 }
 

@@ -36,7 +36,7 @@ export const explainAccess = defineOperation({
     const path = await standing.resolve(repository)
     const decisions = (action === undefined ? ACTIONS : [action]).map((one) => ({
       action: one,
-      ...decide(one, standing.principal, standing.registry, path),
+      ...decide(one, standing.principal, standing.registry, path, standing.options),
     }))
     return {principal, registry: registryName, repository, decisions}
   },

@@ -90,7 +90,7 @@ async function visible(
     return {managed, repository: found(repository, 'repository', name)}
   }
   const standing = await standingOf({kind: 'user', user: caller.user}, managed, store)
-  const {granted} = decide('pull', standing.principal, standing.registry, await standing.resolve(name))
+  const {granted} = decide('pull', standing.principal, standing.registry, await standing.resolve(name), standing.options)
   return {managed, repository: found(granted ? repository : undefined, 'repository', name)}
 }
 

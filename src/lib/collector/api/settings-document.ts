@@ -6,9 +6,11 @@ const DOCUMENT = 'settings'
 export interface Settings {
   /** `public`: every user has the three privileges. `private`: those to whom they were granted. */
   readonly policy: 'public' | 'private'
+  /** Who answers for a registry or an app sees it though it was not published to him; off, publications are taken literally. */
+  readonly responsibleSees: boolean
 }
 
-const DEFAULTS: Settings = {policy: 'private'}
+const DEFAULTS: Settings = {policy: 'private', responsibleSees: true}
 
 export async function readSettings(store: DocumentStore): Promise<Settings> {
   const content = await store.readDocument(DOCUMENT)

@@ -4,7 +4,8 @@ import {changeSettings, readSettings} from './settings-document.ts'
 import {Nothing} from './shapes.ts'
 
 const Policy = Type.Enum(['public', 'private'])
-const SettingsShape = shape({policy: Policy})
+const ResponsibleSees = Type.Boolean({description: 'who answers for a registry or an app sees it though it was not published to him'})
+const SettingsShape = shape({policy: Policy, responsibleSees: ResponsibleSees})
 
 export const showSettings = defineOperation({
   id: 'settings.show',
@@ -24,7 +25,7 @@ export const updateSettings = defineOperation({
   method: 'PATCH',
   path: '/settings',
   summary: 'Changes the settings. Under the public policy every user has the three privileges.',
-  input: shape({policy: Type.Optional(Policy)}),
+  input: shape({policy: Type.Optional(Policy), responsibleSees: Type.Optional(ResponsibleSees)}),
   output: SettingsShape,
   async run(change, call) {
     assertAdministrator(call, 'change the settings')

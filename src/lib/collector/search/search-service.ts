@@ -70,7 +70,7 @@ export function createSearchService(store: CollectorStore, now: () => Date): Sea
         limit,
         async mayPull({registry: managed, repository}) {
           const standing = await standingAt(managed)
-          return decide('pull', standing.principal, standing.registry, await standing.resolve(repository.name)).granted
+          return decide('pull', standing.principal, standing.registry, await standing.resolve(repository.name), standing.options).granted
         },
       })
     },

@@ -139,7 +139,9 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
         standing.catch(() => {})
         return async (repository) => {
           const known = await standing
-          return known !== undefined && decide('pull', known.principal, known.registry, await known.resolve(repository)).granted
+          return (
+            known !== undefined && decide('pull', known.principal, known.registry, await known.resolve(repository), known.options).granted
+          )
         }
       },
       originOf: ({request}) => options.publicUrl ?? originOf(request, options.isSecure),
