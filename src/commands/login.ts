@@ -1,10 +1,13 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../lib/cli/base-command.ts'
+import type {Context} from '../lib/cli/context.ts'
 import {findLoginPlace} from '../lib/cli/login-place.ts'
-import {describeKept} from '../lib/cli/login-report.ts'
+import {describeDeviceCode, describeKept} from '../lib/cli/login-report.ts'
 import {readSecret} from '../lib/cli/standard-input.ts'
+import type {DeviceCode} from '../lib/login/identity-provider.ts'
 import type {LoginRequest} from '../lib/login/log-in.ts'
+import type {SignOnRequest} from '../lib/login/sso.ts'
 
 interface LoginResult {
   readonly registry: string
@@ -20,6 +23,13 @@ interface LoginResult {
   readonly expiresAt?: string
 }
 
+interface AskingFlags {
+  readonly username?: string | undefined
+  readonly service?: string | undefined
+  readonly 'password-stdin': boolean
+  readonly 'identity-token-stdin': boolean
+}
+
 /** The account under which an identity token stands that was given without one, as docker has it. */
 const TOKEN_ACCOUNT = '<token>'
 
@@ -33,6 +43,10 @@ On a terminal, user name and password are asked for. There is no flag for a pass
     '<%= config.bin %> <%= command.id %> registry.example.com',
     'echo "$PASSWORD" | <%= config.bin %> <%= command.id %> docker.io --username ann --password-stdin',
     '<%= config.bin %> <%= command.id %> docker.io/acme --username ci --identity-token-stdin < token',
+    {
+      description: 'With a browser, where the collector has an identity provider',
+      command: '<%= config.bin %> <%= command.id %> registry.example.com --sso',
+    },
     {
       description: 'As a service, with its own secret',
       command: '<%= config.bin %> <%= command.id %> --service web --password-stdin < secret',
@@ -50,6 +64,17 @@ On a terminal, user name and password are asked for. There is no flag for a pass
     'identity-token-stdin': Flags.boolean({summary: 'Read an identity (refresh) token from standard input.'}),
     'token-only': Flags.boolean({env: 'HOLDFAST_TOKEN_ONLY', summary: 'Refuse where only the password could be kept.'}),
     service: Flags.string({env: 'HOLDFAST_SERVICE', helpValue: 'NAME', summary: 'Log in as this service, with its own secret.'}),
+    sso: Flags.boolean({
+      env: 'HOLDFAST_SSO',
+      exclusive: ['username', 'service', 'password-stdin', 'identity-token-stdin'],
+      summary: 'Log in with a browser, here or elsewhere, at the identity provider of the collector.',
+    }),
+    'identity-provider': Flags.string({
+      env: 'HOLDFAST_IDENTITY_PROVIDER',
+      helpValue: 'NAME',
+      dependsOn: ['sso'],
+      summary: 'Which one, where the collector has several.',
+    }),
   }
 
   async run(): Promise<LoginResult> {
@@ -62,8 +87,9 @@ On a terminal, user name and password are asked for. There is no flag for a pass
     ])
     const {pathPrefix, nameOrHost} = await findLoginPlace(records, args.registry, 'login')
     const {endpoint, subject} = await findEndpoint(records, nameOrHost)
-    const account = await this.#account(flags)
-    const secret = await this.#secret(flags, `Password of ${account} at ${endpoint.registry}:`)
+    const {account, secret} = flags.sso
+      ? await this.#signOn(context, {endpoint, subject, provider: flags['identity-provider']})
+      : await this.#ask(flags, endpoint.registry)
     const keychain = await context.keychain()
     const outcome = await logIn(
       {endpoint, subject, pathPrefix, account, secret, tokenOnly: flags['token-only']},
@@ -84,11 +110,19 @@ On a terminal, user name and password are asked for. There is no flag for a pass
     }
   }
 
-  async #account(flags: {
-    readonly username?: string | undefined
-    readonly service?: string | undefined
-    readonly 'identity-token-stdin': boolean
-  }): Promise<string> {
+  async #signOn(context: Context, request: Omit<SignOnRequest, 'show'>): Promise<Pick<LoginRequest, 'account' | 'secret'>> {
+    const {signOn} = await import('../lib/login/sso.ts')
+    const show = (code: DeviceCode): void => this.output.instruct(describeDeviceCode(code))
+    const {account, identityToken} = await signOn({...request, show}, await context.loginNetwork())
+    return {account, secret: {kind: 'identity-token', value: identityToken}}
+  }
+
+  async #ask(flags: AskingFlags, registry: string): Promise<Pick<LoginRequest, 'account' | 'secret'>> {
+    const account = await this.#account(flags)
+    return {account, secret: await this.#secret(flags, `Password of ${account} at ${registry}:`)}
+  }
+
+  async #account(flags: AskingFlags): Promise<string> {
     const {expandServiceAccount, serviceAccount} = await import('../lib/credentials/service-account.ts')
     const {username, service} = flags
     if (username !== undefined) return expandServiceAccount(username, service)
@@ -101,10 +135,7 @@ On a terminal, user name and password are asked for. There is no flag for a pass
     })
   }
 
-  async #secret(
-    flags: {readonly 'password-stdin': boolean; readonly 'identity-token-stdin': boolean},
-    message: string,
-  ): Promise<LoginRequest['secret']> {
+  async #secret(flags: AskingFlags, message: string): Promise<LoginRequest['secret']> {
     if (flags['identity-token-stdin']) return {kind: 'identity-token', value: await readSecret('--identity-token-stdin')}
     if (flags['password-stdin']) return {kind: 'password', value: await readSecret('--password-stdin')}
     return {kind: 'password', value: await this.prompts.secret({message, flag: '--password-stdin < FILE'})}

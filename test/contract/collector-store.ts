@@ -91,6 +91,15 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
       assert.partialDeepStrictEqual(await store.findUser('ann'), {isDisabled: true, email: 'a@example.com', isAdministrator: false})
     })
 
+    it('are held to the person of their directory who came first', async () => {
+      const [ann, bob] = [await addUser('ann'), await addUser('bob')]
+      assert.equal(await store.bindSubject(ann.id, 'id-1'), true)
+      assert.equal(await store.bindSubject(ann.id, 'id-1'), true)
+      assert.equal(await store.bindSubject(ann.id, 'id-2'), false)
+      assert.equal(await store.bindSubject(ann.id, 'id-1'), true)
+      assert.equal(await store.bindSubject(bob.id, 'id-2'), true)
+    })
+
     it('have the groups that a directory says, made when they are missing, and keep their privileges', async () => {
       const ann = await addUser('ann')
       const manager = await store.findGroup('DockerRegistriesManager')

@@ -1,7 +1,11 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
+import type {Context} from '../../lib/cli/context.ts'
+import {describeDeviceCode} from '../../lib/cli/login-report.ts'
+import type {CollectorSession, RemoteCollectorPlace} from '../../lib/cli/remote-collector.ts'
 import {readSecret} from '../../lib/cli/standard-input.ts'
+import type {DeviceCode} from '../../lib/login/identity-provider.ts'
 
 interface UsedCollector {
   /** `local` for the one of this machine. */
@@ -20,12 +24,24 @@ export default class CollectorUse extends BaseCommand<UsedCollector> {
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> https://registry.example.com',
     '<%= config.bin %> <%= command.id %> https://registry.example.com --username ann --password-stdin < password',
+    '<%= config.bin %> <%= command.id %> https://registry.example.com --sso',
     '<%= config.bin %> <%= command.id %> local',
   ]
   static override readonly args = {url: Args.string({required: true, description: 'https://host[:port], or local'})}
   static override readonly flags = {
     username: Flags.string({char: 'u', env: 'HOLDFAST_USERNAME', helpValue: 'NAME', summary: 'Who logs in.'}),
     'password-stdin': Flags.boolean({summary: 'Read the password from standard input.'}),
+    sso: Flags.boolean({
+      env: 'HOLDFAST_SSO',
+      exclusive: ['username', 'password-stdin'],
+      summary: 'Log in with a browser, here or elsewhere, at the identity provider of the collector.',
+    }),
+    'identity-provider': Flags.string({
+      env: 'HOLDFAST_IDENTITY_PROVIDER',
+      helpValue: 'NAME',
+      dependsOn: ['sso'],
+      summary: 'Which one, where the collector has several.',
+    }),
   }
 
   async run(): Promise<UsedCollector> {
@@ -38,8 +54,9 @@ export default class CollectorUse extends BaseCommand<UsedCollector> {
       this.output.print(LOCAL)
       return {collector: LOCAL}
     }
-    const {beginSession, findCollectorPlace, sessionKey} = await import('../../lib/cli/remote-collector.ts')
+    const {beginSession, findCollectorPlace} = await import('../../lib/cli/remote-collector.ts')
     const place = await findCollectorPlace(context, args.url)
+    if (flags.sso) return await this.#signOn(context, place, flags['identity-provider'])
     const account =
       flags.username ??
       (await this.prompts.input({
@@ -50,7 +67,23 @@ export default class CollectorUse extends BaseCommand<UsedCollector> {
     const password = flags['password-stdin']
       ? await readSecret('--password-stdin')
       : await this.prompts.secret({message: `Password of ${account} at ${place.url}:`, flag: '--password-stdin < FILE'})
-    const {token, expiresAt} = await beginSession(context, place, account, password)
+    return await this.#keep(context, place, account, await beginSession(context, place, account, password))
+  }
+
+  async #signOn(context: Context, place: RemoteCollectorPlace, provider: string | undefined): Promise<UsedCollector> {
+    const {beginSessionBySignOn} = await import('../../lib/cli/remote-collector.ts')
+    const show = (code: DeviceCode): void => this.output.instruct(describeDeviceCode(code))
+    const {account, ...session} = await beginSessionBySignOn(context, place, provider, show)
+    return await this.#keep(context, place, account, session)
+  }
+
+  async #keep(
+    context: Context,
+    place: RemoteCollectorPlace,
+    account: string,
+    {token, expiresAt}: CollectorSession,
+  ): Promise<UsedCollector> {
+    const [{sessionKey}, records] = await Promise.all([import('../../lib/cli/remote-collector.ts'), context.records()])
     await (await context.keychain()).writeSecret(sessionKey(place, account), token)
     await records.saveSetting('collector', place.url)
     await records.saveSetting('collector-account', account)

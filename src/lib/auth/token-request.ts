@@ -49,3 +49,15 @@ export function passwordForm(username: string, password: string, service: string
     password,
   }
 }
+
+/** The form that asks for a refresh token in exchange for an ID token, which it holds (RFC 8693 §2.1). */
+export function tokenExchangeForm(idToken: string, service: string | undefined): Readonly<Record<string, string>> {
+  return {
+    grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+    client_id: CLIENT_ID,
+    access_type: 'offline',
+    ...(service === undefined ? {} : {service}),
+    subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
+    subject_token: idToken,
+  }
+}

@@ -3,6 +3,7 @@ import {readFile} from 'node:fs/promises'
 import {dirname, resolve} from 'node:path'
 import {Type} from 'typebox'
 import type {Directory} from '../accounts/directory.ts'
+import type {IdentityProvider} from '../accounts/federation/identity-provider.ts'
 import type {TrustRule} from '../accounts/federation/trust-rule.ts'
 import {checkInput, shape} from '../collector/api/operation.ts'
 import {HoldfastError} from '../core/errors.ts'
@@ -33,11 +34,30 @@ const RuleShape = shape({
   account: Type.String({minLength: 1, description: 'a user, or NAME@service'}),
 })
 
-const DirectoriesShape = shape({ldap: Type.Optional(Type.Array(LdapShape)), federation: Type.Optional(Type.Array(RuleShape))})
+const ProviderShape = shape({
+  name: Type.String({pattern: '^(?!internal$)[a-z][a-z0-9-]{0,31}$', description: 'the source of its users'}),
+  issuer: Type.String({pattern: '^https?://[^\\s"]+$'}),
+  clientId: Type.String({minLength: 1}),
+  scopes: Type.Optional(Type.Array(Type.String({pattern: '^[\\x21\\x23-\\x5b\\x5d-\\x7e]+$'}))),
+  nameClaim: Type.Optional(Type.String({minLength: 1})),
+  emailClaim: Type.Optional(Type.String({minLength: 1})),
+  groupsClaim: Type.Optional(Type.String({minLength: 1})),
+})
+
+const DirectoriesShape = shape({
+  ldap: Type.Optional(Type.Array(LdapShape)),
+  oidc: Type.Optional(Type.Array(ProviderShape)),
+  federation: Type.Optional(Type.Array(RuleShape)),
+})
+
+/** OpenID Connect Core §5.1, §5.4; groups are nobody's standard, and called so by most. */
+const CLAIMS = {nameClaim: 'preferred_username', emailClaim: 'email', groupsClaim: 'groups'}
+const STANDARD_SCOPES = ['openid', 'profile', 'email']
 
 export interface ForeignAccounts {
   readonly directories: readonly Directory[]
   readonly rules: readonly TrustRule[]
+  readonly providers: readonly IdentityProvider[]
 }
 
 /**
@@ -45,10 +65,11 @@ export interface ForeignAccounts {
  * @throws {HoldfastError} CONFIGURATION when a file cannot be read, or passwords would be sent in the clear; USAGE naming the property that is wrong.
  */
 export async function readDirectories(file: string): Promise<ForeignAccounts> {
-  const [{parse}, {createLdapDirectory}, {checkRule}] = await Promise.all([
+  const [{parse}, {createLdapDirectory}, {checkRule}, {checkProvider}] = await Promise.all([
     import('yaml'),
     import('../accounts/ldap/ldap-directory.ts'),
     import('../accounts/federation/trust-rule.ts'),
+    import('../accounts/federation/identity-provider.ts'),
   ])
   let document: unknown
   try {
@@ -56,7 +77,7 @@ export async function readDirectories(file: string): Promise<ForeignAccounts> {
   } catch (cause) {
     throw new HoldfastError('CONFIGURATION', `cannot read directories from "${file}"`, {hints: [`ls -l "${file}"`], cause})
   }
-  const {ldap = [], federation = []} = checkInput({id: `read ${file}`, input: DirectoriesShape}, document)
+  const {ldap = [], oidc = [], federation = []} = checkInput({id: `read ${file}`, input: DirectoriesShape}, document)
   const read = async (path: string | undefined): Promise<string | undefined> => {
     if (path === undefined) return undefined
     try {
@@ -88,5 +109,11 @@ export async function readDirectories(file: string): Promise<ForeignAccounts> {
       })
     }),
   )
-  return {directories, rules: federation.map(checkRule)}
+  const providers = oidc.map(({scopes = [], ...provider}) =>
+    checkProvider({...CLAIMS, ...provider, scopes: [...new Set([...STANDARD_SCOPES, ...scopes])]}),
+  )
+  const sources = [...directories, ...providers].map(({name}) => name)
+  const twice = sources.find((name, index) => sources.indexOf(name) !== index)
+  if (twice !== undefined) throw new HoldfastError('CONFIGURATION', `cannot use directory "${twice}": two have that name`)
+  return {directories, rules: federation.map(checkRule), providers}
 }

@@ -1,6 +1,7 @@
 /** Logins as people read them. */
 
 import {loginTarget} from '../credentials/logins.ts'
+import type {DeviceCode} from '../login/identity-provider.ts'
 import type {LoginOutcome} from '../login/log-in.ts'
 import type {RateLimit} from '../login/rate-limit.ts'
 import type {LoginRecord} from '../records/store.ts'
@@ -15,6 +16,16 @@ export function describeKept({login, reason}: LoginOutcome, keychain: string): s
   if (login.kind === 'password') return `the password is kept in ${keychain}${reason === undefined ? '' : `: ${reason}`}`
   const end = login.expiresAt === undefined ? '' : `; it ends on ${login.expiresAt}`
   return `an identity token is kept in ${keychain}, and the password nowhere${end}`
+}
+
+/** What somebody has to do with a browser. */
+export function describeDeviceCode({verificationUri, verificationUriComplete, userCode, expiresInSeconds}: DeviceCode): readonly string[] {
+  const minutes = Math.max(1, Math.floor(expiresInSeconds / 60))
+  return [
+    `Open ${verificationUri} in a browser and enter the code ${userCode}`,
+    ...(verificationUriComplete === undefined ? [] : [`or open ${verificationUriComplete}`]),
+    `Waiting for ${minutes} min at most; Ctrl-C ends it.`,
+  ]
 }
 
 /** All logins, a row each. */

@@ -58,6 +58,11 @@ export class Output {
     if (this.showsProgress) this.terminal.stderr.write(`${line}\n`)
   }
 
+  /** What somebody has to do before the command can go on: always on stderr. */
+  instruct(lines: readonly string[]): void {
+    this.terminal.stderr.write(lines.map((line) => `${line}\n`).join(''))
+  }
+
   /** Something that went well and yet should be known; part of the envelope. */
   warn(message: string): void {
     this.#warnings.push(message)

@@ -9,6 +9,7 @@ import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
 import type {CredentialSources} from '../credentials/lookup.ts'
 import type {SecretStore} from '../credentials/secret-store.ts'
+import type {DeviceCode, DeviceLoginNetwork} from '../login/identity-provider.ts'
 import type {LoginNetwork} from '../login/token-endpoint.ts'
 import type {LoginKey, RecordStore} from '../records/store.ts'
 
@@ -101,24 +102,57 @@ async function authorizationFor(context: CollectorContext, place: RemoteCollecto
   })
 }
 
+export interface CollectorSession {
+  readonly token: Secret
+  /** ISO 8601. */
+  readonly expiresAt: string
+}
+
 /** Begins a session that lasts for days. */
 export async function beginSession(
   context: CollectorContext,
   place: RemoteCollectorPlace,
   account: string,
   password: Secret,
-): Promise<{readonly token: Secret; readonly expiresAt: string}> {
-  const {status, json} = await sendToCollector(
-    context,
-    place,
-    {method: 'POST', path: '/sessions', json: {isLong: true}},
-    basicAuthorization(account, password.reveal()),
-  )
-  const token: unknown = Reflect.get(Object(json), 'token')
-  const expiresAt: unknown = Reflect.get(Object(json), 'expiresAt')
-  if (status === 201 && typeof token === 'string' && typeof expiresAt === 'string') return {token: new Secret(token), expiresAt}
+): Promise<CollectorSession> {
+  const {user: _, ...session} = await requestSession(context, place, basicAuthorization(account, password.reveal()))
+  return session
+}
+
+/** The same for whoever logs in at an identity provider of the collector; `show` is told what he has to do. */
+export async function beginSessionBySignOn(
+  context: CollectorContext,
+  place: RemoteCollectorPlace,
+  provider: string | undefined,
+  show: (code: DeviceCode) => void,
+): Promise<CollectorSession & {readonly account: string}> {
+  const [{findIdentityProvider, logInByDevice}, {requestJson}, {openHttp: _, proxyFor, signal, onExchange}] = await Promise.all([
+    import('../login/identity-provider.ts'),
+    import('../http/json-client.ts'),
+    context.loginNetwork(),
+  ])
+  const request: DeviceLoginNetwork['request'] = (call) =>
+    requestJson({...call, tls: tlsForOrigin(place.endpoint, call.url.origin), proxy: proxyFor?.(call.url), signal, onExchange})
+  const chosen = await findIdentityProvider(new URL(place.url), provider, {request, signal})
+  const idToken = await logInByDevice(chosen, show, {request, signal})
+  const {user, ...session} = await requestSession(context, place, `Bearer ${idToken.reveal()}`)
+  return {...session, account: user}
+}
+
+async function requestSession(
+  context: CollectorContext,
+  place: RemoteCollectorPlace,
+  authorization: string,
+): Promise<CollectorSession & {readonly user: string}> {
+  const {status, json} = await sendToCollector(context, place, {method: 'POST', path: '/sessions', json: {isLong: true}}, authorization)
+  const [token, expiresAt, user] = ['token', 'expiresAt', 'user'].map((name): unknown => Reflect.get(Object(json), name))
+  if (status === 201 && typeof token === 'string' && typeof expiresAt === 'string' && typeof user === 'string') {
+    return {token: new Secret(token), expiresAt, user}
+  }
   if (status === 401) {
-    throw new HoldfastError('UNAUTHENTICATED', `cannot log in to collector "${place.url}": it refuses the user name or the password`, {
+    const isBasic = authorization.startsWith('Basic ')
+    const reason = isBasic ? 'it refuses the user name or the password' : 'it does not let in who has logged in at the identity provider'
+    throw new HoldfastError('UNAUTHENTICATED', `cannot log in to collector "${place.url}": ${reason}`, {
       hints: [`holdfast collector use ${place.url} --username NAME`],
     })
   }

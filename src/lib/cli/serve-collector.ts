@@ -53,11 +53,12 @@ export async function openServedCollector(context: Context, flags: ServedCollect
   ])
   const publicUrl = checkPublicUrl(flags['public-url'])
   const {readDirectories} = await import('./directories.ts')
-  const {directories, rules} = flags.directories === undefined ? {directories: [], rules: []} : await readDirectories(flags.directories)
+  const {directories, rules, providers} =
+    flags.directories === undefined ? {directories: [], rules: [], providers: []} : await readDirectories(flags.directories)
   return await createServedCollector({
     store,
     directories,
-    federation: createFederation({rules, fetchJson: (url) => fetchJson(context, url), now: () => new Date()}),
+    federation: createFederation({rules, providers, fetchJson: (url) => fetchJson(context, url), now: () => new Date()}),
     embeddedStore: await context.openEmbedded(),
     openSource: (registry, mint) => openSweepSource(context, registry, mint),
     openProbe: (registry) => openProbe(context, registry),

@@ -1,17 +1,17 @@
 /** Tokens of this collector: who asks is authenticated, what he may is decided and written down, and exactly that is signed. */
 import {type DecidedAction, grantScopes} from '../access/grant.ts'
 import {type Authenticator, createAuthenticator, type KnownAccount} from '../accounts/authenticate.ts'
-import type {Directory, DirectoryUser} from '../accounts/directory.ts'
+import type {Directory} from '../accounts/directory.ts'
 import type {Federation} from '../accounts/federation/identity-tokens.ts'
 import {formatScope} from '../auth/scope.ts'
-import {HoldfastError, hasCode} from '../core/errors.ts'
+import {HoldfastError} from '../core/errors.ts'
 import type {Secret} from '../core/secret.ts'
 import {hashOpaqueToken, isOpaqueToken, makeOpaqueToken, matchesHash} from '../tokens/opaque-token.ts'
 import {createRegistryTokens, type RegistryTokens} from '../tokens/registry-token.ts'
 import type {KeyRing} from '../tokens/signing-keys.ts'
-import {isGroupName, isUserName} from './api/shapes.ts'
+import {admitByDirectories, admitByIdentityToken} from './foreign-accounts.ts'
 import type {KeyRings} from './key-ring.ts'
-import {INTERNAL_SOURCE, type ManagedRegistry, type User} from './objects.ts'
+import {INTERNAL_SOURCE, type ManagedRegistry} from './objects.ts'
 import type {CollectorStore} from './store.ts'
 import {type Account, accountName, isDisabled, serviceOfAccount, standingOf} from './subjects.ts'
 import type {GrantedToken, TokenRequest, TokenService} from './token-service.ts'
@@ -26,7 +26,7 @@ export interface LocalTokenServiceOptions {
   /** `auth.token.issuer` of the registries. */
   readonly issuer: string
   readonly now: () => Date
-  /** Who of elsewhere is let in by an identity token. */
+  /** Who of elsewhere is let in by an identity token: jobs and people. */
   readonly federation: Federation
   /** Told of every decision. */
   readonly onDecision: (decision: DecidedAction) => void
@@ -59,43 +59,12 @@ async function findAccount(
   if (user === undefined || user.source !== INTERNAL_SOURCE) {
     const asked = directories.filter((directory) => user === undefined || directory.name === user.source)
     if (asked.length === 0) return undefined
-    const verify = (password: Secret): Promise<Account | undefined> => verifyByDirectories(store, asked, name, password)
+    const verify = (password: Secret): Promise<Account | undefined> => admitByDirectories(store, asked, name, password)
     const account = user === undefined ? undefined : ({kind: 'user', user} as const)
     return {account, isDisabled: user?.isDisabled ?? false, proof: {kind: 'directory', verify}}
   }
   const hash = await store.findPasswordHash(user.id)
   return {account: {kind: 'user', user}, isDisabled: user.isDisabled, proof: {kind: 'password-hash', hash}}
-}
-
-/** Somebody whom a directory lets in is a user here from then on, with the groups that he has there. */
-async function verifyByDirectories(
-  store: CollectorStore,
-  directories: readonly Directory[],
-  name: string,
-  password: Secret,
-): Promise<Account | undefined> {
-  for (const directory of directories) {
-    const found = await directory.verify(name, password)
-    if (found === undefined || !isUserName(found.name)) continue
-    const user = (await store.findUser(found.name)) ?? (await addForeignUser(store, found, directory.name))
-    if (user === undefined) return undefined
-    // A directory says nothing of users who are not its own, and nobody gets rights back by it that were taken here.
-    if (user.source !== directory.name || user.isDisabled) return undefined
-    await store.replaceGroups(user.id, found.groups.filter(isGroupName))
-    const fresh = await store.findUser(user.id)
-    return fresh === undefined ? undefined : {kind: 'user', user: fresh}
-  }
-  return undefined
-}
-
-/** Undefined when the name was somebody's, or is another one's but for its case: it stands for that one. */
-async function addForeignUser(store: CollectorStore, {name, email}: DirectoryUser, source: string): Promise<User | undefined> {
-  try {
-    return await store.addUser({name, email, source})
-  } catch (error) {
-    if (hasCode(error, 'CONFLICT')) return await store.findUser(name)
-    throw error
-  }
 }
 
 export function createLocalTokenService({
@@ -135,6 +104,18 @@ export function createLocalTokenService({
     return {token, expiresInSeconds: registry.tokenLifeSeconds, issuedAt: at.toISOString(), granted: access}
   }
 
+  const keepLogin = async (account: Account, {service}: ManagedRegistry, {client}: TokenRequest): Promise<Secret> => {
+    const refreshToken = makeOpaqueToken('refresh')
+    await store.addRefreshToken({
+      tokenHash: hashOpaqueToken(refreshToken.reveal()),
+      subject: subjectOf(account),
+      service,
+      client,
+      expiresAt: new Date(now().getTime() + REFRESH_TOKEN_LIFE_MS).toISOString(),
+    })
+    return refreshToken
+  }
+
   const refuse = async (account: string, request: TokenRequest, registry: ManagedRegistry, error: unknown): Promise<never> => {
     if (error instanceof HoldfastError) {
       const {requestId, address} = request
@@ -151,16 +132,7 @@ export function createLocalTokenService({
         .authenticate(name, password, request.address)
         .catch((error: unknown) => refuse(name, request, registry, error))
       const granted = await grant(account, registry, request)
-      if (!request.isOffline) return granted
-      const refreshToken = makeOpaqueToken('refresh')
-      await store.addRefreshToken({
-        tokenHash: hashOpaqueToken(refreshToken.reveal()),
-        subject: subjectOf(account),
-        service: registry.service,
-        client: request.client,
-        expiresAt: new Date(now().getTime() + REFRESH_TOKEN_LIFE_MS).toISOString(),
-      })
-      return {...granted, refreshToken}
+      return request.isOffline ? {...granted, refreshToken: await keepLogin(account, registry, request)} : granted
     },
     async byRefreshToken(refreshToken, request) {
       const registry = await registryOf(request, store)
@@ -178,29 +150,19 @@ export function createLocalTokenService({
     },
     async byIdentityToken(identityToken, request) {
       const registry = await registryOf(request, store)
-      const name = await federation.accountFor(identityToken)
-      const account = name === undefined ? undefined : await accountNamed(store, name)
+      const {account, isPerson} = await admitByIdentityToken(store, federation, identityToken)
       if (account === undefined || isDisabled(account)) {
         const error = new HoldfastError(
           'UNAUTHENTICATED',
-          'cannot give a token: no rule trusts that identity token, or it is not, or no longer, good',
+          'cannot give a token: nothing here trusts that identity token, or it is not, or no longer, good',
         )
-        return await refuse(name ?? '-', request, registry, error)
+        return await refuse(account === undefined ? '-' : accountName(account), request, registry, error)
       }
-      // It lasts as long as the job has its own: nothing is given that would outlive it.
-      return await grant(account, registry, request)
+      const granted = await grant(account, registry, request)
+      // A job's lasts as long as the job has its own: nothing is given that would outlive it.
+      return request.isOffline && isPerson ? {...granted, refreshToken: await keepLogin(account, registry, request)} : granted
     },
   }
-}
-
-async function accountNamed(store: CollectorStore, name: string): Promise<Account | undefined> {
-  const serviceName = serviceOfAccount(name)
-  if (serviceName === undefined) {
-    const user = await store.findUser(name)
-    return user === undefined ? undefined : {kind: 'user', user}
-  }
-  const service = await store.findService(serviceName)
-  return service === undefined ? undefined : {kind: 'service', service}
 }
 
 async function registryOf({service}: TokenRequest, store: CollectorStore): Promise<ManagedRegistry> {

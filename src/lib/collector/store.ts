@@ -35,6 +35,11 @@ export interface UserStore {
   listUsers(): Promise<readonly User[]>
   updateUser(id: number, change: UserChange): Promise<void>
   removeUser(id: number): Promise<void>
+  /**
+   * Holds a user to one person of his directory: to this one if he was nobody's yet. Answers whether he is this one's; names are given again elsewhere, and the
+   * next one who has it inherits nothing.
+   */
+  bindSubject(userId: number, subject: string): Promise<boolean>
   /** The hash of an internal account's password. */
   findPasswordHash(id: number): Promise<string | undefined>
   /** Replaces the organisational groups of a user by those of these names, and makes those that are missing: what a directory says at a login. */

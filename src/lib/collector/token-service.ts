@@ -39,8 +39,8 @@ export interface TokenService {
    */
   byRefreshToken(refreshToken: Secret, request: TokenRequest): Promise<GrantedToken>
   /**
-   * For a job that shows an identity token of an issuer that is trusted (RFC 8693).
-   * @throws {HoldfastError} USAGE; UNAUTHENTICATED when no rule fits it; REGISTRY_UNAVAILABLE when the issuer's keys cannot be had.
+   * For a job or a person with an identity token of an issuer that is trusted (RFC 8693); a job gets no refresh token, whatever it wants.
+   * @throws {HoldfastError} USAGE; UNAUTHENTICATED when no rule and no provider fits it; REGISTRY_UNAVAILABLE when the issuer's keys cannot be had.
    */
   byIdentityToken(identityToken: Secret, request: TokenRequest): Promise<GrantedToken>
 }

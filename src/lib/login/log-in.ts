@@ -1,6 +1,6 @@
 /** Logging in: what is typed is exchanged for the least that is worth keeping, proven, and only then kept. */
 import {basicAuthorization} from '../auth/basic.ts'
-import {readJwtExpiry} from '../auth/jwt-expiry.ts'
+import {readJwtExpiry} from '../auth/jwt-claims.ts'
 import {isTokenText} from '../auth/token-response.ts'
 import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
 import type {Secret} from '../core/secret.ts'

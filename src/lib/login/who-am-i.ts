@@ -1,5 +1,5 @@
 /** Who we are at a registry, asked of the registry itself. */
-import {readJwtExpiry} from '../auth/jwt-expiry.ts'
+import {readJwtExpiry} from '../auth/jwt-claims.ts'
 import type {RegistryCredential, RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {pullAccess, type RegistryRequest, RegistrySession} from '../content/remote/session.ts'
 import type {Logins} from '../credentials/logins.ts'

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import {createHmac} from 'node:crypto'
+import {checkProvider} from '../../../src/lib/accounts/federation/identity-provider.ts'
 import {createFederation} from '../../../src/lib/accounts/federation/identity-tokens.ts'
 import {checkRule, matchesRule, type TrustRule} from '../../../src/lib/accounts/federation/trust-rule.ts'
 import {hasCode} from '../../../src/lib/core/errors.ts'
@@ -68,6 +69,7 @@ describe('identity tokens of another issuer', () => {
 
   const open = (...more: readonly TrustRule[]) =>
     createFederation({
+      providers: [],
       rules: [
         {name: 'main', issuer: issuer.url, audience: AUDIENCE, claims: {sub: 'repo:acme/shop:ref:refs/heads/main'}, account: 'web@service'},
         {name: 'all', issuer: issuer.url, audience: AUDIENCE, claims: {repository: 'acme/*'}, account: 'reader@service'},
@@ -76,7 +78,8 @@ describe('identity tokens of another issuer', () => {
       fetchJson: async (url) => (await fetch(url)).json(),
       now: () => new Date(time),
     })
-  const ask = (federation: ReturnType<typeof open>, token: string) => federation.accountFor(new Secret(token))
+  const ask = (federation: ReturnType<typeof open>, token: string) =>
+    federation.identify(new Secret(token)).then((identity) => (identity?.kind === 'account' ? identity.name : undefined))
 
   it('stand for the account of the first rule that they fit', async () => {
     const federation = open()
@@ -134,5 +137,61 @@ describe('identity tokens of another issuer', () => {
     await assert.rejects(ask(open(), token), (error) => hasCode(error, 'REGISTRY_UNAVAILABLE'))
     issuer.claimedIssuer = undefined
     assert.equal(await ask(open(), token), 'web@service')
+  })
+})
+
+describe('ID tokens of an identity provider', () => {
+  const CORP = {
+    name: 'corp',
+    clientId: 'holdfast',
+    scopes: ['openid'],
+    nameClaim: 'preferred_username',
+    emailClaim: 'email',
+    groupsClaim: 'groups',
+  }
+  const ERIN = {aud: 'holdfast', sub: 'id-of-erin', preferred_username: 'erin', email: 'erin@example.com', groups: ['ops', 7]}
+  let issuer: OidcIssuer
+
+  beforeEach(async () => {
+    issuer = await startOidcIssuer()
+  })
+  afterEach(() => issuer.stop())
+
+  const identify = (claims: Readonly<Record<string, unknown>>) =>
+    createFederation({
+      rules: [],
+      providers: [{...CORP, issuer: issuer.url}],
+      fetchJson: async (url) => (await fetch(url)).json(),
+      now: () => new Date(),
+    }).identify(new Secret(issuer.issue(claims)))
+
+  it('stand for the person that they name, with what else they say of him', async () => {
+    const person = {name: 'erin', subject: 'id-of-erin', email: 'erin@example.com', groups: ['ops']}
+    assert.deepEqual(await identify(ERIN), {kind: 'person', source: 'corp', person})
+    assert.deepEqual(await identify({...ERIN, azp: 'holdfast', email_verified: true}), {kind: 'person', source: 'corp', person})
+  })
+
+  it('give no address that the provider has not verified', async () => {
+    const identity = await identify({...ERIN, email_verified: false})
+    assert.equal(identity?.kind === 'person' && 'email' in identity.person, false)
+  })
+
+  it('stand for nobody when they were made for another client or name nobody', async () => {
+    const wrong = {
+      'another audience': {...ERIN, aud: 'console'},
+      'another client': {...ERIN, aud: ['holdfast', 'console'], azp: 'console'},
+      'no name': {...ERIN, preferred_username: undefined},
+      'a name that is no text': {...ERIN, preferred_username: ['erin']},
+      'no subject': {...ERIN, sub: undefined},
+    }
+    for (const [what, claims] of Object.entries(wrong)) assert.equal(await identify(claims), undefined, what)
+  })
+
+  it('are not taken where keys come over an open line', () => {
+    checkProvider({...CORP, issuer: 'https://login.example.com'})
+    assert.throws(
+      () => checkProvider({...CORP, issuer: 'http://login.example.com'}),
+      (error) => hasCode(error, 'CONFIGURATION'),
+    )
   })
 })

@@ -4,6 +4,7 @@
 import type {JSONWebKeySet} from 'jose'
 import {HoldfastError} from '../../core/errors.ts'
 import type {Secret} from '../../core/secret.ts'
+import {type ForeignPerson, type IdentityProvider, personOf} from './identity-provider.ts'
 import {matchesRule, type TrustRule} from './trust-rule.ts'
 
 const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA']
@@ -17,20 +18,52 @@ const MIN_REFETCH_MS = 30_000
 type FetchJson = (url: string) => Promise<unknown>
 
 export interface FederationOptions {
+  /** Jobs that are let in. */
   readonly rules: readonly TrustRule[]
+  /** Where people log in. */
+  readonly providers: readonly IdentityProvider[]
   readonly fetchJson: FetchJson
   readonly now: () => Date
 }
 
+/** Whom a token stands for: an account here that a rule names, or a person whom a provider knows. */
+type ForeignIdentity =
+  | {readonly kind: 'account'; readonly name: string}
+  | {readonly kind: 'person'; readonly source: string; readonly person: ForeignPerson}
+
 export interface Federation {
+  readonly providers: readonly IdentityProvider[]
   /**
-   * The account that a token stands for, by the first rule that it fits; undefined when it fits none, or is not what it says.
+   * Whom a token stands for, by the first rule or provider that it fits; undefined when it fits none, or is not what it says.
    * @throws {HoldfastError} REGISTRY_UNAVAILABLE when the issuer's keys cannot be had.
    */
-  accountFor(token: Secret): Promise<string | undefined>
+  identify(token: Secret): Promise<ForeignIdentity | undefined>
 }
 
-export function createFederation({rules, fetchJson, now}: FederationOptions): Federation {
+/** What a token must be to stand for somebody. */
+interface Candidate {
+  readonly issuer: string
+  readonly audience: string
+  readonly identityOf: (claims: Readonly<Record<string, unknown>>) => ForeignIdentity | undefined
+}
+
+export function createFederation({rules, providers, fetchJson, now}: FederationOptions): Federation {
+  const known: readonly Candidate[] = [
+    ...rules.map(
+      (rule): Candidate => ({
+        ...rule,
+        identityOf: (claims) => (matchesRule(rule, claims) ? {kind: 'account', name: rule.account} : undefined),
+      }),
+    ),
+    ...providers.map((provider): Candidate => {
+      const {issuer, clientId: audience, name: source} = provider
+      const identityOf = (claims: Readonly<Record<string, unknown>>): ForeignIdentity | undefined => {
+        const person = personOf(provider, claims)
+        return person === undefined ? undefined : {kind: 'person', source, person}
+      }
+      return {issuer, audience, identityOf}
+    }),
+  ]
   const issuers = new Map<string, {readonly keys: Promise<JSONWebKeySet>; readonly fetchedAt: number}>()
 
   const keysOf = async (issuer: string, maxAgeMs: number): Promise<JSONWebKeySet> => {
@@ -43,7 +76,8 @@ export function createFederation({rules, fetchJson, now}: FederationOptions): Fe
   }
 
   return {
-    async accountFor(token) {
+    providers,
+    async identify(token) {
       const text = token.reveal()
       const {createLocalJWKSet, decodeJwt, errors, jwtVerify} = await import('jose')
       let issuer: string | undefined
@@ -53,21 +87,22 @@ export function createFederation({rules, fetchJson, now}: FederationOptions): Fe
         return undefined
       }
       // Only of issuers that somebody trusts are keys asked for.
-      const candidates = rules.filter((rule) => rule.issuer === issuer)
+      const candidates = known.filter((candidate) => candidate.issuer === issuer)
       if (issuer === undefined || candidates.length === 0) return undefined
       for (const maxAgeMs of [KEYS_LIFE_MS, MIN_REFETCH_MS]) {
         const keys = createLocalJWKSet(await keysOf(issuer, maxAgeMs))
-        for (const rule of candidates) {
+        for (const {audience, identityOf} of candidates) {
           try {
-            const {payload} = await jwtVerify(text, keys, {
+            const {payload, protectedHeader} = await jwtVerify(text, keys, {
               algorithms: ALGORITHMS,
               issuer,
-              audience: rule.audience,
+              audience,
               clockTolerance: CLOCK_LEEWAY_SECONDS,
               currentDate: now(),
               requiredClaims: ['exp', 'iat', 'sub'],
             })
-            if (isFromThePast(payload.iat, now()) && matchesRule(rule, payload)) return rule.account
+            const identity = isIdentityToken(protectedHeader.typ) && isFromThePast(payload.iat, now()) ? identityOf(payload) : undefined
+            if (identity !== undefined) return identity
           } catch (error) {
             if (!(error instanceof errors.JOSEError)) throw error
             if (error instanceof errors.JWKSNoMatchingKey) break
@@ -77,6 +112,11 @@ export function createFederation({rules, fetchJson, now}: FederationOptions): Fe
       return undefined
     },
   }
+}
+
+/** An access token of the same issuer is for something else, and says so (RFC 9068 §2.1). */
+function isIdentityToken(type: string | undefined): boolean {
+  return type === undefined || type.toUpperCase() === 'JWT'
 }
 
 function isFromThePast(issuedAt: number | undefined, now: Date): boolean {

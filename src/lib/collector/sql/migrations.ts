@@ -167,5 +167,10 @@ export function migrations(dialect: Dialect): Readonly<Record<string, Migration>
         }
       },
     },
+    '002-user-subject': {
+      async up(database: Kysely<unknown>) {
+        await database.schema.alterTable('user').addColumn('subject', 'text').execute()
+      },
+    },
   }
 }

@@ -12,6 +12,8 @@ interface UserTable {
   email: string | null
   source: string
   password_hash: string | null
+  /** Whom the directory means by him, where it gives its people names that are never given again. */
+  subject: string | null
   is_disabled: Bit
   is_administrator: Bit
   created_at: string

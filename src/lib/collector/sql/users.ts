@@ -26,6 +26,7 @@ export function createUserStore(database: Kysely<Tables>): UserStore {
               email: email ?? null,
               source,
               password_hash: passwordHash ?? null,
+              subject: null,
               is_disabled: 0,
               is_administrator: toBit(isAdministrator),
               created_at: now(),
@@ -55,6 +56,11 @@ export function createUserStore(database: Kysely<Tables>): UserStore {
         await retire(transaction, 'user', row.name)
         await transaction.deleteFrom('refresh_token').where('subject_kind', '=', 'user').where('subject_id', '=', id).execute()
       }),
+    async bindSubject(userId, subject) {
+      await database.updateTable('user').set({subject}).where('id', '=', userId).where('subject', 'is', null).execute()
+      const row = await database.selectFrom('user').select('subject').where('id', '=', userId).executeTakeFirst()
+      return row?.subject === subject
+    },
     async findPasswordHash(id) {
       const row = await database.selectFrom('user').select('password_hash').where('id', '=', id).executeTakeFirst()
       return row?.password_hash ?? undefined

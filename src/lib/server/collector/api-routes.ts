@@ -5,7 +5,7 @@ import {OPERATIONS} from '../../collector/api/operations.ts'
 import type {CollectorStore} from '../../collector/store.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {hashOpaqueToken, makeOpaqueToken} from '../../tokens/opaque-token.ts'
-import {type CallerDependencies, identifyCaller} from './callers.ts'
+import {type CallerDependencies, identifyCaller, identifyNewcomer} from './callers.ts'
 import {describeApi} from './openapi.ts'
 
 const API_PREFIX = '/api/v1'
@@ -49,7 +49,7 @@ export function addApiRoutes(app: FastifyInstance, options: ApiOptions): void {
     })
   }
   app.post(`${API_PREFIX}/sessions`, async (request, reply) => {
-    const {user} = await identifyCaller(request, options)
+    const user = await identifyNewcomer(request, options)
     const token = makeOpaqueToken('session')
     const isLong = Reflect.get(Object(request.body ?? {}), 'isLong') === true
     const expiresAt = new Date(now().getTime() + (isLong ? LONG_SESSION_LIFE_MS : SESSION_LIFE_MS)).toISOString()

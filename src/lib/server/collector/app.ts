@@ -2,6 +2,7 @@
 import {randomUUID} from 'node:crypto'
 import formBody from '@fastify/formbody'
 import {type FastifyError, type FastifyInstance, fastify} from 'fastify'
+import type {IdentityProvider} from '../../accounts/federation/identity-provider.ts'
 import type {TokenService} from '../../collector/token-service.ts'
 import type {ServerListener} from '../server-events.ts'
 import {type ApiOptions, addApiRoutes} from './api-routes.ts'
@@ -9,6 +10,7 @@ import {addEventRoutes, type EventRoutesOptions} from './event-routes.ts'
 import {describeFailure} from './failures.ts'
 import {addHealthRoutes, type HealthOptions} from './health-routes.ts'
 import {addKeyRoutes} from './key-routes.ts'
+import {addProviderRoutes} from './provider-routes.ts'
 import {addSearchRoutes, type SearchFor} from './search-routes.ts'
 import {addTokenRoutes} from './token-routes.ts'
 
@@ -19,6 +21,7 @@ const MAX_NAME_CHARACTERS = 512
 export interface CollectorAppOptions extends ApiOptions, EventRoutesOptions, HealthOptions {
   readonly tokens: TokenService
   readonly searchFor: SearchFor
+  readonly providers: readonly IdentityProvider[]
   /** Addresses or networks whose `X-Forwarded-*` headers are believed; nobody's when empty. */
   readonly trustedProxies: readonly string[]
   readonly listener?: ServerListener | undefined
@@ -66,6 +69,7 @@ export async function createCollectorApp(options: CollectorAppOptions): Promise<
   addApiRoutes(app, options)
   addHealthRoutes(app, options)
   addKeyRoutes(app, options.keys)
+  addProviderRoutes(app, options.providers)
   await addEventRoutes(app, options)
   await app.ready()
   return app

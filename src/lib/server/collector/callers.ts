@@ -8,12 +8,16 @@ import {HoldfastError} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
 import {hashOpaqueToken, isOpaqueToken} from '../../tokens/opaque-token.ts'
 
+/** JWS Compact Serialization (RFC 7515 §3.1). */
+const JWT_PARTS = 3
 const BEARER = /^Bearer +([^ ]+)$/i
 
 export interface CallerDependencies {
   readonly sessions: SessionStore
   /** @throws {HoldfastError} UNAUTHENTICATED, RATE_LIMITED, REGISTRY_UNAVAILABLE when a directory does not answer. */
   readonly verifyUser: (account: string, password: Secret, address: string) => Promise<User>
+  /** @throws {HoldfastError} UNAUTHENTICATED; REGISTRY_UNAVAILABLE when the provider's keys cannot be had. */
+  readonly verifyIdentityToken: (identityToken: Secret) => Promise<User>
 }
 
 /** @throws {HoldfastError} UNAUTHENTICATED when nobody is named, or it is not proven. */
@@ -32,4 +36,11 @@ export async function identifyCaller(
   throw new HoldfastError('UNAUTHENTICATED', 'cannot call the collector: it does not know who you are', {
     hints: ['holdfast login COLLECTOR'],
   })
+}
+
+/** Who begins a session: as any caller, or by an identity token of his provider. */
+export async function identifyNewcomer(request: FastifyRequest, dependencies: CallerDependencies): Promise<User> {
+  const token = BEARER.exec(request.headers.authorization ?? '')?.[1]
+  if (token?.split('.').length === JWT_PARTS) return await dependencies.verifyIdentityToken(new Secret(token))
+  return (await identifyCaller(request, dependencies)).user
 }

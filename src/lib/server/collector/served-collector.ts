@@ -6,6 +6,7 @@ import type {Directory} from '../../accounts/directory.ts'
 import type {Federation} from '../../accounts/federation/identity-tokens.ts'
 import {parseBasic} from '../../auth/basic.ts'
 import {coversScopes, type Scope} from '../../auth/scope.ts'
+import {admitByIdentityToken} from '../../collector/foreign-accounts.ts'
 import {createEventFeed, OWN_ACTOR} from '../../collector/index-feed.ts'
 import {createKeyRings, type KeyRings} from '../../collector/key-ring.ts'
 import {createAccountAuthenticator, createLocalTokenService} from '../../collector/local-token-service.ts'
@@ -109,6 +110,12 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
       if (account.kind === 'user') return account.user
       throw new HoldfastError('UNAUTHENTICATED', 'cannot call the collector: services have nothing to do here')
     },
+    async verifyIdentityToken(token) {
+      const {account, isPerson} = await admitByIdentityToken(store, options.federation, token)
+      if (isPerson && account?.kind === 'user') return account.user
+      throw new HoldfastError('UNAUTHENTICATED', 'cannot begin a session: no identity provider here knows whose token that is')
+    },
+    providers: options.federation.providers,
     tokens,
     searchFor,
     recorder,

@@ -66,7 +66,7 @@ async function answerForm(request: FastifyRequest, reply: FastifyReply, tokens: 
       const type = text(form, 'subject_token_type')
       if (!IDENTITY_TOKEN_TYPES.some((known) => known === type))
         throw new HoldfastError('USAGE', 'cannot exchange that: subject_token_type must be an id_token or jwt')
-      const granted = await tokens.byIdentityToken(new Secret(text(form, 'subject_token') ?? ''), {...wanted, isOffline: false})
+      const granted = await tokens.byIdentityToken(new Secret(text(form, 'subject_token') ?? ''), wanted)
       return sendGrant(reply, granted, true, {issued_token_type: ACCESS_TOKEN_TYPE})
     }
     return reply

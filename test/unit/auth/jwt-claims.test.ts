@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import {readJwtExpiry} from '../../../src/lib/auth/jwt-expiry.ts'
+import {readJwtExpiry} from '../../../src/lib/auth/jwt-claims.ts'
 
 const jwt = (claims: unknown): string => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln`
 

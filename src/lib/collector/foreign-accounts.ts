@@ -1,0 +1,73 @@
+/** Who is known elsewhere and comes here: by a directory that knows his password, or by an identity token of his provider or of his job's CI system. */
+import type {Directory, DirectoryUser} from '../accounts/directory.ts'
+import type {Federation} from '../accounts/federation/identity-tokens.ts'
+import {hasCode} from '../core/errors.ts'
+import type {Secret} from '../core/secret.ts'
+import {isGroupName, isUserName} from './api/shapes.ts'
+import type {User} from './objects.ts'
+import type {CollectorStore} from './store.ts'
+import {type Account, serviceOfAccount} from './subjects.ts'
+
+/** The account of whoever one of these directories lets in by that password; the first one that knows him is believed. */
+export async function admitByDirectories(
+  store: CollectorStore,
+  directories: readonly Directory[],
+  name: string,
+  password: Secret,
+): Promise<Account | undefined> {
+  for (const directory of directories) {
+    const found = await directory.verify(name, password)
+    if (found !== undefined && isUserName(found.name)) return await admit(store, found, directory.name)
+  }
+  return undefined
+}
+
+interface Admission {
+  readonly account: Account | undefined
+  /** False for a job. */
+  readonly isPerson: boolean
+}
+
+/**
+ * The account of whoever an identity token stands for.
+ * @throws {HoldfastError} REGISTRY_UNAVAILABLE when the issuer's keys cannot be had.
+ */
+export async function admitByIdentityToken(store: CollectorStore, federation: Federation, token: Secret): Promise<Admission> {
+  const identity = await federation.identify(token)
+  if (identity === undefined) return {account: undefined, isPerson: false}
+  if (identity.kind === 'account') return {account: await accountNamed(store, identity.name), isPerson: false}
+  const {person, source} = identity
+  const account = isUserName(person.name) ? await admit(store, person, source, person.subject) : undefined
+  return {account, isPerson: true}
+}
+
+/** Somebody who is let in is a user here from then on, with the groups that he has there. */
+async function admit(store: CollectorStore, found: DirectoryUser, source: string, subject?: string): Promise<Account | undefined> {
+  const user = (await store.findUser(found.name)) ?? (await addForeignUser(store, found, source))
+  // A directory says nothing of users who are not its own, and nobody gets rights back by it that were taken here.
+  if (user === undefined || user.source !== source || user.isDisabled) return undefined
+  if (subject !== undefined && !(await store.bindSubject(user.id, subject))) return undefined
+  await store.replaceGroups(user.id, found.groups.filter(isGroupName))
+  const fresh = await store.findUser(user.id)
+  return fresh === undefined ? undefined : {kind: 'user', user: fresh}
+}
+
+/** Undefined when the name was somebody's, or is another one's but for its case: it stands for that one. */
+async function addForeignUser(store: CollectorStore, {name, email}: DirectoryUser, source: string): Promise<User | undefined> {
+  try {
+    return await store.addUser({name, email, source})
+  } catch (error) {
+    if (hasCode(error, 'CONFLICT')) return await store.findUser(name)
+    throw error
+  }
+}
+
+async function accountNamed(store: CollectorStore, name: string): Promise<Account | undefined> {
+  const serviceName = serviceOfAccount(name)
+  if (serviceName === undefined) {
+    const user = await store.findUser(name)
+    return user === undefined ? undefined : {kind: 'user', user}
+  }
+  const service = await store.findService(serviceName)
+  return service === undefined ? undefined : {kind: 'service', service}
+}
