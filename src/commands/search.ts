@@ -13,9 +13,10 @@ interface SearchResult {
 export default class Search extends CollectorCommand<SearchResult> {
   static override readonly summary = 'Find repositories of the managed registries by name and description.'
   static override readonly description =
-    'The exact name first, then official ones, by stars and by pulls. A user finds what he may pull, and nothing else.'
+    'The exact name first, then official ones, by stars and by pulls. A user finds what he may pull, and nothing else. The term may begin with "docker:".'
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> web',
+    '<%= config.bin %> <%= command.id %> "docker: web"',
     '<%= config.bin %> <%= command.id %> "" --registry internal --limit 100',
   ]
   static override readonly args = {term: Args.string({required: true, description: 'what name or description contains'})}
@@ -28,7 +29,9 @@ export default class Search extends CollectorCommand<SearchResult> {
     const {args, flags} = await this.parse(Search)
     const [collector, {searchRepositories}] = await Promise.all([this.openCollector(flags), import('../lib/collector/api/access.ts')])
     const {registry, limit} = flags
-    const result = await collector.run(searchRepositories, {term: args.term, limit, ...(registry === undefined ? {} : {registry})})
+    // As OpenSVC's collector has it: the kind of thing to search for, before the term.
+    const term = args.term.replace(/^docker:\s*/, '')
+    const result = await collector.run(searchRepositories, {term, limit, ...(registry === undefined ? {} : {registry})})
     this.printRows(describeRepositories(result.repositories), 'nothing was found')
     if (result.count > result.repositories.length)
       this.output.note(`${result.count - result.repositories.length} more: --limit ${result.count}`)

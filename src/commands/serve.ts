@@ -63,6 +63,14 @@ With --json the envelope is printed as soon as it listens.`
       helpValue: 'CIDR',
       summary: 'Believe X-Forwarded-For of these addresses only. Repeatable.',
     }),
+    'registry-network': Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      delimiter: ',',
+      env: 'HOLDFAST_REGISTRY_NETWORK',
+      helpValue: 'CIDR',
+      summary: 'Let managed registries be in these networks only, whatever their names resolve to. Repeatable.',
+    }),
     directories: Flags.string({
       env: 'HOLDFAST_DIRECTORIES',
       helpValue: 'FILE',

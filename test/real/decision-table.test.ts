@@ -1,5 +1,6 @@
 /** The decision table, held against the token endpoint: every combination of facts, for users of every kind and for services, in every place. */
 import assert from 'node:assert/strict'
+import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {OwnerRelation} from '../../src/lib/access/decide.ts'
 import {hashPassword} from '../../src/lib/accounts/password.ts'
@@ -9,7 +10,9 @@ import {Secret} from '../../src/lib/core/secret.ts'
 import {hashOpaqueToken, makeOpaqueToken} from '../../src/lib/tokens/opaque-token.ts'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {allFacts, type Facts, type Row, TABLE, V} from '../support/decision-table.ts'
+import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
+import {needs} from '../support/required-program.ts'
 import {command, type ServedCollector, serveCollector} from '../support/served-collector.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 
@@ -23,11 +26,13 @@ const APPS: Readonly<Record<Exclude<OwnerRelation, 'own'>, string>> = {
 
 describe('the token endpoint', function () {
   this.timeout(120_000)
+  needs('docker-registry')
   const afterwards = cleanUpAfterwards()
   let owner: Holdfast
   let collector: ServedCollector
   let store: CollectorStore
   const secrets = new Map<string, string>()
+  const registries = new Map<string, DockerRegistry>()
 
   before(async () => {
     const temporary = await createTemporaryDirectory('decision-table')
@@ -38,6 +43,13 @@ describe('the token endpoint', function () {
     await fill()
     collector = await serveCollector(owner)
     afterwards(collector.stop)
+    const rootCertBundle = join(temporary.path, 'authority.pem')
+    await writeFile(rootCertBundle, ((await command(owner, ['collector', 'keys', 'export'])) as {authority: string}).authority)
+    for (const service of ['restricted', 'unrestricted']) {
+      const registry = await startDockerRegistry({token: {realm: `${collector.url}/token`, service, issuer: 'holdfast', rootCertBundle}})
+      afterwards(registry.stop)
+      registries.set(service, registry)
+    }
   })
 
   const userName = ({pub, resp, pusher, puller, mgr}: Facts): string =>
@@ -102,17 +114,16 @@ describe('the token endpoint', function () {
     return relation === 'own' ? undefined : `apps/${APPS[relation]}/image`
   }
 
-  async function granted(
-    name: string,
-    password: string,
-    service: string,
-    repositories: readonly string[],
-  ): Promise<ReadonlyMap<string, readonly string[]>> {
+  async function tokenOf(name: string, password: string, service: string, repositories: readonly string[]): Promise<string> {
     const scopes = repositories.map((repository) => `scope=repository:${repository}:pull,push,delete`)
     const headers = {authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`}
     const answer = await fetch(`${collector.url}/token?service=${service}&${scopes.join('&')}`, {headers})
     assert.equal(answer.status, 200, name)
-    const {token} = (await answer.json()) as {token: string}
+    return ((await answer.json()) as {token: string}).token
+  }
+
+  async function granted(...asked: Parameters<typeof tokenOf>): Promise<ReadonlyMap<string, readonly string[]>> {
+    const token = await tokenOf(...asked)
     const {access} = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as {
       access: readonly {readonly name: string; readonly actions: readonly string[]}[]
     }
@@ -149,4 +160,32 @@ describe('the token endpoint', function () {
       assert.ok(compared > (subject === 'user' ? 500 : 10), `only ${compared} were compared`)
     })
   }
+
+  it('gives tokens with which a genuine registry lets pull, push and delete just that', async () => {
+    await command(owner, ['collector', 'settings', '--responsible-sees'])
+    const cells = [
+      ['uynyyn', 'restricted'],
+      ['uynyyn', 'unrestricted'],
+      ['unyyyy', 'restricted'],
+      ['uyyyyy', 'unrestricted'],
+      ['uyynyy', 'restricted'],
+      ['unnyyy', 'unrestricted'],
+    ] as const
+    for (const [code, service] of cells) {
+      const name = code.slice(0, 6)
+      const repositories = [`users/${name}/image`, 'users/somebody-else/image', 'groups/crew/image', 'apps/app-both/image', 'base/image']
+      const actions = await granted(name, PASSWORD, service, repositories)
+      const authorization = `Bearer ${await tokenOf(name, PASSWORD, service, repositories)}`
+      for (const repository of repositories) {
+        const ask = async (method: string, path: string): Promise<number> =>
+          (await fetch(`${registries.get(service)?.url}/v2/${repository}/${path}`, {method, headers: {authorization}})).status
+        const may = (action: string): boolean => actions.get(repository)?.includes(action) === true
+        const what = `${name} ${service} ${repository}`
+        // There is nothing in it: who may look is told so.
+        assert.equal(await ask('GET', 'manifests/latest'), may('pull') ? 404 : 401, `pull ${what}`)
+        assert.equal(await ask('POST', 'blobs/uploads/'), may('push') && may('pull') ? 202 : 401, `push ${what}`)
+        assert.equal(await ask('DELETE', `manifests/sha256:${'0'.repeat(64)}`), may('delete') ? 404 : 401, `delete ${what}`)
+      }
+    }
+  })
 })

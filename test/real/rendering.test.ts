@@ -23,7 +23,7 @@ const LARGE_LAYER_BYTES = 20_000_000
 
 describe('a rendered registry', function () {
   this.timeout(120_000)
-  needs('docker-registry', 'nginx', 'skopeo', 'podman')
+  needs('docker-registry', 'nginx', 'skopeo', 'podman', 'buildah')
   const afterwards = cleanUpAfterwards()
   let directory: string
   let owner: Holdfast
@@ -113,6 +113,22 @@ describe('a rendered registry', function () {
     assert.equal((await fetch(`http://${front}/token?service=internal`, {headers: spoofed})).status, 401)
     const {entries} = (await command(owner, ['collector', 'audit', '--principal', 'x'])) as {entries: {address: string}[]}
     assert.deepEqual([...new Set(entries.map(({address}) => address))], ['127.0.0.1'])
+  })
+
+  it('is searched by podman, and pushed to by buildah, as far as they may', async () => {
+    const login = await clients.podman('login', '--tls-verify=false', '-u', 'ann', '-p', PASSWORD, front)
+    assert.equal(login.exitCode, 0, login.stderr)
+    // podman asks registries before 2.0 for their search, where they have one.
+    const found = await clients.podman('search', '--tls-verify=false', '--list-tags', `${front}/users/ann/app`)
+    assert.match(found.stdout, /users\/ann\/app\s+v1/, found.stderr)
+    const everything = await clients.podman('search', '--tls-verify=false', `${front}/app`)
+    assert.match(everything.stdout, /users\/ann\/app/, everything.stderr)
+    const pulled = await clients.buildah('pull', '--tls-verify=false', `${front}/users/ann/app:v1`)
+    assert.equal(pulled.exitCode, 0, pulled.stderr)
+    const push = (place: string) => clients.buildah('push', '--tls-verify=false', `${front}/users/ann/app:v1`, `docker://${front}/${place}`)
+    const pushed = await push('users/ann/again:v1')
+    assert.equal(pushed.exitCode, 0, pushed.stderr)
+    assert.notEqual((await push('users/somebody/again:v1')).exitCode, 0)
   })
 
   it('keeps its secret from everybody but its owner, and ends the one before', async () => {

@@ -395,4 +395,22 @@ describe('the collector as an authority', function () {
     const last = entries.at(-1)
     assert.deepEqual([last?.object, last?.outcome, last?.rule], ['embedded repository:users/ann/secret:pull', 'refused', 'U2'])
   })
+
+  it('answers others while many passwords are being looked at', async () => {
+    const GUESSES = 90
+    let answered = 0
+    const guesses = Array.from({length: GUESSES}, async (_, number) => {
+      const {status} = await askToken('service=embedded', basic(`nobody-${number}`))
+      answered++
+      return status
+    })
+    const health = await fetch(`${collector.url}/healthz`)
+    assert.equal(health.status, 200)
+    assert.ok(answered < GUESSES / 2, `${answered} of ${GUESSES} were answered before`)
+    const statuses = await Promise.all(guesses)
+    assert.deepEqual(
+      [...new Set(statuses)].filter((status) => status !== 429),
+      [401],
+    )
+  })
 })

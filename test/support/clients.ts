@@ -1,4 +1,4 @@
-/** skopeo and podman with folders of their own: nothing of the machine is read or changed. */
+/** skopeo, podman and buildah with folders of their own: nothing of the machine is read or changed. */
 import {mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {type ProgramResult, run} from './run-program.ts'
@@ -10,6 +10,8 @@ export interface ContainerClients {
   skopeo(...args: readonly string[]): Promise<ProgramResult>
   /** Runs podman over a store of its own; never throws on its exit code. */
   podman(...args: readonly string[]): Promise<ProgramResult>
+  /** Runs buildah over the same store; never throws on its exit code. */
+  buildah(...args: readonly string[]): Promise<ProgramResult>
 }
 
 const INSECURE_POLICY = {default: [{type: 'insecureAcceptAnything'}]}
@@ -47,6 +49,7 @@ export async function createContainerClients(
   return {
     authFile,
     skopeo: (...args) => run('skopeo', ['--policy', policy, '--registries-conf', registries, '--tmpdir', runtime, ...args], {env}),
+    buildah: (...args) => run('buildah', [...store, '--storage-driver', 'vfs', ...args], {env}),
     podman: (...args) => run('podman', [...podmanOptions, ...args], {env}),
   }
 }

@@ -1,5 +1,6 @@
 import * as Args from '@oclif/core/args'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
+import {PartialFailure} from '../../lib/cli/partial-failure.ts'
 import {formatCount} from '../../lib/cli/units.ts'
 
 interface Discovery {
@@ -16,6 +17,8 @@ interface Discovery {
 
 export default class RegistryDiscover extends CollectorCommand<Discovery> {
   static override readonly summary = 'Look now what a managed registry has; serve does so every two minutes.'
+  static override readonly description =
+    'Where something cannot be read, what was read is kept, nothing is forgotten, and the exit code is 9.'
   static override readonly examples = ['<%= config.bin %> <%= command.id %> internal']
   static override readonly args = {name: Args.string({required: true, description: 'the managed registry'})}
 
@@ -24,11 +27,13 @@ export default class RegistryDiscover extends CollectorCommand<Discovery> {
     const [collector, {discoverRegistry}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/access.ts')])
     const result = await collector.run(discoverRegistry, {name: args.name})
     this.output.print(`${formatCount(result.repositories, 'repository', 'repositories')}, ${formatCount(result.tags, 'tag')}`)
-    if (result.reason !== undefined) this.output.warn(`not everything could be read, so nothing was forgotten: ${result.reason}`)
-    else
-      this.output.note(
-        `forgotten: ${formatCount(result.purgedRepositories, 'repository', 'repositories')}, ${formatCount(result.purgedTags, 'tag')}`,
-      )
+    if (result.reason !== undefined) {
+      throw new PartialFailure(`cannot read all of "${args.name}", so nothing was forgotten: ${result.reason}`, result, [
+        `holdfast registry check ${args.name}`,
+      ])
+    }
+    const purged = [formatCount(result.purgedRepositories, 'repository', 'repositories'), formatCount(result.purgedTags, 'tag')]
+    this.output.note(`forgotten: ${purged.join(', ')}`)
     return result
   }
 }

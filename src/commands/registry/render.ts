@@ -115,6 +115,7 @@ notifications, and an older one ends: config.yml holds it and is readable by its
         ? undefined
         : {certificateFile: resolve(certificateFile), keyFile: resolve(keyFile)}
     const nginx = renderNginx({
+      name,
       serverName: new URL(collectorUrl).hostname,
       listen: flags['nginx-listen'] ?? (tls === undefined ? '80' : '443 ssl'),
       tls,

@@ -9,6 +9,7 @@ import type {CredentialLookup, RegistryCredential, RegistryEndpoint} from '../co
 import {tlsForOrigin} from '../content/remote/endpoint-tls.ts'
 import type {RemoteStore} from '../content/remote/store.ts'
 import type {ContentStore, SourceStore, TargetStore} from '../content/store.ts'
+import type {AddressPolicy} from '../core/address-policy.ts'
 import type {Logins} from '../credentials/logins.ts'
 import type {CredentialSources} from '../credentials/lookup.ts'
 import type {SecretStore} from '../credentials/secret-store.ts'
@@ -137,13 +138,14 @@ export class Context {
   }
 
   /** Answers how to make HTTP clients that know an endpoint's TLS settings for its own origin and for no other; they are closed with the context. */
-  async httpClients(): Promise<(endpoint: RegistryEndpoint) => HttpClient> {
+  async httpClients(mayConnect?: AddressPolicy): Promise<(endpoint: RegistryEndpoint) => HttpClient> {
     const [{createWireClient}, proxyFor] = await Promise.all([import('../http/wire/client.ts'), this.proxyRule()])
     const {output, userAgent} = this.#options
     return (endpoint) => {
       const client = createWireClient({
         userAgent,
         proxyFor,
+        mayConnect,
         tlsFor: (origin) => tlsForOrigin(endpoint, origin),
         onExchange: (exchange) => output.trace(describeExchange(exchange)),
       })
@@ -269,16 +271,18 @@ export class Context {
   }
 
   async #sweeping(store: CollectorStore, now: () => Date): Promise<SweeperOptions> {
-    const [{createKeyRings}, {openProbe, openSweepSource}] = await Promise.all([
+    const [{createKeyRings}, {openProbe, openSweepSource}, {createAddressPolicy}] = await Promise.all([
       import('../collector/key-ring.ts'),
       import('./sweep-source.ts'),
+      import('../core/address-policy.ts'),
     ])
+    const mayConnect = createAddressPolicy(this.environment.HOLDFAST_REGISTRY_NETWORK?.split(',') ?? [])
     return {
       store,
       keys: createKeyRings(store, now),
       issuer: this.environment.HOLDFAST_ISSUER || DEFAULT_ISSUER,
-      openSource: (registry, mint) => openSweepSource(this, registry, mint),
-      openProbe: (registry) => openProbe(this, registry),
+      openSource: (registry, mint) => openSweepSource(this, registry, mint, mayConnect),
+      openProbe: (registry) => openProbe(this, registry, mayConnect),
       now,
     }
   }

@@ -38,6 +38,7 @@ interface ServedCollectorFlags {
   readonly 'public-url'?: string | undefined
   readonly 'trusted-proxy'?: readonly string[] | undefined
   readonly directories?: string | undefined
+  readonly 'registry-network'?: readonly string[] | undefined
   readonly issuer: string
   readonly isSecure: boolean
   readonly version: string
@@ -46,11 +47,13 @@ interface ServedCollectorFlags {
 
 /** Opens the collector of this machine as the authority of the embedded registry, which it manages from then on. */
 export async function openServedCollector(context: Context, flags: ServedCollectorFlags): Promise<ServedCollector> {
-  const [{createServedCollector}, {createFederation}, store] = await Promise.all([
+  const [{createServedCollector}, {createFederation}, {createAddressPolicy}, store] = await Promise.all([
     import('../server/collector/served-collector.ts'),
     import('../accounts/federation/identity-tokens.ts'),
+    import('../core/address-policy.ts'),
     context.collectorStore(),
   ])
+  const mayConnect = createAddressPolicy(flags['registry-network'] ?? [])
   const publicUrl = checkPublicUrl(flags['public-url'])
   const {readDirectories} = await import('./directories.ts')
   const {directories, rules, providers} =
@@ -60,8 +63,8 @@ export async function openServedCollector(context: Context, flags: ServedCollect
     directories,
     federation: createFederation({rules, providers, fetchJson: (url) => fetchJson(context, url), now: () => new Date()}),
     embeddedStore: await context.openEmbedded(),
-    openSource: (registry, mint) => openSweepSource(context, registry, mint),
-    openProbe: (registry) => openProbe(context, registry),
+    openSource: (registry, mint) => openSweepSource(context, registry, mint, mayConnect),
+    openProbe: (registry) => openProbe(context, registry, mayConnect),
     embedded: await manageEmbedded(store, publicUrl ?? `http://${context.embeddedRegistry}`),
     issuer: flags.issuer,
     publicUrl,

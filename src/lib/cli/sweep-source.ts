@@ -4,6 +4,7 @@ import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../collector/objects.ts'
 import type {MintToken} from '../collector/sweeper.ts'
 import type {ProbeRegistry} from '../collector/trust-check.ts'
 import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
+import type {AddressPolicy} from '../core/address-policy.ts'
 import type {SweepSource} from '../discovery/sweep-ports.ts'
 import type {HttpClient} from '../http/client.ts'
 import type {RegistryStore} from '../records/store.ts'
@@ -13,19 +14,25 @@ export interface SweepContext {
   readonly signal: AbortSignal
   openEmbedded(): Promise<SweepSource>
   records(): Promise<RegistryStore>
-  httpClients(): Promise<(endpoint: RegistryEndpoint) => HttpClient>
+  httpClients(mayConnect?: AddressPolicy): Promise<(endpoint: RegistryEndpoint) => HttpClient>
 }
 
 /** A sweep has time; a registry that asks to slow down is left alone until the next one. */
 const RATE_LIMIT_WAIT_MS = 10_000
 
-export async function openSweepSource(context: SweepContext, registry: ManagedRegistry, mint: MintToken): Promise<SweepSource> {
+/** @param mayConnect judges every address that a registry leads to. */
+export async function openSweepSource(
+  context: SweepContext,
+  registry: ManagedRegistry,
+  mint: MintToken,
+  mayConnect: AddressPolicy,
+): Promise<SweepSource> {
   if (registry.name === EMBEDDED_REGISTRY) return await context.openEmbedded()
   const [{createRegistrySource}, {RegistrySession}, endpoint, openHttp] = await Promise.all([
     import('../discovery/registry-source.ts'),
     import('../content/remote/session.ts'),
     endpointOf(context, registry),
-    context.httpClients(),
+    context.httpClients(mayConnect),
   ])
   const session = new RegistrySession({
     endpoint,
@@ -41,8 +48,8 @@ export async function openSweepSource(context: SweepContext, registry: ManagedRe
 }
 
 /** Single requests to a managed registry, which lead nowhere else. */
-export async function openProbe(context: SweepContext, registry: ManagedRegistry): Promise<ProbeRegistry> {
-  const [endpoint, openHttp] = await Promise.all([endpointOf(context, registry), context.httpClients()])
+export async function openProbe(context: SweepContext, registry: ManagedRegistry, mayConnect: AddressPolicy): Promise<ProbeRegistry> {
+  const [endpoint, openHttp] = await Promise.all([endpointOf(context, registry), context.httpClients(mayConnect)])
   const http = openHttp(endpoint)
   return async (path, token) => {
     const headers = token === undefined ? {} : {authorization: `Bearer ${token}`}
@@ -65,5 +72,7 @@ async function endpointOf(context: SweepContext, registry: ManagedRegistry): Pro
   const {host, scheme} = parseRegistryUrl(registry.url)
   const record = await records.findRegistry(host)
   const overrides = {insecure: registry.insecure, plainHttp: scheme === 'http'}
-  return record === undefined ? await undeclaredEndpoint(host, overrides) : await recordToEndpoint(record, overrides)
+  if (record !== undefined) return await recordToEndpoint(record, overrides)
+  // Whoever manages a registry at the collector has not been asked where it may send us: nowhere.
+  return {...(await undeclaredEndpoint(host, overrides)), pinnedHosts: []}
 }

@@ -2,6 +2,8 @@
 import {assertPlain} from './plain.ts'
 
 export interface NginxValues {
+  /** The registry's name at the collector. */
+  readonly name: string
   readonly serverName: string
   /** `443 ssl`, or `127.0.0.1:8080` without TLS. */
   readonly listen: string
@@ -14,8 +16,16 @@ export interface NginxValues {
 }
 
 /** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely. */
-export function renderNginx({serverName, listen, tls, registry, collector, eventsFrom}: NginxValues): string {
-  const values = {serverName, listen, registry, collector, certificateFile: tls?.certificateFile ?? '-', keyFile: tls?.keyFile ?? '-'}
+export function renderNginx({name: registryName, serverName, listen, tls, registry, collector, eventsFrom}: NginxValues): string {
+  const values = {
+    registryName,
+    serverName,
+    listen,
+    registry,
+    collector,
+    certificateFile: tls?.certificateFile ?? '-',
+    keyFile: tls?.keyFile ?? '-',
+  }
   for (const [name, value] of Object.entries(values)) assertPlain(name, value)
   for (const network of eventsFrom) assertPlain('eventsFrom', network)
   const tlsLines =
@@ -51,6 +61,8 @@ export function renderNginx({serverName, listen, tls, registry, collector, event
     '    # Tokens for many scopes are long.',
     '    large_client_header_buffers 8 32k;',
     '',
+    '    # The registry would list every name; the collector lists what whoever asks may pull.',
+    `    location = /v2/_catalog { proxy_pass http://holdfast_collector/catalog/${registryName}; }`,
     '    location /v2/ { proxy_pass http://holdfast_registry; }',
     '',
     '    location = /token { proxy_pass http://holdfast_collector; }',

@@ -20,6 +20,7 @@ const REGISTRY: RegistryConfigValues = {
 }
 
 const NGINX = {
+  name: 'internal',
   serverName: 'registry.example.com',
   listen: '443 ssl',
   tls: {certificateFile: '/etc/ssl/r.pem', keyFile: '/etc/ssl/r.key'},

@@ -1,5 +1,6 @@
-import {BlockList, isIP} from 'node:net'
+import {isIP} from 'node:net'
 import {Type} from 'typebox'
+import {createAddressPolicy} from '../../core/address-policy.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import type {ManagedRegistry} from '../objects.ts'
 import {assertPrivilege, type Call, defineOperation, found, groupIds, shape} from './operation.ts'
@@ -129,20 +130,13 @@ export const REGISTRY_OPERATIONS = [
   unmanageRegistry,
 ]
 
-/** Addresses where clouds tell a machine its own secrets, and such as mean no other machine: no registry is there, and sweeps must not be led to them. */
-const FORBIDDEN = new BlockList()
-FORBIDDEN.addSubnet('169.254.0.0', 16, 'ipv4')
-FORBIDDEN.addSubnet('0.0.0.0', 8, 'ipv4')
-FORBIDDEN.addSubnet('fe80::', 10, 'ipv6')
-FORBIDDEN.addAddress('::', 'ipv6')
-FORBIDDEN.addAddress('fd00:ec2::254', 'ipv6')
+const isAnyRegistryAddress = createAddressPolicy([])
 
 /** @throws {HoldfastError} USAGE */
 function assertNoMetadata(name: string, url: string): void {
   // `URL` writes every spelling of an IPv4 address, octal and hexadecimal ones too, as four numbers.
   const host = URL.canParse(url) ? new URL(url).hostname.replace(/^\[(.*)\]$/, '$1') : ''
-  const family = isIP(host)
-  if (family === 0 ? host !== '' : !FORBIDDEN.check(host, family === 4 ? 'ipv4' : 'ipv6')) return
+  if (isIP(host) === 0 ? host !== '' : isAnyRegistryAddress(host)) return
   throw new HoldfastError('USAGE', `cannot manage registry "${name}": no registry is at "${url}"`, {
     hints: [`holdfast registry manage ${name} --url https://registry.example.com`],
   })

@@ -44,6 +44,8 @@ interface CachedToken {
 
 type Scheme =
   | {readonly kind: 'basic'}
+  /** Tokens are wanted, and whoever we ask for is handed one in: no realm is asked, so none is learnt. */
+  | {readonly kind: 'given'}
   | {
       readonly kind: 'bearer'
       readonly realm: URL
@@ -69,8 +71,10 @@ export class Authenticator {
     if (scheme === undefined) return undefined
     const credential = await this.#credential(access)
     if (credential?.kind === 'registry-token') return `Bearer ${credential.token}`
-    if (scheme.kind === 'basic')
-      return credential?.kind === 'basic' ? basicAuthorization(credential.username, credential.password) : undefined
+    if (scheme.kind !== 'bearer')
+      return scheme.kind === 'basic' && credential?.kind === 'basic'
+        ? basicAuthorization(credential.username, credential.password)
+        : undefined
     const key = tokenKey(scheme, wanted(scheme, access), credential)
     const cached = await this.#tokens.get(key)?.catch(() => undefined)
     if (cached !== undefined && this.#options.clock.now() < cached.renewAtMs) return `Bearer ${cached.token.reveal()}`
@@ -92,7 +96,8 @@ export class Authenticator {
   ): Promise<string | undefined> {
     const challenges = parseChallenges(challenge.headers['www-authenticate'] ?? '')
     const bearer = challenges.find(({scheme, parameters}) => scheme === 'bearer' && parameters.realm !== undefined)
-    if (bearer !== undefined) this.#learnBearer(bearer, base, access)
+    if (bearer !== undefined && (await this.#credential(access))?.kind === 'registry-token') this.#scheme ??= {kind: 'given'}
+    else if (bearer !== undefined) this.#learnBearer(bearer, base, access)
     else if (challenges.some(({scheme}) => scheme === 'basic')) this.#scheme = {kind: 'basic'}
     else return undefined
     if (refused !== undefined) await this.#forget(refused)

@@ -2,6 +2,8 @@
  * The HTTP client for registry traffic: HTTP/1.1 over sockets of our own, so that body bytes meet no parser, no stream and no promise.
  * @see RFC 9110, RFC 9112
  */
+
+import type {AddressPolicy} from '../../core/address-policy.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import type {HttpClient, HttpRequest, HttpResponse, TlsSettings} from '../client.ts'
 import {WireConnection, type WireStatistics} from './connection.ts'
@@ -27,6 +29,8 @@ export interface WireClientOptions {
   readonly tlsFor?: (origin: string) => TlsSettings | undefined
   /** The proxy for a URL; none when absent. See `createProxyRule`. */
   readonly proxyFor?: (url: URL) => URL | undefined
+  /** Which addresses may be connected to; all when absent. */
+  readonly mayConnect?: AddressPolicy | undefined
   /** Sent as `User-Agent` unless a request has its own. */
   readonly userAgent?: string
   readonly onExchange?: (exchange: ObservedExchange) => void
@@ -111,7 +115,8 @@ class SocketClient implements WireClient {
   }
 
   async #open(key: string, url: URL, proxy: URL | undefined, signal: AbortSignal | undefined): Promise<WireConnection> {
-    const route: Route = {origin: url, proxy, tls: this.#options.tlsFor?.(url.origin) ?? {}}
+    const {tlsFor, mayConnect} = this.#options
+    const route: Route = {origin: url, proxy, tls: tlsFor?.(url.origin) ?? {}, mayConnect}
     const isForwarded = proxy !== undefined && url.protocol === 'http:'
     const connection = new WireConnection({
       buffers: this.#buffers,

@@ -1,10 +1,12 @@
 /** Opens sockets: directly, through a forward proxy, or through a proxy's CONNECT tunnel; with TLS where the origin wants it. */
 import {connect as connectTcp, isIP, type Socket} from 'node:net'
 import type {ConnectionOptions, TLSSocket} from 'node:tls'
+import type {AddressPolicy} from '../../core/address-policy.ts'
 import {interrupted} from '../../core/errors.ts'
 import type {TlsSettings} from '../client.ts'
 import type {WireConnection} from './connection.ts'
 import {ConnectTimeoutError, ProxyRefusedError} from './failures.ts'
+import {assertAllowed, guardedLookup} from './guarded-lookup.ts'
 import {MalformedAnswerError, parseAnswerHead} from './head.ts'
 import {MAX_HEAD_BYTES} from './limits.ts'
 import {secureContextFor, withSystemTrust} from './secure-context.ts'
@@ -14,6 +16,8 @@ export interface Route {
   readonly origin: URL
   readonly proxy: URL | undefined
   readonly tls: TlsSettings
+  /** Judges the addresses of the origin; those behind a proxy are the proxy's to judge. */
+  readonly mayConnect?: AddressPolicy | undefined
 }
 
 export interface DialOptions {
@@ -101,17 +105,26 @@ class Dialing {
 }
 
 async function open(route: Route, onread: Onread, options: DialOptions, attempt: Dialing): Promise<Socket> {
-  const {origin, proxy} = route
+  const {origin, proxy, mayConnect} = route
   const isSecure = origin.protocol === 'https:'
-  if (proxy === undefined) return isSecure ? secure(route, onread, options, attempt, undefined) : plain(origin, onread, attempt)
+  if (mayConnect !== undefined) assertAllowed(hostOf(origin), mayConnect)
+  if (proxy === undefined) {
+    return isSecure ? secure(route, onread, options, attempt, undefined) : plain(origin, onread, attempt, mayConnect)
+  }
   if (!isSecure) return proxy.protocol === 'https:' ? secureProxy(proxy, onread, attempt) : plain(proxy, onread, attempt)
   const carrier = proxy.protocol === 'https:' ? await secureProxy(proxy, undefined, attempt) : await plain(proxy, undefined, attempt)
   await openTunnel(carrier, proxy, origin)
   return secure(route, onread, options, attempt, carrier)
 }
 
-async function plain(url: URL, onread: Onread | undefined, attempt: Dialing): Promise<Socket> {
-  const socket = connectTcp({host: hostOf(url), port: portOf(url), noDelay: true, ...(onread === undefined ? {} : {onread})})
+async function plain(url: URL, onread: Onread | undefined, attempt: Dialing, mayConnect?: AddressPolicy): Promise<Socket> {
+  const socket = connectTcp({
+    host: hostOf(url),
+    port: portOf(url),
+    noDelay: true,
+    ...(onread === undefined ? {} : {onread}),
+    ...(mayConnect === undefined ? {} : {lookup: guardedLookup(mayConnect)}),
+  })
   await attempt.ready(socket, 'connect')
   return socket
 }
@@ -121,6 +134,7 @@ async function secure(route: Route, onread: Onread, options: DialOptions, attemp
   const settings: TlsDialOptions = {
     ...target(route.origin),
     ...(carrier === undefined ? {onread} : {socket: carrier}),
+    ...(carrier === undefined && route.mayConnect !== undefined ? {lookup: guardedLookup(route.mayConnect)} : {}),
     secureContext: secureContextFor(tls, route.tls),
     rejectUnauthorized: route.tls.insecure !== true,
     ALPNProtocols: ['http/1.1'],

@@ -1,6 +1,7 @@
 /** Turns what a socket, TLS or a malformed answer says into an error of the table, with a reason in words and commands that help. */
 import {HoldfastError} from '../../core/errors.ts'
 import {ConnectionClosedError, IdleTimeoutError} from './connection.ts'
+import {AddressRefusedError} from './guarded-lookup.ts'
 import {MalformedAnswerError} from './head.ts'
 
 /** What was tried; `url` is shown without its query. */
@@ -71,6 +72,7 @@ export function describeFailure(cause: unknown, attempt: Attempt): HoldfastError
   if (cause instanceof MalformedAnswerError) return new HoldfastError('NETWORK', `${object}: ${cause.message}`, {cause})
   if (cause instanceof ConnectionClosedError)
     return new HoldfastError('NETWORK', `${object}: the connection broke: ${cause.message}`, {cause})
+  if (cause instanceof AddressRefusedError) return new HoldfastError('UNTRUSTED_HOST', `${object}: ${cause.message}`, {cause})
   if (cause instanceof ProxyRefusedError) {
     return new HoldfastError('NETWORK', `${object}: proxy "${proxy}" ${cause.message}`, {
       hints: [`export NO_PROXY="${url.hostname},$NO_PROXY"`],

@@ -6,6 +6,7 @@ import type {IdentityProvider} from '../../accounts/federation/identity-provider
 import type {TokenService} from '../../collector/token-service.ts'
 import type {ServerListener} from '../server-events.ts'
 import {type ApiOptions, addApiRoutes} from './api-routes.ts'
+import {addCatalogRoutes, type CatalogFor} from './catalog-routes.ts'
 import {addEventRoutes, type EventRoutesOptions} from './event-routes.ts'
 import {describeFailure} from './failures.ts'
 import {addHealthRoutes, type HealthOptions} from './health-routes.ts'
@@ -21,6 +22,7 @@ const MAX_NAME_CHARACTERS = 512
 export interface CollectorAppOptions extends ApiOptions, EventRoutesOptions, HealthOptions {
   readonly tokens: TokenService
   readonly searchFor: SearchFor
+  readonly catalogFor: CatalogFor
   readonly providers: readonly IdentityProvider[]
   /** Addresses or networks whose `X-Forwarded-*` headers are believed; nobody's when empty. */
   readonly trustedProxies: readonly string[]
@@ -66,6 +68,7 @@ export async function createCollectorApp(options: CollectorAppOptions): Promise<
   )
   addTokenRoutes(app, options.tokens)
   addSearchRoutes(app, options.searchFor)
+  addCatalogRoutes(app, options.catalogFor)
   addApiRoutes(app, options)
   addHealthRoutes(app, options)
   addKeyRoutes(app, options.keys)

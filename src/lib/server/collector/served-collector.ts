@@ -14,7 +14,7 @@ import type {ManagedRegistry} from '../../collector/objects.ts'
 import {createSearchService} from '../../collector/search/search-service.ts'
 import {createSecretMaker} from '../../collector/secret-maker.ts'
 import type {CollectorStore} from '../../collector/store.ts'
-import {type Account, serviceOfAccount, standingOf} from '../../collector/subjects.ts'
+import {type Account, type Standing, serviceOfAccount, standingOf} from '../../collector/subjects.ts'
 import {checkTrustNow, type OpenSweepSource, type SweeperOptions, startSweeper, sweepNow} from '../../collector/sweeper.ts'
 import type {ContentStore} from '../../content/store.ts'
 import {HoldfastError} from '../../core/errors.ts'
@@ -25,6 +25,7 @@ import type {KeyRing} from '../../tokens/signing-keys.ts'
 import {type AccessControl, createAccessControl} from '../access-control.ts'
 import type {RequestEvent, ServerListener} from '../server-events.ts'
 import {createCollectorApp} from './app.ts'
+import type {CatalogFor} from './catalog-routes.ts'
 import {embeddedEvent} from './embedded-events.ts'
 import {createMetrics} from './metrics.ts'
 import type {SearchFor} from './search-routes.ts'
@@ -32,6 +33,7 @@ import type {SearchFor} from './search-routes.ts'
 /** How often the keys are looked at: a rotation by another replica is known in time. */
 const KEYS_CHECK_MS = 60_000
 const SEARCH: readonly Scope[] = [{type: 'registry', name: 'catalog', actions: ['search']}]
+const CATALOG_PAGE_ENTRIES = 1_000
 const BEARER = /^Bearer +([^ ]+)$/i
 const HOST = /^[A-Za-z0-9._-]+(?::[0-9]{1,5})?$|^\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?$/
 
@@ -99,6 +101,23 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     return await searchService.searchFor(account, term, {registry: registry?.name, limit})
   }
 
+  const catalogFor: CatalogFor = async (authorization, {registry: name, after, limit, address}) => {
+    const registry = await store.findManagedRegistry({name})
+    if (registry === undefined) throw new HoldfastError('OBJECT_NOT_FOUND', 'there is no such registry')
+    const {service} = registry
+    const token = BEARER.exec(authorization)?.[1]
+    const verified = token === undefined ? 'malformed' : verifier.tokens().verify(token, (audience) => audience === service, now())
+    const basic = parseBasic(authorization)
+    const account =
+      basic !== undefined
+        ? await authenticator.authenticate(basic.username, new Secret(basic.password), address)
+        : typeof verified === 'string'
+          ? undefined
+          : await accountOf(verified.subject, store)
+    if (account === undefined) throw new HoldfastError('UNAUTHENTICATED', 'cannot list: it is not known who asks', {details: {service}})
+    return await listPullable(store, registry, await standingOf(account, registry, store), {after, limit})
+  }
+
   const app = await createCollectorApp({
     store,
     secrets: createSecretMaker(),
@@ -118,6 +137,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     providers: options.federation.providers,
     tokens,
     searchFor,
+    catalogFor,
     recorder,
     keys,
     metrics,
@@ -173,6 +193,26 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
       await Promise.allSettled(pending)
       await app.close()
     },
+  }
+}
+
+/** Names are read in pages until there are enough that may be pulled, and one more. */
+async function listPullable(
+  store: CollectorStore,
+  registry: ManagedRegistry,
+  {principal, registry: access, resolve, options}: Standing,
+  {after, limit}: {readonly after: string; readonly limit: number},
+): Promise<{readonly repositories: readonly string[]; readonly hasMore: boolean}> {
+  const repositories: string[] = []
+  for (let last = after; ; ) {
+    const page = await store.listRepositories(registry.id, {after: last, limit: CATALOG_PAGE_ENTRIES})
+    for (const {name} of page) {
+      if (!decide('pull', principal, access, await resolve(name), options).granted) continue
+      if (repositories.length === limit) return {repositories, hasMore: true}
+      repositories.push(name)
+    }
+    if (page.length < CATALOG_PAGE_ENTRIES) return {repositories, hasMore: false}
+    last = page.at(-1)?.name ?? last
   }
 }
 
