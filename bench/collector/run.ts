@@ -27,6 +27,8 @@ const {values} = parseArgs({
     users: {type: 'string', default: '10000'},
     apps: {type: 'string', default: '1000'},
     repositories: {type: 'string', default: '100000'},
+    /** 3600000 is an hour of a thousand a second. */
+    notifications: {type: 'string', default: '5000'},
   },
 })
 const [users, apps, repositories] = [values.users, values.apps, values.repositories].map(Number) as [number, number, number]
@@ -115,7 +117,7 @@ async function measure(): Promise<void> {
     const notification = {authorization: `Bearer ${eventsSecret}`, 'content-type': 'application/vnd.docker.distribution.events.v1+json'}
     await load('token, first time (argon2id)', 200, 200, (number) => ask(token(number), as(number)))
     await load('token, again', 5_000, 200, (number) => ask(token(number), as(number % 200)))
-    await load('notification', 5_000, 202, (number) => ask('/events/bench', notification, event(number)))
+    await load('notification', Number(values.notifications), 202, (number) => ask('/events/bench', notification, event(number)))
     await load('search, first', 1, 200, () => ask('/v1/search?q=service', as(0)))
     await load('search, a name', 2_000, 200, (number) => ask(`/v1/search?q=service-${(number * 331) % repositories}`, as(number % 200)), 1)
     await load('search, what all have', 50, 200, (number) => ask('/v1/search?q=service', as(number % 200)), 1)
