@@ -1,7 +1,7 @@
 /** The JSON Schemas of the results of commands that ask a collector: their shapes are those of its operations. */
 import type {TSchema} from 'typebox'
 import {discoverRegistry, explainAccess, searchRepositories} from '../src/lib/collector/api/access.ts'
-import {addApp, listApps, showApp, updateApp} from '../src/lib/collector/api/apps.ts'
+import {addApp, updateApp} from '../src/lib/collector/api/apps.ts'
 import {applyAll, exportAll} from '../src/lib/collector/api/document.ts'
 import {
   addGroup,
@@ -25,9 +25,7 @@ import {addUser, listUsers, showUser, updateUser} from '../src/lib/collector/api
 
 const RESULTS: Readonly<Record<string, TSchema>> = {
   'app add': addApp.output,
-  'app list': listApps.output,
   'app remove': Removed,
-  'app show': showApp.output,
   'app update': updateApp.output,
   apply: applyAll.output,
   export: exportAll.output,

@@ -21,6 +21,7 @@ import CollectorSettings from './commands/collector/settings.ts'
 import CollectorUse from './commands/collector/use.ts'
 import Completion from './commands/completion.ts'
 import Copy from './commands/copy.ts'
+import Env from './commands/env.ts'
 import Events from './commands/events.ts'
 import Explain from './commands/explain.ts'
 import Export from './commands/export.ts'
@@ -36,6 +37,7 @@ import Logout from './commands/logout.ts'
 import PrivilegeGrant from './commands/privilege/grant.ts'
 import PrivilegeList from './commands/privilege/list.ts'
 import PrivilegeRevoke from './commands/privilege/revoke.ts'
+import RefreshApp from './commands/refresh.ts'
 import RegistryAdd from './commands/registry/add.ts'
 import RegistryCheck from './commands/registry/check.ts'
 import RegistryDiscover from './commands/registry/discover.ts'
@@ -51,6 +53,8 @@ import RegistryUpdate from './commands/registry/update.ts'
 import RepositoryDescribe from './commands/repository/describe.ts'
 import RepositoryShow from './commands/repository/show.ts'
 import RepositoryStar from './commands/repository/star.ts'
+import RollbackApp from './commands/rollback.ts'
+import RotateCredentials from './commands/rotate-credentials.ts'
 import Search from './commands/search.ts'
 import Serve from './commands/serve.ts'
 import ServiceAdd from './commands/service/add.ts'
@@ -59,10 +63,13 @@ import ServiceRemove from './commands/service/remove.ts'
 import ServiceRenewSecret from './commands/service/renew-secret.ts'
 import ServiceShow from './commands/service/show.ts'
 import ServiceUpdate from './commands/service/update.ts'
+import SetEnv from './commands/set-env.ts'
+import Stage from './commands/stage.ts'
 import TagDelete from './commands/tag/delete.ts'
 import TagList from './commands/tag/list.ts'
 import TokenList from './commands/token/list.ts'
 import TokenRevoke from './commands/token/revoke.ts'
+import UnsetEnv from './commands/unset-env.ts'
 import UserAdd from './commands/user/add.ts'
 import UserList from './commands/user/list.ts'
 import UserRemove from './commands/user/remove.ts'
@@ -86,6 +93,13 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'auth:list': AuthList,
   'cache-image': CacheImage,
   cached: Cached,
+  'rotate-credentials': RotateCredentials,
+  refresh: RefreshApp,
+  rollback: RollbackApp,
+  stage: Stage,
+  env: Env,
+  'unset-env': UnsetEnv,
+  'set-env': SetEnv,
   'collector:audit': CollectorAudit,
   'collector:keys:export': CollectorKeysExport,
   'collector:keys:list': CollectorKeysList,

@@ -29,7 +29,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   login: ['registries', 'credentials', 'records', 'content', 'http', 'auth', 'oci', 'core'],
   caching: ['staging', 'transfer', 'records', 'content', 'oci', 'core'],
   tags: ['caching', 'transfer', 'content', 'oci', 'core'],
+  apps: ['caching', 'records', 'content', 'oci', 'core'],
   cli: [
+    'apps',
     'tags',
     'caching',
     'login',

@@ -202,6 +202,16 @@ export class Context {
     return opened
   }
 
+  /** The registry of that host with this credential, or as nobody, whatever is kept for it: as somebody else would see it. */
+  async openHostAs(host: RegistryHost, credential: RegistryCredential | undefined): Promise<RemoteStore> {
+    const [{createRemoteStore}, open, endpoint] = await Promise.all([
+      import('../content/remote/store.ts'),
+      this.httpClients(),
+      this.#endpoint(host, {}),
+    ])
+    return createRemoteStore({endpoint, http: open(endpoint), credentials: async () => credential})
+  }
+
   /**
    * Where images go: the registry that is named, else the default one, else the embedded one.
    * @throws {HoldfastError} REGISTRY_NOT_DECLARED, CONFIGURATION

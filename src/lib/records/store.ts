@@ -128,6 +128,41 @@ export interface AllowedHelperStore {
   disallowHelper(name: string): Promise<boolean>
 }
 
+/** An app of this machine: what stands for a platform where there is none. */
+export interface AppRecord {
+  readonly name: string
+  /** What `DIEGO_DOCKER_CACHE` is set to; absent when it is not. */
+  readonly optIn?: string
+  /** The image that it is to run; absent before there was one. */
+  readonly image?: string
+  /** The image before that one. */
+  readonly previousImage?: string
+  readonly staged?: StagedImageRecord
+  /** ISO 8601. */
+  readonly updatedAt: string
+}
+
+/** Which cached reference an app was given, and of what. */
+export interface StagedImageRecord {
+  /** As the user named it. */
+  readonly source: string
+  readonly sourceDigest: string
+  /** `<host>:<port>/<guid>@sha256:…` */
+  readonly cached: string
+  /** ISO 8601. */
+  readonly stagedAt: string
+  /** The release before it, by the platform's own name. */
+  readonly previous?: string
+}
+
+export interface AppRecordStore {
+  findAppRecord(name: string): Promise<AppRecord | undefined>
+  /** By name. */
+  listAppRecords(): Promise<readonly AppRecord[]>
+  /** Adds or replaces the app of that name. */
+  saveAppRecord(app: AppRecord): Promise<void>
+}
+
 /** Choices of the user that hold until he makes others. */
 export interface SettingStore {
   readSetting(name: SettingName): Promise<string | undefined>
@@ -138,6 +173,13 @@ export interface SettingStore {
 /** `collector`: the URL of the one that is asked. `collector-account`: who we are there. */
 type SettingName = 'collector' | 'collector-account'
 
-export interface RecordStore extends RegistryStore, CachedImageStore, BlobLocationStore, LoginStore, AllowedHelperStore, SettingStore {
+export interface RecordStore
+  extends RegistryStore,
+    CachedImageStore,
+    BlobLocationStore,
+    LoginStore,
+    AllowedHelperStore,
+    AppRecordStore,
+    SettingStore {
   close(): void
 }

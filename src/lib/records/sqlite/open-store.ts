@@ -1,6 +1,7 @@
 /** The embedded record store: one SQLite file that any number of processes on a machine share. */
 import type {RecordStore} from '../store.ts'
 import {createAllowedHelperStore} from './allowed-helpers.ts'
+import {createAppRecordStore} from './apps.ts'
 import {createBlobLocationStore} from './blob-locations.ts'
 import {createCachedImageStore} from './cached-images.ts'
 import {openDatabase} from './database.ts'
@@ -20,6 +21,7 @@ export async function openSqliteStore({file}: {readonly file: string}): Promise<
     ...createBlobLocationStore(database),
     ...createLoginStore(database),
     ...createAllowedHelperStore(database),
+    ...createAppRecordStore(database),
     ...createSettingStore(database),
     close: () => database.close(),
   }

@@ -64,6 +64,19 @@ const MIGRATIONS: readonly string[] = [
    CREATE TABLE allowed_helper (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;`,
 
   'CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID',
+
+  `CREATE TABLE app (
+     name TEXT PRIMARY KEY,
+     opt_in TEXT,
+     image TEXT,
+     previous_image TEXT,
+     source TEXT,
+     source_digest TEXT,
+     cached TEXT,
+     staged_at TEXT,
+     staged_previous TEXT,
+     updated_at TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID`,
 ]
 
 /**

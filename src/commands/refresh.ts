@@ -1,0 +1,58 @@
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
+import type {Refresh} from '../lib/apps/refresh-app.ts'
+import {describeOutcome, describeRefresh} from '../lib/cli/app-report.ts'
+import {type EachApp, forEachApp} from '../lib/cli/each-app.ts'
+import {CACHE_FLAGS, StagingCommand} from '../lib/cli/staging-command.ts'
+import {ACCESS_FLAGS} from '../lib/cli/transfer-flags.ts'
+
+type Refreshed = Refresh & {readonly isStaged: boolean}
+
+export default class RefreshApp extends StagingCommand<EachApp<Refreshed>> {
+  static override readonly summary = 'Look whether the source of an app’s cached copy has moved on; take it only when told to.'
+  static override readonly description =
+    'Shows the old and the new digest, the layers and the sizes. With --stage, an app whose source has moved is staged with what it names now.'
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %> shop',
+    '<%= config.bin %> <%= command.id %> shop --stage',
+    '<%= config.bin %> <%= command.id %> --all --json',
+  ]
+  static override readonly args = {app: Args.string({description: 'its name'})}
+  static override readonly flags = {
+    all: Flags.boolean({env: 'HOLDFAST_ALL', summary: 'Look at every app that runs from the cache.'}),
+    stage: Flags.boolean({env: 'HOLDFAST_STAGE', summary: 'Stage what has moved.'}),
+    ...CACHE_FLAGS,
+    ...ACCESS_FLAGS,
+  }
+
+  async run(): Promise<EachApp<Refreshed>> {
+    const {args, flags} = await this.parse(RefreshApp)
+    const context = this.openContext(flags)
+    const [{compareWithSource}, {stageApp}, dependencies] = await Promise.all([
+      import('../lib/apps/refresh-app.ts'),
+      import('../lib/apps/stage-app.ts'),
+      this.stagingDependencies(flags),
+    ])
+    const {platform} = dependencies
+    return await forEachApp({
+      verb: 'refresh',
+      app: args.app,
+      isAll: flags.all,
+      select: 'cached',
+      platform,
+      run: async (name) => {
+        const refresh = await compareWithSource(name, {
+          platform,
+          openSource: (reference) => context.openSource(reference),
+          signal: context.signal,
+        })
+        this.output.print(describeRefresh(refresh))
+        const isStaged = flags.stage === true && refresh.hasMoved
+        if (isStaged) this.output.note(describeOutcome(await stageApp(name, {isRefresh: true}, dependencies)))
+        else if (refresh.hasMoved) this.output.note(`to take it: holdfast refresh ${name} --stage`)
+        return {...refresh, isStaged}
+      },
+      onFailure: (message) => this.output.note(message),
+    })
+  }
+}

@@ -1,0 +1,19 @@
+import * as Args from '@oclif/core/args'
+import type {Rollback} from '../lib/apps/rollback-app.ts'
+import {StagingCommand} from '../lib/cli/staging-command.ts'
+
+export default class RollbackApp extends StagingCommand<Rollback> {
+  static override readonly summary = 'Go back to what an app ran before it was staged.'
+  static override readonly description = 'Rolled back again, it runs what it ran before the rollback.'
+  static override readonly examples = ['<%= config.bin %> <%= command.id %> shop']
+  static override readonly args = {app: Args.string({required: true, description: 'its name'})}
+
+  async run(): Promise<Rollback> {
+    const {args, flags} = await this.parse(RollbackApp)
+    const [{rollBackApp}, platform] = await Promise.all([import('../lib/apps/rollback-app.ts'), this.openPlatform(flags)])
+    const result = await rollBackApp(args.app, platform, this.onStep)
+    this.output.print(result.image)
+    this.output.note(`app "${args.app}" runs it again; once more: holdfast rollback ${args.app}`)
+    return result
+  }
+}

@@ -1,0 +1,44 @@
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
+import {type EachApp, forEachApp} from '../lib/cli/each-app.ts'
+import {CACHE_FLAGS, StagingCommand} from '../lib/cli/staging-command.ts'
+import {ACCESS_FLAGS} from '../lib/cli/transfer-flags.ts'
+
+interface Rotated {
+  readonly app: string
+  readonly image: string
+}
+
+export default class RotateCredentials extends StagingCommand<EachApp<Rotated>> {
+  static override readonly summary = 'Give apps new credentials to pull from the cache with; their images stay what they are.'
+  static override readonly description =
+    'Platforms keep the credentials of an image with the app, and use them whenever an instance starts. New ones are tried before an app gets them, and it is moved over without a moment in which nothing runs.'
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %> --all --pull-username web@service --pull-password-stdin < secret',
+    '<%= config.bin %> <%= command.id %> shop --pull-username web@service --pull-password-stdin < secret',
+  ]
+  static override readonly args = {app: Args.string({description: 'its name'})}
+  static override readonly flags = {
+    all: Flags.boolean({env: 'HOLDFAST_ALL', summary: 'Every app that runs from the cache.'}),
+    ...CACHE_FLAGS,
+    ...ACCESS_FLAGS,
+  }
+
+  async run(): Promise<EachApp<Rotated>> {
+    const {args, flags} = await this.parse(RotateCredentials)
+    const [{rotateCredentials}, dependencies] = await Promise.all([import('../lib/apps/rollback-app.ts'), this.stagingDependencies(flags)])
+    return await forEachApp({
+      verb: 'rotate-credentials',
+      app: args.app,
+      isAll: flags.all,
+      select: 'cached',
+      platform: dependencies.platform,
+      run: async (name) => {
+        const rotated = await rotateCredentials(name, dependencies)
+        this.output.print(`app "${name}" pulls ${rotated.image} with the new credentials`)
+        return rotated
+      },
+      onFailure: (message) => this.output.note(message),
+    })
+  }
+}

@@ -1,0 +1,43 @@
+import * as Args from '@oclif/core/args'
+import {StagingCommand} from '../lib/cli/staging-command.ts'
+
+export interface OptIn {
+  readonly app: string
+  readonly variable: string
+  /** Whether the app is to run from the cache: the value is exactly `true`. */
+  readonly hasOptedIn: boolean
+}
+
+export default class SetEnv extends StagingCommand<OptIn> {
+  static override readonly summary = 'Opt an app in to running from the cache: set-env APP DIEGO_DOCKER_CACHE true.'
+  static override readonly description =
+    'Sets this one variable of the app; the others are neither read nor shown. Only the text "true" opts in. It takes effect with `holdfast stage APP`.'
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %> shop DIEGO_DOCKER_CACHE true',
+    '<%= config.bin %> <%= command.id %> shop DIEGO_DOCKER_CACHE true --no-cf',
+  ]
+  static override readonly args = {
+    app: Args.string({required: true, description: 'its name'}),
+    variable: Args.string({required: true, description: 'DIEGO_DOCKER_CACHE'}),
+    value: Args.string({required: true, description: 'true'}),
+  }
+
+  async run(): Promise<OptIn> {
+    const {args, flags} = await this.parse(SetEnv)
+    const {app: name, variable, value} = args
+    const [{assertCacheVariable, isOptIn}, {addLocalApp}, platform] = await Promise.all([
+      import('../lib/apps/opt-in.ts'),
+      import('../lib/apps/local-platform.ts'),
+      this.openPlatform(flags),
+    ])
+    assertCacheVariable(variable, name)
+    // Where there is no platform, an app begins with this choice.
+    if (platform.kind === 'local') await addLocalApp(await this.openContext(flags).records(), name, () => new Date())
+    await platform.setVariable(await platform.findApp(name), variable, value)
+    const hasOptedIn = isOptIn(value)
+    if (!hasOptedIn) this.output.warn(`"${value}" does not opt in: only "true" does`)
+    this.output.print(`app "${name}" of ${platform.description} ${hasOptedIn ? 'has opted in' : 'has not opted in'}`)
+    this.output.note(`it takes effect with: holdfast stage ${name}`)
+    return {app: name, variable, hasOptedIn}
+  }
+}

@@ -1,0 +1,70 @@
+/** What an app runs: the user's image or the cached copy, pinned or not, and whether the source has moved on since. */
+import {hasCode} from '../core/errors.ts'
+import {parseReference, type Reference} from '../oci/reference.ts'
+import {CACHE_VARIABLE, isOptIn} from './opt-in.ts'
+import type {Platform, PlatformApp} from './platform.ts'
+
+export interface AppStatus {
+  readonly app: string
+  readonly hasOptedIn: boolean
+  /** What it runs; absent when nothing was ever staged. */
+  readonly image?: string
+  /** It runs a copy from the cache. */
+  readonly isCached: boolean
+  /** It runs a digest, which never changes, and no tag. */
+  readonly isPinned: boolean
+  /** What the cached copy is of. */
+  readonly source?: string
+  readonly sourceDigest?: string
+  /** ISO 8601. */
+  readonly stagedAt?: string
+  /** What `rollback` goes back to. */
+  readonly previous?: string
+  /** `moved`: the source names something else now. `unknown`: it could not be asked. Absent when nobody looked. */
+  readonly drift?: 'none' | 'moved' | 'unknown'
+  /** What the source names now. */
+  readonly currentDigest?: string
+}
+
+export interface StatusDependencies {
+  readonly platform: Platform
+  /** The digest that a source names now; undefined when there is no such image. Not asked when absent. */
+  readonly digestOf?: ((source: Reference) => Promise<string | undefined>) | undefined
+}
+
+export async function statusOf(app: PlatformApp, {platform, digestOf}: StatusDependencies): Promise<AppStatus> {
+  const [variable, release] = await Promise.all([platform.readVariable(app, CACHE_VARIABLE), platform.currentRelease(app)])
+  const {staged, name} = app
+  const isCached = staged !== undefined && release?.image === staged.cached
+  const status: AppStatus = {
+    app: name,
+    hasOptedIn: isOptIn(variable),
+    ...(release === undefined ? {} : {image: release.image}),
+    isCached,
+    isPinned: release !== undefined && isPinned(release.image),
+    ...(isCached ? {source: staged.source, sourceDigest: staged.sourceDigest, stagedAt: staged.stagedAt} : {}),
+    ...(staged?.previous === undefined ? {} : {previous: staged.previous}),
+  }
+  if (!isCached || digestOf === undefined) return status
+  return {...status, ...(await findDrift(staged.source, staged.sourceDigest, digestOf))}
+}
+
+async function findDrift(
+  source: string,
+  sourceDigest: string,
+  digestOf: NonNullable<StatusDependencies['digestOf']>,
+): Promise<Pick<AppStatus, 'drift' | 'currentDigest'>> {
+  try {
+    const currentDigest = await digestOf(parseReference(source))
+    if (currentDigest === undefined) return {drift: 'unknown'}
+    return {drift: currentDigest === sourceDigest ? 'none' : 'moved', currentDigest}
+  } catch (error) {
+    if (hasCode(error, 'INTERRUPTED')) throw error
+    // That the origin is down is what the cache is for: the app is well.
+    return {drift: 'unknown'}
+  }
+}
+
+function isPinned(image: string): boolean {
+  return /@sha(?:256|512):[0-9a-f]+$/.test(image)
+}

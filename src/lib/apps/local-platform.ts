@@ -1,0 +1,74 @@
+/** The apps of this machine: for who has no platform, or deploys by means of his own and asks which image. Nothing runs here; what an app is to run is noted. */
+import {HoldfastError} from '../core/errors.ts'
+import type {AppRecord, AppRecordStore} from '../records/store.ts'
+import type {Platform, PlatformApp, Release} from './platform.ts'
+
+const APP_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
+
+export function createLocalPlatform(records: AppRecordStore, now: () => Date): Platform {
+  const load = async (name: string): Promise<AppRecord> => {
+    const record = await records.findAppRecord(name)
+    if (record !== undefined) return record
+    const known = (await records.listAppRecords()).map((app) => app.name)
+    throw new HoldfastError('OBJECT_NOT_FOUND', `cannot find app "${name}": there is none on this machine`, {
+      hints: [`holdfast set-env ${name} DIEGO_DOCKER_CACHE true`, ...(known.length === 0 ? [] : ['holdfast app list'])],
+      details: {apps: known},
+    })
+  }
+  const save = (record: AppRecord): Promise<void> => records.saveAppRecord({...record, updatedAt: now().toISOString()})
+  const change = async ({id}: PlatformApp, edit: (record: AppRecord) => AppRecord): Promise<AppRecord> => {
+    const changed = edit(await load(id))
+    await save(changed)
+    return changed
+  }
+  const run = async (app: PlatformApp, image: string): Promise<Release> => {
+    await change(app, (record) =>
+      record.image === image ? record : {...record, image, ...(record.image === undefined ? {} : {previousImage: record.image})},
+    )
+    return {id: image, image}
+  }
+
+  return {
+    kind: 'local',
+    description: 'this machine',
+    async findApp(name) {
+      return describe(await load(name))
+    },
+    async listApps() {
+      return (await records.listAppRecords()).map(describe)
+    },
+    async readVariable({id}) {
+      return (await load(id)).optIn
+    },
+    async setVariable(app, _name, value) {
+      await change(app, ({optIn: _, ...record}) => (value === undefined ? record : {...record, optIn: value}))
+    },
+    async currentRelease({id}) {
+      const {image} = await load(id)
+      return image === undefined ? undefined : {id: image, image}
+    },
+    settle: async () => {},
+    release: (app, {image}) => run(app, image),
+    rollback: (app, releaseId) => run(app, releaseId),
+    async noteStaged(app, staged) {
+      await change(app, ({staged: _, ...record}) => (staged === undefined ? record : {...record, staged}))
+    },
+    describeRelease: ({name}, image) => [`note that app "${name}" runs ${image}`],
+    describeNote: ({name}) => `note what app "${name}" was given`,
+  }
+}
+
+/**
+ * Adds an app to this machine, unless it is there.
+ * @throws {HoldfastError} USAGE for what is no name of an app.
+ */
+export async function addLocalApp(records: AppRecordStore, name: string, now: () => Date): Promise<void> {
+  if (!APP_NAME.test(name)) {
+    throw new HoldfastError('USAGE', `cannot add app "${name.slice(0, 100)}": a name is letters, digits, ".", "_" and "-", 128 at most`)
+  }
+  if ((await records.findAppRecord(name)) === undefined) await records.saveAppRecord({name, updatedAt: now().toISOString()})
+}
+
+function describe({name, staged}: AppRecord): PlatformApp {
+  return {id: name, name, ...(staged === undefined ? {} : {staged})}
+}

@@ -1,0 +1,62 @@
+/**
+ * The platform port: where apps are, and how one is made to run an image. Implementers: Cloud Foundry, and the records of this machine where there is no platform.
+ *
+ * Invariants: an app's other variables are neither read nor changed; credentials go to the platform and come back from nowhere.
+ */
+import type {Secret} from '../core/secret.ts'
+import type {StagedImageRecord} from '../records/store.ts'
+
+export interface PlatformApp {
+  /** The platform's own id. */
+  readonly id: string
+  readonly name: string
+  /** What Holdfast has noted of it; absent for one that it never staged, or has let go. */
+  readonly staged?: StagedImageRecord
+}
+
+/** What an app runs. */
+export interface Release {
+  /** The platform's own name for it, by which it can be gone back to. */
+  readonly id: string
+  readonly image: string
+}
+
+export interface PullCredentials {
+  readonly username: string
+  readonly password: Secret
+}
+
+export interface ReleaseRequest {
+  readonly image: string
+  /** What the platform pulls the image with; absent for nobody's. */
+  readonly credentials?: PullCredentials | undefined
+  /** Told of each step, as one line. */
+  readonly onStep?: ((step: string) => void) | undefined
+}
+
+export interface Platform {
+  readonly kind: 'cloud-foundry' | 'local'
+  /** For people: `space "dev" of org "acme" at api.example.com`. */
+  readonly description: string
+  /** @throws {HoldfastError} OBJECT_NOT_FOUND with names that are near. */
+  findApp(name: string): Promise<PlatformApp>
+  /** Those that run images, by name. */
+  listApps(): Promise<readonly PlatformApp[]>
+  readVariable(app: PlatformApp, name: string): Promise<string | undefined>
+  /** Undefined takes it away. */
+  setVariable(app: PlatformApp, name: string, value: string | undefined): Promise<void>
+  /** Undefined for an app that was never staged. */
+  currentRelease(app: PlatformApp): Promise<Release | undefined>
+  /** Waits until a release that is under way has ended; what an interrupted run began is finished so. */
+  settle(app: PlatformApp, onStep?: (step: string) => void): Promise<void>
+  /** Makes the app run an image, without a moment in which nothing runs. The release before it is kept. */
+  release(app: PlatformApp, request: ReleaseRequest): Promise<Release>
+  /** Goes back to a release that is kept. */
+  rollback(app: PlatformApp, releaseId: string, onStep?: (step: string) => void): Promise<Release>
+  /** Notes what the app was given; undefined forgets it. */
+  noteStaged(app: PlatformApp, staged: StagedImageRecord | undefined): Promise<void>
+  /** The calls that `release` would make, one a line. */
+  describeRelease(app: PlatformApp, image: string): readonly string[]
+  /** The call that `noteStaged` would make. */
+  describeNote(app: PlatformApp): string
+}

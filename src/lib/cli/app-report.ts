@@ -1,0 +1,64 @@
+/** Apps as people read them. */
+import type {AppStatus} from '../apps/app-status.ts'
+import type {Refresh} from '../apps/refresh-app.ts'
+import type {StageOutcome} from '../apps/stage-app.ts'
+import type {App} from '../collector/objects.ts'
+import {formatTable} from './table.ts'
+import {formatBytes, formatCount, formatMinute} from './units.ts'
+
+/** An app as the collector has it, and as the platform does; either may not know it. */
+export interface AppRow extends Partial<App> {
+  readonly code: string
+  readonly status?: AppStatus
+}
+
+export function describeAppRows(rows: readonly AppRow[]): readonly string[] {
+  const table = rows.map(({code, responsibles, publications, status}) => [
+    code,
+    status === undefined ? '-' : describeState(status),
+    status?.source ?? status?.image ?? '-',
+    status?.stagedAt === undefined ? '-' : formatMinute(status.stagedAt),
+    responsibles?.join(', ') || '-',
+    publications?.join(', ') || '-',
+  ])
+  return formatTable(['APP', 'STATE', 'IMAGE', 'SINCE (UTC)', 'RESPONSIBLES', 'PUBLICATIONS'], table)
+}
+
+/** `cached, pinned, moved`. */
+function describeState({hasOptedIn, isCached, isPinned, drift, image}: AppStatus): string {
+  if (image === undefined) return hasOptedIn ? 'opted in, no image yet' : 'no image yet'
+  const parts = [
+    isCached ? 'cached' : hasOptedIn ? 'opted in, not cached: holdfast stage' : 'not cached',
+    isPinned ? 'pinned' : 'not pinned',
+  ]
+  if (drift === 'moved') parts.push('the source has moved')
+  if (drift === 'unknown') parts.push('the source cannot be asked')
+  return parts.join(', ')
+}
+
+export function describeStatus(status: AppStatus): readonly string[] {
+  const lines: readonly (readonly [string, string | undefined])[] = [
+    ['state', describeState(status)],
+    ['runs', status.image],
+    ['source', status.source],
+    ['source digest', status.sourceDigest],
+    ['source now', status.drift === 'moved' ? status.currentDigest : undefined],
+    ['staged', status.stagedAt],
+    ['previous', status.previous],
+  ]
+  return lines.flatMap(([name, value]) => (value === undefined ? [] : [`${`${name}:`.padEnd(16)}${value}`]))
+}
+
+export function describeOutcome({app, action, image, source}: StageOutcome): string {
+  if (action === 'cached') return `app "${app}" runs a cached copy of ${source ?? image}`
+  if (action === 'unchanged') return `app "${app}" ran its cached copy before: nothing to do`
+  if (action === 'uncached') return `app "${app}" has opted out and runs ${image ?? 'nothing yet'}`
+  return `app "${app}" has not opted in: holdfast set-env ${app} DIEGO_DOCKER_CACHE true`
+}
+
+export function describeRefresh(refresh: Refresh): string {
+  const {app, source, oldDigest, newDigest, hasMoved, newLayers, goneLayers, newBytes, oldSizeBytes, newSizeBytes} = refresh
+  if (!hasMoved) return `app "${app}": ${source} is still ${oldDigest}`
+  const layers = `${formatCount(newLayers, 'new layer')} of ${formatBytes(newBytes)}, ${goneLayers} gone`
+  return `app "${app}": ${source} has moved: ${oldDigest} → ${newDigest}; ${layers}; ${formatBytes(oldSizeBytes)} → ${formatBytes(newSizeBytes)}`
+}

@@ -1,0 +1,61 @@
+/** One app, or all that run from the cache or are to: the failure of one does not stop the others. */
+import {CACHE_VARIABLE, isOptIn} from '../apps/opt-in.ts'
+import type {Platform, PlatformApp} from '../apps/platform.ts'
+import {HoldfastError, hasCode} from '../core/errors.ts'
+import {type ErrorBody, errorBody} from './error-report.ts'
+import {PartialFailure} from './partial-failure.ts'
+import {formatCount} from './units.ts'
+
+export interface EachApp<Outcome> {
+  readonly apps: readonly Outcome[]
+  readonly failures: readonly {readonly app: string; readonly error: ErrorBody}[]
+}
+
+export interface EachAppRequest<Outcome> {
+  /** As it is typed. */
+  readonly verb: string
+  readonly app: string | undefined
+  readonly isAll: boolean | undefined
+  readonly platform: Platform
+  /** Which ones `--all` means: those that run from the cache, or those that do and those that are to. */
+  readonly select: 'cached' | 'opted-in'
+  readonly run: (app: string) => Promise<Outcome>
+  readonly onFailure: (message: string) => void
+}
+
+/**
+ * @throws {HoldfastError} USAGE unless one app or --all is named; what `run` throws for the one app; {PartialFailure} when some of all failed.
+ */
+export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Promise<EachApp<Outcome>> {
+  const {verb, app, isAll, platform, select, run, onFailure} = request
+  if ((app === undefined) !== (isAll === true)) {
+    throw new HoldfastError('USAGE', `cannot ${verb}: name one app, or --all`, {hints: [`holdfast ${verb} APP`, `holdfast ${verb} --all`]})
+  }
+  if (app !== undefined) return {apps: [await run(app)], failures: []}
+  const apps: Outcome[] = []
+  const failures: EachApp<Outcome>['failures'][number][] = []
+  for (const candidate of await platform.listApps()) {
+    try {
+      if (!(await isMeant(platform, candidate, select))) continue
+      apps.push(await run(candidate.name))
+    } catch (error) {
+      if (hasCode(error, 'INTERRUPTED')) throw error
+      const body = errorBody(error)
+      onFailure(`app "${candidate.name}": ${body.message}`)
+      failures.push({app: candidate.name, error: body})
+    }
+  }
+  const result = {apps, failures}
+  if (failures.length === 0) return result
+  const names = failures.map((failure) => failure.app)
+  throw new PartialFailure(
+    `cannot ${verb} ${failures.length} of ${formatCount(apps.length + failures.length, 'app')}: ${names.join(', ')}`,
+    result,
+    names.map((name) => `holdfast ${verb} ${name}`),
+  )
+}
+
+async function isMeant(platform: Platform, app: PlatformApp, select: EachAppRequest<unknown>['select']): Promise<boolean> {
+  if (select === 'opted-in') return app.staged !== undefined || isOptIn(await platform.readVariable(app, CACHE_VARIABLE))
+  return app.staged !== undefined && (await platform.currentRelease(app))?.image === app.staged.cached
+}

@@ -1,0 +1,145 @@
+/** The frame of commands that work on apps: which platform they are on, which registry is the cache, and what the platform pulls from it with. */
+import * as Flags from '@oclif/core/flags'
+import type {Platform, PullCredentials} from '../apps/platform.ts'
+import type {StageDependencies} from '../apps/stage-app.ts'
+import {HoldfastError} from '../core/errors.ts'
+import {Secret} from '../core/secret.ts'
+import {formatPinned, formatReference, manifestReference, type Reference} from '../oci/reference.ts'
+import {BaseCommand} from './base-command.ts'
+import type {Context} from './context.ts'
+import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
+import {readSecret} from './standard-input.ts'
+import type {AccessFlags} from './transfer-flags.ts'
+
+export const PLATFORM_FLAGS = {
+  cf: Flags.boolean({
+    allowNo: true,
+    env: 'HOLDFAST_CF',
+    helpGroup: 'PLATFORM',
+    summary:
+      'Work on the apps of the targeted space of Cloud Foundry, or, with --no-cf, of this machine. Default: Cloud Foundry where a space is targeted.',
+  }),
+}
+
+export interface PlatformFlags {
+  readonly cf?: boolean | undefined
+}
+
+export const CACHE_FLAGS = {
+  to: Flags.string({
+    env: 'HOLDFAST_TO',
+    helpValue: 'REGISTRY',
+    summary: 'The cache: the name of a declared registry, or HOST[:PORT]; the default registry when absent.',
+  }),
+  'pull-username': Flags.string({
+    env: 'HOLDFAST_PULL_USERNAME',
+    helpGroup: 'PLATFORM',
+    helpValue: 'NAME',
+    summary: 'Who the platform is at the cache; the password is HOLDFAST_PULL_PASSWORD, or read with --pull-password-stdin.',
+  }),
+  'pull-password-stdin': Flags.boolean({
+    helpGroup: 'PLATFORM',
+    dependsOn: ['pull-username'],
+    summary: 'Read the password that the platform pulls with from standard input.',
+  }),
+}
+
+export interface CacheFlags extends AccessFlags, GlobalFlags {
+  readonly to?: string | undefined
+  readonly 'pull-username'?: string | undefined
+  readonly 'pull-password-stdin'?: boolean | undefined
+}
+
+export abstract class StagingCommand<Result extends object> extends BaseCommand<Result> {
+  static override readonly baseFlags = {...GLOBAL_FLAGS, ...PLATFORM_FLAGS}
+
+  protected async openPlatform(flags: PlatformFlags & GlobalFlags): Promise<Platform> {
+    const {openPlatform} = await import('./app-platform.ts')
+    return await openPlatform(this.openContext(flags), flags.cf)
+  }
+
+  protected readonly onStep = (step: string): void => this.output.note(step)
+
+  /** What staging works with. */
+  protected async stagingDependencies(flags: CacheFlags & PlatformFlags): Promise<StageDependencies> {
+    const context = this.openContext(flags)
+    const pullCredentials = await readPullCredentials(flags, context)
+    const [{cacheImages}, platform, target, records] = await Promise.all([
+      import('../caching/cache-images.ts'),
+      this.openPlatform(flags),
+      context.openTarget(flags.to),
+      context.records(),
+    ])
+    const now = (): Date => new Date()
+    return {
+      platform,
+      registry: target.registry,
+      pullCredentials,
+      now,
+      onStep: this.onStep,
+      async cache(source, app) {
+        const [outcome] = await cacheImages(
+          {sources: [source], registry: target.registry, app},
+          {target: target.store, openSource: (reference) => context.openSource(reference), records, now, signal: context.signal},
+        )
+        if (outcome?.status === 'cached') return outcome.image
+        throw outcome?.error
+      },
+      assertPullable: (image, credentials) => (target.isEmbedded ? Promise.resolve() : assertPullable(context, image, credentials)),
+      originCredentials: (source) => originCredentials(context, source),
+      async findSource(image) {
+        const found = await records.searchCachedImages(/\/([^@]+)@/.exec(image)?.[1])
+        return found.find((record) => formatPinned(record, record.digest) === image)?.source
+      },
+    }
+  }
+}
+
+/** @throws {HoldfastError} USAGE for a name without a password. */
+async function readPullCredentials(flags: CacheFlags, {environment}: Context): Promise<PullCredentials | undefined> {
+  const username = flags['pull-username']
+  if (username === undefined) return undefined
+  if (flags['pull-password-stdin']) return {username, password: await readSecret('--pull-password-stdin')}
+  const password = environment.HOLDFAST_PULL_PASSWORD
+  if (password) return {username, password: new Secret(password)}
+  throw new HoldfastError('USAGE', `cannot let the platform pull as "${username}": its password is missing`, {
+    hints: ['--pull-password-stdin < FILE', 'export HOLDFAST_PULL_PASSWORD=…'],
+  })
+}
+
+/** Looks at the image as the platform will, with its credentials and nobody else's. */
+async function assertPullable(context: Context, image: Reference, credentials: PullCredentials | undefined): Promise<void> {
+  const store = await context.openHostAs(
+    image.registry,
+    credentials === undefined ? undefined : {kind: 'basic', username: credentials.username, password: credentials.password.reveal()},
+  )
+  try {
+    if ((await store.statManifest(image.repository, manifestReference(image))) !== undefined) return
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error
+    const who = credentials === undefined ? 'without credentials' : `as "${credentials.username}"`
+    throw new HoldfastError(error.code, `the platform could not pull from the cache ${who}: ${error.message}`, {
+      hints: ['--pull-username NAME --pull-password-stdin < FILE   # an account of the cache that may pull, best a service'],
+      details: error.details,
+      cause: error,
+    })
+  }
+  throw new HoldfastError('MANIFEST_NOT_FOUND', `the platform could not pull "${formatReference(image)}": it is not there for it`)
+}
+
+/**
+ * What an origin is shown by a platform that goes back to it.
+ * @throws {HoldfastError} NO_IDENTITY_TOKEN where only a token is kept, which platforms cannot use.
+ */
+async function originCredentials(context: Context, source: Reference): Promise<PullCredentials | undefined> {
+  const lookup = await context.credentials()
+  const found = await lookup(source.registry, source.repository)
+  if (found === undefined) return undefined
+  if (found.kind === 'basic') return {username: found.username, password: new Secret(found.password)}
+  const variable = `HOLDFAST_AUTH_${source.registry.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`
+  throw new HoldfastError(
+    'USAGE',
+    `cannot let the platform pull from "${source.registry}": a token is kept for it, and platforms want a name and a password`,
+    {hints: [`export ${variable}_USERNAME=… ${variable}_PASSWORD=…`]},
+  )
+}
