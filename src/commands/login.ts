@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../lib/cli/base-command.ts'
+import type {CloudFoundryProof} from '../lib/cli/cloud-foundry-login.ts'
 import type {Context} from '../lib/cli/context.ts'
 import {findLoginPlace} from '../lib/cli/login-place.ts'
 import {describeDeviceCode, describeKept} from '../lib/cli/login-report.ts'
@@ -21,6 +22,21 @@ interface LoginResult {
   /** Why a password is kept. */
   readonly reason?: string
   readonly expiresAt?: string
+  /** What is targeted at a Cloud Foundry. */
+  readonly organization?: string
+  readonly space?: string
+}
+
+interface CloudFoundryFlags {
+  readonly cf: string
+  readonly org?: string | undefined
+  readonly space?: string | undefined
+  readonly origin?: string | undefined
+  readonly username?: string | undefined
+  readonly 'password-stdin': boolean
+  readonly 'passcode-stdin': boolean
+  readonly 'client-credentials': boolean
+  readonly 'skip-ssl-validation': boolean
 }
 
 interface AskingFlags {
@@ -48,6 +64,11 @@ On a terminal, user name and password are asked for. There is no flag for a pass
       command: '<%= config.bin %> <%= command.id %> registry.example.com --sso',
     },
     {
+      description: 'At a Cloud Foundry, where there is no cf command line',
+      command:
+        'echo "$PASSWORD" | <%= config.bin %> <%= command.id %> --cf https://api.example.com --org acme --space dev --username ann --password-stdin',
+    },
+    {
       description: 'As a service, with its own secret',
       command: '<%= config.bin %> <%= command.id %> --service web --password-stdin < secret',
     },
@@ -69,6 +90,51 @@ On a terminal, user name and password are asked for. There is no flag for a pass
       exclusive: ['username', 'service', 'password-stdin', 'identity-token-stdin'],
       summary: 'Log in with a browser, here or elsewhere, at the identity provider of the collector.',
     }),
+    cf: Flags.string({
+      exclusive: ['sso', 'service', 'identity-token-stdin', 'token-only'],
+      helpGroup: 'CLOUD FOUNDRY',
+      helpValue: 'API',
+      summary: 'Log in to this Cloud Foundry instead of a registry; not needed after `cf login`.',
+    }),
+    org: Flags.string({
+      env: 'HOLDFAST_ORG',
+      dependsOn: ['cf'],
+      helpGroup: 'CLOUD FOUNDRY',
+      helpValue: 'NAME',
+      summary: 'The org to target.',
+    }),
+    space: Flags.string({
+      env: 'HOLDFAST_SPACE',
+      dependsOn: ['cf', 'org'],
+      helpGroup: 'CLOUD FOUNDRY',
+      helpValue: 'NAME',
+      summary: 'The space to target.',
+    }),
+    origin: Flags.string({
+      env: 'HOLDFAST_ORIGIN',
+      dependsOn: ['cf'],
+      helpGroup: 'CLOUD FOUNDRY',
+      helpValue: 'NAME',
+      summary: 'The identity provider of the user.',
+    }),
+    'passcode-stdin': Flags.boolean({
+      dependsOn: ['cf'],
+      exclusive: ['password-stdin'],
+      helpGroup: 'CLOUD FOUNDRY',
+      summary: 'Read a one-time passcode, as the login server gives after single sign-on, from standard input.',
+    }),
+    'client-credentials': Flags.boolean({
+      env: 'HOLDFAST_CLIENT_CREDENTIALS',
+      dependsOn: ['cf'],
+      helpGroup: 'CLOUD FOUNDRY',
+      summary: 'User name and password are the id and the secret of a client.',
+    }),
+    'skip-ssl-validation': Flags.boolean({
+      env: 'HOLDFAST_SKIP_SSL_VALIDATION',
+      dependsOn: ['cf'],
+      helpGroup: 'CLOUD FOUNDRY',
+      summary: 'Do not check the certificates of the foundation.',
+    }),
     'identity-provider': Flags.string({
       env: 'HOLDFAST_IDENTITY_PROVIDER',
       helpValue: 'NAME',
@@ -80,6 +146,7 @@ On a terminal, user name and password are asked for. There is no flag for a pass
   async run(): Promise<LoginResult> {
     const {args, flags} = await this.parse(Login)
     const context = this.openContext(flags)
+    if (flags.cf !== undefined) return await this.#logInToCloudFoundry(context, {...flags, cf: flags.cf})
     const [records, {logIn}, {findEndpoint}] = await Promise.all([
       context.records(),
       import('../lib/login/log-in.ts'),
@@ -108,6 +175,42 @@ On a terminal, user name and password are asked for. There is no flag for a pass
       ...(reason === undefined ? {} : {reason}),
       ...(login?.expiresAt === undefined ? {} : {expiresAt: login.expiresAt}),
     }
+  }
+
+  async #logInToCloudFoundry(context: Context, flags: CloudFoundryFlags): Promise<LoginResult> {
+    const {logInToCloudFoundry} = await import('../lib/cli/cloud-foundry-login.ts')
+    const proof = await this.#cloudFoundryProof(flags)
+    const insecure = flags['skip-ssl-validation'] === true
+    const {api, organization, space} = await logInToCloudFoundry(context, {
+      api: flags.cf,
+      organization: flags.org,
+      space: flags.space,
+      insecure,
+      proof,
+    })
+    const account = proof.kind === 'password' ? proof.username : proof.kind === 'client' ? proof.clientId : 'passcode'
+    const keychain = await context.keychain()
+    this.output.print(`Logged in to ${api} as ${account}`)
+    this.output.note(
+      space === undefined ? 'no space is targeted: --org ORG --space SPACE' : `space "${space}" of org "${organization}" is targeted`,
+    )
+    return {
+      registry: new URL(api).host,
+      account,
+      scheme: 'bearer',
+      kept: proof.kind === 'client' ? 'password' : 'identity-token',
+      keychain: keychain.name,
+      ...(organization === undefined ? {} : {organization}),
+      ...(space === undefined ? {} : {space}),
+    }
+  }
+
+  async #cloudFoundryProof(flags: CloudFoundryFlags): Promise<CloudFoundryProof> {
+    if (flags['passcode-stdin']) return {kind: 'passcode', passcode: await readSecret('--passcode-stdin')}
+    const {account: username, secret} = await this.#ask({...flags, service: undefined, 'identity-token-stdin': false}, flags.cf)
+    const password = secret.value
+    if (flags['client-credentials']) return {kind: 'client', clientId: username, clientSecret: password}
+    return {kind: 'password', username, password, origin: flags.origin}
   }
 
   async #signOn(context: Context, request: Omit<SignOnRequest, 'show'>): Promise<Pick<LoginRequest, 'account' | 'secret'>> {

@@ -1,12 +1,15 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../lib/cli/base-command.ts'
+import type {Context} from '../lib/cli/context.ts'
 import {findLoginPlace} from '../lib/cli/login-place.ts'
 import type {LoginRecord} from '../lib/records/store.ts'
 
 interface LogoutResult {
   /** The logins that are no more. */
   readonly removed: readonly LoginRecord[]
+  /** The API of Cloud Foundry whose session is no more. */
+  readonly cloudFoundry?: string
 }
 
 export default class Logout extends BaseCommand<LogoutResult> {
@@ -21,6 +24,7 @@ export default class Logout extends BaseCommand<LogoutResult> {
   static override readonly args = {registry: Args.string({description: 'as it was given to login; the default registry when absent'})}
   static override readonly flags = {
     all: Flags.boolean({env: 'HOLDFAST_ALL', summary: 'Every account of REGISTRY; without REGISTRY, every login.'}),
+    cf: Flags.boolean({exclusive: ['all', 'account'], summary: 'The session of `login --cf`; that of cf is left alone.'}),
     account: Flags.string({env: 'HOLDFAST_ACCOUNT', helpValue: 'NAME', summary: 'The login of this account.'}),
   }
 
@@ -28,6 +32,7 @@ export default class Logout extends BaseCommand<LogoutResult> {
     const {args, flags} = await this.parse(Logout)
     const context = this.openContext(flags)
     const {all, account} = flags
+    if (flags.cf) return await this.#logOutOfCloudFoundry(context)
     const isEverything = all && args.registry === undefined
     const place = isEverything ? undefined : await findLoginPlace(await context.records(), args.registry, 'logout')
     const [{logOut}, {loginTarget}, logins] = await Promise.all([
@@ -39,5 +44,13 @@ export default class Logout extends BaseCommand<LogoutResult> {
     for (const login of removed) this.output.print(`Logged out of ${loginTarget(login)} as ${login.account}`)
     if (removed.length === 0) this.output.note('nobody was logged in')
     return {removed}
+  }
+
+  async #logOutOfCloudFoundry(context: Context): Promise<LogoutResult> {
+    const {forgetSession} = await import('../lib/cli/cloud-foundry.ts')
+    const cloudFoundry = await forgetSession(context)
+    if (cloudFoundry === undefined) this.output.note('nobody was logged in')
+    else this.output.print(`Logged out of ${cloudFoundry}`)
+    return {removed: [], ...(cloudFoundry === undefined ? {} : {cloudFoundry})}
   }
 }

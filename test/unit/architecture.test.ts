@@ -29,9 +29,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   login: ['registries', 'credentials', 'records', 'content', 'http', 'auth', 'oci', 'core'],
   caching: ['staging', 'transfer', 'records', 'content', 'oci', 'core'],
   tags: ['caching', 'transfer', 'content', 'oci', 'core'],
-  apps: ['caching', 'records', 'content', 'oci', 'core'],
+  'cloud-foundry': ['http', 'auth', 'core'],
+  apps: ['caching', 'cloud-foundry', 'records', 'content', 'oci', 'core'],
   cli: [
     'apps',
+    'cloud-foundry',
     'tags',
     'caching',
     'login',

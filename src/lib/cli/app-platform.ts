@@ -1,9 +1,16 @@
 /** Which platform the apps are on. */
 import {createLocalPlatform} from '../apps/local-platform.ts'
 import type {Platform} from '../apps/platform.ts'
+import {openFoundation} from './cloud-foundry.ts'
 import type {Context} from './context.ts'
 
-/** @param isCloudFoundry undefined: Cloud Foundry where a space is targeted. */
-export async function openPlatform(context: Context, _isCloudFoundry: boolean | undefined): Promise<Platform> {
-  return createLocalPlatform(await context.records(), () => new Date())
+/**
+ * @param isCloudFoundry undefined: Cloud Foundry where a space is targeted, else this machine.
+ * @throws {HoldfastError} CONFIGURATION when Cloud Foundry is wanted and no space is targeted.
+ */
+export async function openPlatform(context: Context, isCloudFoundry: boolean | undefined): Promise<Platform> {
+  const foundation = isCloudFoundry === false ? undefined : await openFoundation(context, isCloudFoundry === true)
+  if (foundation === undefined) return createLocalPlatform(await context.records(), () => new Date())
+  const {createCloudFoundryPlatform} = await import('../apps/cloud-foundry-platform.ts')
+  return createCloudFoundryPlatform(foundation)
 }

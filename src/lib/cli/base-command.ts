@@ -49,6 +49,12 @@ export abstract class BaseCommand<Result extends object> extends Command {
     return this.#context
   }
 
+  protected override async init(): Promise<void> {
+    await super.init()
+    // Standard input is for secrets and documents: oclif would take it for an argument that is missing.
+    for (const arg of Object.values(this.ctor.args)) arg.ignoreStdin = true
+  }
+
   override jsonEnabled(): boolean {
     return this.#isSet('json')
   }

@@ -56,6 +56,9 @@ export const ERROR_TABLE = {
   NO_IDENTITY_TOKEN: kind(EXIT.denied, 'the registry gives no token that could be kept instead of the password'),
   UNSUPPORTED: kind(EXIT.denied, 'the registry does not offer this operation'),
 
+  PLATFORM_REFUSED: kind(EXIT.denied, 'the platform that runs the apps refuses a request'),
+  STAGING_FAILED: kind(EXIT.denied, 'the platform could not stage the image, or not move the app to it'),
+
   CONFLICT: kind(EXIT.conflict, 'something is already there and would be changed'),
 
   NETWORK: kind(EXIT.network, 'the registry could not be reached, or the connection broke', true),

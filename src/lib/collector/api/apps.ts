@@ -35,7 +35,7 @@ export const listApps = defineOperation({
   },
 })
 
-export const showApp = defineOperation({
+const showApp = defineOperation({
   id: 'app.show',
   method: 'GET',
   path: '/apps/{code}',

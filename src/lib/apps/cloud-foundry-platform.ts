@@ -1,0 +1,131 @@
+/**
+ * The apps of a space of Cloud Foundry. What Holdfast has noted of an app is in its annotations, so that everybody who works on the space sees it.
+ * Today's Cloud Foundry pins nothing and keeps the credentials of an image with the droplet: hence a package of its own with the pinned reference and the cache's credentials.
+ */
+import {annotateApp, type CloudFoundryApp, findApp, listImageApps, readVariable, setVariable} from '../cloud-foundry/apps.ts'
+import type {Controller} from '../cloud-foundry/controller.ts'
+import {
+  activeDeployment,
+  awaitDeployment,
+  buildPackage,
+  createPackage,
+  currentDroplet,
+  DEFAULT_STAGING_TIMEOUT_MS,
+  deployDroplet,
+  newestPackageImage,
+  readDropletOf,
+  setCurrentDroplet,
+} from '../cloud-foundry/releases.ts'
+import type {CloudFoundryNetwork} from '../cloud-foundry/uaa.ts'
+import {HoldfastError} from '../core/errors.ts'
+import type {StagedImageRecord} from '../records/store.ts'
+import type {Platform, PlatformApp, Release, ReleaseRequest} from './platform.ts'
+
+const NOTE = {
+  source: 'holdfast-source',
+  sourceDigest: 'holdfast-source-digest',
+  cached: 'holdfast-cached',
+  stagedAt: 'holdfast-staged-at',
+  previous: 'holdfast-previous',
+} as const
+
+export interface CloudFoundryPlatformOptions {
+  readonly controller: Controller
+  readonly space: {readonly guid: string; readonly name: string}
+  readonly organization: {readonly name: string}
+  readonly network: Pick<CloudFoundryNetwork, 'now' | 'sleep'>
+  readonly stagingTimeoutMs?: number | undefined
+}
+
+export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions): Platform {
+  const {controller, space, organization, network, stagingTimeoutMs = DEFAULT_STAGING_TIMEOUT_MS} = options
+  /** What only this platform knows of the apps that it has answered. */
+  const known = new WeakMap<PlatformApp, CloudFoundryApp>()
+  const describe = (app: CloudFoundryApp): PlatformApp => {
+    const staged = readNote(app.annotations)
+    const described = {id: app.guid, name: app.name, ...(staged === undefined ? {} : {staged})}
+    known.set(described, app)
+    return described
+  }
+  const appOf = async (app: PlatformApp): Promise<CloudFoundryApp> => known.get(app) ?? (await findApp(controller, space.guid, app.name))
+
+  const assertRunsImages = ({name, runsImages}: CloudFoundryApp): void => {
+    if (runsImages) return
+    throw new HoldfastError('UNSUPPORTED', `cannot stage app "${name}": it is built from source code and runs no image`, {
+      hints: [`cf push ${name} --docker-image IMAGE`],
+    })
+  }
+
+  const moveTo = async (
+    app: CloudFoundryApp,
+    droplet: {readonly guid: string; readonly image?: string},
+    onStep: ReleaseRequest['onStep'],
+  ): Promise<Release> => {
+    if (app.isStarted) {
+      onStep?.(`rolling deployment of app "${app.name}"`)
+      await deployDroplet(controller, app, droplet.guid, network)
+    } else {
+      await setCurrentDroplet(controller, app, droplet.guid)
+      onStep?.(`app "${app.name}" is stopped, and runs it when it is started: cf start ${app.name}`)
+    }
+    return {id: droplet.guid, image: droplet.image ?? ''}
+  }
+
+  return {
+    kind: 'cloud-foundry',
+    description: `space "${space.name}" of org "${organization.name}" at ${new URL(controller.api).host}`,
+    findApp: async (name) => describe(await findApp(controller, space.guid, name)),
+    listApps: async () => (await listImageApps(controller, space.guid)).map(describe),
+    readVariable: async (app, name) => await readVariable(controller, await appOf(app), name),
+    setVariable: async (app, name, value) => await setVariable(controller, await appOf(app), name, value),
+    async currentRelease(platformApp) {
+      const app = await appOf(platformApp)
+      assertRunsImages(app)
+      const droplet = await currentDroplet(controller, app)
+      if (droplet?.image !== undefined) return {id: droplet.guid, image: droplet.image}
+      const image = await newestPackageImage(controller, app)
+      return image === undefined ? undefined : {id: '', image}
+    },
+    async settle(platformApp, onStep) {
+      const app = await appOf(platformApp)
+      const deployment = await activeDeployment(controller, app)
+      if (deployment === undefined) return
+      onStep?.(`waiting for the deployment of app "${app.name}" that is under way`)
+      await awaitDeployment(controller, app, deployment, network)
+    },
+    async release(platformApp, {image, credentials, onStep}) {
+      const app = await appOf(platformApp)
+      assertRunsImages(app)
+      const packageGuid = await createPackage(controller, app, image, credentials)
+      onStep?.(`staging app "${app.name}"`)
+      const guid = await buildPackage(controller, app, packageGuid, network, stagingTimeoutMs)
+      return await moveTo(app, {guid, image}, onStep)
+    },
+    async rollback(platformApp, releaseId, onStep) {
+      const app = await appOf(platformApp)
+      return await moveTo(app, await readDropletOf(controller, app, releaseId), onStep)
+    },
+    async noteStaged(platformApp, staged) {
+      await annotateApp(controller, await appOf(platformApp), writeNote(staged))
+    },
+    describeRelease: ({id, name}, image) => [
+      `POST ${controller.api}/v3/packages for app "${name}" with image ${image}`,
+      `POST ${controller.api}/v3/builds, and GET until it is staged`,
+      `POST ${controller.api}/v3/deployments (rolling) of app ${id}, and GET until it is deployed`,
+    ],
+    describeNote: ({id}) => `PATCH ${controller.api}/v3/apps/${id}: annotations ${Object.values(NOTE).join(', ')}`,
+  }
+}
+
+function readNote(annotations: Readonly<Record<string, string>>): StagedImageRecord | undefined {
+  const [source, sourceDigest, cached, stagedAt] = [NOTE.source, NOTE.sourceDigest, NOTE.cached, NOTE.stagedAt].map(
+    (name) => annotations[name],
+  )
+  if (source === undefined || sourceDigest === undefined || cached === undefined || stagedAt === undefined) return undefined
+  const previous = annotations[NOTE.previous]
+  return {source, sourceDigest, cached, stagedAt, ...(previous === undefined ? {} : {previous})}
+}
+
+function writeNote(staged: StagedImageRecord | undefined): Readonly<Record<string, string | null>> {
+  return Object.fromEntries(Object.entries(NOTE).map(([field, name]) => [name, staged?.[field as keyof StagedImageRecord] || null]))
+}

@@ -1,0 +1,35 @@
+/** Organizations and spaces by name (API v3). */
+import {HoldfastError} from '../core/errors.ts'
+import {encodeFilter} from './apps.ts'
+import type {Controller} from './controller.ts'
+import {requireText} from './fields.ts'
+import type {NamedGuid} from './session.ts'
+
+/** @throws {HoldfastError} OBJECT_NOT_FOUND */
+export async function findOrganization(controller: Controller, name: string): Promise<NamedGuid> {
+  return await findNamed(controller, '/v3/organizations', name, {}, `org "${name}"`)
+}
+
+/** @throws {HoldfastError} OBJECT_NOT_FOUND */
+export async function findSpace(controller: Controller, organization: NamedGuid, name: string): Promise<NamedGuid> {
+  const what = `space "${name}" of org "${organization.name}"`
+  return await findNamed(controller, '/v3/spaces', name, {organization_guids: organization.guid}, what)
+}
+
+/** The filter knows no case: what is meant is compared here. */
+async function findNamed(
+  controller: Controller,
+  path: string,
+  name: string,
+  query: Readonly<Record<string, string>>,
+  what: string,
+): Promise<NamedGuid> {
+  const purpose = `find ${what}`
+  for await (const json of controller.list(path, {query: {names: encodeFilter(name), ...query}, purpose})) {
+    const found = {guid: requireText(purpose, json, 'guid'), name: requireText(purpose, json, 'name')}
+    if (found.name === name) return found
+  }
+  throw new HoldfastError('OBJECT_NOT_FOUND', `cannot ${purpose}: it is not there, or not for you to see`, {
+    hints: ['cf orgs', 'cf spaces'],
+  })
+}

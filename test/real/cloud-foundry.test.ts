@@ -1,0 +1,368 @@
+/** Apps of a Cloud Foundry: a fake foundation that keeps its contract, genuine registries behind it, and instances that pull from them whenever they start. */
+import assert from 'node:assert/strict'
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {stat} from 'node:fs/promises'
+import {join} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {cleanUpAfterwards} from '../support/afterwards.ts'
+import {type CfSession, writeCfSession} from '../support/cf-session.ts'
+import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
+import {FakeCloudFoundry} from '../support/fake-cf/fake-cf.ts'
+import {createHoldfast, HOLDFAST_LAUNCHER, type Holdfast, type JsonRun} from '../support/holdfast.ts'
+import {createImage, createLayer} from '../support/images.ts'
+import {startDesktopSession} from '../support/keyring.ts'
+import {pushImage} from '../support/push-image.ts'
+import {needs} from '../support/required-program.ts'
+import {createTemporaryDirectory} from '../support/temporary-directory.ts'
+
+const ANN = {username: 'ann', password: 'password of ann'}
+const PULLER = {username: 'platform', password: 'password-of-the-platform'}
+/** A variable that is nobody's business. */
+const CANARY = 'canary-of-another-variable'
+const POLL_MS = 5
+
+describe('apps of Cloud Foundry', function () {
+  this.timeout(90_000)
+  needs('docker-registry', 'htpasswd')
+  const afterwards = cleanUpAfterwards()
+  const old = createImage([createLayer('base', 'of both', 3000), createLayer('app', 'old', 1000)])
+  const fresh = createImage([createLayer('base', 'of both', 3000), createLayer('app', 'fresh', 2000)])
+  const outputs: string[] = []
+  let folder: string
+  let origin: DockerRegistry
+  let cache: DockerRegistry
+  let image: string
+  let foundation: FakeCloudFoundry
+  let spaceGuid: string
+  let session: CfSession
+  let user: Holdfast
+  let count = 0
+
+  before(async () => {
+    const temporary = await createTemporaryDirectory('cloud-foundry')
+    afterwards(temporary.remove)
+    folder = temporary.path
+    origin = await startDockerRegistry()
+    afterwards(() => origin.stop())
+    cache = await startDockerRegistry({htpasswd: PULLER})
+    afterwards(() => cache.stop())
+    image = `${origin.host}/shop/web:v1`
+  })
+
+  beforeEach(async () => {
+    await pushImage(origin.url, 'shop/web', 'v1', old)
+    await setUp()
+  })
+
+  afterEach(() => foundation.stop())
+
+  async function setUp(options: ConstructorParameters<typeof FakeCloudFoundry>[0] = {}): Promise<void> {
+    foundation = new FakeCloudFoundry(options)
+    await foundation.start()
+    foundation.addUser({name: ANN.username, password: ANN.password, role: 'developer'})
+    spaceGuid = foundation.addSpace('acme', 'dev').spaceGuid
+    const home = join(folder, `u${count++}`)
+    session = await writeCfSession(join(home, 'cf'), foundation, ANN, {organization: 'acme', space: 'dev'})
+    const variable = `HOLDFAST_AUTH_127_0_0_1_${cache.port}`
+    user = await createHoldfast(home, {
+      CF_HOME: session.home,
+      HOLDFAST_TO: cache.host,
+      [`${variable}_USERNAME`]: PULLER.username,
+      [`${variable}_PASSWORD`]: PULLER.password,
+      HOLDFAST_PULL_USERNAME: PULLER.username,
+      HOLDFAST_PULL_PASSWORD: PULLER.password,
+    })
+  }
+
+  const addShop = (more: Parameters<FakeCloudFoundry['addApp']>[1] | object = {}) =>
+    foundation.addApp(spaceGuid, {name: 'shop', image, variables: {SECRET: CANARY, DIEGO_DOCKER_CACHE: 'true'}, ...more})
+
+  async function run(text: string, args: readonly string[] = []): Promise<JsonRun> {
+    const result = await user.json([...text.split(' '), ...args])
+    outputs.push(result.stdout, result.stderr)
+    return result
+  }
+
+  async function succeed(text: string, args: readonly string[] = []): Promise<Record<string, unknown>> {
+    const {exitCode, stdout, stderr, envelope} = await run(text, args)
+    assert.equal(exitCode, 0, stdout + stderr)
+    return envelope.result as Record<string, unknown>
+  }
+
+  async function fail(code: string, exitCode: number, text: string): Promise<string> {
+    const {exitCode: ended, stdout, envelope} = await run(text)
+    assert.deepEqual([envelope.error?.code, ended], [code, exitCode], stdout)
+    return envelope.error?.message ?? ''
+  }
+
+  const first = (result: Record<string, unknown>) => (result.apps as readonly Record<string, unknown>[])[0] ?? {}
+  const changes = () => foundation.requests.filter(({method, path}) => method !== 'GET' && path !== '/oauth/token')
+  const digests = (name = 'shop') => foundation.app(name).instances.map(({digest, reason}) => digest ?? reason)
+  const runningImage = (name = 'shop') => foundation.state.droplets.find(({guid}) => guid === foundation.app(name).dropletGuid)?.image
+
+  it('opt in by one variable that is the text "true"; the others stay as they are, and are shown and kept nowhere', async () => {
+    await addShop({variables: {SECRET: CANARY, DIEGO_DOCKER_CACHE: 'false'}})
+    await succeed('set-env shop DIEGO_DOCKER_CACHE true')
+    assert.deepEqual(JSON.parse(changes()[0]?.body ?? ''), {var: {DIEGO_DOCKER_CACHE: 'true'}})
+    assert.deepEqual(Object.fromEntries(foundation.app('shop').variables), {SECRET: CANARY, DIEGO_DOCKER_CACHE: 'true'})
+    assert.equal((await succeed('env shop')).hasOptedIn, true)
+    const shown = await user.run(['env', 'shop', '--debug'])
+    assert.equal(shown.stdout, 'DIEGO_DOCKER_CACHE=true\n')
+    outputs.push(shown.stderr)
+    await succeed('unset-env shop DIEGO_DOCKER_CACHE')
+    assert.deepEqual(JSON.parse(changes()[1]?.body ?? ''), {var: {DIEGO_DOCKER_CACHE: null}})
+    assert.deepEqual(Object.fromEntries(foundation.app('shop').variables), {SECRET: CANARY})
+    await fail('USAGE', 2, 'set-env shop SECRET x')
+  })
+
+  it('run a pinned copy from the cache, and go on doing so when the tag moves, the origin is gone and the app is scaled', async () => {
+    await addShop()
+    const {action, image: cached, previous} = first(await succeed('stage shop'))
+    assert.equal(action, 'cached')
+    assert.match(String(cached), new RegExp(`^${cache.host}/[0-9a-f-]{36}@${old.digest}$`))
+    assert.equal(runningImage(), cached)
+    assert.equal(foundation.state.droplets[0]?.guid, previous)
+    assert.deepEqual(foundation.state.packages.at(-1)?.credentials, PULLER)
+    assert.deepEqual(
+      foundation.state.deployments.map(({reason}) => reason),
+      ['DEPLOYED'],
+    )
+    await pushImage(origin.url, 'shop/web', 'v1', fresh)
+    const {root, port} = origin
+    await origin.kill()
+    await foundation.scale('shop', 4)
+    await foundation.restart('shop')
+    assert.deepEqual(digests(), [old.digest, old.digest, old.digest, old.digest])
+    const status = (await succeed('app show shop')).status as object
+    assert.partialDeepStrictEqual(status, {
+      image: cached,
+      source: image,
+      isCached: true,
+      isPinned: true,
+      hasOptedIn: true,
+      drift: 'unknown',
+    })
+    assert.equal(first(await succeed('stage shop')).action, 'unchanged')
+    origin = await startDockerRegistry({root, port})
+    assert.partialDeepStrictEqual((await succeed('app show shop')).status, {drift: 'moved', currentDigest: fresh.digest})
+    assert.equal(first(await succeed('refresh shop --stage')).isStaged, true)
+    assert.deepEqual(new Set(digests()), new Set([fresh.digest]))
+  })
+
+  it('go back to the droplet before, and on again', async () => {
+    await addShop()
+    const cached = first(await succeed('stage shop')).image
+    assert.equal((await succeed('rollback shop')).image, image)
+    assert.equal(runningImage(), image)
+    assert.equal((await succeed('rollback shop')).image, cached)
+    assert.equal(runningImage(), cached)
+  })
+
+  it('get their user’s image back when they have opted out', async () => {
+    await addShop()
+    await succeed('stage shop')
+    await succeed('unset-env shop DIEGO_DOCKER_CACHE')
+    assert.equal(first(await succeed('stage shop')).action, 'uncached')
+    assert.equal(runningImage(), image)
+    assert.deepEqual([...foundation.app('shop').annotations.keys()], [])
+    assert.equal(first(await succeed('stage shop')).action, 'none')
+  })
+
+  it('that have not opted in are left alone, and the failure of one does not stop the others', async () => {
+    await addShop()
+    await foundation.addApp(spaceGuid, {name: 'blog', image, variables: {DIEGO_DOCKER_CACHE: 'True'}})
+    await foundation.addApp(spaceGuid, {name: 'broken', image: `${origin.host}/no/such:v1`, variables: {DIEGO_DOCKER_CACHE: 'true'}})
+    await foundation.addApp(spaceGuid, {name: 'code', lifecycle: 'buildpack', variables: {DIEGO_DOCKER_CACHE: 'true'}})
+    const {exitCode, envelope} = await run('stage --all')
+    assert.deepEqual([exitCode, envelope.error?.code], [9, 'PARTIAL'])
+    const {apps, failures} = envelope.result as {apps: {app: string}[]; failures: {app: string; error: {code: string}}[]}
+    assert.deepEqual(
+      apps.map(({app}) => app),
+      ['shop'],
+    )
+    assert.deepEqual(
+      failures.map(({app, error}) => [app, error.code]),
+      [['broken', 'MANIFEST_NOT_FOUND']],
+    )
+    assert.equal(runningImage('blog'), image)
+    const listed = (await succeed('app list')).apps as {code: string; status: {isCached: boolean}}[]
+    assert.deepEqual(
+      listed.map(({code, status}) => [code, status.isCached]),
+      [
+        ['blog', false],
+        ['broken', false],
+        ['shop', true],
+      ],
+    )
+    await fail('UNSUPPORTED', 5, 'stage code')
+  })
+
+  it('are shown every call that staging would make, and none is made', async () => {
+    await addShop()
+    const {calls} = first(await succeed('stage shop --dry-run'))
+    assert.ok((calls as string[]).some((call) => call.startsWith(`POST ${foundation.url}/v3/packages`)))
+    assert.deepEqual(changes(), [])
+    assert.deepEqual(
+      (await cache.accessLog()).filter(({method, path}) => method === 'PUT' && path.includes(`/${foundation.app('shop').guid}/`)),
+      [],
+    )
+  })
+
+  it('keep running what they run when the platform could not pull, when staging fails, and when the foundation refuses', async () => {
+    await addShop()
+    const wrong = await user.json(['stage', 'shop'], {env: {HOLDFAST_PULL_PASSWORD: 'wrong'}})
+    assert.deepEqual([wrong.envelope.error?.code, wrong.exitCode], ['UNAUTHENTICATED', 4], wrong.stdout)
+    assert.deepEqual(changes(), [])
+    foundation.failNextBuild('cannot fetch image')
+    assert.match(await fail('STAGING_FAILED', 5, 'stage shop'), /StagingError - Staging error: cannot fetch image/)
+    foundation.disableFeature('diego_docker')
+    const disabled = await run('stage shop')
+    assert.equal(disabled.envelope.error?.code, 'DENIED')
+    assert.match(disabled.envelope.error?.hints[0] ?? '', /cf enable-feature-flag diego_docker/)
+    foundation.enableFeature('diego_docker')
+    assert.equal(runningImage(), image)
+    assert.deepEqual(digests(), [old.digest])
+    assert.equal(first(await succeed('stage shop')).action, 'cached')
+  })
+
+  for (const point of ['/v3/packages', '/v3/builds', '/v3/deployments']) {
+    it(`are finished by the next run when one was killed at ${point}`, async () => {
+      await foundation.stop()
+      await setUp({pollsUntilDone: 3})
+      await addShop()
+      const child = spawn(process.execPath, [HOLDFAST_LAUNCHER, 'stage', 'shop'], {env: user.env, stdio: 'ignore'})
+      while (!foundation.requests.some(({method, path}) => method === 'POST' && path === point)) {
+        assert.equal(child.exitCode, null, 'it ended by itself')
+        await sleep(POLL_MS)
+      }
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+      const {action, image: cached} = first(await succeed('stage shop'))
+      assert.ok(action === 'cached' || action === 'unchanged')
+      assert.equal(runningImage(), cached)
+      assert.deepEqual(digests(), [old.digest])
+      assert.deepEqual(foundation.state.deployments.at(-1)?.reason, 'DEPLOYED')
+      assert.equal((await succeed('rollback shop')).image, image)
+    })
+  }
+
+  it('that are stopped get their release, and start with it', async () => {
+    await addShop({state: 'STOPPED'})
+    const {image: cached} = first(await succeed('stage shop'))
+    assert.equal(runningImage(), cached)
+    assert.deepEqual(foundation.state.deployments, [])
+  })
+
+  it('get new credentials, and keep their image to the byte', async () => {
+    await addShop()
+    const {image: cached} = first(await succeed('stage shop'))
+    const {apps} = await succeed('rotate-credentials --all')
+    assert.deepEqual(apps, [{app: 'shop', image: cached}])
+    assert.equal(runningImage(), cached)
+    assert.equal(foundation.state.packages.length, 3)
+    assert.deepEqual(digests(), [old.digest])
+    const wrong = await user.json(['rotate-credentials', 'shop'], {env: {HOLDFAST_PULL_PASSWORD: 'wrong'}})
+    assert.equal(wrong.envelope.error?.code, 'UNAUTHENTICATED')
+    assert.equal(foundation.state.packages.length, 3)
+  })
+
+  it('are found by their exact name', async () => {
+    await addShop()
+    const {envelope, exitCode} = await run('stage Shop')
+    assert.deepEqual([envelope.error?.code, exitCode], ['OBJECT_NOT_FOUND', 3])
+    assert.match(envelope.error?.hints.join('\n') ?? '', /it has "shop"/)
+    await foundation.addApp(spaceGuid, {name: 'a,b', image})
+    assert.equal(((await succeed('app show', ['a,b'])).status as {app: string}).app, 'a,b')
+  })
+
+  it('are worked on under rate limits and failing routers, and a list that breaks off is no list', async () => {
+    await addShop()
+    foundation.rateLimitNext(2, 0)
+    assert.equal((await succeed('env shop')).hasOptedIn, true)
+    foundation.failNext(2, 502)
+    assert.equal((await succeed('env shop')).hasOptedIn, true)
+    foundation.failNext(3, 502)
+    await fail('REGISTRY_UNAVAILABLE', 7, 'env shop')
+    foundation.rateLimitNext(1, 3600)
+    await fail('RATE_LIMITED', 11, 'env shop')
+    foundation.failPage(1)
+    await fail('REGISTRY_UNAVAILABLE', 7, 'stage --all')
+    foundation.failPage(undefined)
+  })
+
+  it('are worked on through the end of a token, whose successor is written back, and nothing else of the file is touched', async () => {
+    await foundation.stop()
+    await setUp({rotate: true})
+    await addShop()
+    const before = await session.read()
+    foundation.uaa.expireTokens()
+    assert.equal((await succeed('env shop')).hasOptedIn, true)
+    const after = await session.read()
+    assert.notEqual(after.RefreshToken, before.RefreshToken)
+    assert.match(String(after.AccessToken), /^bearer /)
+    assert.deepEqual({...after, AccessToken: '', RefreshToken: ''}, {...before, AccessToken: '', RefreshToken: ''})
+    assert.equal((await stat(session.file)).mode & 0o777, 0o600)
+    foundation.uaa.expireTokens()
+    const both = await Promise.all([run('env shop'), run('env shop')])
+    assert.ok(both.some(({exitCode}) => exitCode === 0))
+    assert.equal((await succeed('env shop')).hasOptedIn, true)
+    foundation.uaa.revokeAll()
+    const {envelope, exitCode} = await run('env shop')
+    assert.deepEqual([envelope.error?.code, exitCode, envelope.error?.hints], ['UNAUTHENTICATED', 4, ['cf login']])
+  })
+
+  it('are those of this machine when told so, or when no space is targeted', async () => {
+    await addShop()
+    await fail('OBJECT_NOT_FOUND', 3, 'env shop --no-cf')
+    const nobody = await createHoldfast(join(folder, `u${count++}`))
+    const {envelope, exitCode} = await nobody.json(['env', 'shop', '--cf'])
+    assert.deepEqual([envelope.error?.code, exitCode], ['CONFIGURATION', 10])
+    await fail('UNSUPPORTED', 5, 'stage shop --cf --image').catch(() => {})
+  })
+
+  it('are reached by a session of our own, by password, passcode and client, kept in the keychain', async () => {
+    needs('gnome-keyring-daemon', 'dbus-daemon')
+    await addShop()
+    foundation.addClient({id: 'robot', secret: 'secret of robot', role: 'developer'})
+    foundation.uaa.passcodes.set('once', 'ann')
+    const home = join(folder, `u${count++}`)
+    const desktop = await startDesktopSession(join(home, 's'), 'unlocked')
+    afterwards(desktop.stop)
+    user = await createHoldfast(home, {DBUS_SESSION_BUS_ADDRESS: desktop.env.DBUS_SESSION_BUS_ADDRESS})
+    const login = async (args: readonly string[], input: string): Promise<JsonRun> => {
+      const result = await user.json(['login', '--cf', foundation.url, '--org', 'acme', '--space', 'dev', ...args], {input})
+      outputs.push(result.stdout, result.stderr)
+      return result
+    }
+    for (const [args, input] of [
+      [['--username', 'ann', '--password-stdin'], ANN.password],
+      [['--passcode-stdin'], 'once'],
+      [['--username', 'robot', '--password-stdin', '--client-credentials'], 'secret of robot'],
+    ] as const) {
+      const {exitCode, stdout} = await login(args, input)
+      assert.equal(exitCode, 0, stdout)
+      assert.equal((await succeed('env shop')).hasOptedIn, true)
+      foundation.uaa.expireTokens()
+      assert.equal((await succeed('env shop')).hasOptedIn, true, args.join(' '))
+    }
+    assert.equal((await login(['--username', 'ann', '--password-stdin'], 'wrong')).envelope.error?.code, 'UNAUTHENTICATED')
+    for (let attempt = 0; attempt < 4; attempt++) await login(['--username', 'ann', '--password-stdin'], 'wrong')
+    assert.equal((await login(['--username', 'ann', '--password-stdin'], ANN.password)).envelope.error?.code, 'ACCOUNT_LOCKED')
+    assert.equal((await succeed('env shop')).hasOptedIn, true, 'a login that failed has ended the one before')
+    const nowhere = await user.json(
+      ['login', '--cf', foundation.url, '--org', 'nobody', '--username', 'robot', '--password-stdin', '--client-credentials'],
+      {input: 'secret of robot'},
+    )
+    assert.equal(nowhere.envelope.error?.code, 'OBJECT_NOT_FOUND')
+    assert.equal((await succeed('logout --cf')).cloudFoundry, foundation.url)
+    await fail('CONFIGURATION', 10, 'env shop --cf')
+  })
+
+  after(() => {
+    const all = outputs.join('\n')
+    for (const secret of [CANARY, ANN.password, PULLER.password, 'secret of robot'])
+      assert.ok(!all.includes(secret), `an output shows "${secret}"`)
+    assert.doesNotMatch(all, /eyJ[A-Za-z0-9_-]{10,}\./)
+  })
+})

@@ -1,0 +1,741 @@
+/**
+ * A Cloud Controller (API v3.228), UAA and network policy server with state, on loopback: what the public API documents of Cloud Foundry say, in the parts that staging an image
+ * needs. It runs no containers; its instances ask the registry for their image as a cell would, whenever one starts.
+ */
+import {randomUUID} from 'node:crypto'
+import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
+import type {AddressInfo} from 'node:net'
+import {
+  badBody,
+  badQuery,
+  ControllerFailure,
+  featureDisabled,
+  invalidToken,
+  notAuthenticated,
+  notAuthorized,
+  notFound,
+  unprocessable,
+} from './errors.ts'
+import {type ImageCredentials, type Instance, resolveImage} from './instances.ts'
+import {type App, type Deployment, type SecurityGroup, State} from './state.ts'
+import {type FakeClient, FakeUaa, type FakeUser} from './uaa.ts'
+import * as view from './views.ts'
+
+const DEFAULT_PAGE = 50
+const MAX_PAGE = 5000
+const DEFAULT_POLLS = 2
+
+export interface FakeCloudFoundryOptions {
+  readonly port?: number
+  readonly accessTokenSeconds?: number
+  /** A refresh token is good once. */
+  readonly rotate?: boolean
+  /** How often a build or a deployment is asked for before it is done. */
+  readonly pollsUntilDone?: number
+  /** The root says that it wants credentials of Kubernetes. */
+  readonly onKubernetes?: boolean
+}
+
+export interface RecordedRequest {
+  readonly method: string
+  /** With its query. */
+  readonly path: string
+  readonly status: number
+  readonly body: string
+}
+
+export interface NewApp {
+  readonly name: string
+  readonly image?: string
+  readonly credentials?: ImageCredentials
+  readonly variables?: Readonly<Record<string, string>>
+  readonly instances?: number
+  readonly lifecycle?: 'docker' | 'buildpack'
+  readonly state?: 'STARTED' | 'STOPPED'
+}
+
+type Body = Readonly<Record<string, unknown>>
+
+interface Call {
+  readonly query: URLSearchParams
+  readonly body: Body
+  readonly principal: {readonly name: string; readonly role: 'admin' | 'developer' | 'auditor'}
+  readonly parameters: readonly string[]
+}
+
+interface Route {
+  readonly method: string
+  readonly pattern: RegExp
+  /** Query parameters that it knows. */
+  readonly query: readonly string[]
+  readonly status: number
+  readonly answer: (call: Call) => unknown
+}
+
+const PAGING = ['per_page', 'page', 'order_by', 'include', 'label_selector']
+
+export class FakeCloudFoundry {
+  readonly state = new State()
+  readonly uaa: FakeUaa
+  readonly requests: RecordedRequest[] = []
+  url = ''
+  readonly #options: FakeCloudFoundryOptions
+  readonly #routes: readonly Route[]
+  readonly #disabledFeatures = new Set<string>()
+  #failures: {left: number; status: number} = {left: 0, status: 502}
+  #rateLimits: {left: number; retryAfterSeconds: number} = {left: 0, retryAfterSeconds: 1}
+  #failingBuild: string | undefined
+  #failingPage: number | undefined
+  #close: () => Promise<void> = async () => {}
+
+  constructor(options: FakeCloudFoundryOptions = {}) {
+    this.#options = options
+    this.uaa = new FakeUaa({accessTokenSeconds: options.accessTokenSeconds ?? 600, rotate: options.rotate ?? false})
+    this.#routes = this.#makeRoutes()
+  }
+
+  async start(): Promise<void> {
+    const server = createServer((request, response) => void this.#handle(request, response))
+    await new Promise<void>((resolve) => server.listen(this.#options.port ?? 0, '127.0.0.1', resolve))
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    this.#close = () => new Promise((resolve) => void server.close(() => resolve()).closeAllConnections())
+  }
+
+  async stop(): Promise<void> {
+    await this.#close()
+  }
+
+  addUser(user: FakeUser): void {
+    this.uaa.users.set(user.name, user)
+  }
+
+  addClient(client: FakeClient): void {
+    this.uaa.clients.set(client.id, client)
+  }
+
+  addSpace(organization: string, name: string): {readonly organizationGuid: string; readonly spaceGuid: string} {
+    const known = this.state.organizations.find((one) => one.name === organization)
+    const organizationGuid = known?.guid ?? randomUUID()
+    if (known === undefined) this.state.organizations.push({guid: organizationGuid, name: organization})
+    const spaceGuid = randomUUID()
+    this.state.spaces.push({guid: spaceGuid, name, organizationGuid})
+    return {organizationGuid, spaceGuid}
+  }
+
+  /** An app as `cf push` leaves it: staged and running, its instances with what their image resolved to. */
+  async addApp(
+    spaceGuid: string,
+    {name, image, credentials, variables = {}, instances = 1, lifecycle = 'docker', state = 'STARTED'}: NewApp,
+  ): Promise<App> {
+    const createdAt = new Date().toISOString()
+    const app: App = {
+      guid: randomUUID(),
+      name,
+      spaceGuid,
+      lifecycle,
+      state,
+      variables: new Map(Object.entries(variables)),
+      annotations: new Map(),
+      labels: new Map(),
+      dropletGuid: undefined,
+      wantedInstances: instances,
+      instances: [],
+      createdAt,
+    }
+    this.state.apps.push(app)
+    if (image === undefined) return app
+    const made = {guid: randomUUID(), appGuid: app.guid, image, credentials, createdAt}
+    this.state.packages.push(made)
+    const droplet = {guid: randomUUID(), appGuid: app.guid, packageGuid: made.guid, image, credentials}
+    this.state.droplets.push(droplet)
+    app.dropletGuid = droplet.guid
+    await this.#startInstances(app)
+    return app
+  }
+
+  app(name: string): App {
+    const app = this.state.apps.find((one) => one.name === name)
+    if (app === undefined) throw new Error(`the fake foundation has no app ${name}`)
+    return app
+  }
+
+  /** Other instances beside those that run: each pulls its image now. */
+  async scale(name: string, count: number): Promise<void> {
+    const app = this.app(name)
+    app.wantedInstances = count
+    app.instances = [...app.instances.slice(0, count)]
+    while (app.instances.length < count) app.instances.push(await this.#startInstance(app, app.instances.length))
+  }
+
+  /** Every instance starts anew. */
+  async restart(name: string): Promise<void> {
+    await this.#startInstances(this.app(name))
+  }
+
+  failNext(count: number, status: number): void {
+    this.#failures = {left: count, status}
+  }
+
+  rateLimitNext(count: number, retryAfterSeconds: number): void {
+    this.#rateLimits = {left: count, retryAfterSeconds}
+  }
+
+  disableFeature(name: string): void {
+    this.#disabledFeatures.add(name)
+  }
+
+  enableFeature(name: string): void {
+    this.#disabledFeatures.delete(name)
+  }
+
+  /** The next build ends with this error. */
+  failNextBuild(error: string): void {
+    this.#failingBuild = error
+  }
+
+  /** That page of any list is answered with 500, until told otherwise. */
+  failPage(page: number | undefined): void {
+    this.#failingPage = page
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk)
+    const text = Buffer.concat(chunks).toString('utf8')
+    const path = request.url ?? '/'
+    const send = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void => {
+      this.requests.push({method: request.method ?? '', path, status, body: text})
+      const isText = typeof body === 'string'
+      response.writeHead(status, {'content-type': isText ? 'text/html' : 'application/json; charset=utf-8', ...headers})
+      response.end(isText ? body : JSON.stringify(body ?? {}))
+    }
+    try {
+      await this.#route(request, new URL(path, this.url), text, send)
+    } catch (error) {
+      if (!(error instanceof ControllerFailure)) throw error
+      send(error.status, {errors: error.errors}, error.headers)
+    }
+  }
+
+  async #route(
+    request: IncomingMessage,
+    url: URL,
+    text: string,
+    send: (status: number, body: unknown, headers?: Readonly<Record<string, string>>) => void,
+  ): Promise<void> {
+    if (url.pathname === '/') return send(200, this.#root())
+    if (url.pathname === '/login') return this.#prompts(request, send)
+    if (url.pathname === '/oauth/token') {
+      const {status, body} = this.uaa.answer(new URLSearchParams(text), request.headers.authorization, url.searchParams.get('login_hint'))
+      return send(status, body)
+    }
+    if (this.#failures.left > 0) {
+      this.#failures.left--
+      return send(
+        this.#failures.status,
+        `<html><body>${this.#failures.status} Bad Gateway: Registered endpoint failed to handle the request.</body></html>`,
+      )
+    }
+    if (this.#rateLimits.left > 0) {
+      this.#rateLimits.left--
+      const {retryAfterSeconds} = this.#rateLimits
+      const errors = [{detail: 'Rate Limit Exceeded', title: 'CF-RateLimitExceeded', code: 10013}]
+      const headers = {'retry-after': String(retryAfterSeconds), 'x-ratelimit-remaining': '0', 'content-type': 'text/plain; charset=utf-8'}
+      return send(429, {errors}, headers)
+    }
+    const authorization = request.headers.authorization ?? ''
+    const token = /^bearer (.+)$/i.exec(authorization)?.[1]
+    if (token === undefined) throw notAuthenticated()
+    const principal = this.uaa.principalOf(token)
+    if (principal === undefined) throw invalidToken()
+    for (const route of this.#routes) {
+      const match = route.method === request.method ? route.pattern.exec(url.pathname) : null
+      if (match === null) continue
+      const unknown = [...url.searchParams.keys()].filter((name) => !route.query.includes(name))
+      if (unknown.length > 0)
+        throw badQuery(
+          `The query parameter is invalid: Unknown query parameter(s): '${unknown.join("', '")}'. Valid parameters are: '${route.query.join("', '")}'`,
+        )
+      if (request.method !== 'GET' && principal.role === 'auditor') throw notAuthorized()
+      const answer = await route.answer({query: url.searchParams, body: parseBody(text), principal, parameters: match.slice(1)})
+      return send(route.status, answer)
+    }
+    throw new ControllerFailure(404, 10000, 'CF-NotFound', 'Unknown request')
+  }
+
+  #root(): object {
+    const href = (path: string): object => ({href: `${this.url}${path}`})
+    return {
+      links: {
+        self: href(''),
+        cloud_controller_v3: {...href('/v3'), meta: {version: '3.228.0'}},
+        network_policy_v0: href('/networking/v0/external'),
+        network_policy_v1: href('/networking/v1/external'),
+        login: {href: this.url},
+        uaa: {href: this.url},
+        credhub: null,
+        routing: null,
+        logging: null,
+        log_cache: null,
+        log_stream: null,
+        app_ssh: null,
+      },
+      ...(this.#options.onKubernetes === true ? {cf_on_k8s: true} : {}),
+    }
+  }
+
+  #prompts(request: IncomingMessage, send: (status: number, body: unknown) => void): void {
+    if (!/application\/json/.test(request.headers.accept ?? '')) {
+      send(200, '<html><body>Welcome!</body></html>')
+      return
+    }
+    const passcode = `Temporary Authentication Code ( Get one at ${this.url}/passcode )`
+    send(200, {prompts: {username: ['text', 'Email'], password: ['password', 'Password'], passcode: ['password', passcode]}})
+  }
+
+  #makeRoutes(): readonly Route[] {
+    const {state} = this
+    const route = (method: string, path: string, query: readonly string[], answer: Route['answer'], status = 200): Route => ({
+      method,
+      pattern: new RegExp(`^${path.replaceAll(':guid', '([^/]+)')}$`),
+      query,
+      status,
+      answer,
+    })
+    const named = <One extends {readonly name: string}>(all: readonly One[], query: URLSearchParams): readonly One[] =>
+      filterNames(all, query)
+    return [
+      route('GET', '/v3/organizations', ['names', 'guids', ...PAGING], ({query}) =>
+        this.#page('/v3/organizations', query, named(state.organizations, query).map(view.viewNamed)),
+      ),
+      route('GET', '/v3/spaces', ['names', 'guids', 'organization_guids', ...PAGING], ({query}) => {
+        const found = named(state.spaces, query).filter((space) => within(query, 'organization_guids', space.organizationGuid))
+        return this.#page('/v3/spaces', query, found.map(view.viewSpace))
+      }),
+      route(
+        'GET',
+        '/v3/apps',
+        ['names', 'guids', 'space_guids', 'organization_guids', 'lifecycle_type', 'stacks', ...PAGING],
+        ({query}) => {
+          const found = named(state.apps, query)
+            .filter((app) => within(query, 'space_guids', app.spaceGuid) && within(query, 'lifecycle_type', app.lifecycle))
+            .toSorted((a, b) => (query.get('order_by') === 'name' && a.name !== b.name ? (a.name < b.name ? -1 : 1) : 0))
+          return this.#page(
+            '/v3/apps',
+            query,
+            found.map((app) => view.viewApp(this.url, app)),
+          )
+        },
+      ),
+      route('GET', '/v3/apps/:guid', ['include'], ({parameters}) => view.viewApp(this.url, this.#app(parameters))),
+      route('PATCH', '/v3/apps/:guid', [], ({parameters, body}) => {
+        const app = this.#app(parameters)
+        const metadata = Object(body.metadata)
+        merge(app.annotations, Reflect.get(metadata, 'annotations'), 5000)
+        merge(app.labels, Reflect.get(metadata, 'labels'), 63)
+        return view.viewApp(this.url, app)
+      }),
+      route('GET', '/v3/apps/:guid/environment_variables', [], ({parameters, principal}) => {
+        const app = this.#app(parameters)
+        if (principal.role === 'auditor') throw notAuthorized()
+        if (this.#disabledFeatures.has('env_var_visibility')) throw featureDisabled('env_var_visibility')
+        state.auditEvents.push({type: 'audit.app.environment_variables.show', appGuid: app.guid, actor: principal.name})
+        return view.viewVariables(this.url, app)
+      }),
+      route('PATCH', '/v3/apps/:guid/environment_variables', [], ({parameters, body}) => {
+        const app = this.#app(parameters)
+        changeVariables(app.variables, body)
+        return view.viewVariables(this.url, app)
+      }),
+      route('GET', '/v3/apps/:guid/droplets/current', [], ({parameters}) => {
+        const app = this.#app(parameters)
+        return view.viewDroplet(this.#droplet(app.dropletGuid), false)
+      }),
+      route('GET', '/v3/apps/:guid/droplets', ['states', 'current', ...PAGING], ({parameters, query}) => {
+        const app = this.#app(parameters)
+        const found = state.droplets.filter((droplet) => droplet.appGuid === app.guid)
+        return this.#page(
+          `/v3/apps/${app.guid}/droplets`,
+          query,
+          found.map((droplet) => view.viewDroplet(droplet, true)),
+        )
+      }),
+      route('GET', '/v3/droplets/:guid', [], ({parameters}) => view.viewDroplet(this.#droplet(parameters[0]), false)),
+      route('PATCH', '/v3/droplets/:guid', [], ({parameters, body, principal}) => {
+        const droplet = this.#droplet(parameters[0])
+        if (typeof body.image !== 'string') return view.viewDroplet(droplet, false)
+        if (principal.role !== 'admin') throw notAuthorized()
+        droplet.image = body.image
+        return view.viewDroplet(droplet, false)
+      }),
+      route('PATCH', '/v3/apps/:guid/relationships/current_droplet', [], ({parameters, body}) => {
+        const app = this.#app(parameters)
+        const droplet = this.#droplet(guidIn(body.data))
+        if (this.#active(app) !== undefined)
+          throw unprocessable("Cannot update this app's current droplet while a deployment is in progress")
+        if (droplet.appGuid !== app.guid)
+          throw unprocessable('Unable to assign current droplet. Ensure the droplet exists and belongs to this app.')
+        app.dropletGuid = droplet.guid
+        return {data: {guid: droplet.guid}, links: {self: {href: `${this.url}/v3/apps/${app.guid}/relationships/current_droplet`}}}
+      }),
+      route('GET', '/v3/apps/:guid/processes', ['types', ...PAGING], ({parameters, query}) => {
+        const app = this.#app(parameters)
+        const web = {
+          guid: app.guid,
+          type: 'web',
+          instances: app.wantedInstances,
+          memory_in_mb: 64,
+          disk_in_mb: 256,
+          command: '[PRIVATE DATA HIDDEN IN LISTS]',
+        }
+        return this.#page(`/v3/apps/${app.guid}/processes`, query, [web])
+      }),
+      route(
+        'POST',
+        '/v3/apps/:guid/processes/web/actions/scale',
+        [],
+        async ({parameters, body}) => {
+          const app = this.#app(parameters)
+          await this.scale(app.name, Number(body.instances))
+          return {guid: app.guid, type: 'web', instances: app.wantedInstances}
+        },
+        202,
+      ),
+      route('POST', '/v3/apps/:guid/actions/restart', [], async ({parameters}) => {
+        const app = this.#app(parameters)
+        this.#assertDocker(app)
+        app.state = 'STARTED'
+        await this.#startInstances(app)
+        return view.viewApp(this.url, app)
+      }),
+      route('POST', '/v3/apps/:guid/actions/stop', [], ({parameters}) => {
+        const app = this.#app(parameters)
+        app.state = 'STOPPED'
+        app.instances = []
+        return view.viewApp(this.url, app)
+      }),
+      route('POST', '/v3/packages', [], ({body}) => view.viewPackage(this.#addPackage(body)), 201),
+      route('GET', '/v3/packages', ['app_guids', 'types', 'states', 'guids', ...PAGING], ({query}) => {
+        const found = state.packages.filter(({appGuid}) => within(query, 'app_guids', appGuid))
+        if (query.get('order_by') === '-created_at') found.reverse()
+        return this.#page('/v3/packages', query, found.map(view.viewPackage))
+      }),
+      route('GET', '/v3/packages/:guid', [], ({parameters}) => {
+        const found = state.packages.find(({guid}) => guid === parameters[0])
+        if (found === undefined) throw notFound('Package')
+        return view.viewPackage(found)
+      }),
+      route('POST', '/v3/builds', [], ({body, principal}) => this.#addBuild(body, principal.name), 201),
+      route('GET', '/v3/builds/:guid', [], async ({parameters}) => {
+        const build = state.builds.find(({guid}) => guid === parameters[0])
+        if (build === undefined) throw notFound('Build')
+        if (build.state === 'STAGING' && build.pollsLeft-- <= 0) await this.#stage(build)
+        return view.viewBuild(build)
+      }),
+      route('POST', '/v3/deployments', [], ({body}) => view.viewDeployment(this.#addDeployment(body)), 201),
+      route('GET', '/v3/deployments', ['app_guids', 'status_values', 'status_reasons', 'states', ...PAGING], ({query}) => {
+        const found = state.deployments.filter(
+          ({appGuid, value}) => within(query, 'app_guids', appGuid) && within(query, 'status_values', value),
+        )
+        if (query.get('order_by') === '-created_at') found.reverse()
+        return this.#page('/v3/deployments', query, found.map(view.viewDeployment))
+      }),
+      route('GET', '/v3/deployments/:guid', [], async ({parameters}) => {
+        const deployment = this.#deployment(parameters)
+        if (deployment.value === 'ACTIVE' && deployment.pollsLeft-- <= 0) await this.#finish(deployment)
+        return view.viewDeployment(deployment)
+      }),
+      route('POST', '/v3/deployments/:guid/actions/cancel', [], ({parameters}) => {
+        const deployment = this.#deployment(parameters)
+        if (deployment.value !== 'ACTIVE')
+          throw unprocessable(`Cannot cancel a deployment with status: ${deployment.value} and reason: ${deployment.reason}`)
+        const app = state.apps.find(({guid}) => guid === deployment.appGuid)
+        if (app !== undefined) app.dropletGuid = deployment.previousDropletGuid
+        deployment.reason = 'CANCELING'
+        return undefined
+      }),
+      route(
+        'GET',
+        '/v3/security_groups',
+        ['names', 'guids', 'globally_enabled_staging', 'staging_space_guids', 'running_space_guids', ...PAGING],
+        ({query}) => this.#page('/v3/security_groups', query, named(state.securityGroups, query).map(view.viewSecurityGroup)),
+      ),
+      route(
+        'POST',
+        '/v3/security_groups',
+        [],
+        ({body, principal}) => view.viewSecurityGroup(this.#addSecurityGroup(body, principal.role)),
+        201,
+      ),
+      route('PATCH', '/v3/security_groups/:guid', [], ({parameters, body, principal}) => {
+        if (principal.role !== 'admin') throw notAuthorized()
+        const group = this.#securityGroup(parameters)
+        if (Array.isArray(body.rules)) group.rules = checkRules(body.rules)
+        return view.viewSecurityGroup(group)
+      }),
+      route('POST', '/v3/security_groups/:guid/relationships/staging_spaces', [], ({parameters, body, principal}) => {
+        if (principal.role !== 'admin') throw notAuthorized()
+        const group = this.#securityGroup(parameters)
+        const guids = (Array.isArray(body.data) ? body.data : []).map((one) => String(Reflect.get(Object(one), 'guid')))
+        group.stagingSpaces = [...new Set([...group.stagingSpaces, ...guids])]
+        return {data: group.stagingSpaces.map((guid) => ({guid}))}
+      }),
+      route('GET', '/v3/audit_events', ['types', 'target_guids', ...PAGING], ({query}) =>
+        this.#page(
+          '/v3/audit_events',
+          query,
+          state.auditEvents.map(({type, appGuid, actor}) => ({type, target: {guid: appGuid}, actor: {name: actor}})),
+        ),
+      ),
+    ]
+  }
+
+  #app([guid]: readonly string[]): App {
+    const app = this.state.apps.find((one) => one.guid === guid)
+    if (app === undefined) throw notFound('App')
+    return app
+  }
+
+  #droplet(guid: string | undefined) {
+    const droplet = this.state.droplets.find((one) => one.guid === guid)
+    if (droplet === undefined) throw notFound('Droplet')
+    return droplet
+  }
+
+  #deployment([guid]: readonly string[]): Deployment {
+    const deployment = this.state.deployments.find((one) => one.guid === guid)
+    if (deployment === undefined) throw notFound('Deployment')
+    return deployment
+  }
+
+  #securityGroup([guid]: readonly string[]): SecurityGroup {
+    const group = this.state.securityGroups.find((one) => one.guid === guid)
+    if (group === undefined) throw notFound('Security group')
+    return group
+  }
+
+  #active({guid}: App): Deployment | undefined {
+    return this.state.deployments.find(({appGuid, value}) => appGuid === guid && value === 'ACTIVE')
+  }
+
+  #assertDocker({lifecycle}: App): void {
+    if (lifecycle === 'docker' && this.#disabledFeatures.has('diego_docker')) throw featureDisabled('diego_docker')
+  }
+
+  #addPackage(body: Body) {
+    const data = Object(body.data)
+    const appGuid = guidIn(Reflect.get(Object(Reflect.get(Object(body.relationships), 'app')), 'data'))
+    const app = this.state.apps.find(({guid}) => guid === appGuid)
+    if (app === undefined) throw unprocessable('App is invalid. Ensure it exists and you have access to it.')
+    const [image, username, password]: unknown[] = ['image', 'username', 'password'].map((name) => Reflect.get(data, name))
+    if (body.type !== 'docker' || typeof image !== 'string' || image === '') throw unprocessable('Data Image required')
+    if (/:[\w.-]+@sha256:/.test(image)) throw unprocessable('docker references with both a tag and digest are currently not supported')
+    const credentials = typeof username === 'string' && typeof password === 'string' ? {username, password} : undefined
+    const made = {guid: randomUUID(), appGuid: app.guid, image, credentials, createdAt: new Date().toISOString()}
+    this.state.packages.push(made)
+    return made
+  }
+
+  #addBuild(body: Body, actor: string) {
+    const made = this.state.packages.find(({guid}) => guid === guidIn(body.package))
+    if (made === undefined) throw unprocessable('Unable to use package. Ensure that the package exists and you have access to it.')
+    this.#assertDocker(this.#app([made.appGuid]))
+    const pollsLeft = this.#options.pollsUntilDone ?? DEFAULT_POLLS
+    const build = {guid: randomUUID(), package: made, state: 'STAGING' as const, error: undefined, dropletGuid: undefined, pollsLeft}
+    this.state.builds.push(build)
+    return {...view.viewBuild(build), created_by: {guid: actor, name: actor}}
+  }
+
+  /** Staging fetches the image's metadata from its registry, with the credentials of the package. */
+  async #stage(build: State['builds'][number]): Promise<void> {
+    const {guid, appGuid, image, credentials} = build.package
+    const failing = this.#failingBuild
+    this.#failingBuild = undefined
+    try {
+      if (failing !== undefined) throw new Error(failing)
+      await resolveImage(image, credentials)
+    } catch (error) {
+      build.state = 'FAILED'
+      build.error = `StagingError - Staging error: ${error instanceof Error ? error.message : String(error)}`
+      return
+    }
+    const droplet = {guid: randomUUID(), appGuid, packageGuid: guid, image, credentials}
+    this.state.droplets.push(droplet)
+    build.state = 'STAGED'
+    build.dropletGuid = droplet.guid
+  }
+
+  #addDeployment(body: Body): Deployment {
+    const app = this.#app([guidIn(Reflect.get(Object(Reflect.get(Object(body.relationships), 'app')), 'data')) ?? ''])
+    if (app.state !== 'STARTED') throw unprocessable('Cannot create a deployment for a STOPPED app.')
+    const droplet = this.#droplet(guidIn(body.droplet))
+    this.#assertDocker(app)
+    const before = this.#active(app)
+    if (before !== undefined) {
+      before.value = 'FINALIZED'
+      before.reason = 'SUPERSEDED'
+    }
+    const deployment: Deployment = {
+      guid: randomUUID(),
+      appGuid: app.guid,
+      dropletGuid: droplet.guid,
+      previousDropletGuid: app.dropletGuid,
+      value: 'ACTIVE',
+      reason: 'DEPLOYING',
+      pollsLeft: this.#options.pollsUntilDone ?? DEFAULT_POLLS,
+      createdAt: new Date().toISOString(),
+    }
+    app.dropletGuid = droplet.guid
+    this.state.deployments.push(deployment)
+    return deployment
+  }
+
+  /** New instances come up one after the other; only when all run is the deployment done. */
+  async #finish(deployment: Deployment): Promise<void> {
+    const app = this.#app([deployment.appGuid])
+    if (deployment.reason === 'CANCELING') {
+      deployment.value = 'FINALIZED'
+      deployment.reason = 'CANCELED'
+      return
+    }
+    const started = await Promise.all(Array.from({length: app.wantedInstances}, (_, index) => this.#startInstance(app, index)))
+    if (started.some(({state}) => state === 'CRASHED')) return
+    app.instances = started
+    deployment.value = 'FINALIZED'
+    deployment.reason = 'DEPLOYED'
+  }
+
+  async #startInstances(app: App): Promise<void> {
+    app.instances = await Promise.all(Array.from({length: app.wantedInstances}, (_, index) => this.#startInstance(app, index)))
+  }
+
+  async #startInstance(app: App, index: number): Promise<Instance> {
+    const {image, credentials} = this.#droplet(app.dropletGuid)
+    try {
+      return {index, state: 'RUNNING', image, digest: await resolveImage(image, credentials)}
+    } catch (error) {
+      return {index, state: 'CRASHED', image, reason: error instanceof Error ? error.message : String(error)}
+    }
+  }
+
+  #addSecurityGroup(body: Body, role: string): SecurityGroup {
+    if (role !== 'admin') throw notAuthorized()
+    const {name, rules} = body
+    if (typeof name !== 'string') throw unprocessable("Name can't be blank")
+    if (this.state.securityGroups.some((group) => group.name === name))
+      throw unprocessable(`Security group with name '${name}' already exists.`)
+    const relationships = Object(body.relationships)
+    const spaces = (kind: string): string[] => {
+      const data: unknown = Reflect.get(Object(Reflect.get(relationships, kind)), 'data')
+      return (Array.isArray(data) ? data : []).map((one) => String(Reflect.get(Object(one), 'guid')))
+    }
+    const enabled = Object(body.globally_enabled)
+    const group: SecurityGroup = {
+      guid: randomUUID(),
+      name,
+      rules: checkRules(Array.isArray(rules) ? rules : []),
+      globallyEnabled: {running: Reflect.get(enabled, 'running') === true, staging: Reflect.get(enabled, 'staging') === true},
+      stagingSpaces: spaces('staging_spaces'),
+      runningSpaces: spaces('running_spaces'),
+    }
+    this.state.securityGroups.push(group)
+    return group
+  }
+
+  #page(path: string, query: URLSearchParams, all: readonly object[]): object {
+    const number = (name: string, otherwise: number, largest: number): number => {
+      const text = query.get(name)
+      if (text === null) return otherwise
+      const value = Number(text)
+      if (!Number.isInteger(value) || value < 1 || value > largest)
+        throw badQuery(`The query parameter is invalid: ${name} must be between 1 and ${largest}`)
+      return value
+    }
+    const perPage = number('per_page', DEFAULT_PAGE, MAX_PAGE)
+    const page = number('page', 1, Number.MAX_SAFE_INTEGER)
+    if (page === this.#failingPage) throw new ControllerFailure(500, 10001, 'UnknownError', 'An unknown error occurred.')
+    const pages = Math.max(1, Math.ceil(all.length / perPage))
+    const link = (number: number): object => {
+      const others = new URLSearchParams(query)
+      others.set('page', String(number))
+      others.set('per_page', String(perPage))
+      return {href: `${this.url}${path}?${others}`}
+    }
+    return {
+      pagination: {
+        total_results: all.length,
+        total_pages: pages,
+        first: link(1),
+        last: link(pages),
+        next: page < pages ? link(page + 1) : null,
+        previous: page > 1 ? link(page - 1) : null,
+      },
+      resources: all.slice((page - 1) * perPage, page * perPage),
+    }
+  }
+}
+
+function parseBody(text: string): Body {
+  if (text === '') return {}
+  try {
+    const body: unknown = JSON.parse(text)
+    if (typeof body === 'object' && body !== null) return {...body}
+  } catch {
+    // Answered below.
+  }
+  throw badBody()
+}
+
+function guidIn(value: unknown): string | undefined {
+  const guid: unknown = Reflect.get(Object(value), 'guid')
+  return typeof guid === 'string' ? guid : undefined
+}
+
+/** Values of a filter are parted by commas; a comma within one is encoded once more. Names are compared without case. */
+function filterNames<One extends {readonly name: string}>(all: readonly One[], query: URLSearchParams): readonly One[] {
+  const names = query
+    .get('names')
+    ?.split(',')
+    .map((name) => decodeURIComponent(name).toLowerCase())
+  return names === undefined ? all : all.filter(({name}) => names.includes(name.toLowerCase()))
+}
+
+function within(query: URLSearchParams, name: string, value: string): boolean {
+  const values = query.get(name)?.split(',')
+  return values === undefined || values.includes(value)
+}
+
+function merge(target: Map<string, string>, changes: unknown, longest: number): void {
+  for (const [name, value] of Object.entries(Object(changes))) {
+    if (value === null) target.delete(name)
+    else if (typeof value !== 'string' || value.length > longest || !/^(?:[\w.-]{1,253}\/)?[\w.-]{1,63}$/.test(name))
+      throw unprocessable(`Metadata key '${name}' is invalid`)
+    else target.set(name, value)
+  }
+}
+
+function changeVariables(variables: Map<string, string>, body: Body): void {
+  const unknown = Object.keys(body).filter((name) => name !== 'var')
+  if (unknown.length > 0) throw unprocessable(`Unknown field(s): '${unknown.join("', '")}'`)
+  const changes = Object.entries(Object(body.var))
+  for (const [name, value] of changes) {
+    if (value !== null && typeof value !== 'string')
+      throw unprocessable(`Non-string value in environment variable for key '${name}', value '${String(value)}'`)
+    if (/^VCAP_/i.test(name) || /^VMC/i.test(name) || name === 'PORT') throw unprocessable(`Environment variables reserved: ${name}`)
+  }
+  for (const [name, value] of changes) {
+    if (value === null) variables.delete(name)
+    else variables.set(name, String(value))
+  }
+}
+
+function checkRules(rules: readonly unknown[]): readonly object[] {
+  return rules.map((rule) => {
+    const [protocol, destination, ports]: unknown[] = ['protocol', 'destination', 'ports'].map((name) => Reflect.get(Object(rule), name))
+    if (typeof destination !== 'string' || !['tcp', 'udp', 'icmp', 'all'].includes(String(protocol)))
+      throw unprocessable('Rules[0]: protocol must be valid')
+    if (protocol !== 'all' && protocol !== 'icmp' && typeof ports !== 'string')
+      throw unprocessable('Rules[0]: ports are required for protocols of type TCP and UDP')
+    return Object(rule)
+  })
+}

@@ -1,0 +1,82 @@
+/** What the fake foundation has: organizations, spaces, apps and what they are made of. */
+import type {ImageCredentials, Instance} from './instances.ts'
+
+export interface Named {
+  readonly guid: string
+  readonly name: string
+}
+
+export interface Space extends Named {
+  readonly organizationGuid: string
+}
+
+export interface App extends Named {
+  readonly spaceGuid: string
+  readonly lifecycle: 'docker' | 'buildpack'
+  state: 'STARTED' | 'STOPPED'
+  readonly variables: Map<string, string>
+  readonly annotations: Map<string, string>
+  readonly labels: Map<string, string>
+  dropletGuid: string | undefined
+  wantedInstances: number
+  instances: Instance[]
+  readonly createdAt: string
+}
+
+export interface Package {
+  readonly guid: string
+  readonly appGuid: string
+  readonly image: string
+  credentials: ImageCredentials | undefined
+  readonly createdAt: string
+}
+
+export interface Droplet {
+  readonly guid: string
+  readonly appGuid: string
+  readonly packageGuid: string
+  image: string
+  readonly credentials: ImageCredentials | undefined
+}
+
+export interface Build {
+  readonly guid: string
+  readonly package: Package
+  state: 'STAGING' | 'STAGED' | 'FAILED'
+  error: string | undefined
+  dropletGuid: string | undefined
+  pollsLeft: number
+}
+
+export interface Deployment {
+  readonly guid: string
+  readonly appGuid: string
+  readonly dropletGuid: string
+  readonly previousDropletGuid: string | undefined
+  value: 'ACTIVE' | 'FINALIZED'
+  reason: 'DEPLOYING' | 'CANCELING' | 'DEPLOYED' | 'CANCELED' | 'SUPERSEDED'
+  pollsLeft: number
+  readonly createdAt: string
+}
+
+export interface SecurityGroup {
+  readonly guid: string
+  name: string
+  rules: readonly object[]
+  readonly globallyEnabled: {running: boolean; staging: boolean}
+  stagingSpaces: string[]
+  runningSpaces: string[]
+}
+
+export class State {
+  readonly organizations: Named[] = []
+  readonly spaces: Space[] = []
+  readonly apps: App[] = []
+  readonly packages: Package[] = []
+  readonly droplets: Droplet[] = []
+  readonly builds: Build[] = []
+  readonly deployments: Deployment[] = []
+  readonly securityGroups: SecurityGroup[] = []
+  readonly auditEvents: {readonly type: string; readonly appGuid: string; readonly actor: string}[] = []
+  readonly policies: object[] = []
+}

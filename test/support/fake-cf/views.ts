@@ -1,0 +1,84 @@
+/** The JSON of what the fake foundation has, as the API v3 shows it. */
+import type {App, Build, Deployment, Droplet, Named, Package, SecurityGroup, Space} from './state.ts'
+
+export const viewNamed = ({guid, name}: Named) => ({guid, name, metadata: {labels: {}, annotations: {}}})
+
+export const viewSpace = (space: Space) => ({...viewNamed(space), relationships: {organization: {data: {guid: space.organizationGuid}}}})
+
+export const viewApp = (api: string, app: App) => ({
+  guid: app.guid,
+  name: app.name,
+  state: app.state,
+  created_at: app.createdAt,
+  updated_at: app.createdAt,
+  lifecycle: {type: app.lifecycle, data: {}},
+  relationships: {
+    space: {data: {guid: app.spaceGuid}},
+    current_droplet: {data: app.dropletGuid === undefined ? null : {guid: app.dropletGuid}},
+  },
+  metadata: {labels: Object.fromEntries(app.labels), annotations: Object.fromEntries(app.annotations)},
+  links: {self: {href: `${api}/v3/apps/${app.guid}`}},
+})
+
+/** Every variable: this is why its reader has to be careful. */
+export const viewVariables = (api: string, app: App) => ({
+  var: Object.fromEntries(app.variables),
+  links: {self: {href: `${api}/v3/apps/${app.guid}/environment_variables`}, app: {href: `${api}/v3/apps/${app.guid}`}},
+})
+
+export const viewPackage = ({guid, appGuid, image, credentials, createdAt}: Package) => ({
+  guid,
+  type: 'docker',
+  data: {image, ...(credentials === undefined ? {} : {username: credentials.username, password: '***'})},
+  state: 'READY',
+  created_at: createdAt,
+  updated_at: createdAt,
+  relationships: {app: {data: {guid: appGuid}}},
+  metadata: {labels: {}, annotations: {}},
+})
+
+export const viewBuild = ({guid, package: {guid: packageGuid}, state, error, dropletGuid}: Build) => ({
+  guid,
+  state,
+  error: error ?? null,
+  lifecycle: {type: 'docker', data: {}},
+  package: {guid: packageGuid},
+  droplet: dropletGuid === undefined ? null : {guid: dropletGuid},
+})
+
+/** In lists what an image would run is not shown. */
+export const viewDroplet = ({guid, appGuid, image}: Droplet, isListed: boolean) => ({
+  guid,
+  state: 'STAGED',
+  error: null,
+  lifecycle: {type: 'docker', data: {}},
+  checksum: null,
+  buildpacks: null,
+  stack: null,
+  image,
+  execution_metadata: isListed ? '[PRIVATE DATA HIDDEN IN LISTS]' : '{}',
+  process_types: isListed ? {redacted_message: '[PRIVATE DATA HIDDEN IN LISTS]'} : {web: '/app'},
+  relationships: {app: {data: {guid: appGuid}}},
+  metadata: {labels: {}, annotations: {}},
+})
+
+export const viewDeployment = (deployment: Deployment) => ({
+  guid: deployment.guid,
+  status: {value: deployment.value, reason: deployment.reason},
+  strategy: 'rolling',
+  droplet: {guid: deployment.dropletGuid},
+  previous_droplet: deployment.previousDropletGuid === undefined ? null : {guid: deployment.previousDropletGuid},
+  created_at: deployment.createdAt,
+  relationships: {app: {data: {guid: deployment.appGuid}}},
+})
+
+export const viewSecurityGroup = (group: SecurityGroup) => ({
+  guid: group.guid,
+  name: group.name,
+  globally_enabled: group.globallyEnabled,
+  rules: group.rules,
+  relationships: {
+    staging_spaces: {data: group.stagingSpaces.map((guid) => ({guid}))},
+    running_spaces: {data: group.runningSpaces.map((guid) => ({guid}))},
+  },
+})
