@@ -11,6 +11,7 @@ import Apply from './commands/apply.ts'
 import AuthAllowHelper from './commands/auth/allow-helper.ts'
 import AuthConfigureDocker from './commands/auth/configure-docker.ts'
 import AuthList from './commands/auth/list.ts'
+import Builder from './commands/builder.ts'
 import CacheImage from './commands/cache-image.ts'
 import Cached from './commands/cached.ts'
 import CollectorAudit from './commands/collector/audit.ts'
@@ -21,6 +22,7 @@ import CollectorSettings from './commands/collector/settings.ts'
 import CollectorUse from './commands/collector/use.ts'
 import Completion from './commands/completion.ts'
 import Copy from './commands/copy.ts'
+import EgressCommand from './commands/egress.ts'
 import Env from './commands/env.ts'
 import Events from './commands/events.ts'
 import Explain from './commands/explain.ts'
@@ -40,10 +42,12 @@ import PrivilegeRevoke from './commands/privilege/revoke.ts'
 import RefreshApp from './commands/refresh.ts'
 import RegistryAdd from './commands/registry/add.ts'
 import RegistryCheck from './commands/registry/check.ts'
+import RegistryDeregister from './commands/registry/deregister.ts'
 import RegistryDiscover from './commands/registry/discover.ts'
 import RegistryListCommand from './commands/registry/list.ts'
 import RegistryManage from './commands/registry/manage.ts'
 import RegistryManaged from './commands/registry/managed.ts'
+import RegistryRegister from './commands/registry/register.ts'
 import RegistryRemove from './commands/registry/remove.ts'
 import RegistryRender from './commands/registry/render.ts'
 import RegistryRenewEventsSecret from './commands/registry/renew-events-secret.ts'
@@ -65,6 +69,7 @@ import ServiceShow from './commands/service/show.ts'
 import ServiceUpdate from './commands/service/update.ts'
 import SetEnv from './commands/set-env.ts'
 import Stage from './commands/stage.ts'
+import StagerArgs from './commands/stager/args.ts'
 import TagDelete from './commands/tag/delete.ts'
 import TagList from './commands/tag/list.ts'
 import TokenList from './commands/token/list.ts'
@@ -93,6 +98,11 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'auth:list': AuthList,
   'cache-image': CacheImage,
   cached: Cached,
+  'registry:deregister': RegistryDeregister,
+  'registry:register': RegistryRegister,
+  'stager:args': StagerArgs,
+  egress: EgressCommand,
+  builder: Builder,
   'rotate-credentials': RotateCredentials,
   refresh: RefreshApp,
   rollback: RollbackApp,

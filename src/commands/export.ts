@@ -1,5 +1,5 @@
 import {CollectorCommand} from '../lib/cli/collector-command.ts'
-import {formatDocument} from '../lib/cli/yaml-document.ts'
+import {formatYaml} from '../lib/cli/yaml-document.ts'
 import type {CollectorDocument} from '../lib/collector/document/document.ts'
 
 export default class Export extends CollectorCommand<CollectorDocument> {
@@ -10,7 +10,7 @@ export default class Export extends CollectorCommand<CollectorDocument> {
     const {flags} = await this.parse(Export)
     const [collector, {exportAll}] = await Promise.all([this.openCollector(flags), import('../lib/collector/api/document.ts')])
     const document = await collector.run(exportAll, {})
-    this.output.print((await formatDocument(document)).trimEnd())
+    this.output.print((await formatYaml(document)).trimEnd())
     return document
   }
 }

@@ -30,10 +30,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   caching: ['staging', 'transfer', 'records', 'content', 'oci', 'core'],
   tags: ['caching', 'transfer', 'content', 'oci', 'core'],
   'cloud-foundry': ['http', 'auth', 'core'],
+  'service-discovery': ['http', 'core'],
+  builder: ['caching', 'service-discovery', 'staging', 'records', 'content', 'oci', 'core'],
   apps: ['caching', 'cloud-foundry', 'records', 'content', 'oci', 'core'],
   cli: [
     'apps',
+    'builder',
     'cloud-foundry',
+    'service-discovery',
     'tags',
     'caching',
     'login',
@@ -76,7 +80,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['lib/server/collector'],
   keytar: ['lib/credentials/keychain'],
   'node:sqlite': ['lib/records/sqlite', 'lib/collector/sql'],
-  'node:child_process': ['lib/credentials'],
+  'node:child_process': ['lib/credentials', 'lib/builder/engines.ts'],
 }
 
 /** Values without I/O: hashes and the spelling of paths and addresses are all that they need of Node. */

@@ -1,7 +1,7 @@
 /** Which platform the apps are on. */
 import {createLocalPlatform} from '../apps/local-platform.ts'
 import type {Platform} from '../apps/platform.ts'
-import {openFoundation} from './cloud-foundry.ts'
+import {findFoundation, requireFoundation} from './cloud-foundry.ts'
 import type {Context} from './context.ts'
 
 /**
@@ -9,7 +9,7 @@ import type {Context} from './context.ts'
  * @throws {HoldfastError} CONFIGURATION when Cloud Foundry is wanted and no space is targeted.
  */
 export async function openPlatform(context: Context, isCloudFoundry: boolean | undefined): Promise<Platform> {
-  const foundation = isCloudFoundry === false ? undefined : await openFoundation(context, isCloudFoundry === true)
+  const foundation = isCloudFoundry === false ? undefined : await (isCloudFoundry === true ? requireFoundation : findFoundation)(context)
   if (foundation === undefined) return createLocalPlatform(await context.records(), () => new Date())
   const {createCloudFoundryPlatform} = await import('../apps/cloud-foundry-platform.ts')
   return createCloudFoundryPlatform(foundation)

@@ -130,25 +130,31 @@ export async function openController(
   return createController({api, insecure, session: createSession(store, network), network, onWarning})
 }
 
-/**
- * What is needed for the apps of the targeted space; undefined where no session has a space.
- * @throws {HoldfastError} CONFIGURATION when `isWanted` and there is none.
- */
-export async function openFoundation(context: Context, isWanted: boolean): Promise<CloudFoundryPlatformOptions | undefined> {
+/** What is needed for the apps of the targeted space; undefined where no session has a space. */
+export async function findFoundation(context: Context): Promise<CloudFoundryPlatformOptions | undefined> {
   const session = await findSession(context)
-  const {organization, space} = session?.target ?? {}
-  if (session === undefined || organization === undefined || space === undefined) {
-    if (!isWanted) return undefined
-    const reason = session === undefined ? 'nobody is logged in' : `no space is targeted at "${session.target.api}"`
-    throw new HoldfastError('CONFIGURATION', `cannot work on apps of Cloud Foundry: ${reason}`, {
-      hints: [
-        'cf login',
-        'cf target -o ORG -s SPACE',
-        'holdfast login --cf API --org ORG --space SPACE',
-        '--no-cf   # the apps of this machine',
-      ],
-    })
-  }
+  return session === undefined ? undefined : await foundationOf(context, session)
+}
+
+/** @throws {HoldfastError} CONFIGURATION where no session has a space. */
+export async function requireFoundation(context: Context): Promise<CloudFoundryPlatformOptions> {
+  const session = await findSession(context)
+  const foundation = session === undefined ? undefined : await foundationOf(context, session)
+  if (foundation !== undefined) return foundation
+  const reason = session === undefined ? 'nobody is logged in' : `no space is targeted at "${session.target.api}"`
+  throw new HoldfastError('CONFIGURATION', `cannot work on Cloud Foundry: ${reason}`, {
+    hints: [
+      'cf login',
+      'cf target -o ORG -s SPACE',
+      'holdfast login --cf API --org ORG --space SPACE',
+      '--no-cf   # the apps of this machine',
+    ],
+  })
+}
+
+async function foundationOf(context: Context, session: OpenSession): Promise<CloudFoundryPlatformOptions | undefined> {
+  const {organization, space} = session.target
+  if (organization === undefined || space === undefined) return undefined
   const [controller, network] = await Promise.all([openController(context, session), cloudFoundryNetwork(context)])
   return {controller, organization, space, network, stagingTimeoutMs: stagingTimeout(context)}
 }

@@ -1,4 +1,5 @@
 /** From whatever was thrown to what is said about it: the error of the envelope, text for people, and an exit code. */
+import {BuilderError} from '../builder/builder-error.ts'
 import {HoldfastError, interrupted, RegistryError} from '../core/errors.ts'
 import {printable, redactUrl} from '../core/redaction.ts'
 import type {Paint} from './paint.ts'
@@ -19,6 +20,8 @@ export interface ErrorBody {
 export interface ErrorReport {
   readonly body: ErrorBody
   readonly exitCode: number
+  /** What people are told instead, where another program's words are the contract. */
+  readonly plain?: string
   /** What succeeded all the same. */
   readonly result?: unknown
   /** Where it came from, cause by cause; shown with `--debug`. */
@@ -37,6 +40,7 @@ export function reportError(thrown: unknown, commandId?: string): ErrorReport {
     exitCode: error.exitCode,
     trace,
     ...(error instanceof PartialFailure ? {result: error.result} : {}),
+    ...(error instanceof BuilderError ? {plain: error.plain} : {}),
   }
 }
 
@@ -55,7 +59,8 @@ export function errorBody(thrown: unknown): ErrorBody {
 }
 
 /** Lines for people: what failed, its code, and what to try. */
-export function formatError(body: ErrorBody, paint: Paint): readonly string[] {
+export function formatError(body: ErrorBody, paint: Paint, plain?: string): readonly string[] {
+  if (plain !== undefined) return [plain]
   return [
     `${paint.error('Error:')} ${body.message} ${paint.faint(`(${body.code})`)}`,
     ...(body.hints.length === 0 ? [] : ['Try:', ...body.hints.map((hint) => `  ${hint}`)]),

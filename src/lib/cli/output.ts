@@ -89,7 +89,7 @@ export class Output {
       this.#envelope({ok: false, command, error: report.body, ...result, warnings: this.#warnings})
     } else {
       const paint = await loadPaint(this.terminal.hasColour)
-      this.terminal.stderr.write(`${formatError(report.body, paint).join('\n')}\n`)
+      this.terminal.stderr.write(`${formatError(report.body, paint, report.plain).join('\n')}\n`)
     }
     if (debug) for (const line of report.trace) this.terminal.stderr.write(`${line}\n`)
   }

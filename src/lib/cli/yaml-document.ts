@@ -22,7 +22,7 @@ export async function parseDocument(yaml: string, file: string): Promise<Collect
   return checkInput({id: `apply ${file}`, input: DocumentShape}, document ?? {})
 }
 
-export async function formatDocument(document: CollectorDocument): Promise<string> {
+export async function formatYaml(value: object): Promise<string> {
   const {stringify} = await import('yaml')
-  return stringify(document)
+  return stringify(value)
 }

@@ -25,7 +25,7 @@ const DEFAULT_RATE_LIMIT_WAIT_MS = 5_000
 const TOKEN_ERRORS: readonly number[] = [1000, 10002]
 const FEATURE_DISABLED = 330002
 
-export interface ControllerRequest {
+interface ControllerRequest {
   readonly query?: Readonly<Record<string, string>>
   readonly json?: object
   /** For messages: `stage app "shop"`. */

@@ -14,7 +14,7 @@ export const MAX_JSON_BODY_BYTES = 64 * 1024
 const JSON_TIMEOUT_MS = 30_000
 
 export interface JsonRequest {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly url: URL
   /** Lower-case names. */
   readonly headers?: Readonly<Record<string, string>>

@@ -1,7 +1,7 @@
 /** The UAA of the fake foundation: password, passcode, client credentials and refresh tokens; access tokens are JWTs that end. */
 import {randomUUID} from 'node:crypto'
 
-export type Role = 'admin' | 'developer' | 'auditor'
+type Role = 'admin' | 'developer' | 'auditor'
 
 export interface FakeUser {
   readonly name: string

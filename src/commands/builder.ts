@@ -1,0 +1,40 @@
+import {existsSync} from 'node:fs'
+import type {BuilderResult} from '../lib/builder/run-builder.ts'
+import {BaseCommand} from '../lib/cli/base-command.ts'
+import {builderAccess, globalFlags} from '../lib/cli/builder-access.ts'
+
+export default class Builder extends BaseCommand<BuilderResult> {
+  static override readonly summary = 'Stage an image as the builder of Diego’s Docker lifecycle does, without a docker daemon.'
+  static override readonly description =
+    `For who runs a platform of his own. Takes the flags of the builder, of both generations, with one dash or two; prints its progress lines, and ends with its messages and exit codes.
+
+  -dockerRef IMAGE                    the image (-dockerImageURL docker://… of before October 2015)
+  -outputMetadataJSONFilename FILE    the staging result, written whole or not at all; default /tmp/result/result.json
+  -cacheDockerImage                   cache it, under a fresh GUID
+  -dockerRegistryHost HOST  -dockerRegistryPort N  -dockerRegistryIPs IP,IP  -dockerRegistryRequireTLS
+  -dockerRegistryAddresses IP:PORT,…  the same of before August 2015, with the result of that time
+  -insecureDockerRegistries HOST:PORT,…
+  -dockerLoginServer URL  -dockerUser NAME  -dockerPassword PASSWORD  -dockerEmail ADDRESS (not needed)
+  -dockerDaemonExecutablePath FILE    docker, podman or skopeo instead of Holdfast's own copying
+  -pinDigest=false                    leave the digest out of the result, as upstream does
+
+The password is also read from HOLDFAST_BUILDER_PASSWORD: arguments are seen by everybody on the machine.`
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %> -dockerRef alpine:3.20 -outputMetadataJSONFilename result.json',
+    '<%= config.bin %> <%= command.id %> -dockerRef alpine:3.20 -cacheDockerImage -dockerRegistryHost docker-registry.service.cf.internal -dockerRegistryPort 8080 -dockerRegistryIPs 10.244.2.6,10.244.2.7',
+  ]
+  static override readonly strict = false
+
+  async run(): Promise<BuilderResult> {
+    const {args, flags} = globalFlags(this.argv)
+    const [{parseBuilderArguments}, {runBuilder}] = await Promise.all([
+      import('../lib/builder/builder-flags.ts'),
+      import('../lib/builder/run-builder.ts'),
+    ])
+    const password = process.env.HOLDFAST_BUILDER_PASSWORD
+    const given = password ? [...args, '-dockerPassword', password] : args
+    const settings = parseBuilderArguments(given, existsSync)
+    const context = this.openContext(flags)
+    return await runBuilder(settings, {...(await builderAccess(context)), say: (line) => this.output.print(line)})
+  }
+}

@@ -1,0 +1,104 @@
+import * as Flags from '@oclif/core/flags'
+import {BaseCommand} from '../lib/cli/base-command.ts'
+import {DISCOVERY_FLAGS, openInstanceSource} from '../lib/cli/discovery-flags.ts'
+import {PLATFORM_FLAGS} from '../lib/cli/staging-command.ts'
+import {EGRESS_FORMATS, type EgressFormat, type Hole} from '../lib/staging/egress/rules.ts'
+
+interface Egress {
+  readonly format: EgressFormat
+  readonly holes: readonly Hole[]
+  /** The rules in their format: JSON as it is, everything else as text. */
+  readonly rules: unknown
+  /** With --apply: what became of the security group. */
+  readonly applied?: 'created' | 'updated' | 'unchanged'
+}
+
+export default class EgressCommand extends BaseCommand<Egress> {
+  static override readonly summary = 'Print the firewall rules that staging needs to reach the cache, and none besides.'
+  static override readonly description =
+    `One rule for each instance that is found, or one for a range (--cidr, --port). Nothing is opened for running apps: what runs is pulled by the platform itself.
+With --apply they become a security group of Cloud Foundry for the staging of the targeted space, by an administrator; done again, it changes nothing.`
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %> --docker-registry-address 10.244.2.6:8080',
+    '<%= config.bin %> <%= command.id %> --consul-cluster http://127.0.0.1:8500 --format cf-security-group',
+    '<%= config.bin %> <%= command.id %> --cidr 10.244.2.0/24 --port 8080 --format nftables',
+    '<%= config.bin %> <%= command.id %> --docker-registry-address 10.244.2.6:8080 --apply',
+  ]
+  static override readonly flags = {
+    format: Flags.option({
+      env: 'HOLDFAST_FORMAT',
+      options: EGRESS_FORMATS,
+      default: 'diego' as EgressFormat,
+      summary: 'Whose rules they are. Default: diego.',
+    })(),
+    cidr: Flags.string({
+      env: 'HOLDFAST_CIDR',
+      dependsOn: ['port'],
+      helpValue: 'RANGE',
+      summary: 'One rule for this range instead of one for each instance.',
+    }),
+    port: Flags.integer({
+      env: 'HOLDFAST_PORT',
+      min: 1,
+      max: 65_535,
+      dependsOn: ['cidr'],
+      helpValue: 'N',
+      summary: 'The port of every instance in the range.',
+    }),
+    name: Flags.string({
+      env: 'HOLDFAST_NAME',
+      helpValue: 'NAME',
+      default: 'docker-cache',
+      summary: 'What the security group or policy is called. Default: docker-cache.',
+    }),
+    selector: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      delimiter: ',',
+      env: 'HOLDFAST_SELECTOR',
+      helpValue: 'LABEL=VALUE',
+      default: ['app.kubernetes.io/component=staging'],
+      summary: 'The pods of the NetworkPolicy. Repeatable. Default: app.kubernetes.io/component=staging.',
+    }),
+    apply: Flags.boolean({env: 'HOLDFAST_APPLY', summary: 'Make it so at the targeted Cloud Foundry.'}),
+    ...DISCOVERY_FLAGS,
+    ...PLATFORM_FLAGS,
+  }
+
+  async run(): Promise<Egress> {
+    const {flags} = await this.parse(EgressCommand)
+    const context = this.openContext(flags)
+    const rules = await import('../lib/staging/egress/rules.ts')
+    const holes =
+      flags.cidr !== undefined && flags.port !== undefined
+        ? [rules.holeForRange(flags.cidr, flags.port)]
+        : rules.holesFor(await (await openInstanceSource(context, flags)).find(context.signal))
+    if (flags.apply) {
+      const {applySecurityGroup} = await import('../lib/cli/security-group.ts')
+      const written = rules.securityGroupRules(holes)
+      const applied = await applySecurityGroup(context, flags.name, written)
+      this.output.print(`security group "${flags.name}": ${applied}`)
+      return {format: 'cf-security-group', holes, rules: written, applied}
+    }
+    const [text, value] = await this.#render(flags.format, holes, flags)
+    for (const line of text.replace(/\n$/, '').split('\n')) this.output.print(line)
+    return {format: flags.format, holes, rules: value}
+  }
+
+  async #render(
+    format: EgressFormat,
+    holes: readonly Hole[],
+    {name, selector}: {readonly name: string; readonly selector: readonly string[]},
+  ): Promise<readonly [string, unknown]> {
+    const {diegoRules, networkPolicy, nftablesRules, securityGroupRules} = await import('../lib/staging/egress/rules.ts')
+    if (format === 'nftables') return [nftablesRules(holes), nftablesRules(holes)]
+    if (format === 'kubernetes-networkpolicy') {
+      const {parseSelector} = await import('../lib/cli/selector.ts')
+      const {formatYaml} = await import('../lib/cli/yaml-document.ts')
+      const text = await formatYaml(networkPolicy(holes, name, parseSelector(selector)))
+      return [text, text]
+    }
+    const value = format === 'diego' ? diegoRules(holes) : securityGroupRules(holes)
+    return [JSON.stringify(value, undefined, 2), value]
+  }
+}
