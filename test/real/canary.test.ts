@@ -8,6 +8,8 @@ import {chmod, mkdir, readFile, writeFile} from 'node:fs/promises'
 import {delimiter, join} from 'node:path'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
+import {FakeCloudFoundry} from '../support/fake-cf/fake-cf.ts'
+import {startFakeConsul} from '../support/fake-consul.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
 import {createImage, createLayer} from '../support/images.ts'
 import {startDesktopSession} from '../support/keyring.ts'
@@ -239,6 +241,67 @@ describe('secrets', function () {
       await one(words)
     }
     await served.stop()
+    for (const text of said) assertClean(text, 'what was printed')
+  })
+
+  it('are printed by no command of apps, though the foundation echoes every variable', async () => {
+    const foundation = new FakeCloudFoundry()
+    await foundation.start()
+    afterwards(() => foundation.stop())
+    foundation.addUser({name: ALICE, password: PASSWORD, role: 'admin'})
+    const {spaceGuid} = foundation.addSpace('acme', 'dev')
+    const image = `${open.host}/private:v1`
+    await foundation.addApp(spaceGuid, {name: 'shop', image, variables: {SECRET: PASSWORD}})
+    const consul = await startFakeConsul()
+    afterwards(() => consul.stop())
+    const variable = `HOLDFAST_AUTH_${withPasswords.host.replaceAll(/[.:]/g, '_')}`
+    const env = {
+      HOLDFAST_TO: withPasswords.host,
+      [`${variable}_USERNAME`]: ALICE,
+      [`${variable}_PASSWORD`]: PASSWORD,
+      HOLDFAST_PULL_USERNAME: ALICE,
+      HOLDFAST_PULL_PASSWORD: PASSWORD,
+      HOLDFAST_CONSUL_TOKEN: PASSWORD,
+      HOLDFAST_BUILDER_PASSWORD: PASSWORD,
+    }
+    const cf = ['--cf', foundation.url, '--org', 'acme', '--space', 'dev', '-u', ALICE, '--password-stdin']
+    await tellAll(['login', ...cf], {input: PASSWORD})
+    await tellAll(['login', ...cf], {input: `${PASSWORD}x`, exitCode: 4})
+    await tellAll(['set-env', 'shop', 'DIEGO_DOCKER_CACHE', 'true'], {env})
+    await tellAll(['env', 'shop'], {env})
+    await tellAll(['stage', 'shop'], {env})
+    await tellAll(['stage', 'shop', '--dry-run'], {env})
+    await tellAll(['rotate-credentials', 'shop'], {env})
+    await tellAll(['app', 'show', 'shop'], {env})
+    await tellAll(['refresh', 'shop'], {env})
+    await tellAll(['rollback', 'shop'], {env})
+    foundation.failNextBuild(`the foundation echoes ${ALICE}`)
+    await tellAll(['unset-env', 'shop', 'DIEGO_DOCKER_CACHE'], {env})
+    await tellAll(['egress', '--docker-registry-address', '10.0.0.1:8080', '--apply'], {env})
+    await tellAll(['registry', 'add', 'cache', open.url], {again: 6})
+    await tellAll(['registry', 'register', 'cache', '--consul', consul.url], {env})
+    await tellAll(['registry', 'deregister', 'cache', '--consul', consul.url], {env})
+    const request = {
+      app_id: 'a',
+      environment: [{name: 'DIEGO_DOCKER_CACHE', value: 'true'}],
+      lifecycle_data: {docker_image: image, docker_user: ALICE, docker_password: PASSWORD},
+    }
+    const stager = ['stager', 'args', '--request', '-', '--docker-registry-address', withPasswords.host]
+    await tellAll(stager, {input: JSON.stringify(request), env})
+    const builder = ['builder', '-outputMetadataJSONFilename', join(temporaryFiles, 'result.json'), '-insecureDockerRegistries', open.host]
+    const login = ['-dockerLoginServer', withPasswords.url, '-dockerUser', ALICE]
+    const caching = [
+      '-cacheDockerImage',
+      '-dockerRegistryHost',
+      'localhost',
+      '-dockerRegistryPort',
+      String(open.port),
+      '-dockerRegistryIPs',
+      '127.0.0.1',
+    ]
+    await tellAll([...builder, ...caching, ...login, '-dockerRef', `${withPasswords.host}/private:v1`], {env})
+    await tellAll(['registry', 'remove', 'cache', '--yes'], {again: 3})
+    await tellAll(['logout', '--cf'])
     for (const text of said) assertClean(text, 'what was printed')
   })
 

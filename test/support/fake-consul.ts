@@ -2,7 +2,7 @@
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
 import type {AddressInfo} from 'node:net'
 
-export interface FakeService {
+interface FakeService {
   readonly id: string
   readonly name: string
   readonly node: string

@@ -7,7 +7,7 @@ import {Secret} from '../core/secret.ts'
 import {BuilderError} from './builder-error.ts'
 import {type GoFlagKinds, type GoFlagValues, isOn, parseGoFlags} from './go-flags.ts'
 
-export const BUILDER_FLAGS: GoFlagKinds = {
+const BUILDER_FLAGS: GoFlagKinds = {
   dockerRef: 'text',
   dockerImageURL: 'text',
   outputMetadataJSONFilename: 'text',
@@ -29,7 +29,7 @@ export const BUILDER_FLAGS: GoFlagKinds = {
 }
 
 const DEFAULT_RESULT_FILE = '/tmp/result/result.json'
-export const DEFAULT_LOGIN_SERVER = 'https://index.docker.io/v1/'
+const DEFAULT_LOGIN_SERVER = 'https://index.docker.io/v1/'
 const DEFAULT_REGISTRY_PORT = 8080
 const MAX_PORT = 65_535
 

@@ -29,7 +29,7 @@ import type {BuilderSettings, CacheSettings} from './builder-flags.ts'
 /** Where docker.io is logged in to. */
 const HUB_LOGIN_HOSTS = ['index.docker.io', 'docker.io', 'registry-1.docker.io']
 
-export interface OpenedCache {
+interface OpenedCache {
   /** The registry's name in references. */
   readonly registry: RegistryHost
   readonly store: TargetStore & SourceStore & BlobReader

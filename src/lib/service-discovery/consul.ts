@@ -8,7 +8,7 @@ import type {JsonRequest, JsonResponse} from '../http/json-client.ts'
 import {DEFAULT_PORT, type InstanceSource, isHost, type RegistryInstance, unique} from './instance.ts'
 
 /** With a dash: the name of the service is a DNS label. */
-export const DEFAULT_SERVICE = 'docker-registry'
+const DEFAULT_SERVICE = 'docker-registry'
 /** Thousands of instances. */
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024
 const TIMEOUT_MS = 10_000
