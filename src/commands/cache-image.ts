@@ -6,6 +6,7 @@ import {type CachedImages, describeCached, digestChange} from '../lib/cli/cached
 import {errorBody} from '../lib/cli/error-report.ts'
 import {PartialFailure} from '../lib/cli/partial-failure.ts'
 import {createProgress} from '../lib/cli/progress.ts'
+import {sharedRecords} from '../lib/cli/shared-records.ts'
 import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
 import {ACCESS_FLAGS, COPY_FLAGS, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
 import {formatCount} from '../lib/cli/units.ts'
@@ -62,7 +63,7 @@ Without --to and without a default registry, images go to the embedded registry;
     const [{cacheAndStage}, target, records] = await Promise.all([
       import('../lib/caching/cache-and-stage.ts'),
       context.openTarget(flags.to),
-      context.records(),
+      sharedRecords(context, (message) => this.output.warn(message)),
     ])
     const progress = createProgress(this.output)
     const outcome = await cacheAndStage(

@@ -1,10 +1,12 @@
 import * as Args from '@oclif/core/args'
 import type {FoundImages} from '../lib/caching/find-cached-images.ts'
-import {BaseCommand} from '../lib/cli/base-command.ts'
 import {describeFound} from '../lib/cli/cached-report.ts'
+import {CollectorCommand} from '../lib/cli/collector-command.ts'
 
-export default class Cached extends BaseCommand<FoundImages> {
+export default class Cached extends CollectorCommand<FoundImages> {
   static override readonly summary = 'List what is cached, or find it by GUID, source, digest or app.'
+  static override readonly description =
+    'Where a collector elsewhere was chosen ("collector use", --collector), it is what all who ask that one have cached; else what this machine has.'
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> alpine',
@@ -16,11 +18,11 @@ export default class Cached extends BaseCommand<FoundImages> {
 
   async run(): Promise<FoundImages> {
     const {args, flags} = await this.parse(Cached)
-    const [{findCachedImages}, records] = await Promise.all([
+    const [{findCachedImages}, {cachedImageSource}] = await Promise.all([
       import('../lib/caching/find-cached-images.ts'),
-      this.openContext(flags).records(),
+      import('../lib/cli/shared-records.ts'),
     ])
-    const found = await findCachedImages(records, args.query)
+    const found = await findCachedImages(await cachedImageSource(this.openContext(flags), flags.collector), args.query)
     if (found.images.length === 0)
       this.output.note(args.query === undefined ? 'nothing is cached yet' : `nothing cached matches "${args.query}"`)
     else for (const line of describeFound(found.images)) this.output.print(line)

@@ -407,4 +407,52 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
       assert.equal((await store.findRepository(lab.id, WEB))?.stars, 0)
     })
   })
+
+  describe('cached images', () => {
+    const digest = (character: string): string => `sha256:${character.repeat(64)}`
+    const note = (change: object = {}) => ({
+      registry: 'registry.example.com',
+      repository: '8c6a9ca1-de6f-42dd-b20a-a608ad190799',
+      source: 'docker.io/library/alpine:3.20',
+      sourceDigest: digest('a'),
+      digest: digest('b'),
+      app: 'shop',
+      sizeBytes: 5_000_000_000,
+      createdAt: '2026-01-01T00:00:00.000Z',
+      principal: 'ann',
+      ...change,
+    })
+
+    it('are found by each of their names, newest first, and by no wildcard', async () => {
+      const other = note({
+        repository: '0d5d6b5c-1111-4222-8333-944444444444',
+        source: 'docker.io/library/redis:7_beta',
+        sourceDigest: digest('c'),
+        digest: digest('d'),
+        app: undefined,
+        platforms: ['linux/amd64'],
+        createdAt: '2026-01-02T00:00:00.000Z',
+      })
+      await store.noteCachedImage(note())
+      await store.noteCachedImage(other)
+      const find = async (query: string) => (await store.findCachedImages(query)).map(({source}) => source.split('/').at(-1))
+      assert.deepEqual(await find(''), ['redis:7_beta', 'alpine:3.20'])
+      for (const query of ['alpine', 'ALPINE:3', 'shop', '8c6a9ca1', digest('a'), 'bbbbbb', 'sha256:bbbbbb'])
+        assert.deepEqual(await find(query), ['alpine:3.20'], query)
+      for (const query of ['%', 'a_pine', '8c6a9', 'aaaaa', 'redis:7%beta', 'sho']) assert.deepEqual(await find(query), [], query)
+      assert.deepEqual(await find('7_beta'), ['redis:7_beta'])
+      const [found] = await store.findCachedImages('redis')
+      assert.deepEqual(found, JSON.parse(JSON.stringify(other)))
+    })
+
+    it('that are noted again are brought up to date', async () => {
+      await store.noteCachedImage(note())
+      await store.noteCachedImage(note({createdAt: '2026-02-01T00:00:00.000Z', principal: 'bob'}))
+      const found = await store.findCachedImages('')
+      assert.deepEqual(
+        found.map(({createdAt, principal}) => [createdAt, principal]),
+        [['2026-02-01T00:00:00.000Z', 'bob']],
+      )
+    })
+  })
 }

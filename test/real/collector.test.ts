@@ -254,6 +254,40 @@ describe('a collector', function () {
     assert.equal(((await run('user list', [], ci)) as {users: unknown[]}).users.length, 3)
   })
 
+  it('knows which app runs which cached reference, from whichever machine it was cached', async () => {
+    const [origin, genuineOpen] = [await startDockerRegistry(), await startDockerRegistry()]
+    for (const registry of [origin, genuineOpen]) afterwards(registry.stop)
+    await pushImage(origin.url, 'shop/web', 'v1', createImage([createLayer('cached', 'cached')]))
+    const variable = `HOLDFAST_AUTH_${collector.host.replaceAll(/[.:]/g, '_')}`
+    const machine = (name: string, user: string) =>
+      createHoldfast(join(directory, name), {
+        HOLDFAST_COLLECTOR: collector.url,
+        [`${variable}_USERNAME`]: user,
+        [`${variable}_PASSWORD`]: PASSWORD,
+      })
+    const [first, second, stranger] = [await machine('m1', 'root'), await machine('m2', 'root'), await machine('m3', 'bob')]
+    const image = `${origin.host}/shop/web:v1`
+    const cached = (await run('cache-image', [image, '--to', genuineOpen.host, '--app', 'till'], first)) as {
+      images: {pinnedReference: string; repository: string}[]
+    }
+    const {pinnedReference, repository} = cached.images[0] ?? {pinnedReference: '', repository: ''}
+    for (const query of ['till', image, repository, pinnedReference]) {
+      const {images} = (await run('cached', [query], second)) as {images: object[]}
+      assert.partialDeepStrictEqual(images[0], {app: 'till', source: image, pinnedReference}, query)
+    }
+    assert.deepEqual(((await run('cached', ['till'], stranger)) as {images: object[]}).images, [])
+    const {images: own} = (await run('cached', ['till', '--collector', 'local'], second)) as {images: object[]}
+    assert.deepEqual(own, [])
+    // That the collector is away is no reason to lose the image.
+    const away = await createHoldfast(join(directory, 'm4'), {
+      HOLDFAST_COLLECTOR: 'http://127.0.0.1:1',
+      HOLDFAST_AUTH_127_0_0_1_1_USERNAME: 'a',
+      HOLDFAST_AUTH_127_0_0_1_1_PASSWORD: 'b',
+    })
+    const {exitCode, envelope} = await away.json(['cache-image', image, '--to', genuineOpen.host])
+    assert.deepEqual([exitCode, envelope.warnings?.length], [0, 1])
+  })
+
   it('lets nobody use a token of a registry at its API, nor a session at a registry', async () => {
     const session = (await (await fetch(`${collector.url}/api/v1/sessions`, {method: 'POST', headers: basic('root')})).json()) as {
       token: string

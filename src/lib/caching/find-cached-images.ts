@@ -25,7 +25,7 @@ export interface FoundImages {
 }
 
 /** Images that match, newest first; all of them without a query. A reference that Holdfast printed, pasted whole, finds what it names. */
-export async function findCachedImages(records: CachedImageStore, query?: string): Promise<FoundImages> {
+export async function findCachedImages(records: Pick<CachedImageStore, 'searchCachedImages'>, query?: string): Promise<FoundImages> {
   const direct = await records.searchCachedImages(query)
   const repository = query === undefined || direct.length > 0 ? undefined : repositoryIn(query)
   const found = repository === undefined ? direct : await records.searchCachedImages(repository)

@@ -249,6 +249,12 @@ export class Context {
     for (const close of this.#closers.splice(0).reverse()) await close()
   }
 
+  /** The collector elsewhere that was chosen; undefined for that of this machine. */
+  async chosenCollector(): Promise<string | undefined> {
+    const chosen = this.environment.HOLDFAST_COLLECTOR || (await (await this.records()).readSetting('collector'))
+    return chosen === LOCAL_COLLECTOR ? undefined : chosen
+  }
+
   /** The collector at that URL, else the one that was chosen, else that of this machine. */
   async collector(url: string | undefined): Promise<Collector> {
     const chosen = url ?? (await (await this.records()).readSetting('collector'))

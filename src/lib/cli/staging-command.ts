@@ -8,6 +8,7 @@ import {formatPinned, formatReference, manifestReference, type Reference} from '
 import {BaseCommand} from './base-command.ts'
 import type {Context} from './context.ts'
 import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
+import {sharedRecords} from './shared-records.ts'
 import {readSecret} from './standard-input.ts'
 import type {AccessFlags} from './transfer-flags.ts'
 
@@ -68,7 +69,7 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
       import('../caching/cache-images.ts'),
       this.openPlatform(flags),
       context.openTarget(flags.to),
-      context.records(),
+      sharedRecords(context, (message) => this.output.warn(message)),
     ])
     const now = (): Date => new Date()
     return {

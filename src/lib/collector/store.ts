@@ -279,8 +279,35 @@ export interface IndexStore {
   unstar(repositoryId: number, userId: number): Promise<boolean>
 }
 
+/** Which cached reference stands for what. */
+export interface CachedImageNote {
+  /** `host[:port]`, as in references. */
+  readonly registry: string
+  readonly repository: string
+  /** The source reference with every default written out. */
+  readonly source: string
+  readonly sourceDigest: string
+  /** Of the copy. */
+  readonly digest: string
+  readonly platforms?: readonly string[] | undefined
+  readonly app?: string | undefined
+  readonly sizeBytes: number
+  /** ISO 8601. */
+  readonly createdAt: string
+  /** Who cached it. */
+  readonly principal: string
+}
+
+export interface CachedImageNoteStore {
+  /** Adds it, or brings the one that is the same up to date. */
+  noteCachedImage(note: CachedImageNote): Promise<void>
+  /** By guid, digest (or the start of either, 6 characters at least), app, or any part of the source; all for the empty text. Newest first, a thousand at most. */
+  findCachedImages(query: string): Promise<readonly CachedImageNote[]>
+}
+
 export interface CollectorStore
   extends UserStore,
+    CachedImageNoteStore,
     GroupStore,
     AppStore,
     ServiceStore,

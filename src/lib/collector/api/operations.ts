@@ -1,6 +1,7 @@
 /** Every operation of a collector: what the REST API serves and its document describes. */
 import {ACCESS_OPERATIONS} from './access.ts'
 import {APP_OPERATIONS} from './apps.ts'
+import {CACHED_IMAGE_OPERATIONS} from './cached-images.ts'
 import {DOCUMENT_OPERATIONS} from './document.ts'
 import {GROUP_OPERATIONS} from './groups.ts'
 import {KEY_OPERATIONS} from './keys.ts'
@@ -26,4 +27,5 @@ export const OPERATIONS = [
   ...ACCESS_OPERATIONS,
   ...REPOSITORY_OPERATIONS,
   ...DOCUMENT_OPERATIONS,
+  ...CACHED_IMAGE_OPERATIONS,
 ] as readonly unknown[] as readonly Operation[]

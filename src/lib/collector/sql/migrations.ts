@@ -172,5 +172,25 @@ export function migrations(dialect: Dialect): Readonly<Record<string, Migration>
         await database.schema.alterTable('user').addColumn('subject', 'text').execute()
       },
     },
+    '003-cached-images': {
+      async up(database: Kysely<unknown>) {
+        await database.schema
+          .createTable('cached_image')
+          .addColumn('id', 'integer', id)
+          .addColumn('registry', 'text', required)
+          .addColumn('repository', 'text', required)
+          .addColumn('source', 'text', required)
+          .addColumn('source_digest', 'text', required)
+          .addColumn('digest', 'text', required)
+          .addColumn('platforms', 'text', required)
+          .addColumn('app', 'text', required)
+          .addColumn('size_bytes', 'bigint', required)
+          .addColumn('created_at', 'text', required)
+          .addColumn('principal', 'text', required)
+          .addUniqueConstraint('cached_image_once', ['registry', 'repository', 'digest', 'source', 'source_digest', 'platforms', 'app'])
+          .execute()
+        await database.schema.createIndex('cached_image_created').on('cached_image').column('created_at').execute()
+      },
+    },
   }
 }

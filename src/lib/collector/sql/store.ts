@@ -4,6 +4,7 @@ import type {CollectorStore} from '../store.ts'
 import {createAccessStore} from './access.ts'
 import {createAppStore} from './apps.ts'
 import {createAuditStore} from './audit.ts'
+import {createCachedImageNoteStore} from './cached-images.ts'
 import {createDocumentStore} from './documents.ts'
 import {createEventStore} from './events.ts'
 import {createGroupStore} from './groups.ts'
@@ -28,6 +29,7 @@ export function createSqlStore(database: Kysely<Tables>): CollectorStore {
     ...createEventStore(database),
     ...createAuditStore(database),
     ...createIndexStore(database),
+    ...createCachedImageNoteStore(database),
     close: () => database.destroy(),
   }
 }

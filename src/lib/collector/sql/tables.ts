@@ -165,7 +165,22 @@ interface AuditTable {
   rule: string
 }
 
+interface CachedImageTable {
+  readonly id: Generated<number>
+  registry: string
+  repository: string
+  source: string
+  source_digest: string
+  digest: string
+  platforms: string
+  app: string
+  size_bytes: number
+  created_at: string
+  principal: string
+}
+
 export interface Tables {
+  cached_image: CachedImageTable
   user: UserTable
   group: GroupTable
   membership: MembershipTable
