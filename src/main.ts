@@ -36,6 +36,7 @@ import GroupShow from './commands/group/show.ts'
 import Inspect from './commands/inspect.ts'
 import Login from './commands/login.ts'
 import Logout from './commands/logout.ts'
+import MirrorServe from './commands/mirror/serve.ts'
 import PrivilegeGrant from './commands/privilege/grant.ts'
 import PrivilegeList from './commands/privilege/list.ts'
 import PrivilegeRevoke from './commands/privilege/revoke.ts'
@@ -98,6 +99,7 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'auth:list': AuthList,
   'cache-image': CacheImage,
   cached: Cached,
+  'mirror:serve': MirrorServe,
   'registry:deregister': RegistryDeregister,
   'registry:register': RegistryRegister,
   'stager:args': StagerArgs,

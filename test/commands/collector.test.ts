@@ -165,6 +165,9 @@ describe('the commands of the collector', function () {
     const {stdout} = await holdfast.run(['user', 'list'])
     assert.match(stdout, /^USER +ID +SOURCE +GROUPS +PRIVILEGES +STATE\nann +1 +internal +ops +- +-\n$/)
     const none = await holdfast.run(['app', 'list'])
-    assert.deepEqual([none.stdout, none.stderr], ['', 'there are no apps yet: holdfast app add CODE\n'])
+    assert.deepEqual(
+      [none.stdout, none.stderr],
+      ['', 'there are no apps yet: holdfast app add CODE, or holdfast set-env APP DIEGO_DOCKER_CACHE true\n'],
+    )
   })
 })

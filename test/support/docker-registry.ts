@@ -25,6 +25,8 @@ export interface DockerRegistryOptions {
   readonly token?: {readonly realm: string; readonly service: string; readonly issuer: string; readonly rootCertBundle: string}
   /** The folder of its content; one of its own, removed at the end, when absent. */
   readonly root?: string
+  /** The URL of what it mirrors: a pull-through cache. */
+  readonly proxy?: string
   readonly readonly?: boolean
   /** Whether it deletes; it does unless told otherwise. */
   readonly delete?: boolean
@@ -115,6 +117,7 @@ async function configuration(options: DockerRegistryOptions, root: string, scrat
       secret: HTTP_SECRET,
       ...(options.tls ? {tls: {certificate: options.tls.certificateFile, key: options.tls.keyFile}} : {}),
     },
+    ...(options.proxy === undefined ? {} : {proxy: {remoteurl: options.proxy}}),
     ...(options.htpasswd ? {auth: {htpasswd: {realm: 'test', path: await passwordFile(options.htpasswd, scratch)}}} : {}),
     ...(options.token ? {auth: {token: {...options.token, rootcertbundle: options.token.rootCertBundle}}} : {}),
   }

@@ -77,7 +77,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   yaml: ['lib/cli', 'lib/rendering'],
   jose: ['lib/accounts/federation'],
   ldapts: ['lib/accounts/ldap'],
-  'prom-client': ['lib/server/collector'],
+  'prom-client': ['lib/server'],
   keytar: ['lib/credentials/keychain'],
   'node:sqlite': ['lib/records/sqlite', 'lib/collector/sql'],
   'node:child_process': ['lib/credentials', 'lib/builder/engines.ts'],

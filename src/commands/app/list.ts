@@ -17,7 +17,7 @@ export default class AppList extends CollectorCommand<{readonly apps: readonly A
   async run(): Promise<{readonly apps: readonly AppRow[]}> {
     const {flags} = await this.parse(AppList)
     const apps = await findAppRows(this.openContext(flags), {...flags, hasDrift: flags.drift})
-    this.printRows(describeAppRows(apps), 'there are no apps yet: holdfast set-env APP DIEGO_DOCKER_CACHE true')
+    this.printRows(describeAppRows(apps), 'there are no apps yet: holdfast app add CODE, or holdfast set-env APP DIEGO_DOCKER_CACHE true')
     return {apps}
   }
 }

@@ -202,6 +202,17 @@ export class Context {
     return opened
   }
 
+  /** A registry as a mirror asks it: one that asks to slow down is left alone, and not waited for. */
+  async openUpstream(endpoint: RegistryEndpoint): Promise<RemoteStore> {
+    const [{createRemoteStore}, open, credentials] = await Promise.all([
+      import('../content/remote/store.ts'),
+      this.httpClients(),
+      this.credentials(),
+    ])
+    const {output} = this.#options
+    return createRemoteStore({endpoint, http: open(endpoint), credentials, rateLimitWaitMs: 0, warn: (message) => output.warn(message)})
+  }
+
   /** The registry of that host with this credential, or as nobody, whatever is kept for it: as somebody else would see it. */
   async openHostAs(host: RegistryHost, credential: RegistryCredential | undefined): Promise<RemoteStore> {
     const [{createRemoteStore}, open, endpoint] = await Promise.all([

@@ -27,6 +27,11 @@ export function registryDirectory(data: string): string {
   return join(data, 'registry')
 }
 
+/** What mirrors have, a folder for each upstream in the same layout. */
+export function mirrorDirectory(data: string): string {
+  return join(data, 'mirror')
+}
+
 /** The records of registries, cached images and logins. */
 export function recordsFile(data: string): string {
   return join(data, 'holdfast.db')

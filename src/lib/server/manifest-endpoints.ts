@@ -21,7 +21,13 @@ export async function getManifest(exchange: Exchange, store: ServableStore, repo
   const head = isHead ? await store.statManifest(repository, reference, {signal}) : found
   if (head === undefined) throw unknownManifest()
   const etag = `"${head.digest}"`
-  const headers = {'Content-Type': head.mediaType, 'Docker-Content-Digest': head.digest, ETag: etag}
+  const warning = store.warningOf?.(head)
+  const headers = {
+    'Content-Type': head.mediaType,
+    'Docker-Content-Digest': head.digest,
+    ETag: etag,
+    ...(warning === undefined ? {} : {Warning: warning}),
+  }
   if (isUnchanged(request, etag)) return reply(exchange, 304, headers)
   if (found !== undefined) return reply(exchange, 200, headers, found.bytes)
   exchange.response.writeHead(200, {...headers, 'Content-Length': 'size' in head ? head.size : 0}).end()

@@ -5,7 +5,8 @@
 import {randomUUID} from 'node:crypto'
 import {createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse} from 'node:http'
 import {createServer as createSecureServer} from 'node:https'
-import {HoldfastError} from '../core/errors.ts'
+import {UpstreamUnavailableError} from '../content/pull-through/upstream.ts'
+import {HoldfastError, hasCode} from '../core/errors.ts'
 import type {AccessControl, AllowedCaller} from './access-control.ts'
 import {dispatch} from './dispatch.ts'
 import {type Exchange, reply} from './exchange.ts'
@@ -28,6 +29,8 @@ const CLIENT_CLOSED_REQUEST = 499
 
 export interface RegistryServerOptions {
   readonly store: ServableStore
+  /** The store of a request, where several are served; `store` for those that it answers undefined for. */
+  readonly storeFor?: ((query: URLSearchParams) => ServableStore | undefined) | undefined
   /** Refuse every change. */
   readonly readOnly?: boolean
   readonly listener?: ServerListener
@@ -176,7 +179,8 @@ async function answer(
     const route = parseRoute(path)
     if (route === undefined) throw new SpecError(404, 'UNSUPPORTED', 'there is no such endpoint')
     caller = options.accessControl?.(exchange, route)
-    await dispatch(exchange, route, {store: options.store, readOnly: options.readOnly === true, isVisible: caller?.isVisible})
+    const store = options.storeFor?.(exchange.query) ?? options.store
+    await dispatch(exchange, route, {store, readOnly: options.readOnly === true, isVisible: caller?.isVisible})
   } catch (error) {
     if (!(error instanceof SpecError) && !exchange.signal.aborted) options.listener?.({type: 'failure', requestId, error})
     replyError(exchange, requestId, error)
@@ -209,8 +213,19 @@ function replyError(exchange: Exchange, requestId: string, error: unknown): void
     return
   }
   for (const name of ['Content-Range', 'Content-Length', 'ETag', 'Cache-Control', 'Docker-Content-Digest']) response.removeHeader(name)
-  const told = error instanceof SpecError ? error : internalError(error, requestId)
+  const told = error instanceof SpecError ? error : (upstreamError(error) ?? internalError(error, requestId))
   reply(exchange, told.status, {...told.headers, 'Content-Type': 'application/json'}, formatErrorBody(told))
+}
+
+/** A mirror's upstream is no fault of the client, nor of ours: it is told apart from what does not exist. */
+function upstreamError(error: unknown): SpecError | undefined {
+  if (hasCode(error, 'UNAUTHENTICATED', 'DENIED'))
+    return new SpecError(502, 'UNAVAILABLE', `the upstream refuses this mirror: ${error.message}`, {cause: error})
+  if (!(error instanceof UpstreamUnavailableError)) return undefined
+  const headers = {'Retry-After': String(error.retryAfterSeconds)}
+  return error.isRateLimited
+    ? new SpecError(429, 'TOOMANYREQUESTS', error.message, {headers, cause: error})
+    : new SpecError(503, 'UNAVAILABLE', error.message, {headers, cause: error})
 }
 
 function internalError(error: unknown, requestId: string): SpecError {

@@ -1,6 +1,6 @@
 /** Errors as a registry answers them: `{"errors":[{code, message, detail}]}` (distribution-spec 1.1 §Error Codes). */
 
-/** The specification's codes; `PAGINATION_NUMBER_INVALID` and `UNKNOWN` are CNCF Distribution's, for what the specification has no code for. */
+/** The specification's codes; `PAGINATION_NUMBER_INVALID`, `UNAVAILABLE` and `UNKNOWN` are CNCF Distribution's, for what the specification has no code for. */
 export type SpecErrorCode =
   | 'BLOB_UNKNOWN'
   | 'BLOB_UPLOAD_INVALID'
@@ -14,6 +14,8 @@ export type SpecErrorCode =
   | 'NAME_UNKNOWN'
   | 'PAGINATION_NUMBER_INVALID'
   | 'SIZE_INVALID'
+  | 'TOOMANYREQUESTS'
+  | 'UNAVAILABLE'
   | 'UNAUTHORIZED'
   | 'UNKNOWN'
   | 'UNSUPPORTED'

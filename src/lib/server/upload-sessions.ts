@@ -27,4 +27,7 @@ interface UploadSessions {
 }
 
 /** A store that a registry can be served from. */
-export interface ServableStore extends ContentStore, RepositoryLister, UploadSessions {}
+export interface ServableStore extends ContentStore, RepositoryLister, UploadSessions {
+  /** Why a manifest that it has just answered may be out of date: the value of a `Warning` header (RFC 9111 §5.5). */
+  warningOf?(answer: object): string | undefined
+}

@@ -36,6 +36,12 @@ export class FilesystemManifests {
       blob: async (digest) => (await this.#blobs.stat(repository, digest)) !== undefined,
       manifest: async (digest) => await this.#has(repository, digest),
     })
+    await this.writeSparse(repository, reference, raw)
+  }
+
+  /** The same for a manifest of which parts may still be missing: a mirror has it before its blobs, and of an index what was asked for. */
+  async writeSparse(repository: RepositoryName, reference: Tag | Digest, given: RawManifest): Promise<void> {
+    const raw = isDigest(reference) ? verifyManifest(given, reference) : given
     await this.#writeBytes(raw)
     if (!(await this.#has(repository, raw.digest)))
       await writeLink(this.#layout, this.#layout.revisionLink(repository, raw.digest), raw.digest)

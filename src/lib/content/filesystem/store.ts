@@ -8,8 +8,8 @@ import {readdir, rm, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import type {Digest} from '../../oci/digest.ts'
-import {describeManifest} from '../../oci/manifest.ts'
-import type {RepositoryName} from '../../oci/reference.ts'
+import {describeManifest, type RawManifest} from '../../oci/manifest.ts'
+import type {RepositoryName, Tag} from '../../oci/reference.ts'
 import {hasErrno, onDisk} from '../disk/storage-error.ts'
 import {HashThread} from '../disk/trailing-hash.ts'
 import type {BlobSource, ContentStore, RepositoryLister} from '../store.ts'
@@ -47,6 +47,8 @@ export interface UploadSessions {
 }
 
 export interface FilesystemStore extends ContentStore, RepositoryLister, UploadSessions {
+  /** Stores a manifest of which parts may still be missing, as a mirror does. */
+  writeSparseManifest(repository: RepositoryName, reference: Tag | Digest, manifest: RawManifest): Promise<void>
   /** Where the store is, as an absolute path. */
   readonly root: string
   /** Ends the thread that hashes; the store must not be used any more. */
@@ -89,6 +91,8 @@ export function createFilesystemStore(options: {readonly root: string}): Filesys
       guard('read manifest', reference, signal, () => manifests.read(repository, reference)),
     writeManifest: (repository, reference, manifest, {signal} = {}) =>
       guard('store manifest', reference, signal, () => manifests.write(repository, reference, manifest)),
+    writeSparseManifest: (repository, reference, manifest) =>
+      guard('store manifest', reference, undefined, () => manifests.writeSparse(repository, reference, manifest)),
     deleteManifest: (repository, digest, {signal} = {}) =>
       guard('delete manifest', digest, signal, () => manifests.delete(repository, digest)),
 

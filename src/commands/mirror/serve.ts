@@ -1,0 +1,110 @@
+import {once} from 'node:events'
+import * as Flags from '@oclif/core/flags'
+import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {parseListenAddress} from '../../lib/cli/listen-address.ts'
+import {openUpstreams} from '../../lib/cli/mirror-upstreams.ts'
+import {readServerCertificate} from '../../lib/cli/serve-collector.ts'
+import {describeServerEvent} from '../../lib/cli/server-log.ts'
+import {ACCESS_FLAGS} from '../../lib/cli/transfer-flags.ts'
+
+interface MirrorServed {
+  readonly url: string
+  readonly upstreams: readonly string[]
+  readonly directory: string
+}
+
+export default class MirrorServe extends BaseCommand<MirrorServed> {
+  static override readonly summary = 'Serve a pull-through mirror that never loses what it has.'
+  static override readonly description =
+    `What is pulled through it is kept. What it has it serves for ever, by digest and by tag, with the upstream down at its start, in the midst of a pull or for days; a tag whose upstream
+cannot be asked comes with a Warning header. What it has not, and cannot get, is answered with 503 and not as unknown. A tag moves when its new image is whole here, so a look at a moved tag loses nothing.
+Pushes are refused with 405. Credentials for upstreams are those of \`holdfast login\` and of HOLDFAST_AUTH_<HOST>_….
+Several upstreams: clients say which with ns=HOST, as containerd does; the first is meant where they do not. /metrics, /healthz.`
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %> --upstream docker.io',
+    '<%= config.bin %> <%= command.id %> --upstream docker.io --upstream ghcr.io --listen 127.0.0.1:5000',
+    '<%= config.bin %> <%= command.id %> --upstream docker.io --revalidate "library/*:latest=1m" --revalidate "**=1h"',
+    '<%= config.bin %> <%= command.id %> --upstream docker.io --listen 0.0.0.0:5000 --allow 10.0.0.0/8',
+  ]
+  static override readonly flags = {
+    upstream: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      delimiter: ',',
+      required: true,
+      env: 'HOLDFAST_UPSTREAM',
+      helpValue: 'URL',
+      summary: 'What is mirrored: HOST[:PORT], a URL, or the name of a declared registry. Repeatable.',
+    }),
+    listen: Flags.string({
+      env: 'HOLDFAST_LISTEN',
+      default: '127.0.0.1:5000',
+      helpValue: 'HOST:PORT',
+      summary: 'Where to listen; port 0 takes a free one.',
+    }),
+    allow: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      delimiter: ',',
+      env: 'HOLDFAST_ALLOW',
+      helpValue: 'CIDR',
+      summary: 'Answer these networks, and nobody else; needed beyond loopback. Repeatable.',
+    }),
+    revalidate: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      env: 'HOLDFAST_REVALIDATE',
+      helpValue: 'PATTERN=POLICY',
+      summary:
+        'How often tags are looked up again: never, always, or after a time such as 30m; the first pattern that fits counts. Default: 5m. Repeatable.',
+    }),
+    'tls-cert': Flags.string({
+      env: 'HOLDFAST_TLS_CERT',
+      helpValue: 'FILE',
+      dependsOn: ['tls-key'],
+      summary: 'Certificate of this server, PEM, with its chain.',
+    }),
+    'tls-key': Flags.string({env: 'HOLDFAST_TLS_KEY', helpValue: 'FILE', dependsOn: ['tls-cert'], summary: 'Its private key, PEM.'}),
+    ...ACCESS_FLAGS,
+  }
+
+  async run(): Promise<MirrorServed> {
+    const {flags} = await this.parse(MirrorServe)
+    const {host, port} = parseListenAddress(flags.listen)
+    const context = this.openContext(flags)
+    const [{serveMirror}, {parseRevalidationRule}, {createNetworkAccess}, {createAddressPolicy}, {mirrorDirectory}] = await Promise.all([
+      import('../../lib/server/mirror.ts'),
+      import('../../lib/content/pull-through/revalidation.ts'),
+      import('../../lib/server/network-access.ts'),
+      import('../../lib/core/address-policy.ts'),
+      import('../../lib/cli/data-directory.ts'),
+    ])
+    const rules = (flags.revalidate ?? []).map(parseRevalidationRule)
+    const accessControl = flags.allow === undefined ? undefined : createNetworkAccess(createAddressPolicy(flags.allow))
+    const tls = await readServerCertificate(flags)
+    const upstreams = await openUpstreams(context, flags.upstream)
+    const served = await serveMirror({
+      host,
+      port,
+      tls,
+      upstreams,
+      rules,
+      accessControl,
+      listener: (event) =>
+        event.type === 'failure' ? this.output.note(describeServerEvent(event)) : this.output.trace(describeServerEvent(event)),
+      onEvent: (upstream, event) => {
+        if (event.type === 'moved') this.output.trace(`${upstream}/${event.repository}:${event.tag} is ${event.digest} now`)
+      },
+    })
+    const {address} = served
+    const url = `${tls === undefined ? 'http' : 'https'}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
+    const result = {url, upstreams: upstreams.map(({name}) => name), directory: mirrorDirectory(context.dataDirectory)}
+    this.output.print(url)
+    this.output.note(`mirroring ${result.upstreams.join(', ')} in ${result.directory}; stop with Ctrl-C`)
+    this.output.succeed(result)
+    if (!context.signal.aborted) await once(context.signal, 'abort')
+    this.output.note('stopping: running requests may finish')
+    await served.stop()
+    return result
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * One blob on its way from the upstream into the mirror, and to whoever asked for it meanwhile. It is fetched once however many ask, and to its end though all of them leave;
+ * a client that is slower than the mirror gets the rest from the mirror.
+ */
+import type {ByteSink} from '../../core/byte-sink.ts'
+import type {BlobDescriptor} from '../../oci/descriptor.ts'
+import type {BlobSource} from '../store.ts'
+
+interface Follower {
+  readonly sink: ByteSink
+  /** Bytes that it has been given. */
+  position: number
+  isKeepingUp: boolean
+  /** Slices that it has not given back. */
+  held: number
+}
+
+export class BlobFill {
+  readonly blob: BlobDescriptor
+  readonly #followers = new Set<Follower>()
+  readonly #done: Promise<void>
+
+  /** @param store writes the blob, asking `source` for its bytes. */
+  constructor(blob: BlobDescriptor, read: BlobSource, store: (source: BlobSource) => Promise<unknown>) {
+    this.blob = blob
+    this.#done = store((sink, start, signal) => read(this.#tee(sink, start), start, signal)).then(() => {})
+    this.#done.catch(() => {})
+  }
+
+  /** Settles when the blob is in the store. */
+  get done(): Promise<void> {
+    return this.#done
+  }
+
+  /**
+   * Gives a client the blob's bytes from the first one while they come; answers from which byte on it has to read the store, when that has the blob.
+   * Rejects as the fill does.
+   */
+  async follow(sink: ByteSink): Promise<number> {
+    const follower: Follower = {sink, position: 0, isKeepingUp: true, held: 0}
+    this.#followers.add(follower)
+    try {
+      await this.#done
+    } finally {
+      this.#followers.delete(follower)
+    }
+    return follower.position
+  }
+
+  /** A client that has left is given nothing more. */
+  leave(sink: ByteSink): void {
+    for (const follower of this.#followers) if (follower.sink === sink) this.#followers.delete(follower)
+  }
+
+  /** Hands each slice to the store, and to every client that is just there; a slice goes back when all have given it back. */
+  #tee(store: ByteSink, start: number): ByteSink {
+    let offset = start
+    return {
+      write: (chunk, release) => {
+        const at = offset
+        offset += chunk.length
+        let users = 1
+        const giveBack = (): void => {
+          users--
+          if (users === 0) release()
+        }
+        for (const follower of this.#followers) {
+          // After a broken download was resumed some of it comes again; whoever came late has missed some of it.
+          const from = follower.position - at
+          if (!follower.isKeepingUp || from < 0 || from >= chunk.length) continue
+          users++
+          follower.held++
+          const part = from === 0 ? chunk : chunk.subarray(from)
+          follower.position += part.length
+          follower.isKeepingUp = follower.sink.write(part, () => {
+            follower.held--
+            giveBack()
+          })
+        }
+        return store.write(chunk, giveBack)
+      },
+    }
+  }
+}

@@ -1,0 +1,326 @@
+/** A mirror through outages, side by side with the stock one: docker-registry as a pull-through cache loses what Holdfast keeps. */
+import assert from 'node:assert/strict'
+import {createHash} from 'node:crypto'
+import {createServer, request as forward, type Server} from 'node:http'
+import type {AddressInfo} from 'node:net'
+import {join} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {cleanUpAfterwards} from '../support/afterwards.ts'
+import {type ContainerClients, createContainerClients} from '../support/clients.ts'
+import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
+import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
+import {createImage, createIndex, createLayer} from '../support/images.ts'
+import {pushImage} from '../support/push-image.ts'
+import {needs} from '../support/required-program.ts'
+import {type ServedMirror, serveMirror} from '../support/served-mirror.ts'
+import {createTemporaryDirectory} from '../support/temporary-directory.ts'
+
+const LARGE_BYTES = 8 * 1024 * 1024
+const CLIENTS = 50
+const POLL_MS = 20
+const PATIENCE_MS = 5_000
+
+describe('a mirror', function () {
+  this.timeout(120_000)
+  needs('docker-registry', 'skopeo', 'podman', 'htpasswd')
+  const afterwards = cleanUpAfterwards()
+  const first = createImage([createLayer('base', 'of both', 5000), createLayer('app', 'first', 1000)])
+  const second = createImage([createLayer('base', 'of both', 5000), createLayer('app', 'second', 1000)])
+  const large = createImage([createLayer('large', 'large', LARGE_BYTES)])
+  const largest = large.blobs.toSorted((a, b) => b.bytes.length - a.bytes.length)[0] ?? {digest: '', bytes: Buffer.of()}
+  const many = createIndex({
+    'linux/amd64': createImage([createLayer('a', 'amd64')]),
+    'linux/arm64': createImage([createLayer('b', 'arm64')], {architecture: 'arm64'}),
+  })
+  let folder: string
+  let count = 0
+  let origin: DockerRegistry
+  let user: Holdfast
+  let mirror: ServedMirror
+
+  before(async () => {
+    const temporary = await createTemporaryDirectory('mirror')
+    afterwards(temporary.remove)
+    folder = temporary.path
+  })
+
+  beforeEach(async () => {
+    origin = await startDockerRegistry()
+    await pushImage(origin.url, 'shop/web', 'v1', first)
+    await pushImage(origin.url, 'shop/large', 'v1', large)
+    await pushImage(origin.url, 'shop/many', 'v1', many)
+    user = await createHoldfast(join(folder, `u${count++}`))
+    mirror = await serveMirror(user, ['--upstream', origin.url, '--revalidate', '**=always'])
+  })
+
+  afterEach(async () => {
+    await mirror.stop()
+    await origin.stop()
+  })
+
+  const get = (path: string, options: RequestInit = {}) => fetch(`${mirror.url}/v2/${path}`, options)
+  const digestOf = async (name: string, tag: string): Promise<string | null> =>
+    (await get(`${name}/manifests/${tag}`, {method: 'HEAD'})).headers.get('docker-content-digest')
+
+  async function clients(): Promise<ContainerClients> {
+    return await createContainerClients(join(folder, `c${count++}`), {insecure: [mirror.host]})
+  }
+
+  /** Pulls an image whole, as clients do; answers the digest of its manifest, and each blob's bytes are looked at. */
+  async function pull(name: string, reference: string): Promise<string> {
+    const answer = await get(`${name}/manifests/${reference}`)
+    assert.equal(answer.status, 200, await answer.clone().text())
+    const manifest = (await answer.json()) as {config?: {digest: string}; layers?: {digest: string}[]; manifests?: {digest: string}[]}
+    for (const {digest} of manifest.manifests ?? []) await pull(name, digest)
+    for (const {digest} of [...(manifest.config === undefined ? [] : [manifest.config]), ...(manifest.layers ?? [])]) {
+      const blob = await get(`${name}/blobs/${digest}`)
+      assert.equal(blob.status, 200)
+      assert.equal(
+        `sha256:${createHash('sha256')
+          .update(Buffer.from(await blob.arrayBuffer()))
+          .digest('hex')}`,
+        digest,
+      )
+    }
+    return answer.headers.get('docker-content-digest') ?? ''
+  }
+
+  it('fills at the first pull and asks for nothing again, for skopeo and podman', async () => {
+    const {skopeo, podman} = await clients()
+    const target = join(folder, `layout-${count++}`)
+    const copied = await skopeo('copy', '--all', '--src-tls-verify=false', `docker://${mirror.host}/shop/many:v1`, `oci:${target}:v1`)
+    assert.equal(copied.exitCode, 0, copied.stderr)
+    const pulled = await podman('pull', '--quiet', `${mirror.host}/shop/web:v1`)
+    assert.equal(pulled.exitCode, 0, pulled.stderr)
+    await origin.forgetAccessLog()
+    assert.equal(await pull('shop/web', 'v1'), first.digest)
+    assert.equal(await pull('shop/many', 'v1'), many.digest)
+    const asked = (await origin.accessLog()).filter(({path}) => path.startsWith('/v2/shop'))
+    assert.deepEqual([...new Set(asked.map(({method}) => method))], ['HEAD'], 'only tags are looked up again')
+  })
+
+  it('fetches a cold blob once for however many clients, and to its end though they leave', async () => {
+    const digest = largest.digest
+    const sizes = await Promise.all(
+      Array.from({length: CLIENTS}, async () => {
+        const answer = await get(`shop/large/blobs/${digest}`)
+        const body = Buffer.from(await answer.arrayBuffer())
+        assert.equal(`sha256:${createHash('sha256').update(body).digest('hex')}`, digest)
+        return body.length
+      }),
+    )
+    assert.equal(new Set(sizes).size, 1)
+    const fetched = (await origin.accessLog()).filter(({method, path}) => method === 'GET' && path.endsWith(digest))
+    assert.equal(fetched.length, 1)
+  })
+
+  it('fills to the end when the client leaves in the midst', async () => {
+    const digest = largest.digest
+    const leaving = new AbortController()
+    const answer = await get(`shop/large/blobs/${digest}`, {signal: leaving.signal})
+    await answer.body?.getReader().read()
+    leaving.abort()
+    await until(async () => /holdfast_mirror_filled_bytes_total\{[^}]*\} \d{7}/.test(await (await fetch(`${mirror.url}/metrics`)).text()))
+    await origin.kill()
+    const whole = await get(`shop/large/blobs/${digest}`)
+    assert.equal((await whole.arrayBuffer()).byteLength, largest.bytes.length)
+  })
+
+  it('refuses pushes and deletions, as a mirror should', async () => {
+    await pull('shop/web', 'v1')
+    for (const [method, path] of [
+      ['POST', 'shop/web/blobs/uploads/'],
+      ['PUT', 'shop/web/manifests/v1'],
+      ['DELETE', `shop/web/manifests/${first.digest}`],
+    ] as const) {
+      const answer = await get(path, {method})
+      assert.deepEqual([answer.status, ((await answer.json()) as {errors: {code: string}[]}).errors[0]?.code], [405, 'UNSUPPORTED'])
+    }
+  })
+
+  it('serves what it has with the upstream gone, by tag and by digest, after a restart too; the tag with a warning', async () => {
+    await pull('shop/web', 'v1')
+    await pull('shop/many', 'v1')
+    await origin.kill()
+    for (const _ of ['running', 'restarted']) {
+      const answer = await get('shop/web/manifests/v1')
+      assert.deepEqual([answer.status, answer.headers.get('docker-content-digest')], [200, first.digest])
+      assert.match(answer.headers.get('warning') ?? '', /^110 holdfast "/)
+      assert.equal((await get(`shop/web/manifests/${first.digest}`)).headers.get('warning'), null)
+      assert.equal(await pull('shop/web', 'v1'), first.digest)
+      assert.equal(await pull('shop/many', 'v1'), many.digest)
+      assert.deepEqual(await (await get('shop/web/tags/list')).json(), {name: 'shop/web', tags: ['v1']})
+      await mirror.stop()
+      mirror = await serveMirror(user, ['--upstream', origin.url, '--revalidate', '**=always'])
+    }
+  })
+
+  it('says that the upstream is unreachable, and not that something is unknown', async () => {
+    await origin.kill()
+    for (const path of ['shop/web/manifests/v1', `shop/web/manifests/${first.digest}`, `shop/web/blobs/${first.blobs[0]?.digest}`]) {
+      const answer = await get(path)
+      const [error] = ((await answer.json()) as {errors: {code: string; message: string}[]}).errors
+      assert.deepEqual([answer.status, error?.code], [503, 'UNAVAILABLE'], path)
+      assert.match(error?.message ?? '', /upstream "127\.0\.0\.1:\d+" is unreachable/)
+      assert.ok(Number(answer.headers.get('retry-after')) > 0)
+    }
+  })
+
+  it('knows what does not exist from what cannot be reached', async () => {
+    const answer = await get('shop/web/manifests/no-such-tag')
+    assert.deepEqual([answer.status, ((await answer.json()) as {errors: {code: string}[]}).errors[0]?.code], [404, 'MANIFEST_UNKNOWN'])
+  })
+
+  it('loses nothing by a look at a tag that has moved, and follows it when the new image is whole', async () => {
+    assert.equal(await pull('shop/web', 'v1'), first.digest)
+    await pushImage(origin.url, 'shop/web', 'v1', second)
+    assert.equal(await digestOf('shop/web', 'v1'), second.digest)
+    // The new manifest alone: its layers never come.
+    assert.equal((await get('shop/web/manifests/v1')).headers.get('docker-content-digest'), second.digest)
+    const {root, port} = origin
+    await origin.kill()
+    assert.equal(await pull('shop/web', 'v1'), first.digest)
+    origin = await startDockerRegistry({root, port})
+    // The upstream is left alone for a while after it was down.
+    await until(async () => (await digestOf('shop/web', 'v1')) === second.digest, 15_000)
+    assert.equal(await pull('shop/web', 'v1'), second.digest)
+    await until(async () => (await digestOf('shop/web', 'v1')) === second.digest)
+    await origin.kill()
+    assert.equal(await pull('shop/web', 'v1'), second.digest)
+    assert.equal(await pull('shop/web', first.digest), first.digest)
+  })
+
+  it('goes on serving a tag that was deleted upstream', async () => {
+    await pull('shop/web', 'v1')
+    await fetch(`${origin.url}/v2/shop/web/manifests/${first.digest}`, {method: 'DELETE'})
+    assert.equal(await pull('shop/web', 'v1'), first.digest)
+  })
+
+  it('looks tags up as often as it is told to', async () => {
+    await mirror.stop()
+    mirror = await serveMirror(user, ['--upstream', origin.url, '--revalidate', 'shop/web:v1=never', '--revalidate', '**=1h'])
+    await pull('shop/web', 'v1')
+    await pull('shop/many', 'v1')
+    await pushImage(origin.url, 'shop/web', 'v1', second)
+    await origin.forgetAccessLog()
+    assert.equal(await pull('shop/web', 'v1'), first.digest)
+    assert.equal(await pull('shop/many', 'v1'), many.digest)
+    assert.deepEqual(
+      (await origin.accessLog()).filter(({path}) => path.startsWith('/v2/shop')),
+      [],
+    )
+    const wrong = await user.json(['mirror', 'serve', '--upstream', origin.url, '--revalidate', 'x=sometimes'])
+    assert.deepEqual([wrong.exitCode, wrong.envelope.error?.code], [2, 'USAGE'])
+  })
+
+  it('goes on with what it has while the upstream asks to slow down, and asks it no more', async () => {
+    await pull('shop/web', 'v1')
+    const limited = await startLimited(origin)
+    await mirror.stop()
+    let asked = 0
+    const home = await createHoldfast(join(folder, `u${count++}`))
+    mirror = await serveMirror(home, ['--upstream', limited.url, '--revalidate', '**=always'])
+    assert.equal(await pull('shop/web', 'v1'), first.digest)
+    limited.onRequest = () => {
+      asked++
+      return true
+    }
+    for (let pulls = 0; pulls < 5; pulls++) assert.equal(await pull('shop/web', 'v1'), first.digest)
+    assert.equal(asked, 1)
+    const cold = await get('shop/large/manifests/v1')
+    assert.deepEqual([cold.status, Number(cold.headers.get('retry-after')) > 30], [429, true])
+  })
+
+  it('logs in at the upstream with what it was given, and shows it to nobody', async () => {
+    const guarded = await startDockerRegistry({root: origin.root, htpasswd: {username: 'u', password: 'canary-of-the-upstream'}})
+    afterwards(guarded.stop)
+    await mirror.stop()
+    const variable = `HOLDFAST_AUTH_127_0_0_1_${guarded.port}`
+    const home = await createHoldfast(join(folder, `u${count++}`), {
+      [`${variable}_USERNAME`]: 'u',
+      [`${variable}_PASSWORD`]: 'canary-of-the-upstream',
+    })
+    mirror = await serveMirror(home, ['--upstream', guarded.url])
+    assert.equal(await pull('shop/web', 'v1'), first.digest)
+    await mirror.stop()
+    const nobody = await createHoldfast(join(folder, `u${count++}`))
+    mirror = await serveMirror(nobody, ['--upstream', guarded.url])
+    const refused = await get('shop/web/manifests/v1')
+    assert.equal(refused.status, 502)
+    assert.match(await refused.text(), /the upstream refuses this mirror/)
+  })
+
+  it('serves several upstreams by what clients name, and networks that it is meant for', async () => {
+    const other = await startDockerRegistry()
+    afterwards(other.stop)
+    await pushImage(other.url, 'shop/web', 'v1', second)
+    await mirror.stop()
+    mirror = await serveMirror(user, ['--upstream', origin.url, '--upstream', other.url])
+    const named = async (ns: string) => (await get(`shop/web/manifests/v1?ns=${ns}`)).headers.get('docker-content-digest')
+    assert.deepEqual([await named(origin.host), await named(other.host), await named('')], [first.digest, second.digest, first.digest])
+    await mirror.stop()
+    const open = await user.json(['mirror', 'serve', '--upstream', origin.url, '--listen', '0.0.0.0:0'])
+    assert.equal(open.envelope.error?.code, 'LISTEN_NOT_LOOPBACK')
+    mirror = await serveMirror(user, ['--upstream', origin.url, '--listen', '127.0.0.1:0', '--allow', '10.0.0.0/8'])
+    assert.equal((await get('shop/web/manifests/v1')).status, 403)
+    await mirror.stop()
+    mirror = await serveMirror(user, ['--upstream', origin.url, '--allow', '127.0.0.0/8'])
+    assert.equal((await get('shop/web/manifests/v1', {headers: {'x-forwarded-for': '8.8.8.8'}})).status, 200)
+  })
+
+  describe('of the stock kind', () => {
+    it('does not start without its upstream, and loses a cached image to a look at its moved tag', async () => {
+      const stock = await startDockerRegistry({proxy: origin.url})
+      const accept = 'application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json'
+      const at = (path: string, method = 'GET') => fetch(`${stock.url}/v2/${path}`, {method, headers: {accept}})
+      const manifest = (await (await at('shop/web/manifests/v1')).json()) as {config: {digest: string}; layers: {digest: string}[]}
+      for (const {digest} of [manifest.config, ...manifest.layers]) await (await at(`shop/web/blobs/${digest}`)).arrayBuffer()
+      await pushImage(origin.url, 'shop/web', 'v1', second)
+      assert.equal((await at('shop/web/manifests/v1', 'HEAD')).headers.get('docker-content-digest'), second.digest)
+      const {root, port} = origin
+      await origin.kill()
+      const tagged = await at('shop/web/manifests/v1')
+      const layers = tagged.status === 200 ? ((await tagged.json()) as {layers: {digest: string}[]}).layers : []
+      const statuses = await Promise.all(layers.map(async ({digest}) => (await at(`shop/web/blobs/${digest}`)).status))
+      assert.ok(
+        tagged.status !== 200 || tagged.headers.get('docker-content-digest') !== first.digest || statuses.some((status) => status !== 200),
+        'it keeps the image by its tag after all',
+      )
+      assert.equal((await at('shop/large/manifests/v1')).status, 404, 'what cannot be reached is not called unknown any more')
+      await stock.kill()
+      await assert.rejects(startDockerRegistry({proxy: origin.url}), /panic/)
+      origin = await startDockerRegistry({root, port})
+    })
+  })
+})
+
+/** The same registry, until it is told to ask for a pause of a minute. */
+async function startLimited(registry: DockerRegistry): Promise<{readonly url: string; onRequest: () => boolean}> {
+  const limited = {url: '', onRequest: () => false}
+  const server: Server = createServer((incoming, response) => {
+    if (limited.onRequest()) {
+      response
+        .writeHead(429, {'retry-after': '60', 'content-type': 'application/json'})
+        .end('{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}')
+      return
+    }
+    const {method, url, headers} = incoming
+    incoming.pipe(
+      forward(`${registry.url}${url}`, {method: method ?? 'GET', headers}, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(response)
+      }),
+    )
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  server.unref()
+  limited.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return limited
+}
+
+async function until(isSo: () => Promise<boolean>, patienceMs = PATIENCE_MS): Promise<void> {
+  for (const end = Date.now() + patienceMs; ; await sleep(POLL_MS)) {
+    if (await isSo()) return
+    if (Date.now() > end) throw new Error('it does not come about')
+  }
+}
