@@ -1,8 +1,8 @@
 /** `holdfast login --cf API`: a session of Cloud Foundry of our own, for who has no cf command line. */
 
-import type {NamedGuid, RenewedTokens, SessionState} from '../cloud-foundry/session.ts'
+import type {NamedGuid, SessionState} from '../cloud-foundry/session.ts'
 import {findOrganization, findSpace} from '../cloud-foundry/targets.ts'
-import {CF_CLIENT, clientCredentialsGrant, passcodeGrant, passwordGrant} from '../cloud-foundry/uaa.ts'
+import {CF_CLIENT, clientCredentialsGrant, passcodeGrant, passwordGrant, type RenewedTokens} from '../cloud-foundry/uaa.ts'
 import {isLoopbackHost} from '../content/remote/trust.ts'
 import {HoldfastError} from '../core/errors.ts'
 import type {Secret} from '../core/secret.ts'

@@ -5,7 +5,7 @@
 import {readJwtExpiry} from '../auth/jwt-claims.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import type {Secret} from '../core/secret.ts'
-import {type CloudFoundryNetwork, clientCredentialsGrant, refreshGrant} from './uaa.ts'
+import {type CloudFoundryNetwork, clientCredentialsGrant, type RenewedTokens, refreshGrant} from './uaa.ts'
 
 /** cf renews a token that ends within a minute. */
 const RENEW_BEFORE_MS = 60_000
@@ -30,12 +30,6 @@ export interface SessionState {
 export interface NamedGuid {
   readonly guid: string
   readonly name: string
-}
-
-export interface RenewedTokens {
-  readonly accessToken: Secret
-  /** Absent when the old one stays. */
-  readonly refreshToken?: Secret | undefined
 }
 
 /** Where a session is kept: the file of cf, or the keychain. */

@@ -4,7 +4,6 @@ import {type ErrorCode, HoldfastError} from '../core/errors.ts'
 import {maskSecrets, printable} from '../core/redaction.ts'
 import {Secret} from '../core/secret.ts'
 import type {JsonRequest} from '../http/json-client.ts'
-import type {RenewedTokens} from './session.ts'
 
 /** The client that cf is at every foundation; its secret is empty. */
 export const CF_CLIENT = 'cf'
@@ -21,7 +20,13 @@ export interface CloudFoundryNetwork {
   readonly sleep: (ms: number) => Promise<void>
 }
 
-export interface LoginPlace {
+export interface RenewedTokens {
+  readonly accessToken: Secret
+  /** Absent when the old one stays. */
+  readonly refreshToken?: Secret | undefined
+}
+
+interface LoginPlace {
   /** The login server's URL. */
   readonly login: string
   readonly insecure: boolean

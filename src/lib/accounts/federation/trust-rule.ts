@@ -1,5 +1,6 @@
 /** Whom of elsewhere the collector lets in without a password: a job of a CI system, by the identity token that it has of its own issuer. */
 import {HoldfastError} from '../../core/errors.ts'
+import {globExpression} from '../../core/glob.ts'
 
 export interface TrustRule {
   readonly name: string
@@ -41,15 +42,8 @@ export function matchesRule({claims}: TrustRule, given: Readonly<Record<string, 
   return Object.entries(claims).every(([name, pattern]) => {
     const value = Object.hasOwn(given, name) ? given[name] : undefined
     return (
-      (typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number') && toExpression(pattern).test(String(value))
+      (typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number') &&
+      globExpression(pattern, '/:').test(String(value))
     )
   })
-}
-
-function toExpression(pattern: string): RegExp {
-  const source = pattern
-    .split(/(\*+)/)
-    .map((part) => (part === '*' ? '[^/:]*' : /^\*+$/.test(part) ? '.*' : part.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')))
-    .join('')
-  return new RegExp(`^${source}$`, 's')
 }

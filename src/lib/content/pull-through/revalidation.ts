@@ -1,5 +1,6 @@
 /** When a tag that is cached is looked up at the upstream again: tags move, and each look counts there. */
 import {HoldfastError} from '../../core/errors.ts'
+import {globExpression} from '../../core/glob.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
 
 /** `never`: what is cached is what the tag names. A number: after so many milliseconds. `always`: each time. */
@@ -11,7 +12,7 @@ export interface RevalidationRule {
   readonly policy: Revalidation
 }
 
-export const DEFAULT_REVALIDATION_MS = 5 * 60_000
+const DEFAULT_REVALIDATION_MS = 5 * 60_000
 
 const UNITS: Readonly<Record<string, number>> = {s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000}
 
@@ -38,13 +39,5 @@ export function revalidationOf(rules: readonly RevalidationRule[], repository: R
 function fits(pattern: string, repository: string, tag: string): boolean {
   const colon = pattern.lastIndexOf(':')
   const [name, tagPattern] = colon < 0 ? [pattern, '**'] : [pattern.slice(0, colon), pattern.slice(colon + 1)]
-  return toExpression(name).test(repository) && toExpression(tagPattern).test(tag)
-}
-
-function toExpression(pattern: string): RegExp {
-  const source = pattern
-    .split(/(\*+)/)
-    .map((part) => (part === '*' ? '[^/]*' : /^\*+$/.test(part) ? '.*' : part.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')))
-    .join('')
-  return new RegExp(`^${source}$`)
+  return globExpression(name, '/').test(repository) && globExpression(tagPattern, '/').test(tag)
 }
