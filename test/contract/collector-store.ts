@@ -1,7 +1,10 @@
 /** What every implementation of the CollectorStore port must do. */
 import assert from 'node:assert/strict'
+import {hashPassword} from '../../src/lib/accounts/password.ts'
+import {createAccountAuthenticator} from '../../src/lib/collector/local-token-service.ts'
 import type {CollectorStore} from '../../src/lib/collector/store.ts'
-import {hasCode} from '../../src/lib/core/errors.ts'
+import {HoldfastError, hasCode} from '../../src/lib/core/errors.ts'
+import {Secret} from '../../src/lib/core/secret.ts'
 import type {Sighting} from '../../src/lib/discovery/sweep-ports.ts'
 import type {IndexChange} from '../../src/lib/events/index-changes.ts'
 import {digestOf} from '../../src/lib/oci/digest.ts'
@@ -405,6 +408,46 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
       })
       assert.equal(await store.unstar(web?.id ?? 0, ann.id), true)
       assert.equal((await store.findRepository(lab.id, WEB))?.stars, 0)
+    })
+  })
+
+  describe('failed logins', () => {
+    it('are counted together, whoever counts them, until they are forgiven or forgotten', async () => {
+      await Promise.all([1, 2, 3].map((at) => store.addFailure(['a', 'place'], at, 0)))
+      await store.addFailure(['b', 'place'], 4, 0)
+      const count = async (...keys: readonly string[]) =>
+        [...(await store.readFailures(keys))].map(([key, failures]) => [key, failures.count]).sort()
+      assert.deepEqual(await count('a', 'b', 'place', 'nobody'), [
+        ['a', 3],
+        ['b', 1],
+        ['place', 4],
+      ])
+      await store.clearFailures('a')
+      assert.deepEqual(await count('a', 'place'), [['place', 4]])
+      await store.addFailure(['c'], 100, 50)
+      assert.deepEqual(await count('b', 'place', 'c'), [['c', 1]])
+      assert.equal((await store.readFailures(['c'])).get('c')?.lastAt, 100)
+    })
+  })
+
+  describe('several replicas', () => {
+    it('slow down who guesses as one, and let his victim in from elsewhere', async () => {
+      await store.addUser({name: 'ann', source: 'internal', passwordHash: await hashPassword(new Secret('right'))})
+      let time = Date.parse('2026-01-01T00:00:00.000Z')
+      const [one, two] = [1, 2].map(() => createAccountAuthenticator(store, [], () => new Date(time)))
+      assert.ok(one && two)
+      const guess = (replica: typeof one, address: string) =>
+        replica.authenticate('ann', new Secret('wrong'), address).then(
+          () => 'in',
+          (error: unknown) => (error instanceof HoldfastError ? error.code : 'other'),
+        )
+      for (let attempt = 0; attempt < 10; attempt++)
+        assert.equal(await guess(attempt % 2 === 0 ? one : two, '192.0.2.1'), 'UNAUTHENTICATED')
+      assert.deepEqual([await guess(one, '192.0.2.1'), await guess(two, '192.0.2.1')], ['RATE_LIMITED', 'RATE_LIMITED'])
+      const {kind} = await two.authenticate('ann', new Secret('right'), '198.51.100.1')
+      assert.equal(kind, 'user')
+      time += 3_600_001
+      assert.equal(await guess(two, '192.0.2.1'), 'UNAUTHENTICATED')
     })
   })
 

@@ -318,7 +318,9 @@ describe('apps of Cloud Foundry', function () {
     const nobody = await createHoldfast(join(folder, `u${count++}`))
     const {envelope, exitCode} = await nobody.json(['env', 'shop', '--cf'])
     assert.deepEqual([envelope.error?.code, exitCode], ['CONFIGURATION', 10])
-    await fail('UNSUPPORTED', 5, 'stage shop --cf --image').catch(() => {})
+    const embedded = await user.json(['stage', 'shop'], {env: {HOLDFAST_TO: ''}})
+    assert.deepEqual([embedded.exitCode, embedded.envelope.error?.code], [10, 'CONFIGURATION'], embedded.stdout)
+    assert.deepEqual(changes(), [])
   })
 
   it('are reached by a session of our own, by password, passcode and client, kept in the keychain', async () => {

@@ -2,7 +2,7 @@
 import {HoldfastError} from '../core/errors.ts'
 import type {Secret} from '../core/secret.ts'
 import {verifyPassword} from './password.ts'
-import {Throttle} from './throttle.ts'
+import {type SharedFailures, SharedThrottle, Throttle} from './throttle.ts'
 import {VerifiedLogins} from './verified-logins.ts'
 
 /** What is known of an account that may log in; whatever the caller wants to have back with it. */
@@ -25,6 +25,8 @@ type Proof<Account> =
 export interface AuthenticatorOptions<Account> {
   readonly find: (name: string) => Promise<KnownAccount<Account> | undefined>
   readonly now: () => Date
+  /** What other replicas have seen of failed logins; this one's alone count when absent. */
+  readonly sharedFailures?: SharedFailures | undefined
 }
 
 export interface Authenticator<Account> {
@@ -34,27 +36,26 @@ export interface Authenticator<Account> {
   authenticate(name: string, password: Secret, address: string): Promise<Account>
 }
 
-export function createAuthenticator<Account>({find, now}: AuthenticatorOptions<Account>): Authenticator<Account> {
+export function createAuthenticator<Account>({find, now, sharedFailures}: AuthenticatorOptions<Account>): Authenticator<Account> {
   const throttle = new Throttle()
+  const shared = sharedFailures === undefined ? undefined : new SharedThrottle(sharedFailures)
   const verified = new VerifiedLogins()
   const underWay = new Map<string, Promise<Account>>()
 
   const tryOnce = async (known: KnownAccount<Account> | undefined, login: string, attempt: Attempt): Promise<Account> => {
     const {name, password, address, at} = attempt
-    const delayMs = throttle.delayMs(name, address, at)
-    if (delayMs > 0) {
-      throw new HoldfastError('RATE_LIMITED', 'cannot log in: too many attempts have failed', {
-        details: {retryAfterSeconds: Math.ceil(delayMs / 1000)},
-      })
-    }
+    assertNoDelay(throttle.delayMs(name, address, at))
     const end = throttle.begin(name, address)
     try {
+      assertNoDelay((await shared?.delayMs(name, address, at)) ?? 0)
       const proven = await prove(known, password)
       if (proven === undefined || known?.isDisabled !== false) {
         throttle.fail(name, address, at)
+        await shared?.fail(name, address, at)
         throw new HoldfastError('UNAUTHENTICATED', 'cannot log in: user name or password is wrong')
       }
       throttle.succeed(name, address)
+      await shared?.succeed(name, address)
       if (known.proof.kind !== 'secret') verified.add(login, at)
       return proven
     } finally {
@@ -96,4 +97,11 @@ async function prove<Account>(known: KnownAccount<Account> | undefined, password
   if (proof?.kind === 'directory') return await proof.verify(password)
   const isRight = proof?.kind === 'secret' ? proof.matches(password) : await verifyPassword(password, proof?.hash)
   return isRight ? known?.account : undefined
+}
+
+function assertNoDelay(delayMs: number): void {
+  if (delayMs <= 0) return
+  throw new HoldfastError('RATE_LIMITED', 'cannot log in: too many attempts have failed', {
+    details: {retryAfterSeconds: Math.ceil(delayMs / 1000)},
+  })
 }

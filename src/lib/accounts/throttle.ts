@@ -9,10 +9,19 @@ const MAX_DELAY_MS = 15 * 60_000
 const MEMORY_MS = 60 * 60_000
 const MAX_ENTRIES = 50_000
 
-interface Failures {
+export interface Failures {
   readonly count: number
   /** Milliseconds since the epoch. */
   readonly lastAt: number
+}
+
+/** Failed logins as several replicas know them, and the next process after this one. */
+export interface SharedFailures {
+  /** Of these keys; a key that has none is left out. */
+  readFailures(keys: readonly string[]): Promise<ReadonlyMap<string, Failures>>
+  /** Counts one for each key; what is older than `forgottenBefore` counts no more. */
+  addFailure(keys: readonly string[], at: number, forgottenBefore: number): Promise<void>
+  clearFailures(key: string): Promise<void>
 }
 
 export class Throttle {
@@ -58,13 +67,39 @@ export class Throttle {
   }
 
   #delay(key: string, free: number, now: number): number {
-    const known = this.#failures.get(key)
-    const {count, lastAt} = known === undefined || now - known.lastAt > MEMORY_MS ? {count: 0, lastAt: now} : known
-    const underWay = this.#underWay.get(key) ?? 0
-    if (count + underWay < free) return 0
-    const delay = count < free ? 0 : Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(30, count - free))
-    return Math.max(underWay > 0 ? FIRST_DELAY_MS : 0, lastAt + delay - now)
+    return delayAfter(this.#failures.get(key), free, now, this.#underWay.get(key) ?? 0)
   }
+}
+
+/** What all replicas together know, on top of what one has seen. */
+export class SharedThrottle {
+  readonly #shared: SharedFailures
+
+  constructor(shared: SharedFailures) {
+    this.#shared = shared
+  }
+
+  async delayMs(account: string, address: string, now: number): Promise<number> {
+    const [own, place] = [pairKey(account, address), addressKey(address)]
+    const failures = await this.#shared.readFailures([own, place])
+    return Math.max(delayAfter(failures.get(own), FREE_FAILURES, now), delayAfter(failures.get(place), FREE_FAILURES_OF_ADDRESS, now))
+  }
+
+  async fail(account: string, address: string, now: number): Promise<void> {
+    await this.#shared.addFailure([pairKey(account, address), addressKey(address)], now, now - MEMORY_MS)
+  }
+
+  async succeed(account: string, address: string): Promise<void> {
+    await this.#shared.clearFailures(pairKey(account, address))
+  }
+}
+
+/** Milliseconds until another attempt is let through. */
+function delayAfter(known: Failures | undefined, free: number, now: number, underWay = 0): number {
+  const {count, lastAt} = known === undefined || now - known.lastAt > MEMORY_MS ? {count: 0, lastAt: now} : known
+  if (count + underWay < free) return 0
+  const delay = count < free ? 0 : Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(30, count - free))
+  return Math.max(underWay > 0 ? FIRST_DELAY_MS : 0, lastAt + delay - now)
 }
 
 /** Directories take a name in any case: it is one account. */

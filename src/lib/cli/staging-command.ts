@@ -79,6 +79,15 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
       now,
       onStep: this.onStep,
       async cache(source, app) {
+        if (target.isEmbedded && platform.kind === 'cloud-foundry') {
+          throw new HoldfastError(
+            'CONFIGURATION',
+            `cannot stage app "${app}": the embedded registry is on this machine, where ${platform.description} cannot pull`,
+            {
+              hints: [`holdfast stage ${app} --to REGISTRY`, 'holdfast registry add internal https://registry.example.com --default'],
+            },
+          )
+        }
         const [outcome] = await cacheImages(
           {sources: [source], registry: target.registry, app},
           {target: target.store, openSource: (reference) => context.openSource(reference), records, now, signal: context.signal},

@@ -38,7 +38,7 @@ export function createAccountAuthenticator(
   directories: readonly Directory[],
   now: () => Date,
 ): Authenticator<Account> {
-  return createAuthenticator({find: (name) => findAccount(store, directories, name), now})
+  return createAuthenticator({find: (name) => findAccount(store, directories, name), now, sharedFailures: store})
 }
 
 async function findAccount(

@@ -192,5 +192,16 @@ export function migrations(dialect: Dialect): Readonly<Record<string, Migration>
         await database.schema.createIndex('cached_image_created').on('cached_image').column('created_at').execute()
       },
     },
+    '004-login-failures': {
+      async up(database: Kysely<unknown>) {
+        await database.schema
+          .createTable('login_failure')
+          .addColumn('key', 'text', (column) => column.primaryKey())
+          .addColumn('count', 'integer', required)
+          .addColumn('last_at', 'bigint', required)
+          .execute()
+        await database.schema.createIndex('login_failure_last').on('login_failure').column('last_at').execute()
+      },
+    },
   }
 }

@@ -9,6 +9,7 @@ import {createDocumentStore} from './documents.ts'
 import {createEventStore} from './events.ts'
 import {createGroupStore} from './groups.ts'
 import {createIndexStore} from './index-store.ts'
+import {createFailureStore} from './login-failures.ts'
 import {createManagedRegistryStore} from './registries.ts'
 import {createServiceStore} from './services.ts'
 import type {Tables} from './tables.ts'
@@ -30,6 +31,7 @@ export function createSqlStore(database: Kysely<Tables>): CollectorStore {
     ...createAuditStore(database),
     ...createIndexStore(database),
     ...createCachedImageNoteStore(database),
+    ...createFailureStore(database),
     close: () => database.destroy(),
   }
 }

@@ -179,7 +179,15 @@ interface CachedImageTable {
   principal: string
 }
 
+interface LoginFailureTable {
+  readonly key: string
+  count: number
+  /** Milliseconds since the epoch. */
+  last_at: number
+}
+
 export interface Tables {
+  login_failure: LoginFailureTable
   cached_image: CachedImageTable
   user: UserTable
   group: GroupTable
