@@ -20,6 +20,7 @@ const LAZY_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ora: [],
   pg: [],
   'prom-client': [],
+  semver: [],
   typebox: ['typebox/compile'],
   undici: [],
   yaml: [],

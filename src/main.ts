@@ -36,6 +36,7 @@ import GroupShow from './commands/group/show.ts'
 import Inspect from './commands/inspect.ts'
 import Login from './commands/login.ts'
 import Logout from './commands/logout.ts'
+import MirrorDrill from './commands/mirror/drill.ts'
 import MirrorServe from './commands/mirror/serve.ts'
 import PrivilegeGrant from './commands/privilege/grant.ts'
 import PrivilegeList from './commands/privilege/list.ts'
@@ -81,6 +82,7 @@ import UserList from './commands/user/list.ts'
 import UserRemove from './commands/user/remove.ts'
 import UserShow from './commands/user/show.ts'
 import UserUpdate from './commands/user/update.ts'
+import Warm from './commands/warm.ts'
 import WhoAmI from './commands/whoami.ts'
 
 import {runProgram} from './lib/cli/run.ts'
@@ -99,6 +101,8 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'auth:list': AuthList,
   'cache-image': CacheImage,
   cached: Cached,
+  warm: Warm,
+  'mirror:drill': MirrorDrill,
   'mirror:serve': MirrorServe,
   'registry:deregister': RegistryDeregister,
   'registry:register': RegistryRegister,

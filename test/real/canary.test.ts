@@ -140,6 +140,7 @@ describe('secrets', function () {
     await tellAll(['copy', image, `${withPasswords.host}/copies:v1`])
     await tellAll(['copy', image, `oci:${join(user.home, 'layout')}:v1`])
     await tellAll(['inspect', image])
+    await tellAll(['warm', '-', '--to', open.host], {input: `${image}\n`})
     await tellAll(['cached'])
     await tellAll(['tag', 'list', `${withPasswords.host}/copies`])
     await tellAll(['tag', 'delete', `${withPasswords.host}/copies:v1`], {again: 3})
@@ -370,7 +371,7 @@ describe('secrets', function () {
       await readFile(join(ROOT, 'oclif.manifest.json'), 'utf8'),
     )
     // Servers end when they are told to; what they print and keep of credentials they are given is tested with them.
-    const others = ['serve', 'mirror serve']
+    const others = ['serve', 'mirror serve', 'mirror drill']
     const missing = Object.keys(manifest.commands)
       .map((id) => id.replaceAll(':', ' '))
       .filter((id) => !commands.has(id) && !others.includes(id))

@@ -1,6 +1,7 @@
 /** A mirror through outages, side by side with the stock one: docker-registry as a pull-through cache loses what Holdfast keeps. */
 import assert from 'node:assert/strict'
 import {createHash} from 'node:crypto'
+import {rm, writeFile} from 'node:fs/promises'
 import {createServer, request as forward, type Server} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
@@ -266,6 +267,88 @@ describe('a mirror', function () {
     await mirror.stop()
     mirror = await serveMirror(user, ['--upstream', origin.url, '--allow', '127.0.0.0/8'])
     assert.equal((await get('shop/web/manifests/v1', {headers: {'x-forwarded-for': '8.8.8.8'}})).status, 200)
+  })
+
+  it('is filled from a list before anybody asks, with ranges and patterns, and a cache likewise', async () => {
+    for (const tag of ['v1.2', '1.3', '1.10', '2.0', '1.4-rc1', 'nightly-1', 'nightly-2'])
+      await pushImage(origin.url, 'shop/tool', tag, createImage([createLayer(tag, tag)]))
+    const list = join(folder, `list-${count++}`)
+    const lines = ['shop/many:v1', 'shop/tool >=1.2 <2', 'shop/tool nightly-*   # all of them', 'shop/tool >=9', 'no/such:v1']
+    await writeFile(list, lines.map((line) => `${mirror.host}/${line}\n`).join(''))
+    const {exitCode, envelope, stdout} = await user.json(['warm', list, '--mirror', mirror.url, '--newest', '2'])
+    assert.equal(exitCode, 9, stdout)
+    const {images} = envelope.result as {images: {image: string; outcome: string; digest?: string}[]}
+    const names = images.map(({image, outcome}) => `${image.replace(`${mirror.host}/`, '')} ${outcome}`)
+    assert.deepEqual(names, [
+      'shop/many:v1 there',
+      'shop/tool:1.10 there',
+      'shop/tool:1.3 there',
+      'shop/tool:nightly-2 there',
+      'shop/tool:nightly-1 there',
+      'shop/tool >=9 failed',
+      'no/such:v1 failed',
+    ])
+    await until(async () => (await user.json(['mirror', 'drill', '--upstream', origin.url])).exitCode === 0, 15_000)
+    const cached = await user.json(['warm', '-'], {input: `${mirror.host}/shop/many:v1\n`})
+    assert.equal(cached.exitCode, 0, cached.stdout)
+    await origin.kill()
+    assert.equal(await pull('shop/many', 'v1'), many.digest)
+    assert.equal((await get('shop/tool/manifests/1.10')).status, 200)
+    const dry = await user.run(['warm', '-', '--mirror', mirror.url, '--dry-run'], {input: `${mirror.host}/shop/many:v1\n`})
+    assert.deepEqual([dry.exitCode, dry.stdout], [0, `${mirror.host}/shop/many:v1\n`])
+    for (const wrong of ['shop/web:v1 >=1', 'shop/web sometimes', 'shop/web:v1@x']) {
+      const {envelope: refused} = await user.json(['warm', '-', '--mirror', mirror.url], {input: `# first\n${wrong}\n`})
+      assert.match(refused.error?.message ?? '', /^cannot read line 2 of "-"/, wrong)
+    }
+  })
+
+  it('is drilled: what would fail in an outage is named, while it runs on', async () => {
+    await pull('shop/web', 'v1')
+    const index = (await (await get('shop/many/manifests/v1')).json()) as {manifests: {digest: string}[]}
+    await pull('shop/many', index.manifests[0]?.digest ?? '')
+    await get('shop/large/manifests/v1')
+    const list = join(folder, `images-${count++}`)
+    await writeFile(
+      list,
+      [
+        `${origin.host}/shop/web:v1`,
+        '# a remark',
+        `${origin.host}/shop/many:v1  # one platform`,
+        `${origin.host}/shop/large:v1`,
+        `${origin.host}/no/such:v1`,
+        'other.example.com/x:1',
+        '',
+      ].join('\n'),
+    )
+    await origin.forgetAccessLog()
+    const {exitCode, envelope, stdout} = await user.json(['mirror', 'drill', list, '--upstream', origin.url])
+    assert.equal(exitCode, 9, stdout)
+    const {images} = envelope.result as {images: {outcome: string; missingPlatforms: number; digest?: string}[]}
+    assert.deepEqual(
+      images.map(({outcome}) => outcome),
+      ['served', 'served', 'missing', 'missing'],
+    )
+    assert.deepEqual([images[0]?.digest, images[1]?.missingPlatforms], [first.digest, 1])
+    assert.equal(envelope.warnings?.length, 1)
+    const all = await user.json(['mirror', 'drill', '--upstream', origin.url])
+    assert.equal(all.exitCode, 0, all.stdout)
+    assert.equal((all.envelope.result as {images: object[]}).images.length, 2)
+    assert.deepEqual(
+      (await origin.accessLog()).filter(({path}) => path.startsWith('/v2/shop')),
+      [],
+    )
+    // A disk that lost a layer is found out.
+    const layer = first.blobs.at(-1)?.digest.replace('sha256:', '') ?? ''
+    await rm(
+      join(user.dataDirectory, 'mirror', encodeURIComponent(origin.host), 'docker/registry/v2/blobs/sha256', layer.slice(0, 2), layer),
+      {recursive: true},
+    )
+    const broken = await user.json(['mirror', 'drill', '--upstream', origin.url])
+    assert.deepEqual((broken.envelope.result as {images: {outcome: string}[]}).images.map(({outcome}) => outcome).sort(), [
+      'broken',
+      'served',
+    ])
+    assert.equal((await user.json(['mirror', 'drill', '/no/such/file', '--upstream', origin.url])).exitCode, 10)
   })
 
   describe('of the stock kind', () => {

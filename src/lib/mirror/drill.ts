@@ -1,0 +1,150 @@
+/**
+ * An outage on purpose: whether everything that a mirror has can be pulled while its upstream cannot be asked, before and after a restart. Nothing of the mirror is changed, and
+ * the upstream is asked nothing.
+ */
+import {createHash} from 'node:crypto'
+import type {SourceStore} from '../content/store.ts'
+import type {ByteSink} from '../core/byte-sink.ts'
+import {HoldfastError, hasCode} from '../core/errors.ts'
+import {Lane} from '../core/lane.ts'
+import type {BlobDescriptor} from '../oci/descriptor.ts'
+import {digestAlgorithm} from '../oci/digest.ts'
+import {parseManifest, type RawManifest} from '../oci/manifest.ts'
+import {formatReference, manifestReference, type Reference, type RepositoryName} from '../oci/reference.ts'
+
+const IMAGES_AT_ONCE = 4
+/** How deep indexes may name indexes. */
+const MAX_DEPTH = 4
+
+export interface DrilledImage {
+  readonly image: string
+  /** `served`: whole, to the byte, in every round. `missing`: the mirror does not have it. `broken`: it has it, and could not give all of it. */
+  readonly outcome: 'served' | 'missing' | 'broken'
+  readonly digest?: string
+  readonly sizeBytes: number
+  /** Platforms of an index that nobody has asked the mirror for. */
+  readonly missingPlatforms: number
+  readonly reason?: string
+}
+
+/** The mirror with its upstream cut, as clients see it. */
+export interface CutMirror {
+  readonly store: SourceStore
+  stop(): Promise<void>
+}
+
+export interface DrillDependencies {
+  /** Starts it anew for each round. */
+  readonly openCutMirror: () => Promise<CutMirror>
+  readonly onRound?: ((round: 'cut' | 'restarted') => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Pulls every image twice, whole and hashed; answers what would have failed among them, in their order. */
+export async function drill(
+  images: readonly Reference[],
+  {openCutMirror, onRound, signal}: DrillDependencies,
+): Promise<readonly DrilledImage[]> {
+  let results = images.map(
+    (reference): DrilledImage => ({image: formatReference(reference), outcome: 'served', sizeBytes: 0, missingPlatforms: 0}),
+  )
+  for (const round of ['cut', 'restarted'] as const) {
+    onRound?.(round)
+    const {store, stop} = await openCutMirror()
+    try {
+      const lane = new Lane(() => IMAGES_AT_ONCE)
+      const pulled = await Promise.all(images.map((reference) => lane.run(() => pull(store, reference, signal))))
+      results = results.map((before, index) => (before.outcome === 'served' ? (pulled[index] ?? before) : before))
+    } finally {
+      await stop()
+    }
+  }
+  return results
+}
+
+async function pull(store: SourceStore, reference: Reference, signal: AbortSignal | undefined): Promise<DrilledImage> {
+  const image = formatReference(reference)
+  const nothing = {image, sizeBytes: 0, missingPlatforms: 0}
+  const call = signal === undefined ? {} : {signal}
+  let raw: RawManifest | undefined
+  try {
+    raw = await store.readManifest(reference.repository, manifestReference(reference), call)
+    if (raw === undefined) return {...nothing, outcome: 'missing'}
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
+    return {...nothing, outcome: 'missing', reason: error.message}
+  }
+  try {
+    const {sizeBytes, missingPlatforms} = await pullGraph(store, reference.repository, raw, call)
+    return {image, outcome: 'served', digest: raw.digest, sizeBytes, missingPlatforms}
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
+    return {...nothing, outcome: 'broken', digest: raw.digest, reason: error.message}
+  }
+}
+
+/**
+ * Pulls an image with every platform that is to be had, whole and hashed; a mirror keeps what passes through it.
+ * @throws {HoldfastError} MANIFEST_NOT_FOUND; what reading it throws; INTEGRITY.
+ */
+export async function pullWhole(
+  store: SourceStore,
+  reference: Reference,
+  signal?: AbortSignal,
+): Promise<{readonly digest: string; readonly sizeBytes: number}> {
+  const call = signal === undefined ? {} : {signal}
+  const raw = await store.readManifest(reference.repository, manifestReference(reference), call)
+  if (raw === undefined)
+    throw new HoldfastError('MANIFEST_NOT_FOUND', `cannot pull "${formatReference(reference)}": there is no such image`)
+  const {sizeBytes, missingPlatforms} = await pullGraph(store, reference.repository, raw, call)
+  if (missingPlatforms === 0) return {digest: raw.digest, sizeBytes}
+  throw new HoldfastError(
+    'MANIFEST_NOT_FOUND',
+    `cannot pull "${formatReference(reference)}": ${missingPlatforms} of its platforms are not to be had`,
+  )
+}
+
+type Call = {readonly signal?: AbortSignal}
+type Pulled = Pick<DrilledImage, 'sizeBytes' | 'missingPlatforms'>
+
+async function pullGraph(store: SourceStore, repository: RepositoryName, raw: RawManifest, call: Call, depth = 0): Promise<Pulled> {
+  const manifest = parseManifest(raw)
+  if (manifest.kind === 'image') {
+    const blobs = [manifest.config, ...manifest.layers]
+    for (const blob of blobs) await assertWhole(store, repository, blob, call)
+    return {sizeBytes: blobs.reduce((sum, {size}) => sum + size, 0), missingPlatforms: 0}
+  }
+  if (depth === MAX_DEPTH) throw new HoldfastError('GRAPH_TOO_DEEP', `cannot pull "${raw.digest}": indexes are nested too deep`)
+  let [sizeBytes, missingPlatforms, found] = [0, 0, 0]
+  for (const child of manifest.manifests) {
+    const read = await store.readManifest(repository, child.digest, call).catch((error: unknown) => {
+      if (hasCode(error, 'REGISTRY_UNAVAILABLE')) return undefined
+      throw error
+    })
+    if (read === undefined) {
+      missingPlatforms++
+      continue
+    }
+    const pulled = await pullGraph(store, repository, read, call, depth + 1)
+    sizeBytes += pulled.sizeBytes
+    missingPlatforms += pulled.missingPlatforms
+    found++
+  }
+  if (found === 0) throw new HoldfastError('MANIFEST_NOT_FOUND', `cannot pull "${raw.digest}": none of its platforms is there`)
+  return {sizeBytes, missingPlatforms}
+}
+
+/** @throws {HoldfastError} what reading throws; INTEGRITY when the bytes are not the blob's. */
+async function assertWhole(store: SourceStore, repository: RepositoryName, blob: BlobDescriptor, call: Call): Promise<void> {
+  const hash = createHash(digestAlgorithm(blob.digest))
+  const sink: ByteSink = {
+    write(chunk, release) {
+      hash.update(chunk)
+      release()
+      return true
+    },
+  }
+  await store.readBlob(repository, blob, sink, call)
+  const actual = `${digestAlgorithm(blob.digest)}:${hash.digest('hex')}`
+  if (actual !== blob.digest) throw new HoldfastError('INTEGRITY', `cannot pull "${blob.digest}": the mirror gave ${actual}`)
+}
