@@ -37,6 +37,7 @@ import Inspect from './commands/inspect.ts'
 import Login from './commands/login.ts'
 import Logout from './commands/logout.ts'
 import MirrorDrill from './commands/mirror/drill.ts'
+import MirrorRender from './commands/mirror/render.ts'
 import MirrorServe from './commands/mirror/serve.ts'
 import PrivilegeGrant from './commands/privilege/grant.ts'
 import PrivilegeList from './commands/privilege/list.ts'
@@ -101,6 +102,7 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'auth:list': AuthList,
   'cache-image': CacheImage,
   cached: Cached,
+  'mirror:render': MirrorRender,
   warm: Warm,
   'mirror:drill': MirrorDrill,
   'mirror:serve': MirrorServe,

@@ -1,0 +1,22 @@
+/** What `mirror render` is told, checked. */
+import {HoldfastError} from '../core/errors.ts'
+
+/** @throws {HoldfastError} USAGE for what is no https://host[:port]. */
+export function parseMirrorUrl(text: string): string {
+  const url = text.replace(/\/$/, '')
+  if (/^https?:\/\/[^/?#@\s"]+$/.test(url) && URL.canParse(url)) return url
+  throw new HoldfastError('USAGE', `cannot render: "${text.slice(0, 200)}" is no https://host[:port]`, {
+    hints: ['--url https://mirror.example.com'],
+  })
+}
+
+/** `NAME=HOST:PORT`. @throws {HoldfastError} USAGE */
+export function parseApplications(texts: readonly string[]): readonly {readonly serverName: string; readonly address: string}[] {
+  return texts.map((text) => {
+    const [, serverName, address] = /^([a-z0-9.-]+)=([^=\s]+:[0-9]{1,5})$/i.exec(text) ?? []
+    if (serverName !== undefined && address !== undefined) return {serverName, address}
+    throw new HoldfastError('USAGE', `cannot render: "${text.slice(0, 200)}" is no NAME=HOST:PORT`, {
+      hints: ['--application registry.example.com=127.0.0.1:5050'],
+    })
+  })
+}

@@ -1,0 +1,80 @@
+/**
+ * nginx before a protected mirror: who is allowed is answered, everybody else gets 403. Where another proxy stands before it, only that one is believed about where a client
+ * comes from; trusting every forwarder would let anybody name an address that is allowed.
+ */
+import {HoldfastError} from '../core/errors.ts'
+import {assertPlain} from './plain.ts'
+
+export interface MirrorNginxValues {
+  /** `443 ssl`, or `127.0.0.1:8080` without TLS. */
+  readonly listen: string
+  readonly tls?: {readonly certificateFile: string; readonly keyFile: string} | undefined
+  /** Names under which clients come, each with the mirror or application behind it. */
+  readonly applications: readonly {readonly serverName: string; readonly address: string}[]
+  /** Networks of clients. */
+  readonly allow: readonly string[]
+  /** Proxies before this one. */
+  readonly trustedProxies: readonly string[]
+}
+
+const EVERYBODY = /^(?:0\.0\.0\.0\/0|::\/0|all)$/
+
+/** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely, nobody is allowed, or every forwarder would be believed. */
+export function renderMirrorNginx({listen, tls, applications, allow, trustedProxies}: MirrorNginxValues): string {
+  assertPlain('listen', listen)
+  if (tls !== undefined) for (const file of [tls.certificateFile, tls.keyFile]) assertPlain('a certificate', file)
+  for (const network of [...allow, ...trustedProxies]) assertPlain('a network', network)
+  for (const {serverName, address} of applications) for (const text of [serverName, address]) assertPlain('an application', text)
+  if (allow.length === 0) throw unsafe('nobody is allowed', '--allow 10.0.0.0/8')
+  const everybody = trustedProxies.find((network) => EVERYBODY.test(network))
+  if (everybody !== undefined) throw unsafe(`"${everybody}" would let every client name his own address`, '--trusted-proxy 10.0.0.7')
+  return [
+    '# Put into a folder that the http block of nginx includes.',
+    ...applications.flatMap((application, index) => [
+      `upstream holdfast_application_${index} { server ${application.address}; keepalive 32; }`,
+      '',
+      'server {',
+      `    listen ${listen};`,
+      `    server_name ${application.serverName};`,
+      ...(tls === undefined
+        ? []
+        : [
+            `    ssl_certificate "${tls.certificateFile}";`,
+            `    ssl_certificate_key "${tls.keyFile}";`,
+            '    ssl_protocols TLSv1.2 TLSv1.3;',
+          ]),
+      '',
+      ...(trustedProxies.length === 0
+        ? []
+        : [
+            '    # Only these are believed about where a client comes from, and of a list of addresses the last that is none of them counts.',
+            ...trustedProxies.map((network) => `    set_real_ip_from ${network};`),
+            '    real_ip_header X-Forwarded-For;',
+            '    real_ip_recursive on;',
+          ]),
+      ...allow.map((network) => `    allow ${network};`),
+      '    deny all;',
+      '',
+      '    # Layers are as large as they are, and go on to the client while they come; no client is sent elsewhere for them.',
+      '    client_max_body_size 0;',
+      '    proxy_request_buffering off;',
+      '    proxy_buffering off;',
+      '    proxy_read_timeout 900s;',
+      '    proxy_http_version 1.1;',
+      '    proxy_set_header Connection "";',
+      '    proxy_set_header Host $http_host;',
+      '    proxy_set_header X-Forwarded-For $remote_addr;',
+      '    proxy_set_header X-Forwarded-Proto $scheme;',
+      '',
+      `    location /v2/ { proxy_pass http://holdfast_application_${index}; }`,
+      `    location = /healthz { proxy_pass http://holdfast_application_${index}; }`,
+      '    location / { return 404; }',
+      '}',
+      '',
+    ]),
+  ].join('\n')
+}
+
+function unsafe(reason: string, hint: string): HoldfastError {
+  return new HoldfastError('CONFIGURATION', `cannot write the configuration of nginx: ${reason}`, {hints: [hint]})
+}

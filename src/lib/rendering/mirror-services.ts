@@ -1,0 +1,41 @@
+/** How a mirror is kept running: a unit of systemd, and a service of compose with nginx before it. */
+import {assertPlain} from './plain.ts'
+
+export interface MirrorServiceValues {
+  /** `127.0.0.1:5000` */
+  readonly listen: string
+  readonly upstreams: readonly string[]
+  readonly dataDirectory: string
+  /** Where the proxy before it comes from: nobody else reaches the mirror. */
+  readonly proxyNetworks: readonly string[]
+}
+
+/** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely. */
+export function renderSystemdUnit({listen, upstreams, dataDirectory, proxyNetworks}: MirrorServiceValues): string {
+  for (const text of [listen, dataDirectory, ...upstreams, ...proxyNetworks]) assertPlain('a value', text.replaceAll('%', ''))
+  const flags = [...upstreams.map((upstream) => `--upstream ${upstream}`), ...proxyNetworks.map((network) => `--allow ${network}`)].join(
+    ' ',
+  )
+  return `[Unit]
+Description=Holdfast mirror of ${upstreams.join(', ')}
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+# Credentials of upstreams, where they want them: HOLDFAST_AUTH_<HOST>_USERNAME and …_PASSWORD, readable by root alone.
+EnvironmentFile=-/etc/holdfast/mirror.env
+ExecStart=/usr/bin/env holdfast mirror serve ${flags} --listen ${listen} --data-dir ${dataDirectory}
+Restart=always
+RestartSec=1
+DynamicUser=yes
+StateDirectory=holdfast
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+ReadWritePaths=${dataDirectory}
+
+[Install]
+WantedBy=multi-user.target
+`
+}

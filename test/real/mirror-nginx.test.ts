@@ -1,0 +1,156 @@
+/** What `mirror render` writes, started as it is: a genuine nginx before a mirror and another application, and clients that may come or may not. */
+import assert from 'node:assert/strict'
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {mkdir, readFile, writeFile} from 'node:fs/promises'
+import {createServer as createHttpServer} from 'node:http'
+import {type AddressInfo, createServer} from 'node:net'
+import {join} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {parse} from 'yaml'
+import {cleanUpAfterwards} from '../support/afterwards.ts'
+import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
+import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
+import {createImage, createLayer} from '../support/images.ts'
+import {pushImage} from '../support/push-image.ts'
+import {findProgram, needs} from '../support/required-program.ts'
+import {run} from '../support/run-program.ts'
+import {serveMirror} from '../support/served-mirror.ts'
+import {createTemporaryDirectory} from '../support/temporary-directory.ts'
+
+const POLL_MS = 50
+const PATIENCE_MS = 10_000
+
+describe('a protected mirror', function () {
+  this.timeout(60_000)
+  needs('docker-registry', 'nginx')
+  const afterwards = cleanUpAfterwards()
+  const image = createImage([createLayer('app', 'app', 2000)])
+  let directory: string
+  let origin: DockerRegistry
+  let user: Holdfast
+  let mirrorHost: string
+
+  before(async () => {
+    const temporary = await createTemporaryDirectory('mirror-nginx')
+    afterwards(temporary.remove)
+    directory = temporary.path
+    origin = await startDockerRegistry()
+    afterwards(origin.stop)
+    await pushImage(origin.url, 'shop/web', 'v1', image)
+    user = await createHoldfast(directory)
+    const mirror = await serveMirror(user, ['--upstream', origin.url, '--allow', '127.0.0.1'])
+    afterwards(() => mirror.stop())
+    mirrorHost = mirror.host
+  })
+
+  /** Renders, has nginx look at it, and starts it; answers where it listens. */
+  async function protect(name: string, flags: readonly string[]): Promise<string> {
+    const folder = join(directory, name)
+    const listen = `127.0.0.1:${await freePort()}`
+    const {exitCode, stdout} = await user.json([
+      ...['mirror', 'render', '--url', 'http://mirror.example.com', '--upstream', 'docker.io,ghcr.io', '--directory', folder],
+      ...['--listen', mirrorHost, '--nginx-listen', listen, ...flags],
+    ])
+    assert.equal(exitCode, 0, stdout)
+    await mkdir(join(folder, 'logs'))
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`)
+    const main = join(folder, 'main.conf')
+    await writeFile(
+      main,
+      `pid ${folder}/nginx.pid;\nerror_log ${folder}/logs/error.log;\nevents {}\nhttp {\naccess_log off;\n${temporary.join('\n')}\ninclude ${folder}/nginx.conf;\n}\n`,
+    )
+    const nginx = findProgram('nginx') ?? 'nginx'
+    const tested = await run(nginx, ['-t', '-c', main, '-p', folder])
+    assert.equal(tested.exitCode, 0, tested.stderr)
+    const child = spawn(nginx, ['-c', main, '-p', folder, '-g', 'daemon off;'], {stdio: 'ignore'})
+    afterwards(async () => {
+      child.kill('SIGTERM')
+      await once(child, 'exit')
+    })
+    for (const end = Date.now() + PATIENCE_MS; ; await sleep(POLL_MS)) {
+      if ((await fetch(`http://${listen}/healthz`).catch(() => undefined)) !== undefined) return listen
+      if (Date.now() > end) throw new Error('nginx does not start')
+    }
+  }
+
+  const ask = (listen: string, headers: Record<string, string> = {}, path = '/v2/shop/web/manifests/v1', method = 'GET') =>
+    fetch(`http://${listen}${path}`, {method, headers: {host: 'mirror.example.com', ...headers}})
+
+  it('answers whom it allows, and nobody who says that he is one of them', async () => {
+    const listen = await protect('direct', ['--allow', '127.0.0.0/8'])
+    const answer = await ask(listen)
+    assert.deepEqual([answer.status, answer.headers.get('docker-content-digest')], [200, image.digest])
+    const blob = await ask(listen, {}, `/v2/shop/web/blobs/${image.blobs[0]?.digest}`)
+    assert.deepEqual([blob.status, (await blob.arrayBuffer()).byteLength], [200, image.blobs[0]?.bytes.length])
+    assert.equal((await ask(listen, {}, '/v2/no-push/blobs/uploads/', 'POST')).status, 405)
+    assert.equal((await ask(listen, {}, '/metrics')).status, 404)
+    const closed = await protect('closed', ['--allow', '10.9.0.0/16'])
+    assert.equal((await ask(closed)).status, 403)
+    assert.equal((await ask(closed, {'x-forwarded-for': '10.9.1.1'})).status, 403)
+  })
+
+  it('believes the proxy before it, and no chain that a client has begun', async () => {
+    const listen = await protect('behind', ['--allow', '10.9.0.0/16', '--trusted-proxy', '127.0.0.1'])
+    const from = async (forwarded: string) => (await ask(listen, {'x-forwarded-for': forwarded})).status
+    assert.deepEqual(
+      [await from('10.9.1.1'), await from('8.8.8.8'), await from('10.9.1.1, 8.8.8.8'), (await ask(listen)).status],
+      [200, 403, 403, 403],
+    )
+    for (const everybody of ['0.0.0.0/0', '::/0']) {
+      const {envelope, exitCode} = await user.json([
+        'mirror',
+        'render',
+        '--url',
+        'http://m',
+        '--upstream',
+        'docker.io',
+        '--allow',
+        '10.0.0.0/8',
+        '--trusted-proxy',
+        everybody,
+      ])
+      assert.deepEqual([envelope.error?.code, exitCode], ['CONFIGURATION', 10])
+    }
+  })
+
+  it('has other applications behind the same nginx', async () => {
+    const other = createHttpServer((_request, response) => void response.end('the other one'))
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    afterwards(() => void other.close())
+    const address = `127.0.0.1:${(other.address() as AddressInfo).port}`
+    const listen = await protect('several', ['--allow', '127.0.0.0/8', '--application', `other.example.com=${address}`])
+    const named = (host: string) =>
+      run('curl', ['-s', '-H', `Host: ${host}`, `http://${listen}/v2/shop/web/manifests/v1`]).then(({stdout}) => stdout)
+    assert.match(await named('mirror.example.com'), /"schemaVersion"/)
+    assert.equal(await named('other.example.com'), 'the other one')
+  })
+
+  it('comes with what its clients and its service manager need', async () => {
+    const folder = join(directory, 'direct')
+    const read = (file: string) => readFile(join(folder, file), 'utf8')
+    assert.deepEqual(JSON.parse(await read('clients/docker/daemon.json'))['registry-mirrors'], ['http://mirror.example.com'])
+    assert.deepEqual(parse(await read('clients/k3s/registries.yaml')).mirrors['ghcr.io'].endpoint, ['http://mirror.example.com'])
+    assert.match(await read('clients/containerd/certs.d/docker.io/hosts.toml'), /server = "https:\/\/registry-1\.docker\.io"/)
+    assert.match(
+      await read('clients/podman/registries.conf'),
+      /location = "ghcr\.io"\n\n\[\[registry\.mirror\]\]\nlocation = "mirror\.example\.com"\ninsecure = true/,
+    )
+    assert.match(
+      await read('holdfast-mirror.service'),
+      /^ExecStart=.*mirror serve --upstream docker\.io --upstream ghcr\.io --allow 127\.0\.0\.1 --listen /m,
+    )
+    const wrong = await user.json(['mirror', 'render', '--url', 'http://m', '--upstream', 'docker.io', '--allow', '10.0.0.0/8; allow all'])
+    assert.equal(wrong.envelope.error?.code, 'CONFIGURATION')
+  })
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const {port} = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
