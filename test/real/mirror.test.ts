@@ -156,6 +156,19 @@ describe('a mirror', function () {
     }
   })
 
+  it('serves what it has while the upstream takes questions and answers none', async () => {
+    await pull('shop/web', 'v1')
+    process.kill(origin.pid, 'SIGSTOP')
+    try {
+      const answer = await get('shop/web/manifests/v1', {signal: AbortSignal.timeout(20_000)})
+      assert.deepEqual([answer.status, answer.headers.get('docker-content-digest')], [200, first.digest])
+      assert.match(answer.headers.get('warning') ?? '', /^110 /)
+      assert.equal(await pull('shop/web', 'v1'), first.digest)
+    } finally {
+      process.kill(origin.pid, 'SIGCONT')
+    }
+  })
+
   it('says that the upstream is unreachable, and not that something is unknown', async () => {
     await origin.kill()
     for (const path of ['shop/web/manifests/v1', `shop/web/manifests/${first.digest}`, `shop/web/blobs/${first.blobs[0]?.digest}`]) {

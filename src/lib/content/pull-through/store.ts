@@ -20,6 +20,8 @@ import {type Upstream, UpstreamUnavailableError} from './upstream.ts'
 const MAX_DEPTH = 4
 /** A size that the upstream has told is believed for so long, so that many who ask at once ask once. */
 const SIZE_LIFE_MS = 60_000
+/** What is cached is not held back for long by an upstream that hangs. */
+const LOOKUP_PATIENCE_MS = 3_000
 const MAX_REMEMBERED = 10_000
 
 /** How a question was answered; what a mirror is worth. */
@@ -229,8 +231,10 @@ class PullThroughReading implements Reading, PullThrough {
       if (whole?.digest === seen.digest || !upstream.isPaused) return {digest: seen.digest, isStale: false}
     }
     try {
+      const isCached = whole !== undefined || this.#moving.has(repository) || this.#moves.has(repository)
+      const patience = isCached ? {patienceMs: LOOKUP_PATIENCE_MS} : {}
       const found = await once(this.#lookups, key, () =>
-        upstream.ask(`:${tag}`, repository, (source) => source.statManifest(repository, tag)),
+        upstream.ask(`:${tag}`, repository, (source) => source.statManifest(repository, tag), patience),
       )
       if (found === undefined) {
         // Deleted there: a mirror that never loses what it has goes on serving it.

@@ -35,6 +35,11 @@ export class UpstreamUnavailableError extends HoldfastError {
   }
 }
 
+interface AskOptions {
+  /** Where there is an answer already: how long to wait for a better one. */
+  readonly patienceMs?: number | undefined
+}
+
 export class Upstream {
   readonly name: string
   readonly #options: UpstreamOptions
@@ -55,11 +60,17 @@ export class Upstream {
    * Asks it for something of a repository.
    * @throws {UpstreamUnavailableError} at once while it is left alone, and when it does not answer now.
    */
-  async ask<Answer>(what: string, repository: RepositoryName, question: (store: UpstreamStore) => Promise<Answer>): Promise<Answer> {
+  async ask<Answer>(
+    what: string,
+    repository: RepositoryName,
+    question: (store: UpstreamStore) => Promise<Answer>,
+    {patienceMs}: AskOptions = {},
+  ): Promise<Answer> {
     const object = `${repository}${what}`
     if (this.isPaused && this.#reason !== undefined) throw this.#unavailable(object, this.#reason)
     try {
-      return await question(this.#options.store)
+      const answer = question(this.#options.store)
+      return await (patienceMs === undefined ? answer : withPatience(answer, patienceMs))
     } catch (error) {
       if (!hasCode(error, 'NETWORK', 'TIMEOUT', 'TLS', 'PLAIN_HTTP', 'REGISTRY_UNAVAILABLE', 'RATE_LIMITED')) throw error
       this.#pause(error)
@@ -78,5 +89,18 @@ export class Upstream {
   #unavailable(object: string, reason: HoldfastError): UpstreamUnavailableError {
     const seconds = Math.max(1, Math.ceil((this.#pausedUntilMs - this.#options.now()) / 1000))
     return new UpstreamUnavailableError(this.name, object, reason, seconds)
+  }
+}
+
+/** An upstream that takes the question and never answers is down as well. */
+async function withPatience<Answer>(answer: Promise<Answer>, patienceMs: number): Promise<Answer> {
+  const {promise: lost, reject} = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new HoldfastError('TIMEOUT', `no answer in ${patienceMs / 1000} s`)), patienceMs)
+  // It goes on, and nobody waits for it.
+  answer.catch(() => {})
+  try {
+    return await Promise.race([answer, lost])
+  } finally {
+    clearTimeout(timer)
   }
 }
