@@ -8,6 +8,7 @@ import {formatPinned, formatReference, manifestReference, type Reference} from '
 import {BaseCommand} from './base-command.ts'
 import type {Context} from './context.ts'
 import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
+import {createProgress} from './progress.ts'
 import {sharedRecords} from './shared-records.ts'
 import {readSecret} from './standard-input.ts'
 import type {AccessFlags} from './transfer-flags.ts'
@@ -72,6 +73,7 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
       sharedRecords(context, (message) => this.output.warn(message)),
     ])
     const now = (): Date => new Date()
+    const {output} = this
     return {
       platform,
       registry: target.registry,
@@ -88,10 +90,18 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
             },
           )
         }
+        const progress = createProgress(output)
         const [outcome] = await cacheImages(
           {sources: [source], registry: target.registry, app},
-          {target: target.store, openSource: (reference) => context.openSource(reference), records, now, signal: context.signal},
-        )
+          {
+            target: target.store,
+            openSource: (reference) => context.openSource(reference),
+            records,
+            now,
+            listener: progress.listener,
+            signal: context.signal,
+          },
+        ).finally(progress.stop)
         if (outcome?.status === 'cached') return outcome.image
         throw outcome?.error
       },
