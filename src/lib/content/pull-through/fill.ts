@@ -13,6 +13,8 @@ interface Follower {
   isKeepingUp: boolean
   /** Slices that it has not given back. */
   held: number
+  /** Told when it has given back all of them. */
+  onFree: () => void
 }
 
 export class BlobFill {
@@ -37,12 +39,18 @@ export class BlobFill {
    * Rejects as the fill does.
    */
   async follow(sink: ByteSink): Promise<number> {
-    const follower: Follower = {sink, position: 0, isKeepingUp: true, held: 0}
+    const follower: Follower = {sink, position: 0, isKeepingUp: true, held: 0, onFree: () => {}}
     this.#followers.add(follower)
     try {
       await this.#done
     } finally {
       this.#followers.delete(follower)
+    }
+    // Whoever has said that it is full is given nothing before it has given back everything.
+    if (follower.held > 0) {
+      const {promise, resolve} = Promise.withResolvers<void>()
+      follower.onFree = resolve
+      await promise
     }
     return follower.position
   }
@@ -75,6 +83,7 @@ export class BlobFill {
           follower.isKeepingUp = follower.sink.write(part, () => {
             follower.held--
             giveBack()
+            if (follower.held === 0) follower.onFree()
           })
         }
         return store.write(chunk, giveBack)
