@@ -17,6 +17,7 @@ const LAZY_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   jose: [],
   kysely: ['kysely/migration'],
   ldapts: [],
+  'lru-cache': [],
   ora: [],
   pg: [],
   'prom-client': [],
@@ -26,8 +27,8 @@ const LAZY_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   yaml: [],
 }
 
-/** Imported at the top of files that are loaded late themselves: those of the collector. */
-const IMPORTED_AT_THE_TOP = ['@fastify/formbody', '@peculiar/x509', 'fastify', 'kysely', 'prom-client', 'typebox', 'yaml']
+/** Imported at the top of files that are loaded late themselves: those of the collector and of mirrors. */
+const IMPORTED_AT_THE_TOP = ['@fastify/formbody', '@peculiar/x509', 'fastify', 'kysely', 'lru-cache', 'prom-client', 'typebox', 'yaml']
 
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/
 

@@ -20,22 +20,32 @@ const LARGE_BYTES = 8 * 1024 * 1024
 const CLIENTS = 50
 const POLL_MS = 20
 const PATIENCE_MS = 5_000
+/** Ours answers after three seconds. */
+const STOCK_PATIENCE_MS = 5_000
 
-describe('a mirror', function () {
+const first = createImage([createLayer('base', 'of both', 5000), createLayer('app', 'first', 1000)])
+const second = createImage([createLayer('base', 'of both', 5000), createLayer('app', 'second', 1000)])
+const large = createImage([createLayer('large', 'large', LARGE_BYTES)])
+const largest = large.blobs.toSorted((a, b) => b.bytes.length - a.bytes.length)[0] ?? {digest: '', bytes: Buffer.of()}
+const many = createIndex({
+  'linux/amd64': createImage([createLayer('a', 'amd64')]),
+  'linux/arm64': createImage([createLayer('b', 'arm64')], {architecture: 'arm64'}),
+})
+
+for (const place of ['a disk', 'a registry'] as const) {
+  describe(`a mirror that keeps what it has in ${place}`, function () {
+    describeMirror.call(this, place)
+  })
+}
+
+function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void {
   this.timeout(120_000)
   needs('docker-registry', 'skopeo', 'podman', 'htpasswd')
   const afterwards = cleanUpAfterwards()
-  const first = createImage([createLayer('base', 'of both', 5000), createLayer('app', 'first', 1000)])
-  const second = createImage([createLayer('base', 'of both', 5000), createLayer('app', 'second', 1000)])
-  const large = createImage([createLayer('large', 'large', LARGE_BYTES)])
-  const largest = large.blobs.toSorted((a, b) => b.bytes.length - a.bytes.length)[0] ?? {digest: '', bytes: Buffer.of()}
-  const many = createIndex({
-    'linux/amd64': createImage([createLayer('a', 'amd64')]),
-    'linux/arm64': createImage([createLayer('b', 'arm64')], {architecture: 'arm64'}),
-  })
   let folder: string
   let count = 0
   let origin: DockerRegistry
+  let backing: DockerRegistry | undefined
   let user: Holdfast
   let mirror: ServedMirror
 
@@ -50,14 +60,19 @@ describe('a mirror', function () {
     await pushImage(origin.url, 'shop/web', 'v1', first)
     await pushImage(origin.url, 'shop/large', 'v1', large)
     await pushImage(origin.url, 'shop/many', 'v1', many)
+    backing = place === 'a disk' ? undefined : await startDockerRegistry()
     user = await createHoldfast(join(folder, `u${count++}`))
-    mirror = await serveMirror(user, ['--upstream', origin.url, '--revalidate', '**=always'])
+    mirror = await serve(user, ['--upstream', origin.url, '--revalidate', '**=always'])
   })
 
   afterEach(async () => {
     await mirror.stop()
     await origin.stop()
+    await backing?.stop()
   })
+
+  const store = (): readonly string[] => (backing === undefined ? [] : ['--store', `${backing.url}/kept/here`])
+  const serve = (holdfast: Holdfast, args: readonly string[]) => serveMirror(holdfast, [...args, ...store()])
 
   const get = (path: string, options: RequestInit = {}) => fetch(`${mirror.url}/v2/${path}`, options)
   const digestOf = async (name: string, tag: string): Promise<string | null> =>
@@ -152,7 +167,7 @@ describe('a mirror', function () {
       assert.equal(await pull('shop/many', 'v1'), many.digest)
       assert.deepEqual(await (await get('shop/web/tags/list')).json(), {name: 'shop/web', tags: ['v1']})
       await mirror.stop()
-      mirror = await serveMirror(user, ['--upstream', origin.url, '--revalidate', '**=always'])
+      mirror = await serve(user, ['--upstream', origin.url, '--revalidate', '**=always'])
     }
   })
 
@@ -212,7 +227,7 @@ describe('a mirror', function () {
 
   it('looks tags up as often as it is told to', async () => {
     await mirror.stop()
-    mirror = await serveMirror(user, ['--upstream', origin.url, '--revalidate', 'shop/web:v1=never', '--revalidate', '**=1h'])
+    mirror = await serve(user, ['--upstream', origin.url, '--revalidate', 'shop/web:v1=never', '--revalidate', '**=1h'])
     await pull('shop/web', 'v1')
     await pull('shop/many', 'v1')
     await pushImage(origin.url, 'shop/web', 'v1', second)
@@ -233,7 +248,7 @@ describe('a mirror', function () {
     await mirror.stop()
     let asked = 0
     const home = await createHoldfast(join(folder, `u${count++}`))
-    mirror = await serveMirror(home, ['--upstream', limited.url, '--revalidate', '**=always'])
+    mirror = await serve(home, ['--upstream', limited.url, '--revalidate', '**=always'])
     assert.equal(await pull('shop/web', 'v1'), first.digest)
     limited.onRequest = () => {
       asked++
@@ -254,12 +269,12 @@ describe('a mirror', function () {
       [`${variable}_USERNAME`]: 'u',
       [`${variable}_PASSWORD`]: 'canary-of-the-upstream',
     })
-    mirror = await serveMirror(home, ['--upstream', guarded.url])
+    mirror = await serve(home, ['--upstream', guarded.url])
     assert.equal(await pull('shop/web', 'v1'), first.digest)
     await mirror.stop()
     const nobody = await createHoldfast(join(folder, `u${count++}`))
-    mirror = await serveMirror(nobody, ['--upstream', guarded.url])
-    const refused = await get('shop/web/manifests/v1')
+    mirror = await serve(nobody, ['--upstream', guarded.url])
+    const refused = await get('shop/large/manifests/v1')
     assert.equal(refused.status, 502)
     assert.match(await refused.text(), /the upstream refuses this mirror/)
   })
@@ -269,16 +284,19 @@ describe('a mirror', function () {
     afterwards(other.stop)
     await pushImage(other.url, 'shop/web', 'v1', second)
     await mirror.stop()
-    mirror = await serveMirror(user, ['--upstream', origin.url, '--upstream', other.url])
+    mirror = await serve(user, ['--upstream', origin.url, '--upstream', other.url])
     const named = async (ns: string) => (await get(`shop/web/manifests/v1?ns=${ns}`)).headers.get('docker-content-digest')
     assert.deepEqual([await named(origin.host), await named(other.host), await named('')], [first.digest, second.digest, first.digest])
+    const below = `${other.host.replace(':', '_')}/shop/web`
+    assert.equal(await digestOf(below, 'v1'), second.digest, 'by the first part of the repository')
+    assert.equal(await pull(below, 'v1'), second.digest)
     await mirror.stop()
     const open = await user.json(['mirror', 'serve', '--upstream', origin.url, '--listen', '0.0.0.0:0'])
     assert.equal(open.envelope.error?.code, 'LISTEN_NOT_LOOPBACK')
-    mirror = await serveMirror(user, ['--upstream', origin.url, '--listen', '127.0.0.1:0', '--allow', '10.0.0.0/8'])
+    mirror = await serve(user, ['--upstream', origin.url, '--listen', '127.0.0.1:0', '--allow', '10.0.0.0/8'])
     assert.equal((await get('shop/web/manifests/v1')).status, 403)
     await mirror.stop()
-    mirror = await serveMirror(user, ['--upstream', origin.url, '--allow', '127.0.0.0/8'])
+    mirror = await serve(user, ['--upstream', origin.url, '--allow', '127.0.0.0/8'])
     assert.equal((await get('shop/web/manifests/v1', {headers: {'x-forwarded-for': '8.8.8.8'}})).status, 200)
   })
 
@@ -301,7 +319,7 @@ describe('a mirror', function () {
       'shop/tool >=9 failed',
       'no/such:v1 failed',
     ])
-    await until(async () => (await user.json(['mirror', 'drill', '--upstream', origin.url])).exitCode === 0, 15_000)
+    await until(async () => (await user.json(['mirror', 'drill', '--upstream', origin.url, ...store()])).exitCode === 0, 15_000)
     const cached = await user.json(['warm', '-'], {input: `${mirror.host}/shop/many:v1\n`})
     assert.equal(cached.exitCode, 0, cached.stdout)
     await origin.kill()
@@ -334,7 +352,7 @@ describe('a mirror', function () {
       ].join('\n'),
     )
     await origin.forgetAccessLog()
-    const {exitCode, envelope, stdout} = await user.json(['mirror', 'drill', list, '--upstream', origin.url])
+    const {exitCode, envelope, stdout} = await user.json(['mirror', 'drill', list, '--upstream', origin.url, ...store()])
     assert.equal(exitCode, 9, stdout)
     const {images} = envelope.result as {images: {outcome: string; missingPlatforms: number; digest?: string}[]}
     assert.deepEqual(
@@ -343,7 +361,7 @@ describe('a mirror', function () {
     )
     assert.deepEqual([images[0]?.digest, images[1]?.missingPlatforms], [first.digest, 1])
     assert.equal(envelope.warnings?.length, 1)
-    const all = await user.json(['mirror', 'drill', '--upstream', origin.url])
+    const all = await user.json(['mirror', 'drill', '--upstream', origin.url, ...store()])
     assert.equal(all.exitCode, 0, all.stdout)
     assert.equal((all.envelope.result as {images: object[]}).images.length, 2)
     assert.deepEqual(
@@ -351,44 +369,142 @@ describe('a mirror', function () {
       [],
     )
     // A disk that lost a layer is found out.
+    if (backing !== undefined) return
     const layer = first.blobs.at(-1)?.digest.replace('sha256:', '') ?? ''
     await rm(
       join(user.dataDirectory, 'mirror', encodeURIComponent(origin.host), 'docker/registry/v2/blobs/sha256', layer.slice(0, 2), layer),
       {recursive: true},
     )
-    const broken = await user.json(['mirror', 'drill', '--upstream', origin.url])
+    const broken = await user.json(['mirror', 'drill', '--upstream', origin.url, ...store()])
     assert.deepEqual((broken.envelope.result as {images: {outcome: string}[]}).images.map(({outcome}) => outcome).sort(), [
       'broken',
       'served',
     ])
     assert.equal((await user.json(['mirror', 'drill', '/no/such/file', '--upstream', origin.url])).exitCode, 10)
   })
+}
 
-  describe('of the stock kind', () => {
-    it('does not start without its upstream, and loses a cached image to a look at its moved tag', async () => {
-      const stock = await startDockerRegistry({proxy: origin.url})
-      const accept = 'application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json'
-      const at = (path: string, method = 'GET') => fetch(`${stock.url}/v2/${path}`, {method, headers: {accept}})
-      const manifest = (await (await at('shop/web/manifests/v1')).json()) as {config: {digest: string}; layers: {digest: string}[]}
-      for (const {digest} of [manifest.config, ...manifest.layers]) await (await at(`shop/web/blobs/${digest}`)).arrayBuffer()
-      await pushImage(origin.url, 'shop/web', 'v1', second)
-      assert.equal((await at('shop/web/manifests/v1', 'HEAD')).headers.get('docker-content-digest'), second.digest)
-      const {root, port} = origin
-      await origin.kill()
-      const tagged = await at('shop/web/manifests/v1')
-      const layers = tagged.status === 200 ? ((await tagged.json()) as {layers: {digest: string}[]}).layers : []
-      const statuses = await Promise.all(layers.map(async ({digest}) => (await at(`shop/web/blobs/${digest}`)).status))
-      assert.ok(
-        tagged.status !== 200 || tagged.headers.get('docker-content-digest') !== first.digest || statuses.some((status) => status !== 200),
-        'it keeps the image by its tag after all',
-      )
-      assert.equal((await at('shop/large/manifests/v1')).status, 404, 'what cannot be reached is not called unknown any more')
-      await stock.kill()
-      await assert.rejects(startDockerRegistry({proxy: origin.url}), /panic/)
-      origin = await startDockerRegistry({root, port})
-    })
+describe('mirrors that share a registry', function () {
+  this.timeout(120_000)
+  needs('docker-registry', 'htpasswd')
+  const afterwards = cleanUpAfterwards()
+  const account = {username: 'mirror', password: 'canary-of-the-store'}
+
+  it('hold nothing themselves: what one began another ends, and a third serves it with the upstream gone', async () => {
+    const [origin, temporary] = await Promise.all([startDockerRegistry(), createTemporaryDirectory('mirrors')])
+    const backing = await startDockerRegistry({htpasswd: account})
+    afterwards(origin.stop)
+    afterwards(backing.stop)
+    afterwards(temporary.remove)
+    await pushImage(origin.url, 'shop/web', 'v1', first)
+    await pushImage(origin.url, 'shop/many', 'v1', many)
+    const variable = `HOLDFAST_AUTH_127_0_0_1_${backing.port}`
+    const secrets = {[`${variable}_USERNAME`]: account.username, [`${variable}_PASSWORD`]: account.password}
+    const args = ['--upstream', origin.url, '--store', backing.url]
+    const start = async (name: string) => serveMirror(await createHoldfast(join(temporary.path, name), secrets), args)
+    const [one, two] = await Promise.all([start('one'), start('two')])
+    const amd64 = many.children?.[0]
+    assert.ok(amd64)
+    // As a load balancer deals them out: the tag here, its parts there.
+    assert.equal((await fetch(`${one.url}/v2/shop/web/manifests/v1`)).status, 200)
+    assert.equal((await fetch(`${one.url}/v2/shop/many/manifests/v1`)).status, 200)
+    assert.equal((await fetch(`${two.url}/v2/shop/many/manifests/${amd64.digest}`)).status, 200)
+    for (const [name, image] of [['web', first] as const, ['many', amd64] as const])
+      for (const {digest} of image.blobs) assert.equal(await hashOf(await fetch(`${two.url}/v2/shop/${name}/blobs/${digest}`)), digest)
+    await two.kill()
+    await one.stop()
+    await origin.kill()
+    const three = await start('three')
+    try {
+      for (const [name, image, tagged] of [['web', first, first] as const, ['many', amd64, many] as const]) {
+        const answer = await fetch(`${three.url}/v2/shop/${name}/manifests/v1`)
+        assert.deepEqual([answer.status, answer.headers.get('docker-content-digest')], [200, tagged.digest], name)
+        assert.match(answer.headers.get('warning') ?? '', /^110 /)
+        assert.equal((await fetch(`${three.url}/v2/shop/${name}/manifests/${image.digest}`)).status, 200)
+        for (const {digest} of image.blobs) assert.equal(await hashOf(await fetch(`${three.url}/v2/shop/${name}/blobs/${digest}`)), digest)
+      }
+      const catalog = (await (await fetch(`${three.url}/v2/_catalog`)).json()) as {repositories: string[]}
+      assert.deepEqual(catalog.repositories, ['shop/many', 'shop/web'])
+      // What keeps the bytes is down as well: said as it is, and over when it is back.
+      const {root, port} = backing
+      await backing.kill()
+      const down = await fetch(`${three.url}/v2/shop/web/manifests/v1`)
+      assert.deepEqual([down.status, down.headers.has('retry-after')], [503, true])
+      const back = await startDockerRegistry({root, port, htpasswd: account})
+      afterwards(back.stop)
+      assert.equal((await fetch(`${three.url}/v2/shop/web/manifests/v1`)).status, 200)
+    } finally {
+      await three.stop()
+    }
   })
 })
+
+describe('a mirror of the stock kind', function () {
+  this.timeout(60_000)
+  needs('docker-registry', 'htpasswd')
+  const accept = 'application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json'
+  const afterwards = cleanUpAfterwards()
+  let origin: DockerRegistry
+
+  beforeEach(async () => {
+    origin = await startDockerRegistry()
+    await pushImage(origin.url, 'shop/web', 'v1', first)
+    await pushImage(origin.url, 'shop/large', 'v1', large)
+  })
+
+  afterEach(() => origin.stop())
+
+  const from =
+    (stock: DockerRegistry) =>
+    (path: string, options: RequestInit = {}) =>
+      fetch(`${stock.url}/v2/${path}`, {...options, headers: {accept}})
+
+  it('does not start without its upstream, and loses a cached image to a look at its moved tag', async () => {
+    const stock = await startDockerRegistry({proxy: origin.url})
+    const at = from(stock)
+    const manifest = (await (await at('shop/web/manifests/v1')).json()) as {config: {digest: string}; layers: {digest: string}[]}
+    for (const {digest} of [manifest.config, ...manifest.layers]) await (await at(`shop/web/blobs/${digest}`)).arrayBuffer()
+    await pushImage(origin.url, 'shop/web', 'v1', second)
+    assert.equal((await at('shop/web/manifests/v1', {method: 'HEAD'})).headers.get('docker-content-digest'), second.digest)
+    await origin.kill()
+    const tagged = await at('shop/web/manifests/v1')
+    const layers = tagged.status === 200 ? ((await tagged.json()) as {layers: {digest: string}[]}).layers : []
+    const statuses = await Promise.all(layers.map(async ({digest}) => (await at(`shop/web/blobs/${digest}`)).status))
+    assert.ok(
+      tagged.status !== 200 || tagged.headers.get('docker-content-digest') !== first.digest || statuses.some((status) => status !== 200),
+      'it keeps the image by its tag after all',
+    )
+    assert.equal((await at('shop/large/manifests/v1')).status, 404, 'what cannot be reached is not called unknown any more')
+    await stock.kill()
+    await assert.rejects(startDockerRegistry({proxy: origin.url}), /panic/)
+  })
+
+  it('gives no answer for a cached tag while its upstream gives none, and calls what is limited or guarded unknown', async () => {
+    const limited = await startLimited(origin)
+    const guarded = await startDockerRegistry({root: origin.root, htpasswd: {username: 'u', password: 'p'}})
+    const [patient, behindLimit, behindDoor] = await Promise.all([
+      startDockerRegistry({proxy: origin.url}),
+      startDockerRegistry({proxy: limited.url}),
+      startDockerRegistry({proxy: guarded.url, proxyAccount: {username: 'u', password: 'p'}}),
+    ])
+    for (const registry of [guarded, patient, behindLimit, behindDoor]) afterwards(registry.stop)
+    assert.equal((await from(patient)('shop/web/manifests/v1')).status, 200)
+    process.kill(origin.pid, 'SIGSTOP')
+    try {
+      await assert.rejects(from(patient)('shop/web/manifests/v1', {signal: AbortSignal.timeout(STOCK_PATIENCE_MS)}), /timeout/)
+    } finally {
+      process.kill(origin.pid, 'SIGCONT')
+    }
+    limited.onRequest = () => true
+    assert.equal((await from(behindLimit)('shop/web/manifests/v1')).status, 404)
+    assert.equal((await from(behindDoor)('shop/web/manifests/v1')).status, 404)
+  })
+})
+
+async function hashOf(answer: Response): Promise<string> {
+  const hash = createHash('sha256').update(Buffer.from(await answer.arrayBuffer()))
+  return `sha256:${hash.digest('hex')}`
+}
 
 /** The same registry, until it is told to ask for a pause of a minute. */
 async function startLimited(registry: DockerRegistry): Promise<{readonly url: string; onRequest: () => boolean}> {

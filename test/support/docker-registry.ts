@@ -27,6 +27,8 @@ export interface DockerRegistryOptions {
   readonly root?: string
   /** The URL of what it mirrors: a pull-through cache. */
   readonly proxy?: string
+  /** Who it is there. */
+  readonly proxyAccount?: {readonly username: string; readonly password: string}
   readonly readonly?: boolean
   /** Whether it deletes; it does unless told otherwise. */
   readonly delete?: boolean
@@ -117,7 +119,7 @@ async function configuration(options: DockerRegistryOptions, root: string, scrat
       secret: HTTP_SECRET,
       ...(options.tls ? {tls: {certificate: options.tls.certificateFile, key: options.tls.keyFile}} : {}),
     },
-    ...(options.proxy === undefined ? {} : {proxy: {remoteurl: options.proxy}}),
+    ...(options.proxy === undefined ? {} : {proxy: {remoteurl: options.proxy, ...options.proxyAccount}}),
     ...(options.htpasswd ? {auth: {htpasswd: {realm: 'test', path: await passwordFile(options.htpasswd, scratch)}}} : {}),
     ...(options.token ? {auth: {token: {...options.token, rootcertbundle: options.token.rootCertBundle}}} : {}),
   }

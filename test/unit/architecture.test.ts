@@ -77,6 +77,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@fastify/formbody': ['lib/server/collector'],
   kysely: ['lib/collector/sql'],
   pg: ['lib/collector/sql'],
+  'lru-cache': ['lib/content/pull-through'],
   typebox: ['lib/collector', 'lib/cli/directories.ts'],
   yaml: ['lib/cli', 'lib/rendering'],
   jose: ['lib/accounts/federation'],

@@ -33,12 +33,16 @@ The running mirror goes on meanwhile, nothing of it is changed, and its upstream
       helpValue: 'URL',
       summary: 'As it was given to "mirror serve". Repeatable.',
     }),
+    store: Flags.string({env: 'HOLDFAST_STORE', helpValue: 'REGISTRY[/PREFIX]', summary: 'As it was given to "mirror serve".'}),
   }
 
   async run(): Promise<Drill> {
     const {args, flags} = await this.parse(MirrorDrill)
     const context = this.openContext(flags)
-    const [{drill}, upstreams] = await Promise.all([import('../../lib/mirror/drill.ts'), openUpstreams(context, flags.upstream)])
+    const [{drill}, {upstreams}] = await Promise.all([
+      import('../../lib/mirror/drill.ts'),
+      openUpstreams(context, flags.upstream, flags.store),
+    ])
     const listed = args.file === undefined ? undefined : await readImageList(args.file)
     const images: DrilledImage[] = []
     for (const upstream of upstreams) {

@@ -10,7 +10,8 @@ import {ACCESS_FLAGS} from '../../lib/cli/transfer-flags.ts'
 interface MirrorServed {
   readonly url: string
   readonly upstreams: readonly string[]
-  readonly directory: string
+  /** The folder, or the registry and the prefix in it, that holds what the mirror has. */
+  readonly store: string
 }
 
 export default class MirrorServe extends BaseCommand<MirrorServed> {
@@ -19,12 +20,14 @@ export default class MirrorServe extends BaseCommand<MirrorServed> {
     `What is pulled through it is kept. What it has it serves for ever, by digest and by tag, with the upstream down at its start, in the midst of a pull or for days; a tag whose upstream
 cannot be asked comes with a Warning header. What it has not, and cannot get, is answered with 503 and not as unknown. A tag moves when its new image is whole here, so a look at a moved tag loses nothing.
 Pushes are refused with 405. Credentials for upstreams are those of \`holdfast login\` and of HOLDFAST_AUTH_<HOST>_….
-Several upstreams: clients say which with ns=HOST, as containerd does; the first is meant where they do not. /metrics, /healthz.`
+Several upstreams: clients say which with ns=HOST, as containerd does, or by the first part of the repository (ghcr.io/acme/web); else the first is meant.
+With --store a registry keeps the images, and mirrors hold nothing: start as many as you like. /metrics, /healthz.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> --upstream docker.io',
     '<%= config.bin %> <%= command.id %> --upstream docker.io --upstream ghcr.io --listen 127.0.0.1:5000',
     '<%= config.bin %> <%= command.id %> --upstream docker.io --revalidate "library/*:latest=1m" --revalidate "**=1h"',
     '<%= config.bin %> <%= command.id %> --upstream docker.io --listen 0.0.0.0:5000 --allow 10.0.0.0/8',
+    '<%= config.bin %> <%= command.id %> --upstream docker.io --store https://registry.internal/mirror',
   ]
   static override readonly flags = {
     upstream: Flags.string({
@@ -35,6 +38,11 @@ Several upstreams: clients say which with ns=HOST, as containerd does; the first
       env: 'HOLDFAST_UPSTREAM',
       helpValue: 'URL',
       summary: 'What is mirrored: HOST[:PORT], a URL, or the name of a declared registry. Repeatable.',
+    }),
+    store: Flags.string({
+      env: 'HOLDFAST_STORE',
+      helpValue: 'REGISTRY[/PREFIX]',
+      summary: 'The registry that keeps what the mirror has, so that any number of mirrors share it. Default: a folder of this machine.',
     }),
     listen: Flags.string({
       env: 'HOLDFAST_LISTEN',
@@ -72,17 +80,16 @@ Several upstreams: clients say which with ns=HOST, as containerd does; the first
     const {flags} = await this.parse(MirrorServe)
     const {host, port} = parseListenAddress(flags.listen)
     const context = this.openContext(flags)
-    const [{serveMirror}, {parseRevalidationRule}, {createNetworkAccess}, {createAddressPolicy}, {mirrorDirectory}] = await Promise.all([
+    const [{serveMirror}, {parseRevalidationRule}, {createNetworkAccess}, {createAddressPolicy}] = await Promise.all([
       import('../../lib/server/mirror.ts'),
       import('../../lib/content/pull-through/revalidation.ts'),
       import('../../lib/server/network-access.ts'),
       import('../../lib/core/address-policy.ts'),
-      import('../../lib/cli/data-directory.ts'),
     ])
     const rules = (flags.revalidate ?? []).map(parseRevalidationRule)
     const accessControl = flags.allow === undefined ? undefined : createNetworkAccess(createAddressPolicy(flags.allow))
     const tls = await readServerCertificate(flags)
-    const upstreams = await openUpstreams(context, flags.upstream)
+    const {place, upstreams} = await openUpstreams(context, flags.upstream, flags.store)
     const served = await serveMirror({
       host,
       port,
@@ -98,9 +105,9 @@ Several upstreams: clients say which with ns=HOST, as containerd does; the first
     })
     const {address} = served
     const url = `${tls === undefined ? 'http' : 'https'}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
-    const result = {url, upstreams: upstreams.map(({name}) => name), directory: mirrorDirectory(context.dataDirectory)}
+    const result = {url, upstreams: upstreams.map(({name}) => name), store: place}
     this.output.print(url)
-    this.output.note(`mirroring ${result.upstreams.join(', ')} in ${result.directory}; stop with Ctrl-C`)
+    this.output.note(`mirroring ${result.upstreams.join(', ')} in ${place}; stop with Ctrl-C`)
     this.output.succeed(result)
     if (!context.signal.aborted) await once(context.signal, 'abort')
     this.output.note('stopping: running requests may finish')

@@ -22,22 +22,21 @@ const CUT_UPSTREAM: MirroredUpstream['store'] = {
   },
 }
 
-export async function openCutMirror(context: Context, {name, directory}: MirroredUpstream): Promise<CutMirror> {
+export async function openCutMirror(context: Context, upstream: MirroredUpstream): Promise<CutMirror> {
   const [{serveMirror}, {undeclaredEndpoint}, {parseRegistryHost}] = await Promise.all([
     import('../server/mirror.ts'),
     import('../registries/endpoint.ts'),
     import('../oci/reference.ts'),
   ])
-  const served = await serveMirror({host: '127.0.0.1', port: 0, upstreams: [{name, directory, store: CUT_UPSTREAM}], rules: []})
+  const served = await serveMirror({host: '127.0.0.1', port: 0, upstreams: [{...upstream, store: CUT_UPSTREAM}], rules: []})
   const host = parseRegistryHost(`127.0.0.1:${served.address.port}`)
   const store = await context.openUpstream(await undeclaredEndpoint(host, {plainHttp: true}))
   return {store, stop: served.stop}
 }
 
 /** Every tag that a mirror has. */
-export async function mirroredImages({name, directory}: MirroredUpstream): Promise<readonly Reference[]> {
-  const {createFilesystemStore} = await import('../content/filesystem/store.ts')
-  const store = createFilesystemStore({root: directory})
+export async function mirroredImages({name, openCache}: MirroredUpstream): Promise<readonly Reference[]> {
+  const store = await openCache()
   try {
     const images: Reference[] = []
     for await (const repository of store.listRepositories()) {

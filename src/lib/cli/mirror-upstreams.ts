@@ -1,14 +1,35 @@
-/** What a mirror mirrors: registries by name, host or URL, each with a folder of its own. None of them is asked anything yet. */
+/** What a mirror mirrors: registries by name, host or URL, each with a place of its own for what the mirror has of it. None of them is asked anything yet. */
 import {join} from 'node:path'
+import type {MirrorCache} from '../content/pull-through/cache.ts'
 import {HoldfastError} from '../core/errors.ts'
+import {parseRepositoryName, type RepositoryName} from '../oci/reference.ts'
 import {findEndpoint} from '../registries/find.ts'
 import type {MirroredUpstream} from '../server/mirror.ts'
 import type {Context} from './context.ts'
 import {mirrorDirectory} from './data-directory.ts'
 
-/** @throws {HoldfastError} USAGE for the same upstream twice; REGISTRY_NOT_DECLARED, CONFIGURATION, INVALID_REFERENCE. */
-export async function openUpstreams(context: Context, names: readonly string[]): Promise<[MirroredUpstream, ...MirroredUpstream[]]> {
+/** Repositories of a mirror in a registry, unless told otherwise: `mirror/docker.io/library/alpine`. */
+const DEFAULT_PREFIX = 'mirror'
+
+interface Cache {
+  /** As people may read it. */
+  readonly place: string
+  readonly open: (upstream: string, path: RepositoryName) => Promise<MirrorCache>
+}
+
+export interface OpenMirrors {
+  /** Where they keep what they have, as people may read it. */
+  readonly place: string
+  readonly upstreams: [MirroredUpstream, ...MirroredUpstream[]]
+}
+
+/**
+ * @param store `REGISTRY[/PREFIX]` that keeps what the mirror has; a folder of this machine when absent.
+ * @throws {HoldfastError} USAGE for the same upstream twice; REGISTRY_NOT_DECLARED, CONFIGURATION, INVALID_REFERENCE.
+ */
+export async function openUpstreams(context: Context, names: readonly string[], store?: string): Promise<OpenMirrors> {
   const records = await context.records()
+  const cache = store === undefined ? diskCache(context) : await registryCache(context, store)
   const upstreams: MirroredUpstream[] = []
   for (const text of names) {
     const {endpoint} = await findEndpoint(records, text)
@@ -16,10 +37,50 @@ export async function openUpstreams(context: Context, names: readonly string[]):
     if (upstreams.some((upstream) => upstream.name === name)) {
       throw new HoldfastError('USAGE', `cannot mirror "${name}": it is named twice`)
     }
-    const directory = join(mirrorDirectory(context.dataDirectory), encodeURIComponent(name))
-    upstreams.push({name, store: await context.openUpstream(endpoint), directory})
+    const path = pathOf(name)
+    upstreams.push({name, path, store: await context.openUpstream(endpoint), openCache: () => cache.open(name, path)})
   }
   const [first, ...others] = upstreams
   if (first === undefined) throw new HoldfastError('USAGE', 'cannot mirror nothing: name an upstream', {hints: ['--upstream docker.io']})
-  return [first, ...others]
+  return {place: cache.place, upstreams: [first, ...others]}
+}
+
+function diskCache({dataDirectory}: Context): Cache {
+  const place = mirrorDirectory(dataDirectory)
+  return {
+    place,
+    open: async (upstream) => {
+      const [{createDiskCache}, {createFilesystemStore}] = await Promise.all([
+        import('../content/pull-through/cache.ts'),
+        import('../content/filesystem/store.ts'),
+      ])
+      return createDiskCache(createFilesystemStore({root: join(place, encodeURIComponent(upstream))}))
+    },
+  }
+}
+
+async function registryCache(context: Context, text: string): Promise<Cache> {
+  const [, scheme = '', nameOrHost = '', prefix = DEFAULT_PREFIX] = /^(https?:\/\/)?([^/]+)(?:\/(.+?))?\/?$/.exec(text) ?? []
+  const {endpoint} = await findEndpoint(await context.records(), `${scheme}${nameOrHost}`)
+  const folder = parseRepositoryName(prefix)
+  return {
+    place: `${endpoint.registry}/${folder}`,
+    open: async (_, path) => {
+      const [{createRegistryCache}, registry] = await Promise.all([
+        import('../content/pull-through/registry-cache.ts'),
+        context.openRegistry(endpoint),
+      ])
+      return createRegistryCache({registry, prefix: parseRepositoryName(`${folder}/${path}`)})
+    },
+  }
+}
+
+/** A registry's host as a part of a repository's name (distribution-spec 1.1 §Pulling manifests: letters, digits, and one of . _ - between them). */
+function pathOf(host: string): RepositoryName {
+  return parseRepositoryName(
+    host
+      .toLowerCase()
+      .replace(/[^a-z0-9.-]+/g, '_')
+      .replace(/^_+|_+$/g, ''),
+  )
 }

@@ -6,13 +6,13 @@ import {selectRange} from './byte-range.ts'
 import {type Exchange, isUnchanged, reply} from './exchange.ts'
 import {createResponseSink} from './response-sink.ts'
 import {SpecError} from './spec-error.ts'
-import type {ServableStore} from './upload-sessions.ts'
+import type {ReadableStore, ServableStore} from './upload-sessions.ts'
 
 /** A blob never changes under its digest. */
 const CACHE_CONTROL = 'max-age=31536000'
 
 /** `GET` and `HEAD`, whole or the part that `Range` asks for. */
-export async function getBlob(exchange: Exchange, store: ServableStore, repository: RepositoryName, digest: Digest): Promise<void> {
+export async function getBlob(exchange: Exchange, store: ReadableStore, repository: RepositoryName, digest: Digest): Promise<void> {
   const {request, response, signal} = exchange
   const size = await store.statBlob(repository, digest, {signal})
   if (size === undefined) throw unknownBlob()

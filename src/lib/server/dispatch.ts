@@ -9,18 +9,16 @@ import {requireDigest} from './request-values.ts'
 import type {Route} from './route.ts'
 import {SpecError} from './spec-error.ts'
 import {appendToUpload, cancelUpload, finishUpload, getUpload, startUpload} from './upload-endpoints.ts'
-import type {ServableStore} from './upload-sessions.ts'
+import type {ReadableStore, ServableStore} from './upload-sessions.ts'
 
 type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 type Endpoint = () => Promise<void>
 type Endpoints = Readonly<Partial<Record<Method, Endpoint>>>
 
-const READING: readonly string[] = ['GET', 'HEAD']
-
 export interface DispatchOptions {
-  readonly store: ServableStore
-  /** Every method that changes something is refused. */
-  readonly readOnly: boolean
+  readonly store: ReadableStore
+  /** Takes what changes something; without it that is refused. */
+  readonly changes: ServableStore | undefined
   /** Repositories that the catalog tells of; all when absent. */
   readonly isVisible?: ((repository: RepositoryName) => Promise<boolean>) | undefined
 }
@@ -29,19 +27,22 @@ export interface DispatchOptions {
  * Answers a request.
  * @throws {SpecError} 405 UNSUPPORTED for a method that the route does not have, or that a read-only server refuses; else what the endpoint says.
  */
-export async function dispatch(exchange: Exchange, route: Route, {store, readOnly, isVisible}: DispatchOptions): Promise<void> {
-  const endpoints = endpointsOf(exchange, route, store, isVisible)
-  const allowed = Object.keys(endpoints).filter((method) => !readOnly || READING.includes(method))
+export async function dispatch(exchange: Exchange, route: Route, {store, changes, isVisible}: DispatchOptions): Promise<void> {
+  const endpoints: Endpoints = {
+    ...readingEndpoints(exchange, route, store, isVisible),
+    ...(changes === undefined ? {} : changingEndpoints(exchange, route, changes)),
+  }
+  const allowed = Object.keys(endpoints)
   const method = allowed.find((name): name is Method => name === exchange.request.method)
   const endpoint = method && endpoints[method]
   if (endpoint === undefined) {
-    const reason = readOnly ? 'this registry is read-only' : 'this endpoint does not have that method'
+    const reason = changes === undefined ? 'this registry is read-only' : 'this endpoint does not have that method'
     throw new SpecError(405, 'UNSUPPORTED', reason, {headers: {Allow: allowed.join(', ')}})
   }
   await endpoint()
 }
 
-function endpointsOf(exchange: Exchange, route: Route, store: ServableStore, isVisible: DispatchOptions['isVisible']): Endpoints {
+function readingEndpoints(exchange: Exchange, route: Route, store: ReadableStore, isVisible: DispatchOptions['isVisible']): Endpoints {
   switch (route.kind) {
     case 'health':
       return read(async () => replyJson(exchange, 200, {status: 'ok'}))
@@ -54,16 +55,23 @@ function endpointsOf(exchange: Exchange, route: Route, store: ServableStore, isV
     case 'referrers':
       return read(() => listReferrers(exchange, store, route.repository, requireDigest(route.digest)))
     case 'manifest':
+      return read(() => getManifest(exchange, store, route.repository, route.reference))
+    case 'blob':
+      return read(async () => getBlob(exchange, store, route.repository, requireDigest(route.digest)))
+    default:
+      return {}
+  }
+}
+
+function changingEndpoints(exchange: Exchange, route: Route, store: ServableStore): Endpoints {
+  switch (route.kind) {
+    case 'manifest':
       return {
-        ...read(() => getManifest(exchange, store, route.repository, route.reference)),
         PUT: () => putManifest(exchange, store, route.repository, route.reference),
         DELETE: () => deleteManifest(exchange, store, route.repository, route.reference),
       }
     case 'blob':
-      return {
-        ...read(async () => getBlob(exchange, store, route.repository, requireDigest(route.digest))),
-        DELETE: async () => deleteBlob(exchange, store, route.repository, requireDigest(route.digest)),
-      }
+      return {DELETE: async () => deleteBlob(exchange, store, route.repository, requireDigest(route.digest))}
     case 'uploads':
       return {POST: () => startUpload(exchange, store, route.repository)}
     case 'upload':
@@ -73,6 +81,8 @@ function endpointsOf(exchange: Exchange, route: Route, store: ServableStore, isV
         PUT: () => finishUpload(exchange, store, route.repository, route.id),
         DELETE: () => cancelUpload(exchange, store, route.repository, route.id),
       }
+    default:
+      return {}
   }
 }
 

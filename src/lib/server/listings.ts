@@ -5,7 +5,7 @@ import type {RepositoryName} from '../oci/reference.ts'
 import {type Exchange, type ReplyHeaders, reply, replyJson} from './exchange.ts'
 import {parsePage} from './request-values.ts'
 import {SpecError} from './spec-error.ts'
-import type {ServableStore} from './upload-sessions.ts'
+import type {ReadableStore} from './upload-sessions.ts'
 
 /** Repositories in an answer to a client that sets no limit. */
 const CATALOG_PAGE_ENTRIES = 1000
@@ -14,19 +14,19 @@ const CATALOG_PAGE_ENTRIES = 1000
  * `GET /v2/<name>/tags/list`: every tag, unless `n` asks for less.
  * @throws {SpecError} 404 NAME_UNKNOWN when there is no such repository.
  */
-export async function listTags(exchange: Exchange, store: ServableStore, repository: RepositoryName): Promise<void> {
+export async function listTags(exchange: Exchange, store: ReadableStore, repository: RepositoryName): Promise<void> {
   const {n, last} = parsePage(exchange.query)
   const tags = await takePage(n, (limit) => store.listTags(repository, {signal: exchange.signal, ...pageOptions(limit, last)}))
   if (tags.entries.length === 0 && !(await hasRepository(exchange, store, repository))) {
     throw new SpecError(404, 'NAME_UNKNOWN', 'there is no such repository')
   }
-  replyJson(exchange, 200, {name: repository, tags: tags.entries}, nextLink(`/v2/${repository}/tags/list`, n, tags))
+  replyJson(exchange, 200, {name: repository, tags: tags.entries}, nextLink(exchange, n, tags))
 }
 
 /** `GET /v2/_catalog`, of those repositories that are visible to whoever asks. */
 export async function listRepositories(
   exchange: Exchange,
-  store: ServableStore,
+  store: ReadableStore,
   isVisible?: (repository: RepositoryName) => Promise<boolean>,
 ): Promise<void> {
   const {n = CATALOG_PAGE_ENTRIES, last} = parsePage(exchange.query)
@@ -35,11 +35,11 @@ export async function listRepositories(
     if (isVisible === undefined) return store.listRepositories({signal, ...pageOptions(limit, last)})
     return visible(store.listRepositories({signal, ...pageOptions(undefined, last)}), isVisible)
   })
-  replyJson(exchange, 200, {repositories: repositories.entries}, nextLink('/v2/_catalog', n, repositories))
+  replyJson(exchange, 200, {repositories: repositories.entries}, nextLink(exchange, n, repositories))
 }
 
 /** `GET /v2/<name>/referrers/<digest>`: an index, empty when nothing refers to the digest. */
-export async function listReferrers(exchange: Exchange, store: ServableStore, repository: RepositoryName, subject: Digest): Promise<void> {
+export async function listReferrers(exchange: Exchange, store: ReadableStore, repository: RepositoryName, subject: Digest): Promise<void> {
   const wanted = exchange.query.get('artifactType')
   const all = await store.listReferrers(repository, subject, {signal: exchange.signal})
   const manifests = wanted === null ? all : all.filter(({artifactType}) => artifactType === wanted)
@@ -49,7 +49,7 @@ export async function listReferrers(exchange: Exchange, store: ServableStore, re
 }
 
 /** Repositories come in lexical order, so the search begins with the names that share all but the last letter. */
-async function hasRepository({signal}: Exchange, store: ServableStore, repository: RepositoryName): Promise<boolean> {
+async function hasRepository({signal}: Exchange, store: ReadableStore, repository: RepositoryName): Promise<boolean> {
   for await (const name of store.listRepositories({signal, last: repository.slice(0, -1)})) {
     if (name >= repository) return name === repository
   }
@@ -82,8 +82,11 @@ async function takePage(n: number | undefined, list: (limit: number | undefined)
   return {entries, hasMore: false}
 }
 
-function nextLink(path: string, n: number | undefined, {entries, hasMore}: Page): ReplyHeaders {
+/** Leads on where the client came from, whatever else it asked. */
+function nextLink({request, query}: Exchange, n: number | undefined, {entries, hasMore}: Page): ReplyHeaders {
   const last = entries.at(-1)
   if (!hasMore || last === undefined || n === undefined) return {}
-  return {Link: `<${path}?n=${n}&last=${encodeURIComponent(last)}>; rel="next"`}
+  const ns = query.get('ns')
+  const next = new URLSearchParams({n: String(n), last, ...(ns === null ? {} : {ns})})
+  return {Link: `<${request.url?.split('?', 1)[0]}?${next}>; rel="next"`}
 }

@@ -7,13 +7,13 @@ import {type Exchange, isUnchanged, reply} from './exchange.ts'
 import {collectBody} from './request-body.ts'
 import {requireDigest} from './request-values.ts'
 import {SpecError} from './spec-error.ts'
-import type {ServableStore} from './upload-sessions.ts'
+import type {ReadableStore, ServableStore} from './upload-sessions.ts'
 
 /** A manifest is small: a client that needs longer to send it has stalled. */
 const BODY_TIMEOUT_MS = 60_000
 
 /** `GET` and `HEAD`: what is stored, whatever `Accept` says, since another form of it would have another digest. */
-export async function getManifest(exchange: Exchange, store: ServableStore, repository: RepositoryName, text: string): Promise<void> {
+export async function getManifest(exchange: Exchange, store: ReadableStore, repository: RepositoryName, text: string): Promise<void> {
   const {request, signal} = exchange
   const reference = parseKnownReference(text)
   const isHead = request.method === 'HEAD'

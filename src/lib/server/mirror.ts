@@ -1,25 +1,28 @@
-/** A pull-through mirror over HTTP: one store for each upstream, every change refused, and what it is worth as metrics. */
+/** A pull-through mirror over HTTP: one cache for each upstream, every change refused, and what it is worth as metrics. */
 import type {RequestListener} from 'node:http'
-import {createFilesystemStore} from '../content/filesystem/store.ts'
+import type {MirrorCache} from '../content/pull-through/cache.ts'
 import type {RevalidationRule} from '../content/pull-through/revalidation.ts'
-import {createPullThroughStore, type MirrorEvent} from '../content/pull-through/store.ts'
+import {createPullThroughStore, type MirrorEvent, type PullThroughStore} from '../content/pull-through/store.ts'
 import {Upstream, type UpstreamStore} from '../content/pull-through/upstream.ts'
+import {parseNamed, type RepositoryName} from '../oci/reference.ts'
 import type {AccessControl} from './access-control.ts'
-import {createRegistryServer, type ListenAddress, type RegistryServerOptions} from './registry-server.ts'
+import {createRegistryServer, type ListenAddress, type RegistryServerOptions, type SelectedStore} from './registry-server.ts'
+import type {Route} from './route.ts'
 import {STOP_GRACE_MS} from './serve.ts'
 import type {ServerListener} from './server-events.ts'
-import type {ServableStore} from './upload-sessions.ts'
 
 export interface MirroredUpstream {
   /** As references name it: `docker.io`; what containerd says in `ns=`. */
   readonly name: string
+  /** The same as the first part of a repository: `docker.io`, `localhost_5000`. */
+  readonly path: RepositoryName
   readonly store: UpstreamStore
   /** Where the mirror keeps what it has of it. */
-  readonly directory: string
+  readonly openCache: () => Promise<MirrorCache>
 }
 
 export interface MirrorOptions extends ListenAddress, Pick<RegistryServerOptions, 'tls'> {
-  /** The first one is asked for what no `ns=` says otherwise. */
+  /** The first one is asked for what neither `ns=` nor the repository's first part says otherwise. */
   readonly upstreams: readonly [MirroredUpstream, ...MirroredUpstream[]]
   readonly rules: readonly RevalidationRule[]
   readonly accessControl?: AccessControl | undefined
@@ -33,17 +36,23 @@ export interface ServedMirror {
   stop(): Promise<void>
 }
 
+interface Mirror {
+  readonly name: string
+  readonly path: RepositoryName
+  readonly cache: MirrorCache
+  readonly store: PullThroughStore
+}
+
 /** @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION */
 export async function serveMirror(options: MirrorOptions): Promise<ServedMirror> {
   const {upstreams, rules, host, port, tls, accessControl, listener, onEvent} = options
   const {createMirrorMetrics} = await import('./mirror-metrics.ts')
   const metrics = createMirrorMetrics()
-  const mirrors = upstreams.map(({name, store: source, directory}) => {
-    const disk = createFilesystemStore({root: directory})
+  const open = async ({name, path, store: source, openCache}: MirroredUpstream): Promise<Mirror> => {
+    const cache = await openCache()
     const upstream = new Upstream({name, store: source, now: Date.now, onPause: () => metrics.paused(name)})
     const store = createPullThroughStore({
-      store: disk,
-      writeSparse: (repository, reference, manifest) => disk.writeSparseManifest(repository, reference, manifest),
+      cache,
       upstream,
       rules,
       now: Date.now,
@@ -53,15 +62,13 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
         if (event.type === 'failure') listener?.({type: 'failure', requestId: `mirror of ${name}`, error: event.error})
       },
     })
-    return {name, disk, store}
-  })
-  const byName = new Map<string, ServableStore>(mirrors.map(({name, store}) => [name, store]))
-  const [first] = mirrors
-  if (first === undefined) throw new TypeError('a mirror has an upstream')
+    return {name, path, cache, store}
+  }
+  const [first, ...others] = await Promise.all([open(upstreams[0]), ...upstreams.slice(1).map(open)])
+  const mirrors = [first, ...others]
   const server = createRegistryServer({
     store: first.store,
-    storeFor: (query) => byName.get(query.get('ns') ?? ''),
-    readOnly: true,
+    select: (route, query) => select(mirrors, route, query.get('ns')),
     accessControl,
     tls,
     others: answerOthers(metrics),
@@ -69,7 +76,7 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
   })
   const close = async (): Promise<void> => {
     await Promise.all(mirrors.map(({store}) => store.settled()))
-    await Promise.all(mirrors.map(({disk}) => disk.close()))
+    await Promise.all(mirrors.map(({cache}) => cache.close()))
   }
   const address = await server.listen({host, port}).catch(async (error: unknown) => {
     await close()
@@ -82,6 +89,19 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
       await close()
     },
   }
+}
+
+/** Which upstream a request is about: by `ns=`, else by the first part of the repository, which is then not part of its name there. */
+function select(mirrors: readonly Mirror[], route: Route, ns: string | null): SelectedStore | undefined {
+  const byName = mirrors.find(({name}) => name === ns)
+  if (byName !== undefined) return {store: byName.store, route}
+  if (!('repository' in route)) return undefined
+  const byPath = mirrors.find(({path}) => route.repository.startsWith(`${path}/`))
+  if (byPath === undefined) return undefined
+  const {name, path, store} = byPath
+  // `docker.io/alpine` is `library/alpine` there, as everywhere.
+  const {repository} = parseNamed(`${name}/${route.repository.slice(path.length + 1)}`)
+  return {store, route: {...route, repository}}
 }
 
 function answerOthers(metrics: {readonly contentType: string; text(): Promise<string>}): RequestListener {

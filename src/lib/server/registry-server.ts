@@ -11,10 +11,10 @@ import type {AccessControl, AllowedCaller} from './access-control.ts'
 import {dispatch} from './dispatch.ts'
 import {type Exchange, reply} from './exchange.ts'
 import {addressOf, assertLocalRequest, assertLoopback} from './loopback.ts'
-import {parseRoute} from './route.ts'
+import {parseRoute, type Route} from './route.ts'
 import type {ServerListener} from './server-events.ts'
 import {formatErrorBody, SpecError} from './spec-error.ts'
-import type {ServableStore} from './upload-sessions.ts'
+import type {ReadableStore, ServableStore} from './upload-sessions.ts'
 
 /** A client that does not finish its request head in this time is a slow one on purpose. */
 const HEADERS_TIMEOUT_MS = 30_000
@@ -28,11 +28,11 @@ const KEEP_ALIVE_MS = 60_000
 const CLIENT_CLOSED_REQUEST = 499
 
 export interface RegistryServerOptions {
-  readonly store: ServableStore
-  /** The store of a request, where several are served; `store` for those that it answers undefined for. */
-  readonly storeFor?: ((query: URLSearchParams) => ServableStore | undefined) | undefined
-  /** Refuse every change. */
-  readonly readOnly?: boolean
+  readonly store: ReadableStore
+  /** The store of a request and the route within it, where several are served; `store` for those that it answers undefined for. */
+  readonly select?: ((route: Route, query: URLSearchParams) => SelectedStore | undefined) | undefined
+  /** Takes every change; without it they are refused. */
+  readonly changes?: ServableStore | undefined
   readonly listener?: ServerListener
   /** Who may do what; without it only programs of this machine are answered, and they may do everything. */
   readonly accessControl?: AccessControl | undefined
@@ -40,6 +40,11 @@ export interface RegistryServerOptions {
   readonly others?: RequestListener | undefined
   /** PEM; plain HTTP when absent. */
   readonly tls?: {readonly certificate: Buffer; readonly key: Buffer} | undefined
+}
+
+export interface SelectedStore {
+  readonly store: ReadableStore
+  readonly route: Route
 }
 
 /** Where a server listens: an IP address and a port. */
@@ -179,8 +184,8 @@ async function answer(
     const route = parseRoute(path)
     if (route === undefined) throw new SpecError(404, 'UNSUPPORTED', 'there is no such endpoint')
     caller = options.accessControl?.(exchange, route)
-    const store = options.storeFor?.(exchange.query) ?? options.store
-    await dispatch(exchange, route, {store, readOnly: options.readOnly === true, isVisible: caller?.isVisible})
+    const selected = options.select?.(route, exchange.query) ?? {store: options.store, route}
+    await dispatch(exchange, selected.route, {store: selected.store, changes: options.changes, isVisible: caller?.isVisible})
   } catch (error) {
     if (!(error instanceof SpecError) && !exchange.signal.aborted) options.listener?.({type: 'failure', requestId, error})
     replyError(exchange, requestId, error)
@@ -221,6 +226,14 @@ function replyError(exchange: Exchange, requestId: string, error: unknown): void
 function upstreamError(error: unknown): SpecError | undefined {
   if (hasCode(error, 'UNAUTHENTICATED', 'DENIED'))
     return new SpecError(502, 'UNAVAILABLE', `the upstream refuses this mirror: ${error.message}`, {cause: error})
+  if (
+    hasCode(error, 'NETWORK', 'TIMEOUT', 'TLS', 'RATE_LIMITED') ||
+    (hasCode(error, 'REGISTRY_UNAVAILABLE') && !(error instanceof UpstreamUnavailableError))
+  )
+    return new SpecError(503, 'UNAVAILABLE', `what this mirror has cannot be read now: ${error.message}`, {
+      headers: {'Retry-After': '5'},
+      cause: error,
+    })
   if (!(error instanceof UpstreamUnavailableError)) return undefined
   const headers = {'Retry-After': String(error.retryAfterSeconds)}
   return error.isRateLimited

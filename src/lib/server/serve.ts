@@ -27,7 +27,14 @@ export interface ServedRegistry {
 export async function serveRegistry(options: ServeOptions): Promise<ServedRegistry> {
   const {dataDirectory, host, port, readOnly = false, listener, accessControl, others, tls} = options
   const store = createFilesystemStore({root: dataDirectory})
-  const server = createRegistryServer({store, readOnly, accessControl, others, tls, ...(listener === undefined ? {} : {listener})})
+  const server = createRegistryServer({
+    store,
+    changes: readOnly ? undefined : store,
+    accessControl,
+    others,
+    tls,
+    ...(listener === undefined ? {} : {listener}),
+  })
   const address = await server.listen({host, port}).catch(async (error: unknown) => {
     await store.close()
     throw error

@@ -2,7 +2,7 @@
  * What the server needs of a store that receives blobs in pieces. A session lives in the store, not in the server: it survives a restart, and its offset is the
  * number of bytes that it holds.
  */
-import type {BlobSource, CallOptions, ContentStore, RepositoryLister} from '../content/store.ts'
+import type {BlobSource, CallOptions, ContentStore, RepositoryLister, SourceStore} from '../content/store.ts'
 import type {BlobDescriptor} from '../oci/descriptor.ts'
 import type {Digest} from '../oci/digest.ts'
 import type {RepositoryName} from '../oci/reference.ts'
@@ -26,8 +26,11 @@ interface UploadSessions {
   cancelUpload(repository: RepositoryName, id: string): Promise<boolean>
 }
 
-/** A store that a registry can be served from. */
-export interface ServableStore extends ContentStore, RepositoryLister, UploadSessions {
+/** A store that a registry can be served from, which takes no change. */
+export interface ReadableStore extends SourceStore, RepositoryLister {
   /** Why a manifest that it has just answered may be out of date: the value of a `Warning` header (RFC 9111 §5.5). */
   warningOf?(answer: object): string | undefined
 }
+
+/** A store that a registry can be served from. */
+export interface ServableStore extends ReadableStore, ContentStore, UploadSessions {}

@@ -6,12 +6,14 @@
  * - a tag of the mirror names the last image that is whole here; it moves when the new one is, so that a look at a moved tag loses nothing;
  * - an upstream that is gone, for a moment or for days, takes nothing away.
  */
+import {LRUCache} from 'lru-cache'
 import {hasCode} from '../../core/errors.ts'
 import type {Descriptor} from '../../oci/descriptor.ts'
 import {type Digest, isDigest} from '../../oci/digest.ts'
-import {describeManifest, parseManifest, type RawManifest} from '../../oci/manifest.ts'
+import {describeManifest, parseManifest, type RawManifest, requiredBlobs} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
-import type {CallOptions, ContentStore, ReadBlobOptions} from '../store.ts'
+import type {CallOptions, ReadBlobOptions, RepositoryLister, SourceStore} from '../store.ts'
+import type {MirrorCache} from './cache.ts'
 import {BlobFill} from './fill.ts'
 import {type RevalidationRule, revalidationOf} from './revalidation.ts'
 import {type Upstream, UpstreamUnavailableError} from './upstream.ts'
@@ -23,6 +25,8 @@ const SIZE_LIFE_MS = 60_000
 /** What is cached is not held back for long by an upstream that hangs. */
 const LOOKUP_PATIENCE_MS = 3_000
 const MAX_REMEMBERED = 10_000
+/** When what other mirrors may have brought is looked at: a pull is over in minutes, or was given up. */
+const LOOK_DELAYS_MS: readonly number[] = [1, 1, 2, 4, 8, 15, 30, 60, 60, 120, 300, 600, 1200].map((seconds) => seconds * 1_000)
 
 /** How a question was answered; what a mirror is worth. */
 export type MirrorEvent =
@@ -33,11 +37,9 @@ export type MirrorEvent =
   | {readonly type: 'moved'; readonly repository: string; readonly tag: string; readonly digest: string}
   | {readonly type: 'failure'; readonly error: unknown}
 
-export interface PullThroughOptions<Store extends ContentStore> {
+export interface PullThroughOptions {
   /** What the mirror has. */
-  readonly store: Store
-  /** Writes a manifest of which parts may still be missing. */
-  readonly writeSparse: (repository: RepositoryName, reference: Tag | Digest, manifest: RawManifest) => Promise<void>
+  readonly cache: MirrorCache
   readonly upstream: Upstream
   readonly rules: readonly RevalidationRule[]
   /** Milliseconds since the epoch. */
@@ -45,30 +47,16 @@ export interface PullThroughOptions<Store extends ContentStore> {
   readonly onEvent: (event: MirrorEvent) => void
 }
 
-/** What a mirror adds to a store. */
-export interface PullThrough {
+/** What clients of a mirror see. */
+export interface PullThroughStore extends SourceStore, RepositoryLister {
   /** Why what was just answered may be out of date; undefined when it is not. */
   warningOf(answer: object): string | undefined
   /** Settles when nothing is on its way from the upstream any more. */
   settled(): Promise<void>
 }
 
-type Reading = Pick<ContentStore, 'statBlob' | 'readBlob' | 'statManifest' | 'readManifest' | 'listTags' | 'listReferrers'>
-
-/** The same store with every reading answered by mirror and upstream; what changes it goes to the mirror's store as before. */
-export function createPullThroughStore<Store extends ContentStore>(options: PullThroughOptions<Store>): Store & PullThrough {
-  const reading = new PullThroughReading(options)
-  const overrides: Reading & PullThrough = {
-    statBlob: (repository, digest, call) => reading.statBlob(repository, digest, call),
-    readBlob: (repository, blob, sink, call) => reading.readBlob(repository, blob, sink, call),
-    statManifest: (repository, reference, call) => reading.statManifest(repository, reference, call),
-    readManifest: (repository, reference, call) => reading.readManifest(repository, reference, call),
-    listTags: (repository, call) => reading.listTags(repository, call),
-    listReferrers: (repository, subject, call) => reading.listReferrers(repository, subject, call),
-    warningOf: (answer) => reading.warningOf(answer),
-    settled: () => reading.settled(),
-  }
-  return {...options.store, ...overrides}
+export function createPullThroughStore(options: PullThroughOptions): PullThroughStore {
+  return new CachedUpstream(options)
 }
 
 interface SeenTag {
@@ -77,19 +65,21 @@ interface SeenTag {
   readonly checkedAtMs: number
 }
 
-class PullThroughReading implements Reading, PullThrough {
-  readonly #options: PullThroughOptions<ContentStore>
+class CachedUpstream implements PullThroughStore {
+  readonly #options: PullThroughOptions
   readonly #fills = new Map<string, BlobFill>()
-  readonly #sizes = new Map<string, {readonly size: Promise<number | undefined>; readonly at: number}>()
+  readonly #sizes = new LRUCache<string, Promise<number | undefined>>({max: MAX_REMEMBERED, ttl: SIZE_LIFE_MS})
   readonly #lookups = new Map<string, Promise<Descriptor | undefined>>()
   readonly #fetches = new Map<string, Promise<RawManifest | undefined>>()
-  readonly #seen = new Map<string, SeenTag>()
+  readonly #seen = new LRUCache<string, SeenTag>({max: MAX_REMEMBERED})
   /** Tags whose new image is not whole yet, by repository; of several images that a tag has named the newest is last. */
-  readonly #moving = new Map<RepositoryName, Map<Tag, readonly Digest[]>>()
+  readonly #moving = new Map<RepositoryName, Map<Tag | Digest, readonly Digest[]>>()
+  readonly #looks = new Map<RepositoryName, NodeJS.Timeout>()
+  #isClosed = false
   readonly #moves = new Map<RepositoryName, Promise<void>>()
   readonly #stale = new WeakSet<object>()
 
-  constructor(options: PullThroughOptions<ContentStore>) {
+  constructor(options: PullThroughOptions) {
     this.#options = options
   }
 
@@ -98,20 +88,28 @@ class PullThroughReading implements Reading, PullThrough {
   }
 
   async settled(): Promise<void> {
+    this.#isClosed = true
+    for (const timer of this.#looks.values()) clearTimeout(timer)
     await Promise.allSettled([...this.#fills.values()].map(({done}) => done))
+    await Promise.allSettled([...this.#moving.keys()].map((repository) => this.#moveTags(repository)))
+  }
+
+  /** What is here: nobody lists a whole upstream. */
+  listRepositories(options?: Parameters<RepositoryLister['listRepositories']>[0]): AsyncIterable<RepositoryName> {
+    return this.#options.cache.listRepositories(options)
   }
 
   async statBlob(repository: RepositoryName, digest: Digest, call?: CallOptions): Promise<number | undefined> {
-    const {store, upstream, now} = this.#options
-    const here = await store.statBlob(repository, digest, call)
+    const {cache, upstream} = this.#options
+    const here = await cache.statBlob(repository, digest, call)
     if (here !== undefined) return here
     const key = `${repository}@${digest}`
     const fill = this.#fills.get(key)
     if (fill !== undefined) return fill.blob.size
     const known = this.#sizes.get(key)
-    if (known !== undefined && now() - known.at < SIZE_LIFE_MS) return await known.size
+    if (known !== undefined) return await known
     const size = upstream.ask(`@${digest}`, repository, (source) => source.statBlob(repository, digest))
-    remember(this.#sizes, key, {size, at: now()})
+    this.#sizes.set(key, size)
     size.then(
       (found) => found === undefined && this.#sizes.delete(key),
       () => this.#sizes.delete(key),
@@ -119,23 +117,23 @@ class PullThroughReading implements Reading, PullThrough {
     return await size
   }
 
-  async readBlob(...[repository, blob, sink, call = {}]: Parameters<Reading['readBlob']>): Promise<void> {
-    const {store, onEvent} = this.#options
-    if ((await store.statBlob(repository, blob.digest, call)) !== undefined) {
+  async readBlob(...[repository, blob, sink, call = {}]: Parameters<SourceStore['readBlob']>): Promise<void> {
+    const {cache, onEvent} = this.#options
+    if ((await cache.statBlob(repository, blob.digest, call)) !== undefined) {
       onEvent({type: 'hit', kind: 'blob'})
-      return await store.readBlob(repository, blob, sink, call)
+      return await cache.readBlob(repository, blob, sink, call)
     }
     onEvent({type: 'miss', kind: 'blob'})
     const fill = this.#fill(repository, blob)
     if (call.range !== undefined) {
       await fill.done
-      return await store.readBlob(repository, blob, sink, call)
+      return await cache.readBlob(repository, blob, sink, call)
     }
     const leave = (): void => fill.leave(sink)
     call.signal?.addEventListener('abort', leave, {once: true})
     try {
       const start = await fill.follow(sink)
-      if (start < blob.size && call.signal?.aborted !== true) await store.readBlob(repository, blob, sink, restOf(call, start))
+      if (start < blob.size && call.signal?.aborted !== true) await cache.readBlob(repository, blob, sink, restOf(call, start))
     } finally {
       call.signal?.removeEventListener('abort', leave)
     }
@@ -146,70 +144,71 @@ class PullThroughReading implements Reading, PullThrough {
       const raw = await this.#byDigest(repository, reference, call)
       return raw === undefined ? undefined : describeManifest(raw)
     }
-    const {store} = this.#options
+    const {cache} = this.#options
     const answer = await this.#resolve(repository, reference)
     if (answer === undefined) return undefined
     // A look at a tag that has moved fetches nothing, and loses nothing.
     if (answer.descriptor !== undefined) return answer.descriptor
-    const found = await store.statManifest(repository, answer.digest, call)
-    if (found !== undefined && answer.isStale) this.#stale.add(found)
-    return found
+    const found = await cache.statManifest(repository, answer.digest, call)
+    return found !== undefined && answer.isStale ? this.#markStale(found) : found
   }
 
   async readManifest(repository: RepositoryName, reference: Tag | Digest, call: CallOptions = {}): Promise<RawManifest | undefined> {
     if (isDigest(reference)) return await this.#byDigest(repository, reference, call)
-    const {store} = this.#options
+    const {cache} = this.#options
     const answer = await this.#resolve(repository, reference)
     if (answer === undefined) return undefined
     const {digest, isStale} = answer
     try {
       const raw = await this.#byDigest(repository, digest, call)
       if (raw === undefined) return undefined
-      if (isStale) this.#stale.add(raw)
-      else await this.#follow(repository, reference, digest)
+      if (isStale) return this.#markStale(raw)
+      await this.#follow(repository, reference, digest)
       return raw
     } catch (error) {
       // It went away between the two questions: what is whole here is still good.
       const last = error instanceof UpstreamUnavailableError ? await this.#lastWhole(repository, reference) : undefined
-      const whole = last === undefined ? undefined : await store.readManifest(repository, last.digest, call)
+      const whole = last === undefined ? undefined : await cache.readManifest(repository, last.digest, call)
       if (whole === undefined) throw error
-      this.#noteStale(repository, reference, whole)
-      return whole
+      this.#options.onEvent({type: 'stale', repository, tag: reference})
+      return this.#markStale(whole)
     }
   }
 
-  async *listTags(...[repository, call = {}]: Parameters<Reading['listTags']>): AsyncGenerator<Tag> {
-    const {store, upstream} = this.#options
+  async *listTags(...[repository, call = {}]: Parameters<SourceStore['listTags']>): AsyncGenerator<Tag> {
+    const {cache, upstream} = this.#options
     let tags: readonly Tag[]
     try {
       tags = await upstream.ask('', repository, (source) => collect(source.listTags(repository, call)))
     } catch (error) {
       if (!isNoAnswer(error)) throw error
-      tags = await collect(store.listTags(repository, call))
+      tags = await collect(cache.listTags(repository, call))
     }
     yield* tags
   }
 
-  async listReferrers(...[repository, subject, call]: Parameters<Reading['listReferrers']>): Promise<readonly Descriptor[]> {
-    const {store, upstream} = this.#options
+  async listReferrers(...[repository, subject, call]: Parameters<SourceStore['listReferrers']>): Promise<readonly Descriptor[]> {
+    const {cache, upstream} = this.#options
     try {
       return await upstream.ask(`@${subject}`, repository, (source) => source.listReferrers(repository, subject, call))
     } catch (error) {
       if (!isNoAnswer(error)) throw error
-      return await store.listReferrers(repository, subject, call)
+      return await cache.listReferrers(repository, subject, call)
     }
   }
 
   /** What a digest names never changes: what is here is the answer. */
   async #byDigest(repository: RepositoryName, digest: Digest, call: CallOptions): Promise<RawManifest | undefined> {
-    const {store, onEvent, upstream, writeSparse} = this.#options
-    const here = await store.readManifest(repository, digest, call)
+    const {cache, onEvent, upstream} = this.#options
+    const here = await cache.readManifest(repository, digest, call)
     onEvent({type: here === undefined ? 'miss' : 'hit', kind: 'manifest'})
     if (here !== undefined) return here
     return await once(this.#fetches, `${repository}@${digest}`, async () => {
       const raw = await upstream.ask(`@${digest}`, repository, (source) => source.readManifest(repository, digest))
       if (raw !== undefined) {
-        await writeSparse(repository, digest, raw)
+        await cache.keepManifest(repository, raw)
+        // A shared cache has to be told when an image is whole, by whichever name it was asked for.
+        if (cache.isShared) this.#await(repository, digest, digest)
         await this.#moveTags(repository)
       }
       return raw
@@ -221,9 +220,9 @@ class PullThroughReading implements Reading, PullThrough {
     repository: RepositoryName,
     tag: Tag,
   ): Promise<{readonly digest: Digest; readonly isStale: boolean; readonly descriptor?: Descriptor} | undefined> {
-    const {store, rules, now, upstream} = this.#options
+    const {cache, rules, now, upstream} = this.#options
     const key = `${repository}:${tag}`
-    const whole = await store.statManifest(repository, tag)
+    const whole = await cache.statManifest(repository, tag)
     const policy = revalidationOf(rules, repository, tag)
     const seen = this.#seen.get(key)
     if (whole !== undefined && policy === 'never') return {digest: whole.digest, isStale: false}
@@ -241,7 +240,7 @@ class PullThroughReading implements Reading, PullThrough {
         const last = await this.#lastWhole(repository, tag)
         return last === undefined ? undefined : {digest: last.digest, isStale: true}
       }
-      remember(this.#seen, key, {digest: found.digest, checkedAtMs: now()})
+      this.#seen.set(key, {digest: found.digest, checkedAtMs: now()})
       return found.digest === whole?.digest
         ? {digest: found.digest, isStale: false}
         : {digest: found.digest, isStale: false, descriptor: found}
@@ -260,11 +259,11 @@ class PullThroughReading implements Reading, PullThrough {
       await Promise.allSettled(fills.map(([, {done}]) => done))
       await this.#moveTags(repository)
     }
-    return await this.#options.store.statManifest(repository, tag)
+    return await this.#options.cache.statManifest(repository, tag)
   }
 
-  #fill(repository: RepositoryName, blob: Parameters<Reading['readBlob']>[1]): BlobFill {
-    const {store, upstream, onEvent} = this.#options
+  #fill(repository: RepositoryName, blob: Parameters<SourceStore['readBlob']>[1]): BlobFill {
+    const {cache, upstream, onEvent} = this.#options
     const key = `${repository}@${blob.digest}`
     const running = this.#fills.get(key)
     if (running !== undefined) return running
@@ -276,7 +275,7 @@ class PullThroughReading implements Reading, PullThrough {
           source.readBlob(repository, blob, sink, {...range, ...(signal === undefined ? {} : {signal})}),
         )
       },
-      (source) => store.writeBlob(repository, blob, source, {verify: true}),
+      (source) => cache.writeBlob(repository, blob, source, {verify: true}),
     )
     this.#fills.set(key, fill)
     fill.done
@@ -294,12 +293,35 @@ class PullThroughReading implements Reading, PullThrough {
 
   /** Makes a tag follow the upstream as soon as what it names is whole here. */
   async #follow(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
-    const {store} = this.#options
-    if ((await store.statManifest(repository, tag))?.digest === digest) return
-    const moving = this.#moving.get(repository) ?? new Map<Tag, readonly Digest[]>()
-    moving.set(tag, [...(moving.get(tag) ?? []).filter((other) => other !== digest), digest])
-    this.#moving.set(repository, moving)
+    const {cache} = this.#options
+    if ((await cache.statManifest(repository, tag))?.digest === digest) return
+    this.#await(repository, tag, digest)
     await this.#moveTags(repository)
+  }
+
+  /** Notes what is to happen when an image is whole. */
+  #await(repository: RepositoryName, reference: Tag | Digest, digest: Digest): void {
+    const moving = this.#moving.get(repository) ?? new Map<Tag | Digest, readonly Digest[]>()
+    moving.set(reference, [...(moving.get(reference) ?? []).filter((other) => other !== digest), digest])
+    this.#moving.set(repository, moving)
+    if (this.#options.cache.isShared) this.#lookLater(repository, 0)
+  }
+
+  /** Of a shared cache others bring the rest: it is looked at again, less and less often. */
+  #lookLater(repository: RepositoryName, looks: number): void {
+    if (this.#looks.has(repository) || this.#isClosed) return
+    const delayMs = LOOK_DELAYS_MS[looks]
+    // Nobody brought it: who pulls it again asks for it anew.
+    if (delayMs === undefined) return void this.#moving.delete(repository)
+    const timer = setTimeout(() => {
+      this.#moveTags(repository)
+        .catch((error: unknown) => this.#options.onEvent({type: 'failure', error}))
+        .finally(() => {
+          this.#looks.delete(repository)
+          if (this.#moving.has(repository)) this.#lookLater(repository, looks + 1)
+        })
+    }, delayMs)
+    this.#looks.set(repository, timer.unref())
   }
 
   /** One after the other for a repository. */
@@ -313,17 +335,17 @@ class PullThroughReading implements Reading, PullThrough {
   }
 
   async #moveNow(repository: RepositoryName): Promise<void> {
-    const {store, writeSparse, onEvent} = this.#options
+    const {cache, onEvent} = this.#options
     const moving = this.#moving.get(repository)
-    for (const [tag, digests] of moving ?? []) {
+    for (const [reference, digests] of moving ?? []) {
       for (const digest of digests.toReversed()) {
-        const raw = await store.readManifest(repository, digest)
+        const raw = await cache.readManifest(repository, digest)
         if (raw === undefined || !(await this.#isWhole(repository, raw))) continue
         const newer = digests.slice(digests.indexOf(digest) + 1)
-        if (newer.length === 0) moving?.delete(tag)
-        else moving?.set(tag, newer)
-        await writeSparse(repository, tag, raw)
-        onEvent({type: 'moved', repository, tag, digest})
+        await cache.settleManifest(repository, reference, raw)
+        if (newer.length === 0) moving?.delete(reference)
+        else moving?.set(reference, newer)
+        if (!isDigest(reference)) onEvent({type: 'moved', repository, tag: reference, digest})
         break
       }
     }
@@ -332,17 +354,16 @@ class PullThroughReading implements Reading, PullThrough {
 
   /** An image with all of its blobs; an index with at least one whole image, and none that is here in part. */
   async #isWhole(repository: RepositoryName, raw: RawManifest, depth = 0): Promise<boolean> {
-    const {store} = this.#options
+    const {cache} = this.#options
     const manifest = parseManifest(raw)
     if (manifest.kind === 'image') {
-      const blobs = [manifest.config, ...manifest.layers]
-      const sizes = await Promise.all(blobs.map(({digest}) => store.statBlob(repository, digest)))
+      const sizes = await Promise.all(requiredBlobs(manifest).map(({digest}) => cache.statBlob(repository, digest)))
       return sizes.every((size) => size !== undefined)
     }
     if (depth === MAX_DEPTH) return false
     let found = 0
     for (const {digest} of manifest.manifests) {
-      const child = await store.readManifest(repository, digest)
+      const child = await cache.readManifest(repository, digest)
       if (child === undefined) continue
       if (!(await this.#isWhole(repository, child, depth + 1))) return false
       found++
@@ -350,9 +371,11 @@ class PullThroughReading implements Reading, PullThrough {
     return found > 0
   }
 
-  #noteStale(repository: RepositoryName, tag: Tag, answer: object): void {
-    this.#stale.add(answer)
-    this.#options.onEvent({type: 'stale', repository, tag})
+  /** An answer of its own, since the same is given to whoever asks by digest. */
+  #markStale<Answer extends object>(answer: Answer): Answer {
+    const marked = {...answer}
+    this.#stale.add(marked)
+    return marked
   }
 }
 
@@ -372,13 +395,6 @@ function once<Answer>(running: Map<string, Promise<Answer>>, key: string, ask: (
   const asked = ask().finally(() => running.delete(key))
   running.set(key, asked)
   return asked
-}
-
-function remember<Value>(memory: Map<string, Value>, key: string, value: Value): void {
-  memory.delete(key)
-  memory.set(key, value)
-  const [oldest] = memory.keys()
-  if (memory.size > MAX_REMEMBERED && oldest !== undefined) memory.delete(oldest)
 }
 
 async function collect<Item>(items: AsyncIterable<Item>): Promise<readonly Item[]> {

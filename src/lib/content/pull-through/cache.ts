@@ -1,0 +1,26 @@
+/** Where a mirror keeps what it has: a disk of its own, or a registry that several mirrors share. */
+import type {Digest} from '../../oci/digest.ts'
+import type {RawManifest} from '../../oci/manifest.ts'
+import type {RepositoryName, Tag} from '../../oci/reference.ts'
+import type {FilesystemStore} from '../filesystem/store.ts'
+import type {ContentStore, RepositoryLister, SourceStore} from '../store.ts'
+
+export interface MirrorCache extends SourceStore, RepositoryLister, Pick<ContentStore, 'writeBlob'> {
+  /** Other mirrors fill it too: what is missing may come without us. */
+  readonly isShared: boolean
+  /** Makes a manifest readable by its digest before its parts are there. */
+  keepManifest(repository: RepositoryName, manifest: RawManifest): Promise<void>
+  /** Told when an image is whole here: what the tag names from now on; with a digest, that nothing may clear it away. */
+  settleManifest(repository: RepositoryName, reference: Tag | Digest, manifest: RawManifest): Promise<void>
+  close(): Promise<void>
+}
+
+/** A folder of this machine. */
+export function createDiskCache(disk: FilesystemStore): MirrorCache {
+  return {
+    ...disk,
+    isShared: false,
+    keepManifest: (repository, manifest) => disk.writeSparseManifest(repository, manifest.digest, manifest),
+    settleManifest: (repository, reference, manifest) => disk.writeSparseManifest(repository, reference, manifest),
+  }
+}

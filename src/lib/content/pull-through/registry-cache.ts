@@ -1,0 +1,214 @@
+/**
+ * What a mirror has, kept in a registry: its replicas hold nothing themselves.
+ *
+ * A registry takes a manifest when all that it names is there, and a mirror has manifests before their layers, and indexes of which most platforms are never asked for. So a
+ * manifest is first kept as a blob, which every registry takes, and becomes a manifest when it is whole. An index that never will be is what its tag names by a pointer: an
+ * artifact whose one layer is the index (image-spec 1.1 §Guidelines for Artifact Usage).
+ */
+import {LRUCache} from 'lru-cache'
+import {hasCode} from '../../core/errors.ts'
+import {type Digest, digestAlgorithm, isDigest} from '../../oci/digest.ts'
+import {createRawManifest, describeManifest, MAX_MANIFEST_BYTES, parseManifest, type RawManifest} from '../../oci/manifest.ts'
+import {isImageManifestType, isIndexType, MEDIA_TYPE} from '../../oci/media-types.ts'
+import {parseRepositoryName, type RepositoryName} from '../../oci/reference.ts'
+import {readBlobBytes} from '../read-bytes.ts'
+import type {RemoteStore} from '../remote/store.ts'
+import type {BlobSource} from '../store.ts'
+import type {MirrorCache} from './cache.ts'
+
+const POINTER_TYPE = 'application/vnd.holdfast.mirror.pointer.v1+json'
+const KEPT_MANIFEST_TYPE = 'application/vnd.holdfast.mirror.manifest.v1'
+const MEDIA_TYPE_ANNOTATION = 'holdfast.mirror.media-type'
+const EMPTY_CONFIG = Buffer.from('{}')
+/** Manifests that were just read are wanted again: each layer's arrival asks for them. */
+const MAX_REMEMBERED_BYTES = 16 * 1024 * 1024
+const MAX_REMEMBERED = 10_000
+/** Blobs of a registry do not go away by themselves: for so long one that was there is believed to be. */
+const BLOB_LIFE_MS = 60_000
+const MAX_DEPTH = 4
+
+export interface RegistryCacheOptions {
+  readonly registry: RemoteStore
+  /** Repositories of the mirror are below it: `mirror/docker.io`. */
+  readonly prefix: RepositoryName
+}
+
+export function createRegistryCache({registry, prefix}: RegistryCacheOptions): MirrorCache {
+  const manifests = new LRUCache<string, RawManifest>({maxSize: MAX_REMEMBERED_BYTES, sizeCalculation: ({bytes}) => bytes.length + 1})
+  const blobs = new LRUCache<string, number>({max: MAX_REMEMBERED, ttl: BLOB_LIFE_MS})
+  const settled = new LRUCache<string, true>({max: MAX_REMEMBERED})
+  const named = (repository: RepositoryName): RepositoryName => parseRepositoryName(`${prefix}/${repository}`)
+  const keyOf = (repository: RepositoryName, digest: string): string => `${repository}@${digest}`
+
+  const note = (repository: RepositoryName, raw: RawManifest): RawManifest => {
+    manifests.set(keyOf(repository, raw.digest), raw)
+    return raw
+  }
+
+  const statBlob: MirrorCache['statBlob'] = async (repository, digest, call) => {
+    const key = keyOf(repository, digest)
+    const known = blobs.get(key)
+    if (known !== undefined) return known
+    const size = await registry.statBlob(named(repository), digest, call)
+    if (size !== undefined) blobs.set(key, size)
+    return size
+  }
+
+  const writeBlob: MirrorCache['writeBlob'] = async (repository, blob, source, options) => {
+    const outcome = await registry.writeBlob(named(repository), blob, source, options)
+    blobs.set(keyOf(repository, blob.digest), blob.size)
+    return outcome
+  }
+
+  const writeBytes = async (repository: RepositoryName, digest: Digest, bytes: Uint8Array): Promise<void> => {
+    await writeBlob(repository, {digest, size: bytes.length}, sourceOf(bytes))
+  }
+
+  /** A manifest that is kept as a blob. */
+  const readKept = async (repository: RepositoryName, digest: Digest, mediaType?: string): Promise<RawManifest | undefined> => {
+    const size = await registry.statBlob(named(repository), digest)
+    if (size === undefined || size > MAX_MANIFEST_BYTES) return undefined
+    const bytes = await readBlobBytes(registry, named(repository), {digest, size}, MAX_MANIFEST_BYTES)
+    const type = mediaType ?? mediaTypeOf(bytes)
+    return type === undefined ? undefined : note(repository, createRawManifest(type, bytes, digestAlgorithm(digest)))
+  }
+
+  const byDigest = async (repository: RepositoryName, digest: Digest, mediaType?: string): Promise<RawManifest | undefined> => {
+    const known = manifests.get(keyOf(repository, digest))
+    if (known !== undefined) return known
+    const found = await registry.readManifest(named(repository), digest)
+    return found === undefined ? await readKept(repository, digest, mediaType) : note(repository, found)
+  }
+
+  const readManifest: MirrorCache['readManifest'] = async (repository, reference, call) => {
+    if (isDigest(reference)) return await byDigest(repository, reference)
+    // What the tag names is asked for each time, its bytes once.
+    const found = await registry.statManifest(named(repository), reference, call)
+    if (found === undefined) return undefined
+    const raw = await byDigest(repository, found.digest)
+    const target = raw === undefined ? undefined : pointedAt(raw)
+    return target === undefined ? raw : await byDigest(repository, target.digest, target.mediaType)
+  }
+
+  /** Makes a manifest of what was kept as a blob, children first; answers whether the registry has it now as a manifest. */
+  const promote = async (repository: RepositoryName, raw: RawManifest, depth = 0): Promise<boolean> => {
+    const key = keyOf(repository, raw.digest)
+    if (settled.get(key) === true) return true
+    const manifest = parseManifest(raw)
+    if (manifest.kind === 'index') {
+      if (depth === MAX_DEPTH) return false
+      let isWhole = true
+      for (const child of manifest.manifests) {
+        const kept = await byDigest(repository, child.digest, child.mediaType)
+        if (kept === undefined || !(await promote(repository, kept, depth + 1))) isWhole = false
+      }
+      if (!isWhole) return false
+    }
+    try {
+      await registry.writeManifest(named(repository), raw.digest, raw)
+    } catch (error) {
+      if (hasCode(error, 'NETWORK', 'TIMEOUT', 'REGISTRY_UNAVAILABLE', 'RATE_LIMITED', 'UNAUTHENTICATED', 'DENIED')) throw error
+      // A registry that wants more than is here.
+      return false
+    }
+    settled.set(key, true)
+    return true
+  }
+
+  return {
+    isShared: true,
+    statBlob,
+    writeBlob,
+    readBlob: async (repository, blob, sink, call) => {
+      try {
+        await registry.readBlob(named(repository), blob, sink, call)
+      } catch (error) {
+        if (hasCode(error, 'BLOB_NOT_FOUND')) blobs.delete(keyOf(repository, blob.digest))
+        throw error
+      }
+    },
+    readManifest,
+    statManifest: async (repository, reference, call) => {
+      const raw = await readManifest(repository, reference, call)
+      return raw === undefined ? undefined : describeManifest(raw)
+    },
+    keepManifest: async (repository, raw) => {
+      await writeBytes(repository, raw.digest, raw.bytes)
+      note(repository, raw)
+    },
+    settleManifest: async (repository, reference, raw) => {
+      const isPromoted = await promote(repository, raw)
+      if (isDigest(reference)) return
+      if (isPromoted) return await registry.writeManifest(named(repository), reference, raw)
+      const pointer = pointerTo(raw)
+      await writeBytes(repository, raw.digest, raw.bytes)
+      await writeBytes(repository, pointer.config, EMPTY_CONFIG)
+      await registry.writeManifest(named(repository), reference, pointer.raw)
+    },
+    async *listTags(repository, call) {
+      try {
+        yield* registry.listTags(named(repository), call)
+      } catch (error) {
+        // It has blobs and no tag yet.
+        if (!hasCode(error, 'REPOSITORY_NOT_FOUND')) throw error
+      }
+    },
+    listReferrers: (repository, subject, call) => registry.listReferrers(named(repository), subject, call),
+    async *listRepositories({signal, last, limit = Number.POSITIVE_INFINITY} = {}) {
+      const from = last === undefined ? {} : {last: `${prefix}/${last}`}
+      let left = limit
+      for await (const repository of registry.listRepositories({...from, ...(signal === undefined ? {} : {signal})})) {
+        if (!repository.startsWith(`${prefix}/`)) continue
+        if (left-- <= 0) return
+        yield parseRepositoryName(repository.slice(prefix.length + 1))
+      }
+    },
+    close: async () => {},
+  }
+}
+
+/** What a pointer points at; undefined for a manifest that is none. */
+function pointedAt(raw: RawManifest): {readonly digest: Digest; readonly mediaType: string} | undefined {
+  if (raw.mediaType !== MEDIA_TYPE.ociManifest) return undefined
+  const manifest = parseManifest(raw)
+  if (manifest.kind !== 'image' || manifest.artifactType !== POINTER_TYPE) return undefined
+  const [layer] = manifest.layers
+  const mediaType = layer?.annotations?.[MEDIA_TYPE_ANNOTATION]
+  return layer === undefined || mediaType === undefined ? undefined : {digest: layer.digest, mediaType}
+}
+
+function pointerTo(target: RawManifest): {readonly raw: RawManifest; readonly config: Digest} {
+  const {digest: config} = createRawManifest(MEDIA_TYPE.ociEmpty, EMPTY_CONFIG)
+  const {digest, bytes, mediaType} = target
+  const pointer = {
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPE.ociManifest,
+    artifactType: POINTER_TYPE,
+    config: {mediaType: MEDIA_TYPE.ociEmpty, digest: config, size: EMPTY_CONFIG.length},
+    layers: [{mediaType: KEPT_MANIFEST_TYPE, digest, size: bytes.length, annotations: {[MEDIA_TYPE_ANNOTATION]: mediaType}}],
+  }
+  return {raw: createRawManifest(MEDIA_TYPE.ociManifest, Buffer.from(JSON.stringify(pointer))), config}
+}
+
+/** A manifest says what it is, or its fields do (image-spec 1.1 §Image Manifest, §Image Index); undefined for a blob that is none. */
+function mediaTypeOf(bytes: Uint8Array): string | undefined {
+  let json: {readonly mediaType?: unknown; readonly schemaVersion?: unknown; readonly manifests?: unknown; readonly layers?: unknown} | null
+  try {
+    json = JSON.parse(Buffer.from(bytes).toString('utf8'))
+  } catch {
+    return undefined
+  }
+  if (typeof json !== 'object' || json?.schemaVersion !== 2) return undefined
+  const {mediaType, manifests, layers} = json
+  if (typeof mediaType === 'string') return isIndexType(mediaType) || isImageManifestType(mediaType) ? mediaType : undefined
+  if (Array.isArray(manifests)) return MEDIA_TYPE.ociIndex
+  return Array.isArray(layers) ? MEDIA_TYPE.ociManifest : undefined
+}
+
+function sourceOf(bytes: Uint8Array): BlobSource {
+  return (sink, start) =>
+    new Promise<void>((resolve) => {
+      if (start >= bytes.length) resolve()
+      else sink.write(bytes.subarray(start), resolve)
+    })
+}
