@@ -1,6 +1,7 @@
 /** The embedded registry against docker-registry, both on a real disk with fsync; CPU and memory are the server's. */
 import {mkdir, mkdtemp} from 'node:fs/promises'
 import {join} from 'node:path'
+import {freePort} from '../../test/support/free-port.ts'
 import {blobFile} from '../corpus/layout.ts'
 import {LARGE} from '../corpus/shapes.ts'
 import {holdfastCommand} from '../holdfast.ts'
@@ -9,7 +10,6 @@ import {measure} from '../measure.ts'
 import {type Contestant, OURS, type Sample, type Scenario} from '../scenario.ts'
 import {checkBlobs, preparePush, pullBlobs} from '../servers/blob-client.ts'
 import {startDockerRegistry} from '../servers/docker-registry.ts'
-import {freePort} from '../servers/free-port.ts'
 import {type ServerProcess, startServer} from '../servers/server-process.ts'
 
 const RIVAL = 'docker-registry'

@@ -1,8 +1,8 @@
 /** A real docker-registry over a folder, with what it was asked read from its access log. */
 import {mkdir, readFile, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {freePort} from '../../test/support/free-port.ts'
 import type {Certificates} from './certificates.ts'
-import {freePort} from './free-port.ts'
 import {type ServerProcess, startServer} from './server-process.ts'
 
 /** What went over the wire since the log was last reset. */

@@ -4,13 +4,14 @@ import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdir, readFile, writeFile} from 'node:fs/promises'
 import {createServer as createHttpServer, request} from 'node:http'
-import {type AddressInfo, createServer} from 'node:net'
+import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {parse} from 'yaml'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
+import {freePort} from '../support/free-port.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
 import {createImage, createLayer} from '../support/images.ts'
 import {pushImage} from '../support/push-image.ts'
@@ -153,13 +154,3 @@ describe('a protected mirror', function () {
     assert.equal(wrong.envelope.error?.code, 'CONFIGURATION')
   })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const {port} = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}

@@ -10,7 +10,7 @@ import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {type ContainerClients, createContainerClients} from '../support/clients.ts'
 import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
-import {createImage, createIndex, createLayer} from '../support/images.ts'
+import {createImage, createIndex, createLayer, type SampleImage} from '../support/images.ts'
 import {pushImage} from '../support/push-image.ts'
 import {needs} from '../support/required-program.ts'
 import {type ServedMirror, serveMirror} from '../support/served-mirror.ts'
@@ -437,6 +437,44 @@ describe('mirrors that share a registry', function () {
       await three.stop()
     }
   })
+})
+
+describe('a mirror that cannot keep what it gets', function () {
+  this.timeout(60_000)
+  needs('docker-registry')
+  const afterwards = cleanUpAfterwards()
+
+  async function pull(url: string, image: SampleImage): Promise<void> {
+    assert.equal((await fetch(`${url}/v2/shop/large/manifests/v1`)).headers.get('docker-content-digest'), image.digest)
+    for (const {digest} of image.blobs) assert.equal(await hashOf(await fetch(`${url}/v2/shop/large/blobs/${digest}`)), digest)
+  }
+
+  for (const [name, options] of [
+    ['is down', {}],
+    ['takes nothing', {readonly: true}],
+  ] as const)
+    it(`passes on what the upstream has while its store ${name}, and keeps it later`, async () => {
+      const [origin, temporary] = await Promise.all([startDockerRegistry(), createTemporaryDirectory('mirror-pass')])
+      const backing = await startDockerRegistry(options)
+      const {root, port} = backing
+      afterwards(origin.stop)
+      afterwards(temporary.remove)
+      await pushImage(origin.url, 'shop/large', 'v1', large)
+      const args = ['--upstream', origin.url, '--store', backing.url, '--revalidate', '**=always']
+      const mirror = await serveMirror(await createHoldfast(temporary.path), args)
+      afterwards(() => mirror.stop())
+      if (name === 'is down') await backing.kill()
+      await pull(mirror.url, large)
+      await backing.kill()
+      const back = await startDockerRegistry({root, port})
+      afterwards(back.stop)
+      await until(async () => {
+        await pull(mirror.url, large)
+        return /holdfast_mirror_filled_bytes_total\{[^}]*\} \d{7}/.test(await (await fetch(`${mirror.url}/metrics`)).text())
+      }, 15_000)
+      await origin.kill()
+      await pull(mirror.url, large)
+    })
 })
 
 describe('a mirror of the stock kind', function () {

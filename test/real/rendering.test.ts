@@ -3,12 +3,11 @@ import assert from 'node:assert/strict'
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdir, readFile, stat, writeFile} from 'node:fs/promises'
-import type {AddressInfo} from 'node:net'
-import {createServer} from 'node:net'
 import {join} from 'node:path'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {type ContainerClients, createContainerClients} from '../support/clients.ts'
 import {startDockerRegistry} from '../support/docker-registry.ts'
+import {freePort} from '../support/free-port.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
 import {createImage, createLayer} from '../support/images.ts'
 import {pushImage} from '../support/push-image.ts'
@@ -174,14 +173,4 @@ async function until(look: () => Promise<boolean>): Promise<void> {
     if (Date.now() > end) throw new Error('it has not happened')
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const {port} = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -1,9 +1,8 @@
 /** A genuine Consul agent in its development mode, where the machine has one: it is in no release of Debian that is supported now. */
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
-import type {AddressInfo} from 'node:net'
-import {createServer} from 'node:net'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {freePort} from './free-port.ts'
 import {findProgram} from './required-program.ts'
 
 const START_TIMEOUT_MS = 20_000
@@ -44,12 +43,4 @@ export async function startConsul(program: string): Promise<Consul> {
       await once(child, 'exit')
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const {port} = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

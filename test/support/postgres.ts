@@ -2,9 +2,8 @@
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {chown, mkdir, writeFile} from 'node:fs/promises'
-import type {AddressInfo} from 'node:net'
-import {createServer} from 'node:net'
 import {join} from 'node:path'
+import {freePort} from './free-port.ts'
 import {findProgram} from './required-program.ts'
 import {run, runOk} from './run-program.ts'
 import {createTemporaryDirectory} from './temporary-directory.ts'
@@ -73,14 +72,4 @@ export async function startPostgres(): Promise<Postgres> {
       await directory.remove()
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const {port} = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -2,10 +2,9 @@
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdir, writeFile} from 'node:fs/promises'
-import type {AddressInfo} from 'node:net'
-import {createServer} from 'node:net'
 import {join} from 'node:path'
 import type {Certificate} from './certificates.ts'
+import {freePort} from './free-port.ts'
 import {findProgram} from './required-program.ts'
 import {run, runOk} from './run-program.ts'
 
@@ -74,14 +73,4 @@ export async function startSlapd({directory, suffix, rootDn, rootPassword, entri
       await once(child, 'exit')
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const {port} = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

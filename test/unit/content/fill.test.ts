@@ -60,7 +60,7 @@ describe('a blob on its way into a mirror', () => {
     begin.resolve()
     for (let round = 0; round < 5; round++) await turn()
     for (const release of client.releases) release()
-    assert.equal(await followed, BYTES.length)
+    assert.deepEqual(await followed, {position: BYTES.length})
     assert.deepEqual([client.text, stored, sources], ['abcdefghij', 'abcdefghij', [0, 5]])
   })
 
@@ -84,8 +84,8 @@ describe('a blob on its way into a mirror', () => {
     )
     const client = new Client(3)
     let position: number | undefined
-    const followed = fill.follow(client).then((at) => {
-      position = at
+    const followed = fill.follow(client).then((end) => {
+      position = end.position
     })
     begin.resolve()
     await fill.done
@@ -104,6 +104,6 @@ describe('a blob on its way into a mirror', () => {
       },
       (source) => source({write: () => true}, 0),
     )
-    await assert.rejects(fill.follow(new Client(1)), /broken/)
+    assert.match(String((await fill.follow(new Client(1))).failure), /broken/)
   })
 })

@@ -35,24 +35,23 @@ export class BlobFill {
   }
 
   /**
-   * Gives a client the blob's bytes from the first one while they come; answers from which byte on it has to read the store, when that has the blob.
-   * Rejects as the fill does.
+   * Gives a client the blob's bytes from the first one while they come; answers from which byte on it has to read the store, when that has the blob, or else why it has not.
    */
-  async follow(sink: ByteSink): Promise<number> {
+  async follow(sink: ByteSink): Promise<{readonly position: number; readonly failure?: unknown}> {
     const follower: Follower = {sink, position: 0, isKeepingUp: true, held: 0, onFree: () => {}}
     this.#followers.add(follower)
-    try {
-      await this.#done
-    } finally {
-      this.#followers.delete(follower)
-    }
+    const outcome = await this.#done.then(
+      () => ({}),
+      (failure: unknown) => ({failure}),
+    )
+    this.#followers.delete(follower)
     // Whoever has said that it is full is given nothing before it has given back everything.
     if (follower.held > 0) {
       const {promise, resolve} = Promise.withResolvers<void>()
       follower.onFree = resolve
       await promise
     }
-    return follower.position
+    return {position: follower.position, ...outcome}
   }
 
   /** A client that has left is given nothing more. */

@@ -25,6 +25,20 @@ const SIZE_LIFE_MS = 60_000
 /** What is cached is not held back for long by an upstream that hangs. */
 const LOOKUP_PATIENCE_MS = 3_000
 const MAX_REMEMBERED = 10_000
+/** A cache that could not be asked is not asked again for so long. */
+const CACHE_PAUSE_MS = 5_000
+const CACHE_FAILURES = [
+  'NETWORK',
+  'TIMEOUT',
+  'TLS',
+  'PLAIN_HTTP',
+  'REGISTRY_UNAVAILABLE',
+  'RATE_LIMITED',
+  'UNAUTHENTICATED',
+  'DENIED',
+  'UNSUPPORTED',
+  'STORAGE',
+] as const
 /** When what other mirrors may have brought is looked at: a pull is over in minutes, or was given up. */
 const LOOK_DELAYS_MS: readonly number[] = [1, 1, 2, 4, 8, 15, 30, 60, 60, 120, 300, 600, 1200].map((seconds) => seconds * 1_000)
 
@@ -76,6 +90,7 @@ class CachedUpstream implements PullThroughStore {
   readonly #moving = new Map<RepositoryName, Map<Tag | Digest, readonly Digest[]>>()
   readonly #looks = new Map<RepositoryName, NodeJS.Timeout>()
   #isClosed = false
+  #cacheDownUntilMs = 0
   readonly #moves = new Map<RepositoryName, Promise<void>>()
   readonly #stale = new WeakSet<object>()
 
@@ -101,7 +116,7 @@ class CachedUpstream implements PullThroughStore {
 
   async statBlob(repository: RepositoryName, digest: Digest, call?: CallOptions): Promise<number | undefined> {
     const {cache, upstream} = this.#options
-    const here = await cache.statBlob(repository, digest, call)
+    const here = await this.#ofCache(() => cache.statBlob(repository, digest, call))
     if (here !== undefined) return here
     const key = `${repository}@${digest}`
     const fill = this.#fills.get(key)
@@ -119,21 +134,31 @@ class CachedUpstream implements PullThroughStore {
 
   async readBlob(...[repository, blob, sink, call = {}]: Parameters<SourceStore['readBlob']>): Promise<void> {
     const {cache, onEvent} = this.#options
-    if ((await cache.statBlob(repository, blob.digest, call)) !== undefined) {
+    if ((await this.#ofCache(() => cache.statBlob(repository, blob.digest, call))) !== undefined) {
       onEvent({type: 'hit', kind: 'blob'})
       return await cache.readBlob(repository, blob, sink, call)
     }
     onEvent({type: 'miss', kind: 'blob'})
+    if (this.#isCacheDown()) return await this.#pass(repository, blob, sink, call)
     const fill = this.#fill(repository, blob)
     if (call.range !== undefined) {
-      await fill.done
-      return await cache.readBlob(repository, blob, sink, call)
+      const failure = await fill.done.then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      if (failure === undefined) return await cache.readBlob(repository, blob, sink, call)
+      if (isOfUpstream(failure)) throw failure
+      return await this.#pass(repository, blob, sink, call)
     }
     const leave = (): void => fill.leave(sink)
     call.signal?.addEventListener('abort', leave, {once: true})
     try {
-      const start = await fill.follow(sink)
-      if (start < blob.size && call.signal?.aborted !== true) await cache.readBlob(repository, blob, sink, restOf(call, start))
+      const {position, failure} = await fill.follow(sink)
+      if (isOfUpstream(failure)) throw failure
+      if (position === blob.size || call.signal?.aborted === true) return
+      if (failure === undefined) await cache.readBlob(repository, blob, sink, restOf(call, position))
+      // It could not be kept: the client shall have it all the same.
+      else await this.#pass(repository, blob, sink, restOf(call, position))
     } finally {
       call.signal?.removeEventListener('abort', leave)
     }
@@ -149,7 +174,7 @@ class CachedUpstream implements PullThroughStore {
     if (answer === undefined) return undefined
     // A look at a tag that has moved fetches nothing, and loses nothing.
     if (answer.descriptor !== undefined) return answer.descriptor
-    const found = await cache.statManifest(repository, answer.digest, call)
+    const found = await this.#ofCache(() => cache.statManifest(repository, answer.digest, call))
     return found !== undefined && answer.isStale ? this.#markStale(found) : found
   }
 
@@ -168,7 +193,7 @@ class CachedUpstream implements PullThroughStore {
     } catch (error) {
       // It went away between the two questions: what is whole here is still good.
       const last = error instanceof UpstreamUnavailableError ? await this.#lastWhole(repository, reference) : undefined
-      const whole = last === undefined ? undefined : await cache.readManifest(repository, last.digest, call)
+      const whole = last === undefined ? undefined : await this.#ofCache(() => cache.readManifest(repository, last.digest, call))
       if (whole === undefined) throw error
       this.#options.onEvent({type: 'stale', repository, tag: reference})
       return this.#markStale(whole)
@@ -200,16 +225,18 @@ class CachedUpstream implements PullThroughStore {
   /** What a digest names never changes: what is here is the answer. */
   async #byDigest(repository: RepositoryName, digest: Digest, call: CallOptions): Promise<RawManifest | undefined> {
     const {cache, onEvent, upstream} = this.#options
-    const here = await cache.readManifest(repository, digest, call)
+    const here = await this.#ofCache(() => cache.readManifest(repository, digest, call))
     onEvent({type: here === undefined ? 'miss' : 'hit', kind: 'manifest'})
     if (here !== undefined) return here
     return await once(this.#fetches, `${repository}@${digest}`, async () => {
       const raw = await upstream.ask(`@${digest}`, repository, (source) => source.readManifest(repository, digest))
       if (raw !== undefined) {
-        await cache.keepManifest(repository, raw)
-        // A shared cache has to be told when an image is whole, by whichever name it was asked for.
-        if (cache.isShared) this.#await(repository, digest, digest)
-        await this.#moveTags(repository)
+        await this.#ofCache(async () => {
+          await cache.keepManifest(repository, raw)
+          // A shared cache has to be told when an image is whole, by whichever name it was asked for.
+          if (cache.isShared) this.#await(repository, digest, digest)
+          await this.#moveTags(repository)
+        })
       }
       return raw
     })
@@ -222,7 +249,7 @@ class CachedUpstream implements PullThroughStore {
   ): Promise<{readonly digest: Digest; readonly isStale: boolean; readonly descriptor?: Descriptor} | undefined> {
     const {cache, rules, now, upstream} = this.#options
     const key = `${repository}:${tag}`
-    const whole = await cache.statManifest(repository, tag)
+    const whole = await this.#ofCache(() => cache.statManifest(repository, tag))
     const policy = revalidationOf(rules, repository, tag)
     const seen = this.#seen.get(key)
     if (whole !== undefined && policy === 'never') return {digest: whole.digest, isStale: false}
@@ -257,23 +284,55 @@ class CachedUpstream implements PullThroughStore {
     if (this.#moving.has(repository) || this.#moves.has(repository)) {
       const fills = [...this.#fills].filter(([key]) => key.startsWith(`${repository}@`))
       await Promise.allSettled(fills.map(([, {done}]) => done))
-      await this.#moveTags(repository)
+      await this.#ofCache(() => this.#moveTags(repository))
     }
-    return await this.#options.cache.statManifest(repository, tag)
+    return await this.#ofCache(() => this.#options.cache.statManifest(repository, tag))
+  }
+
+  /** Asks the cache. One that cannot be asked has nothing for a while: the mirror passes on what the upstream says. */
+  async #ofCache<Answer>(ask: () => Promise<Answer>): Promise<Answer | undefined> {
+    if (this.#isCacheDown()) return undefined
+    try {
+      return await ask()
+    } catch (error) {
+      if (!isCacheFailure(error)) throw error
+      this.#noteCacheFailure(error)
+      return undefined
+    }
+  }
+
+  /** Left alone while the upstream answers; without that one it is all there is. */
+  #isCacheDown(): boolean {
+    const {now, upstream} = this.#options
+    return now() < this.#cacheDownUntilMs && !upstream.isPaused
+  }
+
+  #noteCacheFailure(error: unknown): void {
+    this.#cacheDownUntilMs = this.#options.now() + CACHE_PAUSE_MS
+    this.#options.onEvent({type: 'failure', error})
+  }
+
+  /** From the upstream to the client, and kept nowhere. */
+  async #pass(...[repository, blob, sink, call]: Parameters<SourceStore['readBlob']>): Promise<void> {
+    const {upstream} = this.#options
+    await upstream.ask(`@${blob.digest}`, repository, (source) => source.readBlob(repository, blob, sink, call))
   }
 
   #fill(repository: RepositoryName, blob: Parameters<SourceStore['readBlob']>[1]): BlobFill {
-    const {cache, upstream, onEvent} = this.#options
+    const {cache, onEvent} = this.#options
     const key = `${repository}@${blob.digest}`
     const running = this.#fills.get(key)
     if (running !== undefined) return running
+    let isUpstreamToBlame = false
     const fill = new BlobFill(
       blob,
-      (sink, start, signal) => {
-        const range: Partial<ReadBlobOptions> = start === 0 ? {} : {range: {start}}
-        return upstream.ask(`@${blob.digest}`, repository, (source) =>
-          source.readBlob(repository, blob, sink, {...range, ...(signal === undefined ? {} : {signal})}),
-        )
+      async (sink, start, signal) => {
+        try {
+          await this.#pass(repository, blob, sink, restOf(signal === undefined ? {} : {signal}, start))
+        } catch (error) {
+          isUpstreamToBlame = signal?.aborted !== true
+          throw error
+        }
       },
       (source) => cache.writeBlob(repository, blob, source, {verify: true}),
     )
@@ -284,7 +343,8 @@ class CachedUpstream implements PullThroughStore {
           onEvent({type: 'filled', repository, digest: blob.digest, bytes: blob.size})
           await this.#moveTags(repository)
         },
-        (error: unknown) => onEvent({type: 'failure', error}),
+        (error: unknown) =>
+          isCacheFailure(error) && !isUpstreamToBlame ? this.#noteCacheFailure(error) : onEvent({type: 'failure', error}),
       )
       .catch((error: unknown) => onEvent({type: 'failure', error}))
       .finally(() => this.#fills.delete(key))
@@ -294,9 +354,11 @@ class CachedUpstream implements PullThroughStore {
   /** Makes a tag follow the upstream as soon as what it names is whole here. */
   async #follow(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
     const {cache} = this.#options
-    if ((await cache.statManifest(repository, tag))?.digest === digest) return
-    this.#await(repository, tag, digest)
-    await this.#moveTags(repository)
+    await this.#ofCache(async () => {
+      if ((await cache.statManifest(repository, tag))?.digest === digest) return
+      this.#await(repository, tag, digest)
+      await this.#moveTags(repository)
+    })
   }
 
   /** Notes what is to happen when an image is whole. */
@@ -382,6 +444,17 @@ class CachedUpstream implements PullThroughStore {
 /** The upstream did not answer, or refuses this mirror: in both cases what is here is what there is. */
 function isNoAnswer(error: unknown): boolean {
   return error instanceof UpstreamUnavailableError || hasCode(error, 'UNAUTHENTICATED', 'DENIED', 'INTEGRITY')
+}
+
+/** Asked again, it would say the same. */
+function isOfUpstream(error: unknown): boolean {
+  return error instanceof UpstreamUnavailableError || hasCode(error, 'BLOB_NOT_FOUND', 'INTEGRITY')
+}
+
+/** What keeps the images is unreachable, full, or takes nothing now. */
+function isCacheFailure(error: unknown): boolean {
+  if (error instanceof UpstreamUnavailableError) return false
+  return hasCode(error, ...CACHE_FAILURES)
 }
 
 function restOf(call: ReadBlobOptions, start: number): ReadBlobOptions {
