@@ -11,6 +11,7 @@ import {startFaster} from './start-faster.ts'
 const LAZY_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@fastify/formbody': [],
   '@peculiar/x509': ['reflect-metadata'],
+  aws4fetch: [],
   chalk: [],
   fastify: [],
   inquirer: [],

@@ -1,27 +1,21 @@
 /** What `mirror render` writes, started as it is: a genuine nginx before a mirror and another application, and clients that may come or may not. */
 import assert from 'node:assert/strict'
-import {spawn} from 'node:child_process'
-import {once} from 'node:events'
-import {mkdir, readFile, writeFile} from 'node:fs/promises'
+import {readFile} from 'node:fs/promises'
 import {createServer as createHttpServer, request} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
-import {setTimeout as sleep} from 'node:timers/promises'
 import {parse} from 'yaml'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
 import {freePort} from '../support/free-port.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
 import {createImage, createLayer} from '../support/images.ts'
+import {startNginx} from '../support/nginx.ts'
 import {pushImage} from '../support/push-image.ts'
-import {findProgram, needs} from '../support/required-program.ts'
-import {run} from '../support/run-program.ts'
+import {needs} from '../support/required-program.ts'
 import {serveMirror} from '../support/served-mirror.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
-
-const POLL_MS = 50
-const PATIENCE_MS = 10_000
 
 describe('a protected mirror', function () {
   this.timeout(60_000)
@@ -55,25 +49,9 @@ describe('a protected mirror', function () {
       ...['--listen', mirrorHost, '--nginx-listen', listen, ...flags],
     ])
     assert.equal(exitCode, 0, stdout)
-    await mkdir(join(folder, 'logs'))
-    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`)
-    const main = join(folder, 'main.conf')
-    await writeFile(
-      main,
-      `pid ${folder}/nginx.pid;\nerror_log ${folder}/logs/error.log;\nevents {}\nhttp {\naccess_log off;\n${temporary.join('\n')}\ninclude ${folder}/nginx.conf;\n}\n`,
-    )
-    const nginx = findProgram('nginx') ?? 'nginx'
-    const tested = await run(nginx, ['-t', '-c', main, '-p', folder])
-    assert.equal(tested.exitCode, 0, tested.stderr)
-    const child = spawn(nginx, ['-c', main, '-p', folder, '-g', 'daemon off;'], {stdio: 'ignore'})
-    afterwards(async () => {
-      child.kill('SIGTERM')
-      await once(child, 'exit')
-    })
-    for (const end = Date.now() + PATIENCE_MS; ; await sleep(POLL_MS)) {
-      if ((await fetch(`http://${listen}/healthz`).catch(() => undefined)) !== undefined) return listen
-      if (Date.now() > end) throw new Error('nginx does not start')
-    }
+    const nginx = await startNginx({directory: folder, include: join(folder, 'nginx.conf'), url: `http://${listen}/healthz`})
+    afterwards(nginx.stop)
+    return listen
   }
 
   const ask = (listen: string, headers: Record<string, string> = {}, path = '/v2/shop/web/manifests/v1', method = 'GET') =>

@@ -5,7 +5,6 @@ import {rm, writeFile} from 'node:fs/promises'
 import {createServer, request as forward, type Server} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
-import {setTimeout as sleep} from 'node:timers/promises'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {type ContainerClients, createContainerClients} from '../support/clients.ts'
 import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
@@ -15,11 +14,10 @@ import {pushImage} from '../support/push-image.ts'
 import {needs} from '../support/required-program.ts'
 import {type ServedMirror, serveMirror} from '../support/served-mirror.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
+import {until} from '../support/until.ts'
 
 const LARGE_BYTES = 8 * 1024 * 1024
 const CLIENTS = 50
-const POLL_MS = 20
-const PATIENCE_MS = 5_000
 /** Ours answers after three seconds. */
 const STOCK_PATIENCE_MS = 5_000
 
@@ -566,11 +564,4 @@ async function startLimited(registry: DockerRegistry): Promise<{readonly url: st
   server.unref()
   limited.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return limited
-}
-
-async function until(isSo: () => Promise<boolean>, patienceMs = PATIENCE_MS): Promise<void> {
-  for (const end = Date.now() + patienceMs; ; await sleep(POLL_MS)) {
-    if (await isSo()) return
-    if (Date.now() > end) throw new Error('it does not come about')
-  }
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {mkdir, readFile, stat, writeFile} from 'node:fs/promises'
+import {readFile, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {type ContainerClients, createContainerClients} from '../support/clients.ts'
@@ -10,11 +10,12 @@ import {startDockerRegistry} from '../support/docker-registry.ts'
 import {freePort} from '../support/free-port.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
 import {createImage, createLayer} from '../support/images.ts'
+import {startNginx} from '../support/nginx.ts'
 import {pushImage} from '../support/push-image.ts'
 import {findProgram, needs} from '../support/required-program.ts'
-import {run} from '../support/run-program.ts'
 import {command, type ServedCollector, serveCollector} from '../support/served-collector.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
+import {until} from '../support/until.ts'
 
 const PASSWORD = 'correct horse'
 const PATIENCE_MS = 10_000
@@ -61,13 +62,9 @@ describe('a rendered registry', function () {
       ...['--listen', `127.0.0.1:${registryPort}`, '--collector-address', collector.host, '--storage', join(directory, 'storage')],
     ])
     start('docker-registry', ['serve', join(folder, 'config.yml')])
-    const main = join(directory, 'nginx.conf')
-    await mkdir(join(directory, 'logs'))
-    await writeFile(main, nginxMain(directory, join(folder, 'nginx.conf')))
-    const tested = await run(findProgram('nginx') ?? 'nginx', ['-t', '-c', main, '-p', directory])
-    assert.equal(tested.exitCode, 0, tested.stderr)
-    start('nginx', ['-c', main, '-p', directory, '-g', 'daemon off;'])
-    await until(async () => (await fetch(`http://${front}/v2/`).catch(() => undefined))?.status === 401)
+    const nginx = await startNginx({directory: join(directory, 'nginx'), include: join(folder, 'nginx.conf'), url: `http://${front}/v2/`})
+    afterwards(nginx.stop)
+    await until(async () => (await fetch(`http://${front}/v2/`)).status === 401, PATIENCE_MS)
     clients = await createContainerClients(directory, {insecure: [front, '127.0.0.1']})
   })
 
@@ -154,23 +151,3 @@ describe('a rendered registry', function () {
     assert.deepEqual([await deliver(before), await deliver(await secretOf())], [401, 202])
   })
 })
-
-function nginxMain(directory: string, server: string): string {
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${directory}/${name};`)
-  return `pid ${directory}/nginx.pid;
-error_log ${directory}/logs/error.log;
-events {}
-http {
-  access_log off;
-  ${temporary.join('\n  ')}
-  include ${server};
-}
-`
-}
-
-async function until(look: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + PATIENCE_MS; !(await look()); ) {
-    if (Date.now() > end) throw new Error('it has not happened')
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}

@@ -5,7 +5,7 @@ import {mkdir, readFile, writeFile} from 'node:fs/promises'
 import {userInfo} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
-import {freePort} from './free-port.ts'
+import {freePorts} from './free-port.ts'
 import {runOk} from './run-program.ts'
 import {createTemporaryDirectory} from './temporary-directory.ts'
 
@@ -24,13 +24,22 @@ export interface Swift {
 }
 
 /** What `.ci/run` installs for it. */
-export const SWIFT_PROGRAMS: readonly string[] = ['swift-proxy-server', 'swift-ring-builder', 'memcached']
+export const SWIFT_PROGRAMS: readonly string[] = [
+  'swift-proxy-server',
+  'swift-account-server',
+  'swift-container-server',
+  'swift-object-server',
+  'swift-ring-builder',
+  'memcached',
+]
 
 export async function startSwift(): Promise<Swift> {
   const directory = await createTemporaryDirectory('swift')
   const home = directory.path
   const file = (name: string): string => join(home, name)
-  const [proxy, memcached, ...ports] = await Promise.all(Array.from({length: 2 + KINDS.length}, freePort))
+  const proxy = await freePorts(2 + KINDS.length)
+  const memcached = proxy + 1
+  const ports = KINDS.map((_, index) => proxy + 2 + index)
   const defaults = (port: number | undefined): string =>
     `[DEFAULT]\nbind_ip = 127.0.0.1\nbind_port = ${port}\nworkers = 0\nuser = ${userInfo().username}\nswift_dir = ${home}\nlog_level = ERROR\n`
   await mkdir(file('disks/d1'), {recursive: true})

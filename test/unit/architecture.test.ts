@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   accounts: ['core'],
   rendering: ['core'],
   http: ['core'],
+  'object-storage': ['http', 'core'],
   content: ['http', 'auth', 'oci', 'core'],
   records: ['content', 'oci', 'core'],
   credentials: ['records', 'content', 'auth', 'oci', 'core'],
@@ -38,6 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'apps',
     'mirror',
+    'object-storage',
     'warming',
     'builder',
     'cloud-foundry',
@@ -77,6 +79,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@fastify/formbody': ['lib/server/collector'],
   kysely: ['lib/collector/sql'],
   pg: ['lib/collector/sql'],
+  aws4fetch: ['lib/object-storage'],
   'lru-cache': ['lib/content/pull-through'],
   typebox: ['lib/collector', 'lib/cli/directories.ts'],
   yaml: ['lib/cli', 'lib/rendering'],

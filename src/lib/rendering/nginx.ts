@@ -1,4 +1,4 @@
-/** A server of nginx before a registry and its collector: one name for pulls, pushes, tokens and search. */
+/** A server of nginx before the replicas of a registry, and before its collector where it has one: one name for pulls, pushes, tokens and search. */
 import {assertPlain} from './plain.ts'
 
 export interface NginxValues {
@@ -8,26 +8,35 @@ export interface NginxValues {
   /** `443 ssl`, or `127.0.0.1:8080` without TLS. */
   readonly listen: string
   readonly tls?: {readonly certificateFile: string; readonly keyFile: string} | undefined
-  /** `host:port` */
-  readonly registry: string
-  readonly collector: string
-  /** Networks that notifications come from. */
-  readonly eventsFrom: readonly string[]
+  /** `host:port` of each replica. */
+  readonly registries: readonly string[]
+  readonly collector?:
+    | {
+        /** `host:port` */
+        readonly address: string
+        /** Networks that notifications come from. */
+        readonly eventsFrom: readonly string[]
+      }
+    | undefined
+  /** Networks of clients: everybody else gets 403. Empty for everybody, where the collector says who may what. */
+  readonly allow: readonly string[]
 }
 
+/** A replica that did not answer is left alone for so long: who restarts them one after the other waits longer between them, or nginx knows of none that lives. */
+const FAIL_TIMEOUT = '1s'
+
 /** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely. */
-export function renderNginx({name: registryName, serverName, listen, tls, registry, collector, eventsFrom}: NginxValues): string {
+export function renderNginx({name: registryName, serverName, listen, tls, registries, collector, allow}: NginxValues): string {
   const values = {
     registryName,
     serverName,
     listen,
-    registry,
-    collector,
+    collector: collector?.address ?? '-',
     certificateFile: tls?.certificateFile ?? '-',
     keyFile: tls?.keyFile ?? '-',
   }
   for (const [name, value] of Object.entries(values)) assertPlain(name, value)
-  for (const network of eventsFrom) assertPlain('eventsFrom', network)
+  for (const text of [...registries, ...allow, ...(collector?.eventsFrom ?? [])]) assertPlain('an address', text)
   const tlsLines =
     tls === undefined
       ? []
@@ -39,13 +48,17 @@ export function renderNginx({name: registryName, serverName, listen, tls, regist
         ]
   return [
     '# Put into a folder that the http block of nginx includes.',
-    `upstream holdfast_registry { server ${registry}; keepalive 32; }`,
-    `upstream holdfast_collector { server ${collector}; keepalive 32; }`,
+    'upstream holdfast_registry {',
+    ...registries.map((address) => `    server ${address} max_fails=1 fail_timeout=${FAIL_TIMEOUT};`),
+    '    keepalive 32;',
+    '}',
+    ...(collector === undefined ? [] : [`upstream holdfast_collector { server ${collector.address}; keepalive 32; }`]),
     '',
     'server {',
     `    listen ${listen};`,
     `    server_name ${serverName};`,
     ...tlsLines,
+    ...(allow.length === 0 ? [] : [...allow.map((network) => `    allow ${network};`), '    deny all;', '']),
     '    # Layers are as large as they are, and go on to the registry while they come.',
     '    client_max_body_size 0;',
     '    proxy_request_buffering off;',
@@ -58,12 +71,24 @@ export function renderNginx({name: registryName, serverName, listen, tls, regist
     '    # Set, not appended: what clients say of themselves is not believed.',
     '    proxy_set_header X-Forwarded-For $remote_addr;',
     '    proxy_set_header X-Forwarded-Proto $scheme;',
+    '    # What one replica does not answer another is asked for, unless that could do something twice.',
+    '    proxy_next_upstream error timeout http_502 http_503 http_504;',
+    `    proxy_next_upstream_tries ${Math.max(2, registries.length)};`,
+    '    proxy_connect_timeout 2s;',
     '    # Tokens for many scopes are long.',
     '    large_client_header_buffers 8 32k;',
     '',
+    '    location /v2/ { proxy_pass http://holdfast_registry; }',
+    ...(collector === undefined ? ['    location / { return 404; }'] : collectorLines(registryName, collector.eventsFrom)),
+    '}',
+    '',
+  ].join('\n')
+}
+
+function collectorLines(registryName: string, eventsFrom: readonly string[]): readonly string[] {
+  return [
     '    # The registry would list every name; the collector lists what whoever asks may pull.',
     `    location = /v2/_catalog { proxy_pass http://holdfast_collector/catalog/${registryName}; }`,
-    '    location /v2/ { proxy_pass http://holdfast_registry; }',
     '',
     '    location = /token { proxy_pass http://holdfast_collector; }',
     '    location = /init/registry/token { proxy_pass http://holdfast_collector; }',
@@ -76,9 +101,7 @@ export function renderNginx({name: registryName, serverName, listen, tls, regist
     '        deny all;',
     '        proxy_pass http://holdfast_collector;',
     '    }',
-    '}',
-    '',
-  ].join('\n')
+  ]
 }
 
 function quote(text: string): string {

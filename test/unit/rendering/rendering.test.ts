@@ -8,15 +8,17 @@ import {type RegistryConfigValues, renderRegistryConfig} from '../../../src/lib/
 const REGISTRY: RegistryConfigValues = {
   version: 2,
   listen: '127.0.0.1:5000',
-  rootDirectory: '/var/lib/registry',
+  storage: '/var/lib/registry',
   httpSecret: 'abc',
-  collectorUrl: 'https://registry.example.com',
-  eventsUrl: 'http://127.0.0.1:5050',
   name: 'internal',
-  service: 'internal',
-  issuer: 'holdfast',
-  authorityFile: '/etc/holdfast/authority.pem',
-  eventsSecret: 'hfe_x',
+  collector: {
+    collectorUrl: 'https://registry.example.com',
+    eventsUrl: 'http://127.0.0.1:5050',
+    service: 'internal',
+    issuer: 'holdfast',
+    authorityFile: '/etc/holdfast/authority.pem',
+    eventsSecret: 'hfe_x',
+  },
 }
 
 const NGINX = {
@@ -24,9 +26,9 @@ const NGINX = {
   serverName: 'registry.example.com',
   listen: '443 ssl',
   tls: {certificateFile: '/etc/ssl/r.pem', keyFile: '/etc/ssl/r.key'},
-  registry: '127.0.0.1:5000',
-  collector: '127.0.0.1:5050',
-  eventsFrom: ['127.0.0.1', '10.0.0.0/8'],
+  registries: ['127.0.0.1:5000'],
+  collector: {address: '127.0.0.1:5050', eventsFrom: ['127.0.0.1', '10.0.0.0/8']},
+  allow: [],
 }
 
 describe('the configuration of a registry', () => {
@@ -46,7 +48,7 @@ describe('the configuration of a registry', () => {
       fc.property(fc.string({unit: fc.constantFrom('a', '"', "'", '\n', ':', ' ', '#', '{', ';', '\\', '$', '-')}), (text) => {
         let yaml: string
         try {
-          yaml = renderRegistryConfig({...REGISTRY, rootDirectory: text})
+          yaml = renderRegistryConfig({...REGISTRY, storage: text})
         } catch (error) {
           assert.ok(hasCode(error, 'CONFIGURATION'))
           return
@@ -74,7 +76,7 @@ describe('the configuration of nginx', () => {
         wrong,
       )
       assert.throws(
-        () => renderNginx({...NGINX, eventsFrom: [wrong]}),
+        () => renderNginx({...NGINX, allow: [wrong]}),
         (error) => hasCode(error, 'CONFIGURATION'),
         wrong,
       )
