@@ -14,6 +14,7 @@ const LAZY_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   aws4fetch: [],
   chalk: [],
   fastify: [],
+  fflate: [],
   inquirer: [],
   jose: [],
   kysely: ['kysely/migration'],

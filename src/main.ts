@@ -36,9 +36,12 @@ import GroupShow from './commands/group/show.ts'
 import Inspect from './commands/inspect.ts'
 import Login from './commands/login.ts'
 import Logout from './commands/logout.ts'
+import MirrorDeploy from './commands/mirror/deploy.ts'
 import MirrorDrill from './commands/mirror/drill.ts'
+import MirrorInit from './commands/mirror/init.ts'
 import MirrorRender from './commands/mirror/render.ts'
 import MirrorServe from './commands/mirror/serve.ts'
+import MirrorStatus from './commands/mirror/status.ts'
 import PrivilegeGrant from './commands/privilege/grant.ts'
 import PrivilegeList from './commands/privilege/list.ts'
 import PrivilegeRevoke from './commands/privilege/revoke.ts'
@@ -102,7 +105,10 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'auth:list': AuthList,
   'cache-image': CacheImage,
   cached: Cached,
+  'mirror:init': MirrorInit,
   'mirror:render': MirrorRender,
+  'mirror:deploy': MirrorDeploy,
+  'mirror:status': MirrorStatus,
   warm: Warm,
   'mirror:drill': MirrorDrill,
   'mirror:serve': MirrorServe,

@@ -33,7 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'cloud-foundry': ['http', 'auth', 'core'],
   'service-discovery': ['http', 'core'],
   builder: ['caching', 'service-discovery', 'staging', 'records', 'content', 'oci', 'core'],
-  mirror: ['content', 'oci', 'core'],
+  mirror: ['cloud-foundry', 'rendering', 'content', 'oci', 'core'],
   warming: ['content', 'oci', 'core'],
   apps: ['caching', 'cloud-foundry', 'records', 'content', 'oci', 'core'],
   cli: [
@@ -80,6 +80,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   kysely: ['lib/collector/sql'],
   pg: ['lib/collector/sql'],
   aws4fetch: ['lib/object-storage'],
+  fflate: ['lib/mirror'],
   'lru-cache': ['lib/content/pull-through'],
   typebox: ['lib/collector', 'lib/cli/directories.ts'],
   yaml: ['lib/cli', 'lib/rendering'],

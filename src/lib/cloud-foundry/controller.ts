@@ -28,6 +28,8 @@ const FEATURE_DISABLED = 330002
 interface ControllerRequest {
   readonly query?: Readonly<Record<string, string>>
   readonly json?: object
+  /** What is no JSON: a manifest, the files of an app. */
+  readonly body?: {readonly type: string; readonly bytes: Uint8Array}
   /** For messages: `stage app "shop"`. */
   readonly purpose: string
 }
@@ -41,6 +43,8 @@ export interface Controller {
    * REGISTRY_UNAVAILABLE; NETWORK, TIMEOUT, TLS; INTERRUPTED.
    */
   send(method: JsonRequest['method'], path: string | URL, request: ControllerRequest): Promise<unknown>
+  /** The same for what is done later: answers where its job is, undefined when it is done. @throws {HoldfastError} as `send`. */
+  begin(method: JsonRequest['method'], path: string | URL, request: ControllerRequest): Promise<string | undefined>
   /**
    * The entries of a list, page after page; a page that fails fails the list.
    * @throws {HoldfastError} as `send`; UNTRUSTED_HOST for a next page elsewhere.
@@ -60,7 +64,9 @@ export interface ControllerOptions {
 export function createController({api, insecure, session, network, onWarning}: ControllerOptions): Controller {
   const origin = new URL(api)
 
-  const sendOnce = async (method: JsonRequest['method'], url: URL, token: Secret, json: object | undefined): Promise<JsonResponse> => {
+  type Content = Pick<ControllerRequest, 'json' | 'body'>
+
+  const sendOnce = async (method: JsonRequest['method'], url: URL, token: Secret, {json, body}: Content): Promise<JsonResponse> => {
     const {requestJson} = await import('../http/json-client.ts')
     const {proxyFor, ca, signal, userAgent, onExchange} = network
     return await requestJson({
@@ -68,6 +74,7 @@ export function createController({api, insecure, session, network, onWarning}: C
       url,
       headers: {authorization: `bearer ${token.reveal()}`, ...(userAgent === undefined ? {} : {'user-agent': userAgent})},
       ...(json === undefined ? {} : {json}),
+      ...(body === undefined ? {} : {body}),
       maxBodyBytes: MAX_ANSWER_BYTES,
       tls: {insecure, ...(ca === undefined ? {} : {ca})},
       proxy: proxyFor?.(url),
@@ -76,7 +83,11 @@ export function createController({api, insecure, session, network, onWarning}: C
     })
   }
 
-  const send: Controller['send'] = async (method, path, {query = {}, json, purpose}) => {
+  const exchange = async (
+    method: JsonRequest['method'],
+    path: string | URL,
+    {query = {}, json, body, purpose}: ControllerRequest,
+  ): Promise<JsonResponse> => {
     const url = new URL(path, origin)
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
     let token = await session.accessToken()
@@ -84,10 +95,10 @@ export function createController({api, insecure, session, network, onWarning}: C
     let repetitions = 0
     let waitedMs = 0
     for (;;) {
-      const answer = await sendOnce(method, url, token, json)
+      const answer = await sendOnce(method, url, token, {...(json === undefined ? {} : {json}), ...(body === undefined ? {} : {body})})
       for (const warning of warningsOf(answer)) onWarning?.(warning)
       const {status} = answer
-      if (status >= 200 && status < 300) return answer.json
+      if (status >= 200 && status < 300) return answer
       const errors = errorsOf(answer.json)
       if (status === 401 && !hasRenewed && (errors.length === 0 || errors.some(({code}) => TOKEN_ERRORS.includes(code)))) {
         hasRenewed = true
@@ -104,9 +115,17 @@ export function createController({api, insecure, session, network, onWarning}: C
     }
   }
 
+  const send: Controller['send'] = async (method, path, request) => (await exchange(method, path, request)).json
+
   return {
     api,
     send,
+    async begin(method, path, request) {
+      const {status, headers} = await exchange(method, path, request)
+      const {location} = headers
+      if (status !== 202 || location === undefined) return undefined
+      return nextPage(location, origin, request.purpose).pathname
+    },
     async *list(path, {query = {}, purpose}) {
       let next: string | URL | undefined = path
       let values: Readonly<Record<string, string>> = {per_page: PAGE_SIZE, ...query}
@@ -126,11 +145,11 @@ export function createController({api, insecure, session, network, onWarning}: C
   }
 }
 
-/** A list leads nowhere else: the token would go along. */
+/** A list, or a job, leads nowhere else: the token would go along. */
 function nextPage(href: string, origin: URL, purpose: string): URL {
   const url = new URL(href, origin)
   if (url.origin === origin.origin) return url
-  throw new HoldfastError('UNTRUSTED_HOST', `cannot ${purpose}: the next page is at "${url.origin}", and not at "${origin.origin}"`)
+  throw new HoldfastError('UNTRUSTED_HOST', `cannot ${purpose}: what it names next is at "${url.origin}", and not at "${origin.origin}"`)
 }
 
 interface ControllerError {
@@ -141,6 +160,9 @@ interface ControllerError {
 
 function errorsOf(json: unknown): readonly ControllerError[] {
   const errors: unknown = Reflect.get(Object(json), 'errors')
+  // As the network policy server says it.
+  const error: unknown = Reflect.get(Object(json), 'error')
+  if (typeof error === 'string') return [{code: 0, title: '', detail: printable(error)}]
   if (!Array.isArray(errors)) return []
   return errors.map((error: unknown) => {
     const [code, title, detail]: unknown[] = ['code', 'title', 'detail'].map((name): unknown => Reflect.get(Object(error), name))

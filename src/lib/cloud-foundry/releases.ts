@@ -25,7 +25,7 @@ export interface Credentials {
   readonly password: Secret
 }
 
-type Waiting = Pick<CloudFoundryNetwork, 'now' | 'sleep'>
+export type Waiting = Pick<CloudFoundryNetwork, 'now' | 'sleep'>
 
 /** Undefined for an app that was never staged. */
 export async function currentDroplet(controller: Controller, {guid, name}: CloudFoundryApp): Promise<Droplet | undefined> {
@@ -153,7 +153,8 @@ export async function awaitDeployment(
   })
 }
 
-async function poll<Answer>(
+/** @throws {HoldfastError} TIMEOUT */
+export async function poll<Answer>(
   purpose: string,
   {now, sleep}: Waiting,
   timeoutMs: number,

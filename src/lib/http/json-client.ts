@@ -22,6 +22,8 @@ export interface JsonRequest {
   readonly form?: Readonly<Record<string, string>>
   /** Sent as JSON. */
   readonly json?: object
+  /** Sent as it is. */
+  readonly body?: {readonly type: string; readonly bytes: Uint8Array}
   /** `MAX_JSON_BODY_BYTES` when absent. */
   readonly maxBodyBytes?: number
   readonly tls?: TlsSettings
@@ -44,7 +46,7 @@ export interface JsonResponse {
  * @throws {HoldfastError} NETWORK, TIMEOUT, TLS, PLAIN_HTTP, INTERRUPTED; INTEGRITY for a body above `MAX_JSON_BODY_BYTES`.
  */
 export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
-  const {method, url, form, json, signal, timeoutMs = JSON_TIMEOUT_MS, maxBodyBytes = MAX_JSON_BODY_BYTES} = request
+  const {method, url, form, json, body, signal, timeoutMs = JSON_TIMEOUT_MS, maxBodyBytes = MAX_JSON_BODY_BYTES} = request
   const {errors, request: send} = await import('undici')
   const timeout = AbortSignal.timeout(timeoutMs)
   const startedAt = performance.now()
@@ -59,9 +61,10 @@ export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
           accept: 'application/json',
           ...(form === undefined ? {} : {'content-type': 'application/x-www-form-urlencoded'}),
           ...(json === undefined ? {} : {'content-type': 'application/json'}),
+          ...(body === undefined ? {} : {'content-type': body.type}),
           ...request.headers,
         },
-        body: form === undefined ? (json === undefined ? null : JSON.stringify(json)) : new URLSearchParams(form).toString(),
+        body: encodeBody(request),
         signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
       })
       const text = await readText(answer.body, url, maxBodyBytes)
@@ -86,6 +89,11 @@ export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
   } finally {
     request.onExchange?.({method, host: url.host, path: url.pathname, status, durationMs: performance.now() - startedAt})
   }
+}
+
+function encodeBody({form, json, body}: JsonRequest): string | Uint8Array | null {
+  if (form !== undefined) return new URLSearchParams(form).toString()
+  return json === undefined ? (body?.bytes ?? null) : JSON.stringify(json)
 }
 
 /** The client certificate is for the origin: the proxy's own TLS never gets it. */

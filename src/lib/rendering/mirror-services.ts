@@ -1,21 +1,26 @@
-/** How a mirror is kept running: a unit of systemd, and a service of compose with nginx before it. */
+/** How a mirror is kept running on a machine: a unit of systemd. */
 import {assertPlain} from './plain.ts'
 
 export interface MirrorServiceValues {
   /** `127.0.0.1:5000` */
   readonly listen: string
   readonly upstreams: readonly string[]
+  /** The registry that keeps what the mirror has. */
+  readonly store?: string | undefined
   readonly dataDirectory: string
   /** Where the proxy before it comes from: nobody else reaches the mirror. */
   readonly proxyNetworks: readonly string[]
 }
 
 /** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely. */
-export function renderSystemdUnit({listen, upstreams, dataDirectory, proxyNetworks}: MirrorServiceValues): string {
-  for (const text of [listen, dataDirectory, ...upstreams, ...proxyNetworks]) assertPlain('a value', text.replaceAll('%', ''))
-  const flags = [...upstreams.map((upstream) => `--upstream ${upstream}`), ...proxyNetworks.map((network) => `--allow ${network}`)].join(
-    ' ',
-  )
+export function renderSystemdUnit({listen, upstreams, store, dataDirectory, proxyNetworks}: MirrorServiceValues): string {
+  for (const text of [listen, dataDirectory, ...upstreams, ...proxyNetworks, ...(store === undefined ? [] : [store])])
+    assertPlain('a value', text.replaceAll('%', ''))
+  const flags = [
+    ...upstreams.map((upstream) => `--upstream ${upstream}`),
+    ...proxyNetworks.map((network) => `--allow ${network}`),
+    ...(store === undefined ? [] : [`--store ${store}`]),
+  ].join(' ')
   return `[Unit]
 Description=Holdfast mirror of ${upstreams.join(', ')}
 After=network-online.target

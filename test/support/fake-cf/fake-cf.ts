@@ -5,6 +5,8 @@
 import {randomUUID} from 'node:crypto'
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
 import type {AddressInfo} from 'node:net'
+import {unzipSync} from 'fflate'
+import {parse as parseYaml} from 'yaml'
 import {
   badBody,
   badQuery,
@@ -17,7 +19,7 @@ import {
   unprocessable,
 } from './errors.ts'
 import {type ImageCredentials, type Instance, resolveImage} from './instances.ts'
-import {type App, type Deployment, type SecurityGroup, State} from './state.ts'
+import {type App, type Deployment, type Droplet, type Policy, type SecurityGroup, State} from './state.ts'
 import {type FakeClient, FakeUaa, type FakeUser} from './uaa.ts'
 import * as view from './views.ts'
 
@@ -34,6 +36,28 @@ export interface FakeCloudFoundryOptions {
   readonly pollsUntilDone?: number
   /** The root says that it wants credentials of Kubernetes. */
   readonly onKubernetes?: boolean
+  /** Runs what an instance is to run; without it an instance only looks at its image. */
+  readonly runner?: InstanceRunner
+}
+
+/** A cell that runs something. */
+export interface InstanceRunner {
+  /** Settles when the instance answers and is routed to; rejects when it does not come up. */
+  start(app: App, droplet: Droplet): Promise<RunningInstance>
+}
+
+export interface RunningInstance {
+  /** Takes it from its routes, then ends it. */
+  stop(): Promise<void>
+}
+
+/** An answer without a body: what is done later, and where to ask. */
+class Accepted {
+  readonly location: string
+
+  constructor(location: string) {
+    this.location = location
+  }
 }
 
 export interface RecordedRequest {
@@ -59,6 +83,9 @@ type Body = Readonly<Record<string, unknown>>
 interface Call {
   readonly query: URLSearchParams
   readonly body: Body
+  /** As it came, where it is no JSON. */
+  readonly text: Buffer
+  readonly type: string
   readonly principal: {readonly name: string; readonly role: 'admin' | 'developer' | 'auditor'}
   readonly parameters: readonly string[]
 }
@@ -82,6 +109,7 @@ export class FakeCloudFoundry {
   readonly #options: FakeCloudFoundryOptions
   readonly #routes: readonly Route[]
   readonly #disabledFeatures = new Set<string>()
+  readonly #running = new Map<Instance, RunningInstance>()
   #failures: {left: number; status: number} = {left: 0, status: 502}
   #rateLimits: {left: number; retryAfterSeconds: number} = {left: 0, retryAfterSeconds: 1}
   #failingBuild: string | undefined
@@ -102,6 +130,7 @@ export class FakeCloudFoundry {
   }
 
   async stop(): Promise<void> {
+    for (const running of this.#running.values()) await running.stop()
     await this.#close()
   }
 
@@ -139,6 +168,7 @@ export class FakeCloudFoundry {
       labels: new Map(),
       dropletGuid: undefined,
       wantedInstances: instances,
+      routes: [],
       instances: [],
       createdAt,
     }
@@ -201,7 +231,8 @@ export class FakeCloudFoundry {
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk)
-    const text = Buffer.concat(chunks).toString('utf8')
+    const bytes = Buffer.concat(chunks)
+    const text = bytes.toString('utf8')
     const path = request.url ?? '/'
     const send = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void => {
       this.requests.push({method: request.method ?? '', path, status, body: text})
@@ -210,7 +241,7 @@ export class FakeCloudFoundry {
       response.end(isText ? body : JSON.stringify(body ?? {}))
     }
     try {
-      await this.#route(request, new URL(path, this.url), text, send)
+      await this.#route(request, new URL(path, this.url), bytes, send)
     } catch (error) {
       if (!(error instanceof ControllerFailure)) throw error
       send(error.status, {errors: error.errors}, error.headers)
@@ -220,13 +251,17 @@ export class FakeCloudFoundry {
   async #route(
     request: IncomingMessage,
     url: URL,
-    text: string,
+    bytes: Buffer,
     send: (status: number, body: unknown, headers?: Readonly<Record<string, string>>) => void,
   ): Promise<void> {
     if (url.pathname === '/') return send(200, this.#root())
     if (url.pathname === '/login') return this.#prompts(request, send)
     if (url.pathname === '/oauth/token') {
-      const {status, body} = this.uaa.answer(new URLSearchParams(text), request.headers.authorization, url.searchParams.get('login_hint'))
+      const {status, body} = this.uaa.answer(
+        new URLSearchParams(bytes.toString()),
+        request.headers.authorization,
+        url.searchParams.get('login_hint'),
+      )
       return send(status, body)
     }
     if (this.#failures.left > 0) {
@@ -248,6 +283,11 @@ export class FakeCloudFoundry {
     if (token === undefined) throw notAuthenticated()
     const principal = this.uaa.principalOf(token)
     if (principal === undefined) throw invalidToken()
+    if (url.pathname.startsWith('/networking/v1/external/')) {
+      const {status, body} = this.#answerPolicies(request.method ?? '', url, bytes.toString(), principal.role)
+      return send(status, body)
+    }
+    const type = request.headers['content-type'] ?? ''
     for (const route of this.#routes) {
       const match = route.method === request.method ? route.pattern.exec(url.pathname) : null
       if (match === null) continue
@@ -257,7 +297,9 @@ export class FakeCloudFoundry {
           `The query parameter is invalid: Unknown query parameter(s): '${unknown.join("', '")}'. Valid parameters are: '${route.query.join("', '")}'`,
         )
       if (request.method !== 'GET' && principal.role === 'auditor') throw notAuthorized()
-      const answer = await route.answer({query: url.searchParams, body: parseBody(text), principal, parameters: match.slice(1)})
+      const body = type.startsWith('application/json') || type === '' ? parseBody(bytes.toString()) : {}
+      const answer = await route.answer({query: url.searchParams, body, text: bytes, type, principal, parameters: match.slice(1)})
+      if (answer instanceof Accepted) return send(202, undefined, {location: answer.location})
       return send(route.status, answer)
     }
     throw new ControllerFailure(404, 10000, 'CF-NotFound', 'Unknown request')
@@ -408,6 +450,106 @@ export class FakeCloudFoundry {
         await this.#startInstances(app)
         return view.viewApp(this.url, app)
       }),
+      route('POST', '/v3/apps/:guid/actions/start', [], async ({parameters}) => {
+        const app = this.#app(parameters)
+        this.#assertDocker(app)
+        if (app.dropletGuid === undefined) throw unprocessable('Assign a droplet before starting this app.')
+        app.state = 'STARTED'
+        await this.#startInstances(app)
+        return view.viewApp(this.url, app)
+      }),
+      route('GET', '/v3/apps/:guid/processes/web/stats', [], ({parameters}) => ({
+        resources: this.#app(parameters).instances.map(({index, state: what}) => ({type: 'web', index, state: what})),
+      })),
+      route('GET', '/v3/apps/:guid/routes', PAGING, ({parameters, query}) => {
+        const app = this.#app(parameters)
+        const found = app.routes.map((one) => ({guid: one, protocol: 'http', host: one.split('.')[0], path: '', url: one}))
+        return this.#page(`/v3/apps/${app.guid}/routes`, query, found)
+      }),
+      route('POST', '/v3/spaces/:guid/actions/apply_manifest', [], ({parameters, text, type}) => {
+        if (!type.startsWith('application/x-yaml')) throw badBody()
+        this.#applyManifest(parameters[0] ?? '', text.toString())
+        const job = {guid: randomUUID(), pollsLeft: this.#options.pollsUntilDone ?? DEFAULT_POLLS}
+        state.jobs.push(job)
+        return new Accepted(`${this.url}/v3/jobs/${job.guid}`)
+      }),
+      route('GET', '/v3/jobs/:guid', [], ({parameters}) => {
+        const job = state.jobs.find(({guid}) => guid === parameters[0])
+        if (job === undefined) throw notFound('Job')
+        return {
+          guid: job.guid,
+          operation: 'space.apply_manifest',
+          state: job.pollsLeft-- > 0 ? 'PROCESSING' : 'COMPLETE',
+          errors: [],
+          warnings: [],
+        }
+      }),
+      route('POST', '/v3/packages/:guid/upload', [], ({parameters, text, type}) => {
+        const found = state.packages.find(({guid}) => guid === parameters[0])
+        if (found === undefined) throw notFound('Package')
+        if (!type.startsWith('multipart/form-data; boundary=')) throw badBody()
+        found.files = namesInZip(text)
+        return view.viewPackage(found)
+      }),
+      route('GET', '/v3/service_plans', ['names', 'service_offering_names', 'space_guids', ...PAGING], ({query}) => {
+        const found = named(state.plans, query).filter((plan) => within(query, 'service_offering_names', plan.offering))
+        return this.#page('/v3/service_plans', query, found.map(view.viewNamed))
+      }),
+      route('GET', '/v3/service_instances', ['names', 'space_guids', 'guids', 'type', ...PAGING], ({query}) => {
+        const found = named(state.serviceInstances, query).filter((one) => within(query, 'space_guids', one.spaceGuid))
+        return this.#page('/v3/service_instances', query, found.map(view.viewServiceInstance))
+      }),
+      route('POST', '/v3/service_instances', [], ({body}) => {
+        const relationships = Object(body.relationships)
+        const planGuid = guidIn(Reflect.get(Object(Reflect.get(relationships, 'service_plan')), 'data'))
+        const spaceGuid = guidIn(Reflect.get(Object(Reflect.get(relationships, 'space')), 'data'))
+        const plan = state.plans.find(({guid}) => guid === planGuid)
+        if (plan === undefined || spaceGuid === undefined || typeof body.name !== 'string') throw unprocessable('Invalid service plan.')
+        if (state.serviceInstances.some((one) => one.name === body.name && one.spaceGuid === spaceGuid))
+          throw unprocessable(`The service instance name is taken: ${body.name}.`)
+        const made = {guid: randomUUID(), name: body.name, spaceGuid, plan, pollsLeft: this.#options.pollsUntilDone ?? DEFAULT_POLLS}
+        state.serviceInstances.push(made)
+        return new Accepted(`${this.url}/v3/jobs/${randomUUID()}`)
+      }),
+      route('GET', '/v3/service_instances/:guid', [], ({parameters}) => {
+        const found = state.serviceInstances.find(({guid}) => guid === parameters[0])
+        if (found === undefined) throw notFound('Service instance')
+        const shown = view.viewServiceInstance(found)
+        if (found.pollsLeft > 0) found.pollsLeft--
+        return shown
+      }),
+      route('GET', '/v3/service_credential_bindings', ['names', 'type', 'service_instance_guids', ...PAGING], ({query}) => {
+        const found = named(state.serviceKeys, query).filter((one) => within(query, 'service_instance_guids', one.instanceGuid))
+        return this.#page('/v3/service_credential_bindings', query, found.map(view.viewServiceKey))
+      }),
+      route('POST', '/v3/service_credential_bindings', [], ({body}) => {
+        const instanceGuid = guidIn(Reflect.get(Object(Reflect.get(Object(body.relationships), 'service_instance')), 'data'))
+        const instance = state.serviceInstances.find(({guid}) => guid === instanceGuid)
+        if (instance === undefined || body.type !== 'key' || typeof body.name !== 'string')
+          throw unprocessable('Service instance not found')
+        if (state.serviceKeys.some((key) => key.name === body.name && key.instanceGuid === instanceGuid))
+          throw unprocessable(
+            `The binding name is invalid. Key binding names must be unique. The service instance already has a key binding with name '${body.name}'.`,
+          )
+        const credentials = instance.plan.credentials()
+        state.serviceKeys.push({
+          guid: randomUUID(),
+          name: body.name,
+          instanceGuid: instance.guid,
+          credentials,
+          pollsLeft: this.#options.pollsUntilDone ?? DEFAULT_POLLS,
+        })
+        return new Accepted(`${this.url}/v3/jobs/${randomUUID()}`)
+      }),
+      route('GET', '/v3/service_credential_bindings/:guid', [], ({parameters}) => {
+        const key = this.#serviceKey(parameters)
+        const shown = view.viewServiceKey(key)
+        if (key.pollsLeft > 0) key.pollsLeft--
+        return shown
+      }),
+      route('GET', '/v3/service_credential_bindings/:guid/details', [], ({parameters}) => ({
+        credentials: this.#serviceKey(parameters).credentials,
+      })),
       route('POST', '/v3/apps/:guid/actions/stop', [], ({parameters}) => {
         const app = this.#app(parameters)
         app.state = 'STOPPED'
@@ -522,11 +664,82 @@ export class FakeCloudFoundry {
     if (lifecycle === 'docker' && this.#disabledFeatures.has('diego_docker')) throw featureDisabled('diego_docker')
   }
 
+  #serviceKey([guid]: readonly string[]) {
+    const key = this.state.serviceKeys.find((one) => one.guid === guid)
+    if (key === undefined) throw notFound('Service credential binding')
+    return key
+  }
+
+  /** What `cf push` sends first: apps as they are to be, those that are not there made and stopped. */
+  #applyManifest(spaceGuid: string, text: string): void {
+    const applications: unknown = Reflect.get(Object(parseYaml(text)), 'applications')
+    if (!Array.isArray(applications)) throw unprocessable("Cannot parse manifest with no 'applications' field.")
+    for (const one of applications) {
+      const {name, docker, env = {}, instances = 1, routes = [], buildpacks, ...rest} = Object(one)
+      const known = ['memory', 'disk_quota', 'path', 'health-check-type']
+      for (const key of Object.keys(rest)) if (!known.includes(key)) throw unprocessable(`For application '${name}': ${key} is unknown`)
+      if (/\(\([a-z0-9-]+\)\)/.test(JSON.stringify(one))) throw unprocessable(`For application '${name}': a variable is not filled in`)
+      const app =
+        this.state.apps.find((other) => other.name === name && other.spaceGuid === spaceGuid) ?? this.#newApp(spaceGuid, name, docker)
+      if (docker === undefined && !(Array.isArray(buildpacks) && buildpacks.length > 0))
+        throw unprocessable(`For application '${name}': Buildpacks required`)
+      for (const [variable, value] of Object.entries(env)) app.variables.set(variable, String(value))
+      app.wantedInstances = Number(instances)
+      app.routes = (routes as {route: string}[]).map(({route}) => route)
+    }
+  }
+
+  #newApp(spaceGuid: string, name: string, docker: unknown): App {
+    const app: App = {
+      guid: randomUUID(),
+      name,
+      spaceGuid,
+      lifecycle: docker === undefined ? 'buildpack' : 'docker',
+      state: 'STOPPED',
+      variables: new Map(),
+      annotations: new Map(),
+      labels: new Map(),
+      dropletGuid: undefined,
+      wantedInstances: 1,
+      routes: [],
+      instances: [],
+      createdAt: new Date().toISOString(),
+    }
+    this.state.apps.push(app)
+    return app
+  }
+
+  /** The network policy server: errors of its own form, and no pages. */
+  #answerPolicies(method: string, url: URL, text: string, role: string): {status: number; body: object} {
+    const {policies} = this.state
+    if (role === 'auditor')
+      return {status: 403, body: {error: 'provided scopes [] do not include allowed scopes [network.admin network.write]'}}
+    if (url.pathname !== '/networking/v1/external/policies') return {status: 404, body: {error: 'not found'}}
+    if (method === 'GET') {
+      const source = url.searchParams.get('source_id')?.split(',')
+      const found = policies.filter((policy) => source === undefined || source.includes(policy.source.id))
+      return {status: 200, body: {total_policies: found.length, policies: found}}
+    }
+    const wanted = (JSON.parse(text) as {policies?: Policy[]}).policies ?? []
+    const isWrong = ({source, destination}: Policy) =>
+      [source?.id, destination?.id].some((id) => !this.state.apps.some(({guid}) => guid === id)) ||
+      !['tcp', 'udp'].includes(destination.protocol) ||
+      !(destination.ports.start >= 1 && destination.ports.start <= destination.ports.end)
+    if (wanted.length === 0 || wanted.some(isWrong)) return {status: 400, body: {error: 'mapper: validate policies: invalid policy'}}
+    policies.push(...wanted)
+    return {status: 200, body: {}}
+  }
+
   #addPackage(body: Body) {
     const data = Object(body.data)
     const appGuid = guidIn(Reflect.get(Object(Reflect.get(Object(body.relationships), 'app')), 'data'))
     const app = this.state.apps.find(({guid}) => guid === appGuid)
     if (app === undefined) throw unprocessable('App is invalid. Ensure it exists and you have access to it.')
+    if (body.type === 'bits') {
+      const bits = {guid: randomUUID(), appGuid: app.guid, credentials: undefined, createdAt: new Date().toISOString()}
+      this.state.packages.push(bits)
+      return bits
+    }
     const [image, username, password]: unknown[] = ['image', 'username', 'password'].map((name) => Reflect.get(data, name))
     if (body.type !== 'docker' || typeof image !== 'string' || image === '') throw unprocessable('Data Image required')
     if (/:[\w.-]+@sha256:/.test(image)) throw unprocessable('docker references with both a tag and digest are currently not supported')
@@ -548,18 +761,19 @@ export class FakeCloudFoundry {
 
   /** Staging fetches the image's metadata from its registry, with the credentials of the package. */
   async #stage(build: State['builds'][number]): Promise<void> {
-    const {guid, appGuid, image, credentials} = build.package
+    const {guid, appGuid, image, files, credentials} = build.package
     const failing = this.#failingBuild
     this.#failingBuild = undefined
     try {
       if (failing !== undefined) throw new Error(failing)
-      await resolveImage(image, credentials)
+      if (image !== undefined) await resolveImage(image, credentials)
+      else if (files?.includes('nginx.conf') !== true) throw new Error('nginx.conf file must be present at the app root')
     } catch (error) {
       build.state = 'FAILED'
       build.error = `StagingError - Staging error: ${error instanceof Error ? error.message : String(error)}`
       return
     }
-    const droplet = {guid: randomUUID(), appGuid, packageGuid: guid, image, credentials}
+    const droplet = {guid: randomUUID(), appGuid, packageGuid: guid, ...(image === undefined ? {} : {image}), credentials}
     this.state.droplets.push(droplet)
     build.state = 'STAGED'
     build.dropletGuid = droplet.guid
@@ -598,8 +812,20 @@ export class FakeCloudFoundry {
       deployment.reason = 'CANCELED'
       return
     }
-    const started = await Promise.all(Array.from({length: app.wantedInstances}, (_, index) => this.#startInstance(app, index)))
-    if (started.some(({state}) => state === 'CRASHED')) return
+    const old = [...app.instances]
+    const started: Instance[] = []
+    // One more at a time: the next old one ends when the new one answers.
+    for (let index = 0; index < app.wantedInstances; index++) {
+      const instance = await this.#startInstance(app, index)
+      if (instance.state === 'CRASHED') {
+        await Promise.all(started.map((one) => this.#endInstance(one)))
+        return
+      }
+      started.push(instance)
+      const before = old.shift()
+      if (before !== undefined) await this.#endInstance(before)
+    }
+    for (const one of old) await this.#endInstance(one)
     app.instances = started
     deployment.value = 'FINALIZED'
     deployment.reason = 'DEPLOYED'
@@ -610,12 +836,22 @@ export class FakeCloudFoundry {
   }
 
   async #startInstance(app: App, index: number): Promise<Instance> {
-    const {image, credentials} = this.#droplet(app.dropletGuid)
+    const droplet = this.#droplet(app.dropletGuid)
+    const {image = '', credentials} = droplet
     try {
-      return {index, state: 'RUNNING', image, digest: await resolveImage(image, credentials)}
+      const digest = image === '' ? {} : {digest: await resolveImage(image, credentials)}
+      const running = await this.#options.runner?.start(app, droplet)
+      const instance: Instance = {index, state: 'RUNNING', image, ...digest}
+      if (running !== undefined) this.#running.set(instance, running)
+      return instance
     } catch (error) {
       return {index, state: 'CRASHED', image, reason: error instanceof Error ? error.message : String(error)}
     }
+  }
+
+  async #endInstance(instance: Instance): Promise<void> {
+    await this.#running.get(instance)?.stop()
+    this.#running.delete(instance)
   }
 
   #addSecurityGroup(body: Body, role: string): SecurityGroup {
@@ -684,6 +920,14 @@ function parseBody(text: string): Body {
     // Answered below.
   }
   throw badBody()
+}
+
+/** The names in the archive that a form carries. */
+function namesInZip(form: Buffer): readonly string[] {
+  const start = form.indexOf(Buffer.from('PK\u0003\u0004', 'latin1'))
+  const end = form.lastIndexOf('\r\n--')
+  if (start < 0 || end < start) throw unprocessable('Upload must include either resources or bits')
+  return Object.keys(unzipSync(form.subarray(start, end)))
 }
 
 function guidIn(value: unknown): string | undefined {

@@ -19,6 +19,7 @@ export interface App extends Named {
   readonly labels: Map<string, string>
   dropletGuid: string | undefined
   wantedInstances: number
+  routes: string[]
   instances: Instance[]
   readonly createdAt: string
 }
@@ -26,7 +27,10 @@ export interface App extends Named {
 export interface Package {
   readonly guid: string
   readonly appGuid: string
-  readonly image: string
+  /** Absent for one of files. */
+  readonly image?: string
+  /** The names in it, once it was uploaded. */
+  files?: readonly string[]
   credentials: ImageCredentials | undefined
   readonly createdAt: string
 }
@@ -35,7 +39,7 @@ export interface Droplet {
   readonly guid: string
   readonly appGuid: string
   readonly packageGuid: string
-  image: string
+  image?: string
   readonly credentials: ImageCredentials | undefined
 }
 
@@ -68,6 +72,29 @@ export interface SecurityGroup {
   runningSpaces: string[]
 }
 
+export interface ServicePlan extends Named {
+  readonly offering: string
+  /** What a key of it opens. */
+  readonly credentials: () => object
+}
+
+export interface ServiceInstance extends Named {
+  readonly spaceGuid: string
+  readonly plan: ServicePlan
+  pollsLeft: number
+}
+
+export interface ServiceKey extends Named {
+  readonly instanceGuid: string
+  readonly credentials: object
+  pollsLeft: number
+}
+
+export interface Policy {
+  readonly source: {readonly id: string}
+  readonly destination: {readonly id: string; readonly protocol: string; readonly ports: {readonly start: number; readonly end: number}}
+}
+
 export class State {
   readonly organizations: Named[] = []
   readonly spaces: Space[] = []
@@ -78,5 +105,9 @@ export class State {
   readonly deployments: Deployment[] = []
   readonly securityGroups: SecurityGroup[] = []
   readonly auditEvents: {readonly type: string; readonly appGuid: string; readonly actor: string}[] = []
-  readonly policies: object[] = []
+  readonly policies: Policy[] = []
+  readonly jobs: {readonly guid: string; pollsLeft: number}[] = []
+  readonly plans: ServicePlan[] = []
+  readonly serviceInstances: ServiceInstance[] = []
+  readonly serviceKeys: ServiceKey[] = []
 }

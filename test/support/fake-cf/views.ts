@@ -1,5 +1,5 @@
 /** The JSON of what the fake foundation has, as the API v3 shows it. */
-import type {App, Build, Deployment, Droplet, Named, Package, SecurityGroup, Space} from './state.ts'
+import type {App, Build, Deployment, Droplet, Named, Package, SecurityGroup, ServiceInstance, ServiceKey, Space} from './state.ts'
 
 export const viewNamed = ({guid, name}: Named) => ({guid, name, metadata: {labels: {}, annotations: {}}})
 
@@ -26,11 +26,14 @@ export const viewVariables = (api: string, app: App) => ({
   links: {self: {href: `${api}/v3/apps/${app.guid}/environment_variables`}, app: {href: `${api}/v3/apps/${app.guid}`}},
 })
 
-export const viewPackage = ({guid, appGuid, image, credentials, createdAt}: Package) => ({
+export const viewPackage = ({guid, appGuid, image, files, credentials, createdAt}: Package) => ({
   guid,
-  type: 'docker',
-  data: {image, ...(credentials === undefined ? {} : {username: credentials.username, password: '***'})},
-  state: 'READY',
+  type: image === undefined ? 'bits' : 'docker',
+  data:
+    image === undefined
+      ? {error: null, checksum: {type: 'sha256', value: null}}
+      : {image, ...(credentials === undefined ? {} : {username: credentials.username, password: '***'})},
+  state: image === undefined && files === undefined ? 'AWAITING_UPLOAD' : 'READY',
   created_at: createdAt,
   updated_at: createdAt,
   relationships: {app: {data: {guid: appGuid}}},
@@ -55,11 +58,27 @@ export const viewDroplet = ({guid, appGuid, image}: Droplet, isListed: boolean) 
   checksum: null,
   buildpacks: null,
   stack: null,
-  image,
+  image: image ?? null,
   execution_metadata: isListed ? '[PRIVATE DATA HIDDEN IN LISTS]' : '{}',
   process_types: isListed ? {redacted_message: '[PRIVATE DATA HIDDEN IN LISTS]'} : {web: '/app'},
   relationships: {app: {data: {guid: appGuid}}},
   metadata: {labels: {}, annotations: {}},
+})
+
+export const viewServiceInstance = ({guid, name, plan, pollsLeft}: ServiceInstance) => ({
+  guid,
+  name,
+  type: 'managed',
+  last_operation: {type: 'create', state: pollsLeft > 0 ? 'in progress' : 'succeeded', description: ''},
+  relationships: {service_plan: {data: {guid: plan.guid}}},
+})
+
+export const viewServiceKey = ({guid, name, instanceGuid, pollsLeft}: ServiceKey) => ({
+  guid,
+  name,
+  type: 'key',
+  last_operation: {type: 'create', state: pollsLeft > 0 ? 'in progress' : 'succeeded', description: ''},
+  relationships: {service_instance: {data: {guid: instanceGuid}}},
 })
 
 export const viewDeployment = (deployment: Deployment) => ({

@@ -1,4 +1,5 @@
 /** When a tag that is cached is looked up at the upstream again: tags move, and each look counts there. */
+import {parseDurationMs} from '../../core/duration.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {globExpression} from '../../core/glob.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
@@ -14,18 +15,15 @@ export interface RevalidationRule {
 
 const DEFAULT_REVALIDATION_MS = 5 * 60_000
 
-const UNITS: Readonly<Record<string, number>> = {s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000}
-
 /**
  * Reads `PATTERN=never`, `PATTERN=always` or `PATTERN=30m`.
  * @throws {HoldfastError} USAGE
  */
 export function parseRevalidationRule(text: string): RevalidationRule {
   const [, pattern = '', value = ''] = /^(.+)=([a-z0-9]+)$/.exec(text) ?? []
-  const [, count = '', unit = ''] = /^([0-9]{1,6})([smhd])$/.exec(value) ?? []
-  const ms = Number(count) * (UNITS[unit] ?? Number.NaN)
+  const ms = parseDurationMs(value)
   if (pattern !== '' && (value === 'never' || value === 'always')) return {pattern, policy: value}
-  if (pattern !== '' && count !== '' && ms > 0) return {pattern, policy: ms}
+  if (pattern !== '' && ms !== undefined) return {pattern, policy: ms}
   throw new HoldfastError('USAGE', `cannot revalidate by "${text.slice(0, 200)}": it is no PATTERN=never, PATTERN=always or PATTERN=30m`, {
     hints: ['--revalidate "library/*:latest=1m" --revalidate "acme/**=never"'],
   })

@@ -1,0 +1,94 @@
+import {access} from 'node:fs/promises'
+import {join, resolve} from 'node:path'
+import * as Flags from '@oclif/core/flags'
+import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {completePlan, givenOf, MIRROR_TARGETS, PLAN_FILE, PLAN_FLAGS, writtenPlan} from '../../lib/cli/mirror-plan.ts'
+import {HoldfastError} from '../../lib/core/errors.ts'
+
+interface Initialized {
+  readonly directory: string
+  readonly files: readonly string[]
+}
+
+const DESCRIPTIONS = {
+  systemd: 'systemd: this machine, with nginx',
+  compose: 'compose: containers on one machine',
+  kubernetes: 'kubernetes: a cluster',
+  cf: 'cf: Cloud Foundry',
+} as const
+
+export default class MirrorInit extends BaseCommand<Initialized> {
+  static override readonly summary = 'Plan a protected mirror: writes mirror.yml, and all that it says.'
+  static override readonly description =
+    `Asks for what is missing where somebody can answer. The keys of mirror.yml are the flags; what is changed there, "mirror render" writes anew, and "mirror deploy" and "mirror status" work from it.
+Put the directory under version control: no secret is in it.`
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --target cf --url https://docker-mirror.app.example.com --staging-url https://docker-mirror-staging.app.example.com --upstream docker.io --allow 10.0.0.0/8 --instances 4',
+  ]
+  static override readonly flags = {
+    ...PLAN_FLAGS,
+    directory: Flags.string({
+      env: 'HOLDFAST_DIRECTORY',
+      default: 'mirror',
+      helpValue: 'DIR',
+      summary: 'Where the files are written. Default: mirror.',
+    }),
+  }
+
+  async run(): Promise<Initialized> {
+    const {flags} = await this.parse(MirrorInit)
+    const directory = resolve(flags.directory)
+    const file = join(directory, PLAN_FILE)
+    if (await isThere(file)) {
+      throw new HoldfastError('CONFLICT', `cannot plan a mirror: "${file}" is there`, {
+        hints: [`edit it, then: holdfast mirror render --directory ${flags.directory}`],
+      })
+    }
+    const given = givenOf(flags)
+    const {prompts} = this
+    const ask = async (name: 'url' | 'upstream' | 'allow', message: string, otherwise?: string): Promise<string> =>
+      await prompts.input({message, flag: `--${name}`, ...(otherwise === undefined ? {} : {default: otherwise})})
+    const plan = completePlan(
+      {
+        ...given,
+        target:
+          flags.target ??
+          (prompts.isInteractive
+            ? await prompts.select({
+                message: 'What is to run it?',
+                flag: '--target',
+                choices: MIRROR_TARGETS.map((value) => ({value, name: DESCRIPTIONS[value]})),
+              })
+            : 'systemd'),
+        upstream: flags.upstream ?? listOf(await ask('upstream', 'What does it mirror?', 'docker.io')),
+        url: flags.url ?? (await ask('url', 'How do clients reach it (https://host)?')),
+        allow: flags.allow ?? listOf(await ask('allow', 'Which networks may use it (10.0.0.0/8, …)?')),
+      },
+      'the flags',
+    )
+    const [{renderMirror}, {formatYaml}, {writeFileAtomically}] = await Promise.all([
+      import('../../lib/cli/mirror-rendering.ts'),
+      import('../../lib/cli/yaml-document.ts'),
+      import('../../lib/core/atomic-file.ts'),
+    ])
+    const remark = '# What holdfast mirror render, deploy and status work from. Its keys are the flags of holdfast mirror render.\n'
+    const files = new Map([[PLAN_FILE, remark + (await formatYaml(writtenPlan(plan)))], ...(await renderMirror(plan, this.config.version))])
+    for (const [name, text] of files) {
+      await writeFileAtomically(join(directory, name), text)
+      this.output.print(join(directory, name))
+    }
+    return {directory, files: [...files.keys()]}
+  }
+}
+
+function listOf(text: string): readonly string[] {
+  return text.split(/[\s,]+/).filter((one) => one !== '')
+}
+
+async function isThere(file: string): Promise<boolean> {
+  return await access(file).then(
+    () => true,
+    () => false,
+  )
+}

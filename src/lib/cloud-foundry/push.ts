@@ -1,0 +1,97 @@
+/** An app as its manifest says, running what it was given: what `cf push --strategy rolling` does, in the same requests. */
+import {HoldfastError, hasCode} from '../core/errors.ts'
+import {type CloudFoundryApp, findApp} from './apps.ts'
+import type {Controller} from './controller.ts'
+import {applyManifest, cancelDeployment, readHealth, startApp, uploadFiles} from './manifests.ts'
+import {
+  activeDeployment,
+  buildPackage,
+  type Credentials,
+  createPackage,
+  currentDroplet,
+  DEFAULT_STAGING_TIMEOUT_MS,
+  deployDroplet,
+  poll,
+  setCurrentDroplet,
+  type Waiting,
+} from './releases.ts'
+
+/** What an app runs. */
+type PushedContent =
+  | {readonly kind: 'image'; readonly image: string; readonly credentials?: Credentials | undefined}
+  | {readonly kind: 'files'; readonly zip: Uint8Array}
+
+export interface Push {
+  readonly name: string
+  /** With its values filled in. */
+  readonly manifest: string
+  readonly content: PushedContent
+}
+
+export interface PushTarget {
+  readonly controller: Controller
+  readonly spaceGuid: string
+  readonly waiting: Waiting
+  readonly stagingTimeoutMs?: number | undefined
+  /** How long instances may take to come up. */
+  readonly deploymentTimeoutMs: number
+  /** What becomes of a deployment that fails: what ran before is brought back, or all is left for people to look at. */
+  readonly onFailure: 'cancel' | 'keep'
+  readonly onStep?: ((step: string) => void) | undefined
+}
+
+/**
+ * Pushes an app; one that runs goes on running, instance by instance.
+ * @throws {HoldfastError} STAGING_FAILED, TIMEOUT, PLATFORM_REFUSED, DENIED. With `cancel` the deployment was cancelled before, which `details.cancelled` says.
+ */
+export async function pushApp({name, manifest, content}: Push, target: PushTarget): Promise<CloudFoundryApp> {
+  const {controller, spaceGuid, waiting, onStep} = target
+  onStep?.(`applying the manifest of ${name}`)
+  await applyManifest(controller, spaceGuid, manifest, waiting)
+  const app = await findApp(controller, spaceGuid, name)
+  onStep?.(`staging ${name}`)
+  const packageGuid =
+    content.kind === 'image'
+      ? await createPackage(controller, app, content.image, content.credentials)
+      : await uploadFiles(controller, app, content.zip, waiting)
+  const droplet = await buildPackage(controller, app, packageGuid, waiting, target.stagingTimeoutMs ?? DEFAULT_STAGING_TIMEOUT_MS)
+  if (!app.isStarted || (await currentDroplet(controller, app)) === undefined) {
+    onStep?.(`starting ${name}`)
+    await setCurrentDroplet(controller, app, droplet)
+    await startApp(controller, app)
+    await awaitInstances(target, {...app, isStarted: true})
+    return app
+  }
+  onStep?.(`rolling ${name}`)
+  try {
+    await deployDroplet(controller, app, droplet, waiting, target.deploymentTimeoutMs)
+  } catch (error) {
+    if (target.onFailure === 'cancel' && error instanceof HoldfastError) throw await cancelled(controller, app, error)
+    throw error
+  }
+  return app
+}
+
+async function awaitInstances({controller, waiting, deploymentTimeoutMs}: PushTarget, app: CloudFoundryApp): Promise<void> {
+  await poll(`start app "${app.name}"`, waiting, deploymentTimeoutMs, async () => {
+    const {running, instances} = await readHealth(controller, app)
+    return running >= instances ? true : undefined
+  })
+}
+
+/** The failure, saying that what ran before runs again. One that was superseded meanwhile is nobody's to cancel. */
+async function cancelled(controller: Controller, app: CloudFoundryApp, failure: HoldfastError): Promise<HoldfastError> {
+  const deployment = await activeDeployment(controller, app)
+  if (deployment === undefined) return failure
+  try {
+    await cancelDeployment(controller, app, deployment)
+  } catch (error) {
+    if (!hasCode(error, 'PLATFORM_REFUSED')) throw error
+    return failure
+  }
+  return new HoldfastError(failure.code, `${failure.message}; the deployment was cancelled, and what ran before runs again`, {
+    hints: failure.hints,
+    details: {...failure.details, cancelled: deployment},
+    cause: failure,
+  })
+}
