@@ -31,7 +31,7 @@ interface Trust {
 interface CollectorFlags extends GlobalFlags {
   readonly collector?: string | undefined
   readonly 'collector-url'?: string | undefined
-  readonly 'collector-address': string
+  readonly 'collector-address': readonly string[]
   readonly issuer: string
   readonly allow?: readonly string[] | undefined
 }
@@ -120,10 +120,13 @@ names. The keys of the bucket are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of
       summary: 'Where the registry, or its first replica, listens. Default: 127.0.0.1:5000.',
     }),
     'collector-address': Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      delimiter: ',',
       env: 'HOLDFAST_COLLECTOR_ADDRESS',
-      default: '127.0.0.1:5050',
+      default: ['127.0.0.1:5050'],
       helpValue: 'HOST:PORT',
-      summary: 'Where registry and nginx reach the collector. Default: 127.0.0.1:5050.',
+      summary: 'Where nginx and the registry reach the collector. Default: 127.0.0.1:5050. Repeatable, for replicas on one PostgreSQL.',
     }),
     storage: Flags.string({
       env: 'HOLDFAST_STORAGE',
@@ -185,7 +188,7 @@ names. The keys of the bucket are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of
       listen: flags['nginx-listen'] ?? (tls === undefined ? '80' : '443 ssl'),
       tls,
       registries: replicas,
-      collector: collector === undefined ? undefined : {address: flags['collector-address'], eventsFrom: flags['events-from']},
+      collector: collector === undefined ? undefined : {addresses: flags['collector-address'], eventsFrom: flags['events-from']},
       allow: flags.allow ?? [],
     })
     const redisPassword = context.environment.HOLDFAST_REDIS_PASSWORD
@@ -254,13 +257,15 @@ names. The keys of the bucket are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of
       import('../../lib/collector/api/registries.ts'),
       import('../../lib/collector/api/keys.ts'),
     ])
+    const [alone, ...others] = flags['collector-address']
     const registry = await collector.run(showManagedRegistry, {name})
     const {authority} = await collector.run(exportKeys, {})
     return {
       authority,
       trust: {
         collectorUrl,
-        eventsUrl: `http://${flags['collector-address']}`,
+        // Of several, whichever is there: nginx knows.
+        eventsUrl: alone === undefined || others.length > 0 ? collectorUrl : `http://${alone}`,
         service: registry.service,
         issuer: flags.issuer,
         authorityFile: join(directory, 'authority.pem'),

@@ -12,8 +12,8 @@ export interface NginxValues {
   readonly registries: readonly string[]
   readonly collector?:
     | {
-        /** `host:port` */
-        readonly address: string
+        /** `host:port` of each replica. */
+        readonly addresses: readonly string[]
         /** Networks that notifications come from. */
         readonly eventsFrom: readonly string[]
       }
@@ -31,12 +31,12 @@ export function renderNginx({name: registryName, serverName, listen, tls, regist
     registryName,
     serverName,
     listen,
-    collector: collector?.address ?? '-',
     certificateFile: tls?.certificateFile ?? '-',
     keyFile: tls?.keyFile ?? '-',
   }
   for (const [name, value] of Object.entries(values)) assertPlain(name, value)
-  for (const text of [...registries, ...allow, ...(collector?.eventsFrom ?? [])]) assertPlain('an address', text)
+  for (const text of [...registries, ...allow, ...(collector?.addresses ?? []), ...(collector?.eventsFrom ?? [])])
+    assertPlain('an address', text)
   const tlsLines =
     tls === undefined
       ? []
@@ -48,11 +48,8 @@ export function renderNginx({name: registryName, serverName, listen, tls, regist
         ]
   return [
     '# Put into a folder that the http block of nginx includes.',
-    'upstream holdfast_registry {',
-    ...registries.map((address) => `    server ${address} max_fails=1 fail_timeout=${FAIL_TIMEOUT};`),
-    '    keepalive 32;',
-    '}',
-    ...(collector === undefined ? [] : [`upstream holdfast_collector { server ${collector.address}; keepalive 32; }`]),
+    ...upstreamLines('holdfast_registry', registries),
+    ...(collector === undefined ? [] : upstreamLines('holdfast_collector', collector.addresses)),
     '',
     'server {',
     `    listen ${listen};`,
@@ -73,7 +70,7 @@ export function renderNginx({name: registryName, serverName, listen, tls, regist
     '    proxy_set_header X-Forwarded-Proto $scheme;',
     '    # What one replica does not answer another is asked for, unless that could do something twice.',
     '    proxy_next_upstream error timeout http_502 http_503 http_504;',
-    `    proxy_next_upstream_tries ${Math.max(2, registries.length)};`,
+    `    proxy_next_upstream_tries ${Math.max(2, registries.length, collector?.addresses.length ?? 0)};`,
     '    proxy_connect_timeout 2s;',
     '    # Tokens for many scopes are long.',
     '    large_client_header_buffers 8 32k;',
@@ -85,12 +82,21 @@ export function renderNginx({name: registryName, serverName, listen, tls, regist
   ].join('\n')
 }
 
+function upstreamLines(name: string, addresses: readonly string[]): readonly string[] {
+  const servers = addresses.map((address) => `    server ${address} max_fails=1 fail_timeout=${FAIL_TIMEOUT};`)
+  return [`upstream ${name} {`, ...servers, '    keepalive 32;', '}']
+}
+
 function collectorLines(registryName: string, eventsFrom: readonly string[]): readonly string[] {
   return [
     '    # The registry would list every name; the collector lists what whoever asks may pull.',
     `    location = /v2/_catalog { proxy_pass http://holdfast_collector/catalog/${registryName}; }`,
     '',
-    '    location = /token { proxy_pass http://holdfast_collector; }',
+    '    # Asked for twice, a token is given twice: no harm in that.',
+    '    location = /token {',
+    '        proxy_next_upstream error timeout http_502 http_503 http_504 non_idempotent;',
+    '        proxy_pass http://holdfast_collector;',
+    '    }',
     '    location = /init/registry/token { proxy_pass http://holdfast_collector; }',
     '    location /v1/ { proxy_pass http://holdfast_collector; }',
     '    location /api/ { proxy_pass http://holdfast_collector; }',

@@ -27,7 +27,7 @@ const NGINX = {
   listen: '443 ssl',
   tls: {certificateFile: '/etc/ssl/r.pem', keyFile: '/etc/ssl/r.key'},
   registries: ['127.0.0.1:5000'],
-  collector: {address: '127.0.0.1:5050', eventsFrom: ['127.0.0.1', '10.0.0.0/8']},
+  collector: {addresses: ['127.0.0.1:5050'], eventsFrom: ['127.0.0.1', '10.0.0.0/8']},
   allow: [],
 }
 
