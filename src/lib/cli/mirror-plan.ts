@@ -36,7 +36,7 @@ export interface MirrorPlan {
 /** What a plan for a target says, in the order in which people read it. */
 const COMMON = ['target', 'name', 'url', 'upstream', 'allow', 'trusted-proxy'] as const
 const KEYS: Readonly<Record<MirrorTarget, readonly (keyof MirrorPlan)[]>> = {
-  systemd: [...COMMON, 'application', 'store', 'listen', 'proxy-address', 'nginx-listen', 'tls-cert', 'tls-key', 'storage'],
+  systemd: [...COMMON, 'application', 'store', 'instances', 'listen', 'proxy-address', 'nginx-listen', 'tls-cert', 'tls-key', 'storage'],
   compose: [...COMMON, 'application', 'store', 'instances'],
   kubernetes: [...COMMON, 'application', 'store', 'instances'],
   cf: [...COMMON, 'staging-url', 'instances', 'image', 'memory', 'internal-domain', 'service', 'service-plan', 'test-image'],
@@ -101,7 +101,13 @@ export const PLAN_FLAGS = {
     helpValue: 'REGISTRY[/PREFIX]',
     summary: 'The registry that keeps what the mirror has; then there may be several. Default: the disk of each.',
   }),
-  instances: Flags.integer({env: 'HOLDFAST_INSTANCES', min: 1, max: 100, helpValue: 'N', summary: 'How many of each. Default: 2.'}),
+  instances: Flags.integer({
+    env: 'HOLDFAST_INSTANCES',
+    min: 1,
+    max: 100,
+    helpValue: 'N',
+    summary: 'How many of each; mirrors only with --store, on ports one after the other. Default: 2.',
+  }),
   listen: Flags.string({env: 'HOLDFAST_LISTEN', helpValue: 'HOST:PORT', summary: 'Where the mirror listens. Default: 127.0.0.1:5000.'}),
   'proxy-address': Flags.string({
     ...several,

@@ -4,6 +4,7 @@ import {HoldfastError} from '../core/errors.ts'
 import type {CloudFoundryMirror} from '../rendering/mirror-cloud-foundry.ts'
 import type {MirrorPlan} from './mirror-plan.ts'
 import {parseApplications, parseMirrorUrl} from './mirror-values.ts'
+import {parseReplicas} from './registry-rendering.ts'
 
 const REGISTRY_PORT = 5000
 const HTTP_PORT = 80
@@ -31,21 +32,23 @@ async function systemdFiles(plan: MirrorPlan, url: string): Promise<ReadonlyMap<
     certificateFile === undefined || keyFile === undefined
       ? undefined
       : {certificateFile: resolve(certificateFile), keyFile: resolve(keyFile)}
+  const [first, ...others] = parseReplicas(plan.listen, plan.store === undefined ? 1 : plan.instances)
+  const listen = [first ?? plan.listen, ...others] as const
   return new Map([
     [
       'nginx.conf',
       renderMirrorNginx({
         listen: plan['nginx-listen'] ?? (tls === undefined ? '80' : '443 ssl'),
         tls,
-        applications: [{serverName: new URL(url).hostname, address: plan.listen}, ...parseApplications(plan.application)],
+        applications: [{serverName: new URL(url).hostname, addresses: listen}, ...parseApplications(plan.application)],
         allow: plan.allow,
         trustedProxies: plan['trusted-proxy'],
       }),
     ],
     [
-      'holdfast-mirror.service',
+      others.length === 0 ? 'holdfast-mirror.service' : 'holdfast-mirror@.service',
       renderSystemdUnit({
-        listen: plan.listen,
+        listen,
         upstreams: plan.upstream,
         store: plan.store,
         dataDirectory: plan.storage,
@@ -63,7 +66,7 @@ async function containerFiles(plan: MirrorPlan, url: string, version: string): P
   const address = plan.target === 'compose' ? MIRROR_HOST : MIRROR_HOST.replace('mirror', `${plan.name}-mirror`)
   const nginx = renderMirrorNginx({
     listen: NGINX_LISTEN,
-    applications: [{serverName: new URL(url).hostname, address}, ...parseApplications(plan.application)],
+    applications: [{serverName: new URL(url).hostname, addresses: [address]}, ...parseApplications(plan.application)],
     allow: plan.allow,
     trustedProxies: plan['trusted-proxy'],
   })

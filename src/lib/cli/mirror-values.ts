@@ -11,10 +11,12 @@ export function parseMirrorUrl(text: string): string {
 }
 
 /** `NAME=HOST:PORT`. @throws {HoldfastError} USAGE */
-export function parseApplications(texts: readonly string[]): readonly {readonly serverName: string; readonly address: string}[] {
+export function parseApplications(
+  texts: readonly string[],
+): readonly {readonly serverName: string; readonly addresses: readonly [string]}[] {
   return texts.map((text) => {
     const [, serverName, address] = /^([a-z0-9.-]+)=([^=\s]+:[0-9]{1,5})$/i.exec(text) ?? []
-    if (serverName !== undefined && address !== undefined) return {serverName, address}
+    if (serverName !== undefined && address !== undefined) return {serverName, addresses: [address]}
     throw new HoldfastError('USAGE', `cannot render: "${text.slice(0, 200)}" is no NAME=HOST:PORT`, {
       hints: ['--application registry.example.com=127.0.0.1:5050'],
     })

@@ -3,6 +3,7 @@
  * comes from; trusting every forwarder would let anybody name an address that is allowed.
  */
 import {HoldfastError} from '../core/errors.ts'
+import {upstreamLines} from './nginx.ts'
 import {assertPlain} from './plain.ts'
 
 export interface MirrorNginxValues {
@@ -10,7 +11,7 @@ export interface MirrorNginxValues {
   readonly listen: string
   readonly tls?: {readonly certificateFile: string; readonly keyFile: string} | undefined
   /** Names under which clients come, each with the mirror or application behind it. */
-  readonly applications: readonly {readonly serverName: string; readonly address: string}[]
+  readonly applications: readonly {readonly serverName: string; readonly addresses: readonly string[]}[]
   /** Networks of clients. */
   readonly allow: readonly string[]
   /** Proxies before this one. */
@@ -24,14 +25,14 @@ export function renderMirrorNginx({listen, tls, applications, allow, trustedProx
   assertPlain('listen', listen)
   if (tls !== undefined) for (const file of [tls.certificateFile, tls.keyFile]) assertPlain('a certificate', file)
   for (const network of [...allow, ...trustedProxies]) assertPlain('a network', network)
-  for (const {serverName, address} of applications) for (const text of [serverName, address]) assertPlain('an application', text)
+  for (const {serverName, addresses} of applications) for (const text of [serverName, ...addresses]) assertPlain('an application', text)
   if (allow.length === 0) throw unsafe('nobody is allowed', '--allow 10.0.0.0/8')
   const everybody = trustedProxies.find((network) => EVERYBODY.test(network))
   if (everybody !== undefined) throw unsafe(`"${everybody}" would let every client name his own address`, '--trusted-proxy 10.0.0.7')
   return [
     '# Put into a folder that the http block of nginx includes.',
     ...applications.flatMap((application, index) => [
-      `upstream holdfast_application_${index} { server ${application.address}; keepalive 32; }`,
+      ...upstreamLines(`holdfast_application_${index}`, application.addresses),
       '',
       'server {',
       `    listen ${listen};`,
@@ -61,6 +62,8 @@ export function renderMirrorNginx({listen, tls, applications, allow, trustedProx
       '    proxy_buffering off;',
       '    proxy_read_timeout 900s;',
       '    proxy_http_version 1.1;',
+      '    proxy_next_upstream error timeout http_502 http_504;',
+      '    proxy_connect_timeout 2s;',
       '    proxy_set_header Connection "";',
       '    proxy_set_header Host $http_host;',
       '    proxy_set_header X-Forwarded-For $remote_addr;',

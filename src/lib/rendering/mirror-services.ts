@@ -2,8 +2,8 @@
 import {assertPlain} from './plain.ts'
 
 export interface MirrorServiceValues {
-  /** `127.0.0.1:5000` */
-  readonly listen: string
+  /** `127.0.0.1:5000`; of several, all of one host. */
+  readonly listen: readonly [string, ...string[]]
   readonly upstreams: readonly string[]
   /** The registry that keeps what the mirror has. */
   readonly store?: string | undefined
@@ -14,13 +14,16 @@ export interface MirrorServiceValues {
 
 /** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely. */
 export function renderSystemdUnit({listen, upstreams, store, dataDirectory, proxyNetworks}: MirrorServiceValues): string {
-  for (const text of [listen, dataDirectory, ...upstreams, ...proxyNetworks, ...(store === undefined ? [] : [store])])
+  for (const text of [...listen, dataDirectory, ...upstreams, ...proxyNetworks, ...(store === undefined ? [] : [store])])
     assertPlain('a value', text.replaceAll('%', ''))
   const flags = [
     ...upstreams.map((upstream) => `--upstream ${upstream}`),
     ...proxyNetworks.map((network) => `--allow ${network}`),
     ...(store === undefined ? [] : [`--store ${store}`]),
   ].join(' ')
+  const [first, ...others] = listen
+  // A unit for each, by its port: systemctl enable --now holdfast-mirror@5000
+  const address = others.length === 0 ? first : `${first.replace(/:[0-9]+$/, '')}:%i`
   return `[Unit]
 Description=Holdfast mirror of ${upstreams.join(', ')}
 After=network-online.target
@@ -29,7 +32,7 @@ Wants=network-online.target
 [Service]
 # Credentials of upstreams, where they want them: HOLDFAST_AUTH_<HOST>_USERNAME and …_PASSWORD, readable by root alone.
 EnvironmentFile=-/etc/holdfast/mirror.env
-ExecStart=/usr/bin/env holdfast mirror serve ${flags} --listen ${listen} --data-dir ${dataDirectory}
+ExecStart=/usr/bin/env holdfast mirror serve ${flags} --listen ${address} --data-dir ${dataDirectory}
 Restart=always
 RestartSec=1
 DynamicUser=yes

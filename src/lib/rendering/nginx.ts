@@ -22,7 +22,7 @@ export interface NginxValues {
   readonly allow: readonly string[]
 }
 
-/** A replica that did not answer is left alone for so long: who restarts them one after the other waits longer between them, or nginx knows of none that lives. */
+/** A replica that did not answer a few times is left alone for so long: who restarts them one after the other waits longer between them, or nginx knows of none that lives. */
 const FAIL_TIMEOUT = '1s'
 
 /** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely. */
@@ -82,8 +82,9 @@ export function renderNginx({name: registryName, serverName, listen, tls, regist
   ].join('\n')
 }
 
-function upstreamLines(name: string, addresses: readonly string[]): readonly string[] {
-  const servers = addresses.map((address) => `    server ${address} max_fails=1 fail_timeout=${FAIL_TIMEOUT};`)
+/** Servers that stand for one another. */
+export function upstreamLines(name: string, addresses: readonly string[]): readonly string[] {
+  const servers = addresses.map((address) => `    server ${address} max_fails=3 fail_timeout=${FAIL_TIMEOUT};`)
   return [`upstream ${name} {`, ...servers, '    keepalive 32;', '}']
 }
 
