@@ -1,11 +1,12 @@
 import {once} from 'node:events'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../lib/cli/base-command.ts'
-import {DEFAULT_ISSUER, DEFAULT_LISTEN} from '../lib/cli/context.ts'
+import {type Context, DEFAULT_ISSUER, DEFAULT_LISTEN} from '../lib/cli/context.ts'
 import {registryDirectory} from '../lib/cli/data-directory.ts'
 import {parseListenAddress} from '../lib/cli/listen-address.ts'
 import {openServedCollector, readServerCertificate} from '../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../lib/cli/server-log.ts'
+import {openWarming, type PlannedWarming, planWarming, WARM_FLAGS} from '../lib/cli/warming.ts'
 import type {ServedCollector} from '../lib/server/collector/served-collector.ts'
 
 export interface ServeResult {
@@ -71,6 +72,7 @@ With --json the envelope is printed as soon as it listens.`
       helpValue: 'CIDR',
       summary: 'Let managed registries be in these networks only, whatever their names resolve to. Repeatable.',
     }),
+    ...WARM_FLAGS,
     directories: Flags.string({
       env: 'HOLDFAST_DIRECTORIES',
       helpValue: 'FILE',
@@ -91,6 +93,7 @@ With --json the envelope is printed as soon as it listens.`
     const {dataDirectory, signal} = context
     const directory = registryDirectory(dataDirectory)
     const readOnly = flags['read-only'] ?? false
+    const planned = await planWarming(flags)
     const {serveRegistry} = await import('../lib/server/serve.ts')
     const tls = await readServerCertificate(flags)
     const listener = (event: Parameters<typeof describeServerEvent>[0]): void => {
@@ -113,6 +116,7 @@ With --json the envelope is printed as soon as it listens.`
       readOnly,
       listener,
     })
+    const warming = await this.#warm(planned, context, flags.authenticate ?? false)
     const {address} = served
     const registry = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
     const result = {
@@ -127,8 +131,18 @@ With --json the envelope is printed as soon as it listens.`
     this.output.succeed(result)
     if (!signal.aborted) await once(signal, 'abort')
     this.output.note('stopping: running requests may finish')
+    await warming?.stop()
     await served.stop()
     await collector?.close()
     return result
+  }
+
+  /** What a list names goes into the cache, again and again; of the replicas on one database one does it. */
+  async #warm(planned: PlannedWarming | undefined, context: Context, isCollector: boolean): Promise<{stop(): Promise<void>} | undefined> {
+    if (planned === undefined) return undefined
+    const [{createLeases}, warming] = await Promise.all([import('../lib/collector/leases.ts'), openWarming(context, {})])
+    if (!isCollector) return planned.start(warming, this.output)
+    const leases = createLeases(await context.collectorStore(), () => new Date(), 'warm-lease')
+    return planned.start(warming, this.output, (file, lifeMs) => leases.tryLock(file, lifeMs))
   }
 }

@@ -2,14 +2,17 @@
 import assert from 'node:assert/strict'
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
+import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
+import {startDockerRegistry} from '../support/docker-registry.ts'
 import {freePort, freePorts} from '../support/free-port.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
 import {createImage, createLayer} from '../support/images.ts'
 import {startNginx} from '../support/nginx.ts'
 import {type Postgres, startPostgres} from '../support/postgres.ts'
+import {pushImage} from '../support/push-image.ts'
 import {findProgram, needs} from '../support/required-program.ts'
 import {command, type ServedCollector, serveCollector} from '../support/served-collector.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
@@ -74,8 +77,8 @@ describe('replicas of a collector', function () {
     await until(async () => (await fetch(`http://${front}/v2/`)).status === 401)
   })
 
-  const start = (home: Holdfast, port: number) =>
-    serveCollector(home, ['--listen', `127.0.0.1:${port}`, '--trusted-proxy', '127.0.0.1', '--public-url', `http://${front}`])
+  const start = (home: Holdfast, port: number, more: readonly string[] = []) =>
+    serveCollector(home, ['--listen', `127.0.0.1:${port}`, '--trusted-proxy', '127.0.0.1', '--public-url', `http://${front}`, ...more])
 
   const basic = `Basic ${Buffer.from(`ann:${PASSWORD}`).toString('base64')}`
   const askToken = (host: string, scope = 'repository:users/ann/app:pull,push') =>
@@ -182,6 +185,35 @@ describe('replicas of a collector', function () {
         .match(/.*sweep.*/g)
         ?.join('\n'),
     )
+  })
+
+  it('know what was pulled, and see once between them to what a list names', async () => {
+    const registry = `127.0.0.1:${firstPort + 2}`
+    await until(async () => {
+      const {stdout} = await owner.run(['warm', '--from-log', '--dry-run'])
+      return stdout === `${registry}/users/ann/app:v1\n`
+    })
+    const origin = await startDockerRegistry()
+    afterwards(origin.stop)
+    await pushImage(origin.url, 'shop/web', 'v1', image)
+    await pushImage(origin.url, 'shop/web', 'v2', image)
+    const list = join(directory, 'images.txt')
+    await writeFile(list, `${origin.host}/shop/web v*\n`)
+    for (const replica of replicas) {
+      await replica.served.stop()
+      await command(replica.home, ['registry', 'add', 'origin', origin.url, '--plain-http'])
+      replica.served = await start(replica.home, replica.port, ['--warm', list, '--warm-every', '1h'])
+    }
+    const cached = async () =>
+      (await Promise.all(replicas.map(async ({home}) => ((await command(home, ['cached'])) as {images: object[]}).images.length))).sort()
+    await until(async () => (await cached()).at(-1) === 2)
+    await sleep(FAIL_TIMEOUT_MS)
+    assert.deepEqual(await cached(), [0, 2], 'one of them did it')
+    for (const replica of replicas) {
+      await replica.served.stop()
+      replica.served = await start(replica.home, replica.port)
+    }
+    await sleep(FAIL_TIMEOUT_MS)
   })
 
   it('are restarted one after the other, and killed, without a token that is not given', async () => {

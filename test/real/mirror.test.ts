@@ -380,6 +380,53 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     ])
     assert.equal((await user.json(['mirror', 'drill', '/no/such/file', '--upstream', origin.url])).exitCode, 10)
   })
+
+  it('is filled and drilled by what a log has seen, and fills itself from a list while it serves', async () => {
+    const log = join(folder, `access-${count++}.log`)
+    const line = (method: string, path: string, status: number) =>
+      `127.0.0.1 - - [21/Nov/2026:03:00:00 +0000] "${method} ${path} HTTP/1.1" ${status} 1234 "-" "docker/28"\n`
+    await writeFile(
+      log,
+      [
+        line('GET', '/v2/shop/web/manifests/v1', 200),
+        line('GET', `/v2/shop/many/manifests/v1?ns=${origin.host}`, 200),
+        line('GET', '/v2/shop/web/manifests/v1', 200),
+        line('HEAD', '/v2/shop/large/manifests/v1', 200),
+        line('GET', '/v2/no/such/manifests/v1', 404),
+        line('GET', `/v2/shop/web/manifests/${first.digest}`, 200),
+      ].join(''),
+    )
+    const unfilled = await user.json(['mirror', 'drill', '--access-log', log, '--upstream', origin.url, ...store()])
+    assert.equal(unfilled.exitCode, 9, unfilled.stdout)
+    const list = join(folder, `warm-${count++}`)
+    await writeFile(list, `${origin.host}/shop/web:v1\n${origin.host}/shop/many v*\nelsewhere.example.com/x:1\n`)
+    await mirror.stop()
+    for (const [flags, code] of [
+      [['--warm', '/no/such/file'], 'CONFIGURATION'],
+      [['--warm', list, '--warm-every', 'often'], 'USAGE'],
+    ] as const) {
+      const refused = await user.json(['mirror', 'serve', '--upstream', origin.url, '--listen', '127.0.0.1:0', ...flags, ...store()])
+      assert.equal(refused.envelope.error?.code, code)
+    }
+    mirror = await serve(user, ['--upstream', origin.url, '--warm', list, '--warm-every', '1s'])
+    await until(
+      async () => (await user.json(['mirror', 'drill', '--access-log', log, '--upstream', origin.url, ...store()])).exitCode === 0,
+    )
+    await origin.forgetAccessLog()
+    await until(async () => (await origin.accessLog()).some(({path}) => path.endsWith('/shop/many/tags/list')))
+    assert.deepEqual(
+      (await origin.accessLog()).filter(
+        ({method, path}) => method === 'GET' && !path.endsWith('/tags/list') && path.startsWith('/v2/shop'),
+      ),
+      [],
+      'what is there is not fetched again',
+    )
+    const both = await user.json(['mirror', 'drill', list, '--access-log', log, '--upstream', origin.url])
+    assert.equal(both.envelope.error?.code, 'USAGE')
+    const named = await user.run(['warm', '--access-log', log, '--mirror', mirror.url, '--dry-run'])
+    assert.deepEqual(named.stdout.trim().split('\n').sort(), [`${origin.host}/shop/many:v1`, 'docker.io/shop/web:v1'].sort())
+    for (const args of [['warm'], ['warm', list, '--access-log', log]]) assert.equal((await user.json(args)).envelope.error?.code, 'USAGE')
+  })
 }
 
 describe('mirrors that share a registry', function () {

@@ -1,12 +1,16 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
+import type {Context} from '../../lib/cli/context.ts'
 import {mirroredImages, openCutMirror, readImageList} from '../../lib/cli/cut-mirror.ts'
 import {openUpstreams} from '../../lib/cli/mirror-upstreams.ts'
 import {PartialFailure} from '../../lib/cli/partial-failure.ts'
 import {formatTable} from '../../lib/cli/table.ts'
 import {formatBytes, formatCount} from '../../lib/cli/units.ts'
+import {HoldfastError} from '../../lib/core/errors.ts'
 import type {DrilledImage} from '../../lib/mirror/drill.ts'
+import {parseRegistryHost, type Reference} from '../../lib/oci/reference.ts'
+import type {MirroredUpstream} from '../../lib/server/mirror.ts'
 
 interface Drill {
   readonly images: readonly DrilledImage[]
@@ -17,10 +21,11 @@ export default class MirrorDrill extends BaseCommand<Drill> {
     'Prove that a mirror survives an outage of its upstream: pull all that it has, twice, with the upstream cut.'
   static override readonly description =
     `Serves what the mirror on this machine has from another port with an upstream that never answers, pulls each image whole and hashed, starts it anew and pulls again.
-The running mirror goes on meanwhile, nothing of it is changed, and its upstream is asked nothing. Images are those of FILE, one a line, or every tag that the mirror has. What would have failed is listed, and the exit code is 9.`
+The running mirror goes on meanwhile, nothing of it is changed, and its upstream is asked nothing. Images are those of FILE, one a line, or those that a log has seen pulled, or every tag that the mirror has. What would have failed is listed, and the exit code is 9.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> --upstream docker.io',
     '<%= config.bin %> <%= command.id %> images.txt --upstream docker.io --json',
+    '<%= config.bin %> <%= command.id %> --access-log /var/log/nginx/access.log --upstream docker.io',
   ]
   static override readonly args = {file: Args.string({description: 'a list of images that have to survive'})}
   static override readonly flags = {
@@ -34,6 +39,21 @@ The running mirror goes on meanwhile, nothing of it is changed, and its upstream
       summary: 'As it was given to "mirror serve". Repeatable.',
     }),
     store: Flags.string({env: 'HOLDFAST_STORE', helpValue: 'REGISTRY[/PREFIX]', summary: 'As it was given to "mirror serve".'}),
+    'from-log': Flags.boolean({
+      env: 'HOLDFAST_FROM_LOG',
+      exclusive: ['access-log'],
+      summary: 'What was pulled from the upstreams, by the event log of the collector that manages them.',
+    }),
+    'access-log': Flags.string({
+      env: 'HOLDFAST_ACCESS_LOG',
+      helpValue: 'FILE',
+      summary: 'What was pulled through the mirror, by the access log of the nginx before it.',
+    }),
+    collector: Flags.string({
+      env: 'HOLDFAST_COLLECTOR',
+      helpValue: 'URL',
+      summary: 'The collector of --from-log; "local" is that of this machine. Default: the one of "collector use".',
+    }),
   }
 
   async run(): Promise<Drill> {
@@ -43,7 +63,7 @@ The running mirror goes on meanwhile, nothing of it is changed, and its upstream
       import('../../lib/mirror/drill.ts'),
       openUpstreams(context, flags.upstream, flags.store),
     ])
-    const listed = args.file === undefined ? undefined : await readImageList(args.file)
+    const listed = await this.#listed(context, args.file, flags, upstreams)
     const images: DrilledImage[] = []
     for (const upstream of upstreams) {
       const wanted = listed?.filter(({registry}) => registry === upstream.name) ?? (await mirroredImages(upstream))
@@ -74,5 +94,35 @@ The running mirror goes on meanwhile, nothing of it is changed, and its upstream
       {images},
       [`holdfast inspect MIRROR/…   # through the mirror, while its upstream answers`],
     )
+  }
+
+  /** Undefined for all that the mirror has. */
+  async #listed(
+    context: Context,
+    file: string | undefined,
+    flags: {
+      readonly 'from-log'?: boolean | undefined
+      readonly 'access-log'?: string | undefined
+      readonly collector?: string | undefined
+    },
+    upstreams: readonly MirroredUpstream[],
+  ): Promise<readonly Reference[] | undefined> {
+    const log = flags['access-log']
+    if (file !== undefined && (log !== undefined || flags['from-log'])) {
+      throw new HoldfastError('USAGE', 'cannot drill: name a list or a log, not both', {
+        hints: [`holdfast mirror drill ${file} --upstream docker.io`],
+      })
+    }
+    if (file !== undefined) return await readImageList(file)
+    if (log !== undefined) {
+      const {loggedImages} = await import('../../lib/cli/warming.ts')
+      return await loggedImages(
+        log,
+        upstreams.map(({name}) => parseRegistryHost(name)),
+      )
+    }
+    if (!flags['from-log']) return undefined
+    const {seenImages} = await import('../../lib/cli/warming.ts')
+    return await seenImages(await context.collector(flags.collector))
   }
 }

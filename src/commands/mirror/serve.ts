@@ -6,6 +6,7 @@ import {openUpstreams} from '../../lib/cli/mirror-upstreams.ts'
 import {readServerCertificate} from '../../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../../lib/cli/server-log.ts'
 import {ACCESS_FLAGS} from '../../lib/cli/transfer-flags.ts'
+import {planWarming, WARM_FLAGS, warmingOf} from '../../lib/cli/warming.ts'
 
 interface MirrorServed {
   readonly url: string
@@ -28,6 +29,7 @@ With --store a registry keeps the images, and mirrors hold nothing: start as man
     '<%= config.bin %> <%= command.id %> --upstream docker.io --revalidate "library/*:latest=1m" --revalidate "**=1h"',
     '<%= config.bin %> <%= command.id %> --upstream docker.io --listen 0.0.0.0:5000 --allow 10.0.0.0/8',
     '<%= config.bin %> <%= command.id %> --upstream docker.io --store https://registry.internal/mirror',
+    '<%= config.bin %> <%= command.id %> --upstream docker.io --warm images.txt --warm-every 6h',
   ]
   static override readonly flags = {
     upstream: Flags.string({
@@ -66,6 +68,7 @@ With --store a registry keeps the images, and mirrors hold nothing: start as man
       summary:
         'How often tags are looked up again: never, always, or after a time such as 30m; the first pattern that fits counts. Default: 5m. Repeatable.',
     }),
+    ...WARM_FLAGS,
     'tls-cert': Flags.string({
       env: 'HOLDFAST_TLS_CERT',
       helpValue: 'FILE',
@@ -89,6 +92,7 @@ With --store a registry keeps the images, and mirrors hold nothing: start as man
     const rules = (flags.revalidate ?? []).map(parseRevalidationRule)
     const accessControl = flags.allow === undefined ? undefined : createNetworkAccess(createAddressPolicy(flags.allow))
     const tls = await readServerCertificate(flags)
+    const planned = await planWarming(flags)
     const {place, upstreams} = await openUpstreams(context, flags.upstream, flags.store)
     const served = await serveMirror({
       host,
@@ -103,6 +107,7 @@ With --store a registry keeps the images, and mirrors hold nothing: start as man
         if (event.type === 'moved') this.output.trace(`${upstream}/${event.repository}:${event.tag} is ${event.digest} now`)
       },
     })
+    const warming = planned?.start(await warmingOf(served, context.signal), this.output)
     const {address} = served
     const url = `${tls === undefined ? 'http' : 'https'}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
     const result = {url, upstreams: upstreams.map(({name}) => name), store: place}
@@ -111,6 +116,7 @@ With --store a registry keeps the images, and mirrors hold nothing: start as man
     this.output.succeed(result)
     if (!context.signal.aborted) await once(context.signal, 'abort')
     this.output.note('stopping: running requests may finish')
+    await warming?.stop()
     await served.stop()
     return result
   }

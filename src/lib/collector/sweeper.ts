@@ -1,20 +1,18 @@
 /** Sweeps the managed registries in turn: one replica each, by the collector's own tokens. */
-import {randomUUID} from 'node:crypto'
 import type {Scope} from '../auth/scope.ts'
-import {createSweepSchedule, type SweepLock, type SweepReport} from '../discovery/schedule.ts'
+import {createSweepSchedule, type SweepReport} from '../discovery/schedule.ts'
 import {type SweepResult, sweepRegistry} from '../discovery/sweep.ts'
 import type {SweepSource} from '../discovery/sweep-ports.ts'
 import {createRegistryTokens} from '../tokens/registry-token.ts'
 import {createSweepIndex, OWN_ACTOR} from './index-feed.ts'
 import type {KeyRings} from './key-ring.ts'
+import {createLeases} from './leases.ts'
 import type {ManagedRegistry} from './objects.ts'
-import type {CollectorStore, DocumentStore} from './store.ts'
+import type {CollectorStore} from './store.ts'
 import {checkTrust, type ProbeRegistry, type TrustStep} from './trust-check.ts'
 
 /** A token of the collector itself outlasts the reading of one repository. */
 const OWN_TOKEN_LIFE_SECONDS = 300
-/** A replica that has died keeps a registry from being swept for so long. */
-const LEASE_MS = 5 * 60_000
 /** How often it is looked which registries there are. */
 const REGISTRIES_CHECK_MS = 10_000
 
@@ -79,7 +77,7 @@ export function startSweeper(options: SweeperOptions, report: (report: SweepRepo
       if (registry === undefined) throw new Error(`registry "${name}" is managed no more`)
       return await sweepNow(registry, options, signal)
     },
-    lock: createLeases(store, now),
+    lock: createLeases(store, now, 'sweep-lease'),
     report,
   })
   const swept = new Set<string>()
@@ -99,30 +97,6 @@ export function startSweeper(options: SweeperOptions, report: (report: SweepRepo
     async stop() {
       clearInterval(timer)
       await schedule.stop()
-    },
-  }
-}
-
-interface Lease {
-  readonly holder: string
-  /** ISO 8601. */
-  readonly until: string
-}
-
-/** Locks that end by themselves. */
-function createLeases(store: DocumentStore, now: () => Date): SweepLock {
-  const holder = randomUUID()
-  return {
-    async tryLock(registry) {
-      const name = `sweep-lease ${registry}`
-      const previous = await store.readDocument(name)
-      const lease: Lease | undefined = previous === undefined ? undefined : JSON.parse(previous)
-      if (lease !== undefined && lease.holder !== holder && lease.until > now().toISOString()) return undefined
-      const content = JSON.stringify({holder, until: new Date(now().getTime() + LEASE_MS).toISOString()} satisfies Lease)
-      if (!(await store.replaceDocument(name, previous, content))) return undefined
-      return async () => {
-        await store.replaceDocument(name, content, JSON.stringify({holder, until: now().toISOString()} satisfies Lease))
-      }
     },
   }
 }

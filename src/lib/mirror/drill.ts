@@ -9,7 +9,7 @@ import {HoldfastError, hasCode} from '../core/errors.ts'
 import {Lane} from '../core/lane.ts'
 import type {BlobDescriptor} from '../oci/descriptor.ts'
 import {digestAlgorithm} from '../oci/digest.ts'
-import {parseManifest, type RawManifest} from '../oci/manifest.ts'
+import {parseManifest, type RawManifest, requiredBlobs} from '../oci/manifest.ts'
 import {formatReference, manifestReference, type Reference, type RepositoryName} from '../oci/reference.ts'
 
 const IMAGES_AT_ONCE = 4
@@ -75,7 +75,7 @@ async function pull(store: SourceStore, reference: Reference, signal: AbortSigna
     return {...nothing, outcome: 'missing', reason: error.message}
   }
   try {
-    const {sizeBytes, missingPlatforms} = await pullGraph(store, reference.repository, raw, call)
+    const {sizeBytes, missingPlatforms} = await pullGraph(assertWhole, store, reference.repository, raw, call)
     return {image, outcome: 'served', digest: raw.digest, sizeBytes, missingPlatforms}
   } catch (error) {
     if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
@@ -87,16 +87,16 @@ async function pull(store: SourceStore, reference: Reference, signal: AbortSigna
  * Pulls an image with every platform that is to be had, whole and hashed; a mirror keeps what passes through it.
  * @throws {HoldfastError} MANIFEST_NOT_FOUND; what reading it throws; INTEGRITY.
  */
-export async function pullWhole(
-  store: SourceStore,
-  reference: Reference,
-  signal?: AbortSignal,
-): Promise<{readonly digest: string; readonly sizeBytes: number}> {
+export async function pullWhole(store: SourceStore, reference: Reference, signal?: AbortSignal): Promise<PulledImage> {
+  return await pullWith(assertWhole, store, reference, signal)
+}
+
+async function pullWith(see: SeeBlob, store: SourceStore, reference: Reference, signal: AbortSignal | undefined): Promise<PulledImage> {
   const call = signal === undefined ? {} : {signal}
   const raw = await store.readManifest(reference.repository, manifestReference(reference), call)
   if (raw === undefined)
     throw new HoldfastError('MANIFEST_NOT_FOUND', `cannot pull "${formatReference(reference)}": there is no such image`)
-  const {sizeBytes, missingPlatforms} = await pullGraph(store, reference.repository, raw, call)
+  const {sizeBytes, missingPlatforms} = await pullGraph(see, store, reference.repository, raw, call)
   if (missingPlatforms === 0) return {digest: raw.digest, sizeBytes}
   throw new HoldfastError(
     'MANIFEST_NOT_FOUND',
@@ -104,14 +104,35 @@ export async function pullWhole(
   )
 }
 
+/**
+ * Sees to it that a mirror has an image with every platform: it gets a blob whole before it gives one byte of it, and what is there already is not read again.
+ * @throws {HoldfastError} as `pullWhole`.
+ */
+export async function fillWhole(store: SourceStore, reference: Reference, signal?: AbortSignal): Promise<PulledImage> {
+  return await pullWith(touchBlob, store, reference, signal)
+}
+
 type Call = {readonly signal?: AbortSignal}
 type Pulled = Pick<DrilledImage, 'sizeBytes' | 'missingPlatforms'>
+type SeeBlob = (store: SourceStore, repository: RepositoryName, blob: BlobDescriptor, call: Call) => Promise<void>
 
-async function pullGraph(store: SourceStore, repository: RepositoryName, raw: RawManifest, call: Call, depth = 0): Promise<Pulled> {
+interface PulledImage {
+  readonly digest: string
+  readonly sizeBytes: number
+}
+
+async function pullGraph(
+  see: SeeBlob,
+  store: SourceStore,
+  repository: RepositoryName,
+  raw: RawManifest,
+  call: Call,
+  depth = 0,
+): Promise<Pulled> {
   const manifest = parseManifest(raw)
   if (manifest.kind === 'image') {
-    const blobs = [manifest.config, ...manifest.layers]
-    for (const blob of blobs) await assertWhole(store, repository, blob, call)
+    const blobs = requiredBlobs(manifest)
+    for (const blob of blobs) await see(store, repository, blob, call)
     return {sizeBytes: blobs.reduce((sum, {size}) => sum + size, 0), missingPlatforms: 0}
   }
   if (depth === MAX_DEPTH) throw new HoldfastError('GRAPH_TOO_DEEP', `cannot pull "${raw.digest}": indexes are nested too deep`)
@@ -125,7 +146,7 @@ async function pullGraph(store: SourceStore, repository: RepositoryName, raw: Ra
       missingPlatforms++
       continue
     }
-    const pulled = await pullGraph(store, repository, read, call, depth + 1)
+    const pulled = await pullGraph(see, store, repository, read, call, depth + 1)
     sizeBytes += pulled.sizeBytes
     missingPlatforms += pulled.missingPlatforms
     found++
@@ -147,4 +168,15 @@ async function assertWhole(store: SourceStore, repository: RepositoryName, blob:
   await store.readBlob(repository, blob, sink, call)
   const actual = `${digestAlgorithm(blob.digest)}:${hash.digest('hex')}`
   if (actual !== blob.digest) throw new HoldfastError('INTEGRITY', `cannot pull "${blob.digest}": the mirror gave ${actual}`)
+}
+
+async function touchBlob(store: SourceStore, repository: RepositoryName, blob: BlobDescriptor, call: Call): Promise<void> {
+  if (blob.size === 0) return await assertWhole(store, repository, blob, call)
+  const sink: ByteSink = {
+    write(_chunk, release) {
+      release()
+      return true
+    },
+  }
+  await store.readBlob(repository, blob, sink, {...call, range: {start: 0, end: 0}})
 }

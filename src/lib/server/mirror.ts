@@ -32,6 +32,8 @@ export interface MirrorOptions extends ListenAddress, Pick<RegistryServerOptions
 
 export interface ServedMirror {
   readonly address: ListenAddress
+  /** What clients see of an upstream, by its name. */
+  readonly stores: ReadonlyMap<string, PullThroughStore>
   /** Stops the server; what is on its way from upstreams is finished first. */
   stop(): Promise<void>
 }
@@ -84,6 +86,7 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
   })
   return {
     address,
+    stores: new Map(mirrors.map(({name, store}) => [name, store])),
     async stop() {
       await server.close({graceMs: STOP_GRACE_MS})
       await close()

@@ -15,7 +15,7 @@ export interface WarmedImage {
 
 export interface WarmDependencies {
   /** Lists the tags of a repository. */
-  readonly openSource: (reference: Reference) => Promise<SourceStore>
+  readonly openSource: (reference: Reference) => Promise<Pick<SourceStore, 'listTags'>>
   /** Sees to one image. @throws {HoldfastError} */
   readonly fetch: (reference: Reference) => Promise<{readonly digest: string; readonly sizeBytes: number}>
   /** How many tags of a choice. */
