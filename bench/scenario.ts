@@ -47,6 +47,8 @@ export const SCENARIO_NAMES = [
   'fleet-warm',
   'embedded-pull',
   'embedded-push',
+  'mirror-hit',
+  'mirror-cold',
 ] as const
 
 export type ScenarioName = (typeof SCENARIO_NAMES)[number]

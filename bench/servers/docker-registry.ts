@@ -35,6 +35,8 @@ export interface DockerRegistryOptions {
   /** Where the images are; `data` in the folder when absent. */
   readonly root?: string
   readonly certificates?: Certificates
+  /** The URL of what it mirrors: a pull-through cache. */
+  readonly proxy?: string
 }
 
 const ACCESS = /"(GET|HEAD|POST|PUT|PATCH|DELETE) (\/v2\/\S*) HTTP\/[\d.]+" (\d{3}) (\d+)/
@@ -55,6 +57,7 @@ export async function startDockerRegistry(options: DockerRegistryOptions): Promi
     log: {level: 'error'},
     storage: {filesystem: {rootdirectory: root}, cache: {blobdescriptor: 'inmemory'}, delete: {enabled: true}},
     http: {addr: host, secret: 'benchmark', ...tls},
+    ...(options.proxy === undefined ? {} : {proxy: {remoteurl: options.proxy}}),
   }
   await writeFile(configFile, JSON.stringify(config))
 

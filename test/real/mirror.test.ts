@@ -17,7 +17,7 @@ import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 import {until} from '../support/until.ts'
 
 const LARGE_BYTES = 8 * 1024 * 1024
-const CLIENTS = 50
+const CLIENTS = 200
 /** Ours answers after three seconds. */
 const STOCK_PATIENCE_MS = 5_000
 

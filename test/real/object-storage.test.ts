@@ -29,7 +29,7 @@ const BUCKET = 'acme-images'
 const REDIS_PASSWORD = 'canary-of-redis'
 const LARGE_BYTES = 12 * 1024 * 1024
 const PULLERS = 4
-const FAIL_TIMEOUT_MS = 1_500
+const FAIL_TIMEOUT_MS = 2_500
 const PULLS_AFTERWARDS = 20
 
 interface Load {

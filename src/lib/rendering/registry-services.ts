@@ -81,12 +81,12 @@ restart=(\${RESTART:-systemctl restart})
 
 answers() { (exec 3<>"/dev/tcp/\${1%:*}/\${1##*:}") 2>/dev/null; }
 
-# One replica after the other, each when the one before answers again and nginx has seen it: it leaves one that did not answer alone for a second.
+# One replica after the other, each when the one before answers again and nginx has seen it: it leaves one that did not answer alone for a second or two.
 roll() {
   ln -sfn "$1" current.yml
   for replica in ${replicas.map((replica) => `"${replica}"`).join(' ')}; do
     "\${restart[@]}" "${name}-registry@\${replica##*:}"
-    for _ in $(seq 100); do answers "$replica" && sleep 2 && continue 2; sleep 0.1; done
+    for _ in $(seq 100); do answers "$replica" && sleep 3 && continue 2; sleep 0.1; done
     echo "the replica $replica does not come back; the others go on" >&2
     exit 1
   done
