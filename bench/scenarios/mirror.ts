@@ -1,6 +1,11 @@
-/** A pull-through mirror, filled and empty, against docker-registry as one and against its upstream itself; CPU and memory are the server's. */
-import {mkdir, mkdtemp} from 'node:fs/promises'
+/**
+ * A pull-through mirror, filled and empty, against docker-registry as one and against its upstream itself; CPU and memory are the server's. An upstream is behind a network: for
+ * the empty one nginx stands before it, with the speed of a gigabit.
+ */
+import {execFile} from 'node:child_process'
+import {mkdir, mkdtemp, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {promisify} from 'node:util'
 import {freePort} from '../../test/support/free-port.ts'
 import {LARGE} from '../corpus/shapes.ts'
 import {holdfastCommand} from '../holdfast.ts'
@@ -13,6 +18,8 @@ import {type ServerProcess, startServer} from '../servers/server-process.ts'
 
 const STOCK = 'docker-registry'
 const DIRECT = 'direct'
+/** Of each of the three connections. */
+const MEGABYTES_PER_SECOND = 40
 /** A mirror holds what is on its way from the upstream as well as to its clients. */
 const PEAK_MEMORY_BYTES = 2 * MAX_PEAK_MEMORY_BYTES
 
@@ -23,13 +30,15 @@ interface Mirror {
   stop(): Promise<void>
 }
 
-type StartMirror = (laboratory: Laboratory, upstream: DockerRegistry) => Promise<Mirror>
+type Upstream = Pick<Mirror, 'url' | 'usage'>
+type StartMirror = (laboratory: Laboratory, upstream: Upstream) => Promise<Mirror>
 
 export async function openMirrorScenario(laboratory: Laboratory, state: 'hit' | 'cold'): Promise<Scenario> {
   const upstreamFolder = join(laboratory.memoryFolder, `mirror-${state}-upstream`)
   await mkdir(upstreamFolder)
-  const upstream = await startDockerRegistry({program: laboratory.registryProgram, folder: upstreamFolder, root: laboratory.corpusRoot})
-  laboratory.closers.add(upstream.stop)
+  const registry = await startDockerRegistry({program: laboratory.registryProgram, folder: upstreamFolder, root: laboratory.corpusRoot})
+  laboratory.closers.add(registry.stop)
+  const upstream = state === 'hit' ? registry : await slowDown(laboratory, registry)
   const mirrors: readonly (readonly [string, StartMirror])[] = [
     [OURS, startOurs],
     [STOCK, startStock],
@@ -42,7 +51,7 @@ export async function openMirrorScenario(laboratory: Laboratory, state: 'hit' | 
   if (state === 'cold') contestants.push({name: DIRECT, sample: () => sampleOf(laboratory, upstream)})
   return {
     name: state === 'hit' ? 'mirror-hit' : 'mirror-cold',
-    title: `1.0 GB in 25 blobs through ${state === 'hit' ? 'a mirror that has them' : 'an empty mirror'}, on disk, 3 at a time`,
+    title: `1.0 GB in 25 blobs through ${state === 'hit' ? 'a mirror that has them' : 'an empty mirror, its upstream at 1 Gbit/s'}, on disk, 3 at a time`,
     rival: state === 'hit' ? STOCK : DIRECT,
     targets: {wallRatio: state === 'hit' ? 1 : 1.1, peakMemoryBytes: PEAK_MEMORY_BYTES},
     runsFactor: 1,
@@ -51,7 +60,7 @@ export async function openMirrorScenario(laboratory: Laboratory, state: 'hit' | 
 }
 
 /** One mirror for all runs, filled once. */
-async function filled(laboratory: Laboratory, upstream: DockerRegistry, name: string, start: StartMirror): Promise<Contestant> {
+async function filled(laboratory: Laboratory, upstream: Upstream, name: string, start: StartMirror): Promise<Contestant> {
   const mirror = await start(laboratory, upstream)
   laboratory.closers.add(mirror.stop)
   await sampleOf(laboratory, mirror)
@@ -59,7 +68,7 @@ async function filled(laboratory: Laboratory, upstream: DockerRegistry, name: st
 }
 
 /** A new one for each run. */
-function empty(laboratory: Laboratory, upstream: DockerRegistry, name: string, start: StartMirror): Contestant {
+function empty(laboratory: Laboratory, upstream: Upstream, name: string, start: StartMirror): Contestant {
   return {
     name,
     async sample() {
@@ -77,6 +86,8 @@ function empty(laboratory: Laboratory, upstream: DockerRegistry, name: string, s
 async function sampleOf(laboratory: Laboratory, server: Pick<Mirror, 'url' | 'usage'>): Promise<Sample> {
   const blobs = laboratory.images.get(LARGE.repository)?.blobs ?? []
   const repositoryUrl = `${server.url}/v2/${LARGE.repository}`
+  // What another has left to be written to the disk is no part of this run.
+  await promisify(execFile)('sync')
   const before = await server.usage()
   const {wallMs} = await measure(pullBlobs(repositoryUrl, blobs, laboratory.environment), laboratory.memoryFolder)
   const after = await server.usage()
@@ -84,7 +95,7 @@ async function sampleOf(laboratory: Laboratory, server: Pick<Mirror, 'url' | 'us
   return {wallMs, cpuMs: after.cpuMs - before.cpuMs, peakMemoryBytes: after.peakMemoryBytes}
 }
 
-async function startOurs(laboratory: Laboratory, upstream: DockerRegistry): Promise<Mirror> {
+async function startOurs(laboratory: Laboratory, upstream: Upstream): Promise<Mirror> {
   const folder = await mkdtemp(join(laboratory.diskFolder, 'mirror-'))
   const environment = {...laboratory.environment, HOLDFAST_DATA_DIR: join(folder, 'data')}
   const port = await freePort()
@@ -93,8 +104,31 @@ async function startOurs(laboratory: Laboratory, upstream: DockerRegistry): Prom
   return {url: `http://127.0.0.1:${port}`, folder, ...server}
 }
 
-async function startStock({diskFolder, registryProgram}: Laboratory, upstream: DockerRegistry): Promise<Mirror> {
+async function startStock({diskFolder, registryProgram}: Laboratory, upstream: Upstream): Promise<Mirror> {
   const folder = await mkdtemp(join(diskFolder, 'stock-'))
   const registry = await startDockerRegistry({program: registryProgram, folder, proxy: upstream.url})
   return {url: registry.url, folder, usage: registry.usage, stop: registry.stop}
+}
+
+/** The same registry, as far away as a gigabit makes it. */
+async function slowDown({memoryFolder, closers, environment}: Laboratory, registry: DockerRegistry): Promise<Upstream> {
+  const folder = join(memoryFolder, 'mirror-network')
+  await mkdir(folder)
+  const port = await freePort()
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`)
+  const configuration = join(folder, 'nginx.conf')
+  await writeFile(
+    configuration,
+    `daemon off; pid ${folder}/pid; error_log ${folder}/error.log; events {} http { access_log off; ${temporary.join(' ')}
+server { listen 127.0.0.1:${port}; location / { proxy_pass ${registry.url}; proxy_set_header Host $http_host; proxy_http_version 1.1;
+proxy_max_temp_file_size 0; limit_rate ${MEGABYTES_PER_SECOND}m; } } }
+`,
+  )
+  const nginx = await startServer(['nginx', '-c', configuration, '-p', folder], {
+    port,
+    logFile: join(folder, 'log'),
+    environment: {...environment, PATH: `${environment?.PATH ?? ''}:/usr/sbin`},
+  })
+  closers.add(nginx.stop)
+  return {url: `http://127.0.0.1:${port}`, usage: registry.usage}
 }

@@ -456,7 +456,7 @@ describe('mirrors that share a registry', function () {
     assert.equal((await fetch(`${two.url}/v2/shop/many/manifests/${amd64.digest}`)).status, 200)
     for (const [name, image] of [['web', first] as const, ['many', amd64] as const])
       for (const {digest} of image.blobs) assert.equal(await hashOf(await fetch(`${two.url}/v2/shop/${name}/blobs/${digest}`)), digest)
-    await two.kill()
+    await two.stop()
     await one.stop()
     await origin.kill()
     const three = await start('three')

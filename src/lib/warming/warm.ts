@@ -1,8 +1,12 @@
 /** Making sure that a mirror, or a cache, has what a list wants, before anybody asks for it. */
 import type {SourceStore} from '../content/store.ts'
 import {HoldfastError} from '../core/errors.ts'
+import {Lane} from '../core/lane.ts'
 import {formatReference, parseTag, type Reference} from '../oci/reference.ts'
 import {chooseTags, type Wish} from './wishes.ts'
+
+/** Each moves several blobs at once. */
+const IMAGES_AT_ONCE = 4
 
 export interface WarmedImage {
   readonly line: number
@@ -25,45 +29,55 @@ export interface WarmDependencies {
   readonly signal?: AbortSignal | undefined
 }
 
-/** One failure does not stop the others. Answers each image once, in the order of the list. */
+/** One failure does not stop the others. Answers each image once, in the order of the list; several are seen to at once. */
 export async function warm(wishes: readonly Wish[], dependencies: WarmDependencies): Promise<readonly WarmedImage[]> {
-  const results: WarmedImage[] = []
+  const {isDryRun, fetch, onImage} = dependencies
+  const lane = new Lane(() => IMAGES_AT_ONCE)
   const done = new Set<string>()
-  const tell = (image: WarmedImage): void => {
-    results.push(image)
-    dependencies.onImage?.(image)
+  const results: Promise<WarmedImage>[] = []
+  const tell = (result: WarmedImage): WarmedImage => {
+    onImage?.(result)
+    return result
   }
   for (const wish of wishes) {
-    for (const reference of await imagesOf(wish, dependencies, tell)) {
+    const {line, text} = wish
+    const found = await imagesOf(wish, dependencies)
+    if ('reason' in found) {
+      results.push(Promise.resolve(tell({line, image: text, outcome: 'failed', sizeBytes: 0, reason: found.reason})))
+      continue
+    }
+    for (const reference of found.images) {
       const image = formatReference(reference)
       if (done.has(image)) continue
       done.add(image)
-      const {line} = wish
-      if (dependencies.isDryRun) tell({line, image, outcome: 'there', sizeBytes: 0})
-      else tell(await attempt(line, image, async () => ({outcome: 'there' as const, ...(await dependencies.fetch(reference))})))
+      const work = async (): Promise<WarmedImage> =>
+        isDryRun
+          ? {line, image, outcome: 'there', sizeBytes: 0}
+          : await attempt(line, image, async () => ({outcome: 'there' as const, ...(await fetch(reference))}))
+      const result = isDryRun ? work().then(tell) : lane.run(work).then(tell)
+      // Waited for below, all at once.
+      result.catch(() => {})
+      results.push(result)
     }
   }
-  return results
+  return await Promise.all(results)
 }
 
-async function imagesOf(
-  {line, text, reference, choice}: Wish,
-  {openSource, newest, signal}: WarmDependencies,
-  tell: (image: WarmedImage) => void,
-): Promise<readonly Reference[]> {
-  if (choice === undefined) return [reference]
+type FoundImages = {readonly images: readonly Reference[]} | {readonly reason: string}
+
+async function imagesOf({reference, choice}: Wish, {openSource, newest, signal}: WarmDependencies): Promise<FoundImages> {
+  if (choice === undefined) return {images: [reference]}
   const {registry, repository} = reference
   try {
     const tags: string[] = []
     const store = await openSource(reference)
     for await (const tag of store.listTags(repository, signal === undefined ? {} : {signal})) tags.push(tag)
     const chosen = await chooseTags(tags, choice, newest)
-    if (chosen.length === 0) tell({line, image: text, outcome: 'failed', sizeBytes: 0, reason: `none of its ${tags.length} tags is meant`})
-    return chosen.map((tag) => ({registry, repository, tag: parseTag(tag)}))
+    if (chosen.length === 0) return {reason: `none of its ${tags.length} tags is meant`}
+    return {images: chosen.map((tag) => ({registry, repository, tag: parseTag(tag)}))}
   } catch (error) {
     if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
-    tell({line, image: text, outcome: 'failed', sizeBytes: 0, reason: error.message})
-    return []
+    return {reason: error.message}
   }
 }
 

@@ -36,14 +36,20 @@ export class BlobFill {
 
   /**
    * Gives a client the blob's bytes from the first one while they come; answers from which byte on it has to read the store, when that has the blob, or else why it has not.
+   * Who has all of them waits for no disk.
    */
   async follow(sink: ByteSink): Promise<{readonly position: number; readonly failure?: unknown}> {
+    const given = Promise.withResolvers<object>()
     const follower: Follower = {sink, position: 0, isKeepingUp: true, held: 0, onFree: () => {}}
+    follower.onFree = () => {
+      if (follower.position === this.blob.size) given.resolve({})
+    }
     this.#followers.add(follower)
-    const outcome = await this.#done.then(
+    const stored = this.#done.then(
       () => ({}),
       (failure: unknown) => ({failure}),
     )
+    const outcome = await Promise.race([stored, given.promise])
     this.#followers.delete(follower)
     // Whoever has said that it is full is given nothing before it has given back everything.
     if (follower.held > 0) {
