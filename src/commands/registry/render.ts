@@ -1,15 +1,10 @@
-import {randomBytes} from 'node:crypto'
 import {mkdir, rm, symlink} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {DEFAULT_ISSUER} from '../../lib/cli/context.ts'
-import type {GlobalFlags} from '../../lib/cli/global-flags.ts'
 import {writeFileAtomically} from '../../lib/core/atomic-file.ts'
-import {HoldfastError} from '../../lib/core/errors.ts'
-import type {CollectorTrust} from '../../lib/rendering/registry-config.ts'
-import type {RegistryServiceValues} from '../../lib/rendering/registry-services.ts'
 
 interface Rendered {
   readonly registry: string
@@ -19,26 +14,6 @@ interface Rendered {
   /** Of an object store, when it was seen to. */
   readonly bucket?: 'created' | 'there'
 }
-
-type RenderedFile = readonly [name: string, content: string, mode: number]
-
-interface Trust {
-  readonly authority: string
-  readonly trust: CollectorTrust
-  readonly renewSecret: () => Promise<string>
-}
-
-interface CollectorFlags extends GlobalFlags {
-  readonly collector?: string | undefined
-  readonly 'collector-url'?: string | undefined
-  readonly 'collector-address': readonly string[]
-  readonly issuer: string
-  readonly allow?: readonly string[] | undefined
-}
-
-const SECRET_BYTES = 32
-const OWNER_ONLY = 0o600
-const FOR_ALL = 0o644
 
 export default class RegistryRender extends CollectorCommand<Rendered> {
   static override readonly summary =
@@ -161,130 +136,25 @@ names. The keys of the bucket are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of
   async run(): Promise<Rendered> {
     const {args, flags} = await this.parse(RegistryRender)
     const {name} = args
-    const place = {name, directory: resolve(flags.directory ?? name)}
-    const [{parseReplicas}, {openObjectStorage}, {renderRegistryConfig}, {renderNginx}] = await Promise.all([
-      import('../../lib/cli/registry-rendering.ts'),
-      import('../../lib/cli/object-storage.ts'),
-      import('../../lib/rendering/registry-config.ts'),
-      import('../../lib/rendering/nginx.ts'),
-    ])
-    const replicas = parseReplicas(flags.listen, flags.replicas)
-    const context = this.openContext(flags)
-    const objects = flags.storage === 's3' ? await openObjectStorage(context, flags) : undefined
-    if (objects === undefined && replicas.length > 1) {
-      throw new HoldfastError('USAGE', 'cannot render replicas: each would have a disk of its own', {
-        hints: [`holdfast registry render ${name} --storage s3 --bucket NAME --replicas ${replicas.length}`],
-      })
-    }
-    const collector = await this.#trust(flags, place)
-    const [certificateFile, keyFile] = [flags['tls-cert'], flags['tls-key']]
-    const tls =
-      certificateFile === undefined || keyFile === undefined
-        ? undefined
-        : {certificateFile: resolve(certificateFile), keyFile: resolve(keyFile)}
-    const nginx = renderNginx({
+    const directory = resolve(flags.directory ?? name)
+    const {renderRegistry} = await import('../../lib/cli/registry-rendering.ts')
+    const {files, links, bucket, replicas} = await renderRegistry(this.openContext(flags), () => this.openCollector(flags), {
+      ...flags,
       name,
-      serverName: collector === undefined ? '_' : new URL(collector.trust.collectorUrl).hostname,
-      listen: flags['nginx-listen'] ?? (tls === undefined ? '80' : '443 ssl'),
-      tls,
-      registries: replicas,
-      collector: collector === undefined ? undefined : {addresses: flags['collector-address'], eventsFrom: flags['events-from']},
-      allow: flags.allow ?? [],
+      directory,
     })
-    const redisPassword = context.environment.HOLDFAST_REDIS_PASSWORD
-    const values = {
-      version: flags['distribution-version'] === '3' ? (3 as const) : (2 as const),
-      listen: flags.listen,
-      name,
-      storage: objects?.storage ?? flags.storage,
-      httpSecret: randomBytes(SECRET_BYTES).toString('hex'),
-      redis: flags.redis === undefined ? undefined : {address: flags.redis, ...(redisPassword ? {password: redisPassword} : {})},
-    }
-    // Everything is looked at before the old secret of the registry ends.
-    renderRegistryConfig({...values, collector: collector?.trust})
-    const services = objects === undefined ? [] : await this.#services({...place, replicas, redis: flags.redis})
-    const bucket = flags['create-bucket'] ? await objects?.ensureBucket() : undefined
-    const trust = collector === undefined ? undefined : {...collector.trust, eventsSecret: await collector.renewSecret()}
-    await mkdir(place.directory, {recursive: true})
-    const config = renderRegistryConfig({...values, collector: trust})
-    const files: readonly RenderedFile[] = [
-      ['config.yml', config, OWNER_ONLY],
-      ...(objects === undefined
-        ? []
-        : ([['config-readonly.yml', renderRegistryConfig({...values, collector: trust, readOnly: true}), OWNER_ONLY]] as const)),
-      ['nginx.conf', nginx, FOR_ALL],
-      ...(collector === undefined ? [] : ([['authority.pem', collector.authority, FOR_ALL]] as const)),
-      ...services,
-    ]
+    await mkdir(directory, {recursive: true})
     for (const [file, content, mode] of files) {
-      await writeFileAtomically(join(place.directory, file), content, mode)
-      this.output.print(join(place.directory, file))
+      await writeFileAtomically(join(directory, file), content, mode)
+      this.output.print(join(directory, file))
     }
-    if (objects !== undefined) {
-      // What replicas start with: the job that clears points it at the other one for a while.
-      const current = join(place.directory, 'current.yml')
-      await rm(current, {force: true})
-      await symlink('config.yml', current)
+    for (const [link, target] of links) {
+      await rm(join(directory, link), {force: true})
+      await symlink(target, join(directory, link))
     }
     if (bucket !== undefined) this.output.note(`the bucket ${flags.bucket} ${bucket === 'created' ? 'was made' : 'is there'}`)
     const start = replicas.length === 1 ? '' : `REGISTRY_HTTP_ADDR=${replicas[1]} `
-    this.output.note(`${start}docker-registry serve ${join(place.directory, 'config.yml')}; nginx includes nginx.conf`)
-    return {
-      registry: name,
-      directory: place.directory,
-      files: files.map(([file]) => file),
-      ...(bucket === undefined ? {} : {bucket}),
-    }
-  }
-
-  /** What the collector says of the registry; undefined where there is none, and nginx alone decides who comes in. */
-  async #trust(flags: CollectorFlags, {name, directory}: {readonly name: string; readonly directory: string}): Promise<Trust | undefined> {
-    const given = flags['collector-url']
-    if (given === undefined) {
-      if (flags.allow !== undefined) return undefined
-      throw new HoldfastError('USAGE', 'cannot render: without a collector everybody whom nginx lets in may push', {
-        hints: [`holdfast registry render ${name} --collector-url https://registry.example.com`, '--allow 10.0.0.0/8'],
-      })
-    }
-    const collectorUrl = given.replace(/\/$/, '')
-    if (!/^https?:\/\/[^/?#@\s"]+$/.test(collectorUrl) || !URL.canParse(collectorUrl)) {
-      throw new HoldfastError('USAGE', `cannot render: "${collectorUrl}" is no https://host[:port]`, {
-        hints: [`holdfast registry render ${name} --collector-url https://registry.example.com`],
-      })
-    }
-    const [collector, {showManagedRegistry, renewEventsSecret}, {exportKeys}] = await Promise.all([
-      this.openCollector(flags),
-      import('../../lib/collector/api/registries.ts'),
-      import('../../lib/collector/api/keys.ts'),
-    ])
-    const [alone, ...others] = flags['collector-address']
-    const registry = await collector.run(showManagedRegistry, {name})
-    const {authority} = await collector.run(exportKeys, {})
-    return {
-      authority,
-      trust: {
-        collectorUrl,
-        // Of several, whichever is there: nginx knows.
-        eventsUrl: alone === undefined || others.length > 0 ? collectorUrl : `http://${alone}`,
-        service: registry.service,
-        issuer: flags.issuer,
-        authorityFile: join(directory, 'authority.pem'),
-        eventsSecret: 'none',
-      },
-      renewSecret: async () => (await collector.run(renewEventsSecret, {name})).secret,
-    }
-  }
-
-  async #services(values: RegistryServiceValues): Promise<readonly RenderedFile[]> {
-    const {renderGarbageCollectScript, renderGarbageCollectUnits, renderRegistryUnit} = await import(
-      '../../lib/rendering/registry-services.ts'
-    )
-    const {service, timer} = renderGarbageCollectUnits(values)
-    return [
-      [`${values.name}-registry@.service`, renderRegistryUnit(values), FOR_ALL],
-      [`${values.name}-garbage-collect.service`, service, FOR_ALL],
-      [`${values.name}-garbage-collect.timer`, timer, FOR_ALL],
-      ['garbage-collect.sh', renderGarbageCollectScript(values), FOR_ALL],
-    ]
+    this.output.note(`${start}docker-registry serve ${join(directory, 'config.yml')}; nginx includes nginx.conf`)
+    return {registry: name, directory, files: files.map(([file]) => file), ...(bucket === undefined ? {} : {bucket})}
   }
 }

@@ -1,7 +1,7 @@
 /** Security groups for staging (API v3, security groups): administrators' business. */
-import {encodeFilter} from './apps.ts'
 import type {Controller} from './controller.ts'
 import {requireText, textAt, valueAt} from './fields.ts'
+import {findByName} from './find.ts'
 
 interface Rule {
   readonly protocol: string
@@ -20,7 +20,7 @@ export async function ensureStagingGroup(
   spaceGuid: string,
 ): Promise<'created' | 'updated' | 'unchanged'> {
   const purpose = `change security group "${name}"`
-  const known = await findGroup(controller, name, purpose)
+  const known = await findByName(controller, '/v3/security_groups', name, {purpose})
   if (known === undefined) {
     await controller.send('POST', '/v3/security_groups', {
       json: {name, rules, relationships: {staging_spaces: {data: [{guid: spaceGuid}]}}},
@@ -37,13 +37,6 @@ export async function ensureStagingGroup(
     await controller.send('POST', `/v3/security_groups/${guid}/relationships/staging_spaces`, {json: {data: [{guid: spaceGuid}]}, purpose})
   }
   return hasRules && isBound ? 'unchanged' : 'updated'
-}
-
-async function findGroup(controller: Controller, name: string, purpose: string): Promise<unknown> {
-  for await (const group of controller.list('/v3/security_groups', {query: {names: encodeFilter(name)}, purpose})) {
-    if (textAt(group, 'name') === name) return group
-  }
-  return undefined
 }
 
 /** In whatever order, and with whatever else the foundation adds. */

@@ -3,6 +3,7 @@ import {HoldfastError} from '../core/errors.ts'
 import {encodeFilter} from './apps.ts'
 import type {Controller} from './controller.ts'
 import {requireText, textAt, valueAt} from './fields.ts'
+import {findByName} from './find.ts'
 import {poll, type Waiting} from './releases.ts'
 
 /** Brokers that make databases take this long; buckets do not. */
@@ -31,12 +32,12 @@ export async function ensureServiceKey(
   wanted: WantedKey,
   waiting: Waiting,
 ): Promise<ServiceKey> {
-  const known = await findNamed(controller, '/v3/service_instances', wanted.instance, {space_guids: spaceGuid})
+  const known = await findGuid(controller, '/v3/service_instances', wanted.instance, {space_guids: spaceGuid})
   const instanceGuid = known ?? (await createInstance(controller, spaceGuid, wanted))
   await awaitOperation(controller, `/v3/service_instances/${instanceGuid}`, `make service "${wanted.instance}"`, waiting)
   const purpose = `make key "${wanted.key}" of service "${wanted.instance}"`
   const query = {type: 'key', service_instance_guids: instanceGuid}
-  const knownKey = await findNamed(controller, '/v3/service_credential_bindings', wanted.key, query)
+  const knownKey = await findGuid(controller, '/v3/service_credential_bindings', wanted.key, query)
   if (knownKey === undefined) {
     await controller.send('POST', '/v3/service_credential_bindings', {
       json: {type: 'key', name: wanted.key, relationships: {service_instance: {data: {guid: instanceGuid}}}},
@@ -46,7 +47,7 @@ export async function ensureServiceKey(
   // A broker may take its time, and the answer to the request names a job then and no key.
   const keyGuid =
     knownKey ??
-    (await poll(purpose, waiting, BROKER_TIMEOUT_MS, () => findNamed(controller, '/v3/service_credential_bindings', wanted.key, query)))
+    (await poll(purpose, waiting, BROKER_TIMEOUT_MS, () => findGuid(controller, '/v3/service_credential_bindings', wanted.key, query)))
   await awaitOperation(controller, `/v3/service_credential_bindings/${keyGuid}`, purpose, waiting)
   const details = await controller.send('GET', `/v3/service_credential_bindings/${keyGuid}/details`, {purpose})
   return {
@@ -58,11 +59,8 @@ export async function ensureServiceKey(
 
 async function createInstance(controller: Controller, spaceGuid: string, {instance, offering, plan}: WantedKey): Promise<string> {
   const purpose = `make service "${instance}"`
-  const query = {names: encodeFilter(plan), service_offering_names: encodeFilter(offering), space_guids: spaceGuid}
-  let planGuid: string | undefined
-  for await (const found of controller.list('/v3/service_plans', {query, purpose})) {
-    if (textAt(found, 'name') === plan) planGuid = requireText(purpose, found, 'guid')
-  }
+  const query = {service_offering_names: encodeFilter(offering), space_guids: spaceGuid}
+  const planGuid = await findGuid(controller, '/v3/service_plans', plan, query)
   if (planGuid === undefined) {
     throw new HoldfastError('OBJECT_NOT_FOUND', `cannot ${purpose}: the space has no plan "${plan}" of service "${offering}"`, {
       hints: ['cf marketplace'],
@@ -70,7 +68,7 @@ async function createInstance(controller: Controller, spaceGuid: string, {instan
   }
   const relationships = {space: {data: {guid: spaceGuid}}, service_plan: {data: {guid: planGuid}}}
   await controller.send('POST', '/v3/service_instances', {json: {type: 'managed', name: instance, relationships}, purpose})
-  const guid = await findNamed(controller, '/v3/service_instances', instance, {space_guids: spaceGuid})
+  const guid = await findGuid(controller, '/v3/service_instances', instance, {space_guids: spaceGuid})
   if (guid !== undefined) return guid
   throw new HoldfastError('PLATFORM_REFUSED', `cannot ${purpose}: the foundation has taken the request and has none`)
 }
@@ -86,15 +84,13 @@ async function awaitOperation(controller: Controller, path: string, purpose: str
   })
 }
 
-async function findNamed(
+async function findGuid(
   controller: Controller,
   path: string,
   name: string,
   query: Readonly<Record<string, string>>,
 ): Promise<string | undefined> {
   const purpose = `find "${name}"`
-  for await (const json of controller.list(path, {query: {names: encodeFilter(name), ...query}, purpose})) {
-    if (textAt(json, 'name') === name) return requireText(purpose, json, 'guid')
-  }
-  return undefined
+  const found = await findByName(controller, path, name, {purpose, query})
+  return found === undefined ? undefined : requireText(purpose, found, 'guid')
 }

@@ -1,8 +1,8 @@
 /** Organizations and spaces by name (API v3). */
 import {HoldfastError} from '../core/errors.ts'
-import {encodeFilter} from './apps.ts'
 import type {Controller} from './controller.ts'
 import {requireText} from './fields.ts'
+import {findByName} from './find.ts'
 import type {NamedGuid} from './session.ts'
 
 /** @throws {HoldfastError} OBJECT_NOT_FOUND */
@@ -16,7 +16,6 @@ export async function findSpace(controller: Controller, organization: NamedGuid,
   return await findNamed(controller, '/v3/spaces', name, {organization_guids: organization.guid}, what)
 }
 
-/** The filter knows no case: what is meant is compared here. */
 async function findNamed(
   controller: Controller,
   path: string,
@@ -25,10 +24,8 @@ async function findNamed(
   what: string,
 ): Promise<NamedGuid> {
   const purpose = `find ${what}`
-  for await (const json of controller.list(path, {query: {names: encodeFilter(name), ...query}, purpose})) {
-    const found = {guid: requireText(purpose, json, 'guid'), name: requireText(purpose, json, 'name')}
-    if (found.name === name) return found
-  }
+  const found = await findByName(controller, path, name, {purpose, query})
+  if (found !== undefined) return {guid: requireText(purpose, found, 'guid'), name}
   throw new HoldfastError('OBJECT_NOT_FOUND', `cannot ${purpose}: it is not there, or not for you to see`, {
     hints: ['cf orgs', 'cf spaces'],
   })

@@ -10,38 +10,21 @@ import {LRUCache} from 'lru-cache'
 import {hasCode} from '../../core/errors.ts'
 import type {Descriptor} from '../../oci/descriptor.ts'
 import {type Digest, isDigest} from '../../oci/digest.ts'
-import {describeManifest, parseManifest, type RawManifest, requiredBlobs} from '../../oci/manifest.ts'
+import {describeManifest, type RawManifest} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
 import type {CallOptions, ReadBlobOptions, RepositoryLister, SourceStore} from '../store.ts'
 import type {MirrorCache} from './cache.ts'
+import {CacheGuard, isCacheFailure} from './cache-guard.ts'
 import {BlobFill} from './fill.ts'
 import {type RevalidationRule, revalidationOf} from './revalidation.ts'
+import {TagMoves} from './tag-moves.ts'
 import {type Upstream, UpstreamUnavailableError} from './upstream.ts'
 
-/** How deep indexes may name indexes. */
-const MAX_DEPTH = 4
 /** A size that the upstream has told is believed for so long, so that many who ask at once ask once. */
 const SIZE_LIFE_MS = 60_000
 /** What is cached is not held back for long by an upstream that hangs. */
 const LOOKUP_PATIENCE_MS = 3_000
 const MAX_REMEMBERED = 10_000
-/** A cache that could not be asked is not asked again for so long. */
-const CACHE_PAUSE_MS = 5_000
-const CACHE_FAILURES = [
-  'NETWORK',
-  'TIMEOUT',
-  'TLS',
-  'PLAIN_HTTP',
-  'REGISTRY_UNAVAILABLE',
-  'RATE_LIMITED',
-  'UNAUTHENTICATED',
-  'DENIED',
-  'UNSUPPORTED',
-  'STORAGE',
-] as const
-/** When what other mirrors may have brought is looked at: a pull is over in minutes, or was given up. */
-const LOOK_DELAYS_MS: readonly number[] = [1, 1, 2, 4, 8, 15, 30, 60, 60, 120, 300, 600, 1200].map((seconds) => seconds * 1_000)
-
 /** How a question was answered; what a mirror is worth. */
 export type MirrorEvent =
   | {readonly type: 'hit' | 'miss'; readonly kind: 'manifest' | 'blob'}
@@ -86,16 +69,16 @@ class CachedUpstream implements PullThroughStore {
   readonly #lookups = new Map<string, Promise<Descriptor | undefined>>()
   readonly #fetches = new Map<string, Promise<RawManifest | undefined>>()
   readonly #seen = new LRUCache<string, SeenTag>({max: MAX_REMEMBERED})
-  /** Tags whose new image is not whole yet, by repository; of several images that a tag has named the newest is last. */
-  readonly #moving = new Map<RepositoryName, Map<Tag | Digest, readonly Digest[]>>()
-  readonly #looks = new Map<RepositoryName, NodeJS.Timeout>()
-  #isClosed = false
-  #cacheDownUntilMs = 0
-  readonly #moves = new Map<RepositoryName, Promise<void>>()
+  readonly #moves: TagMoves
+  readonly #guard: CacheGuard
   readonly #stale = new WeakSet<object>()
 
   constructor(options: PullThroughOptions) {
     this.#options = options
+    const {cache, upstream, now, onEvent} = options
+    const onFailure = (error: unknown): void => onEvent({type: 'failure', error})
+    this.#moves = new TagMoves({cache, onMoved: (repository, tag, digest) => onEvent({type: 'moved', repository, tag, digest}), onFailure})
+    this.#guard = new CacheGuard({now, hasAlternative: () => !upstream.isPaused, onFailure})
   }
 
   warningOf(answer: object): string | undefined {
@@ -103,10 +86,8 @@ class CachedUpstream implements PullThroughStore {
   }
 
   async settled(): Promise<void> {
-    this.#isClosed = true
-    for (const timer of this.#looks.values()) clearTimeout(timer)
     await Promise.allSettled([...this.#fills.values()].map(({done}) => done))
-    await Promise.allSettled([...this.#moving.keys()].map((repository) => this.#moveTags(repository)))
+    await this.#moves.close()
   }
 
   /** What is here: nobody lists a whole upstream. */
@@ -116,7 +97,7 @@ class CachedUpstream implements PullThroughStore {
 
   async statBlob(repository: RepositoryName, digest: Digest, call?: CallOptions): Promise<number | undefined> {
     const {cache, upstream} = this.#options
-    const here = await this.#ofCache(() => cache.statBlob(repository, digest, call))
+    const here = await this.#guard.ask(() => cache.statBlob(repository, digest, call))
     if (here !== undefined) return here
     const key = `${repository}@${digest}`
     const fill = this.#fills.get(key)
@@ -134,12 +115,12 @@ class CachedUpstream implements PullThroughStore {
 
   async readBlob(...[repository, blob, sink, call = {}]: Parameters<SourceStore['readBlob']>): Promise<void> {
     const {cache, onEvent} = this.#options
-    if ((await this.#ofCache(() => cache.statBlob(repository, blob.digest, call))) !== undefined) {
+    if ((await this.#guard.ask(() => cache.statBlob(repository, blob.digest, call))) !== undefined) {
       onEvent({type: 'hit', kind: 'blob'})
       return await cache.readBlob(repository, blob, sink, call)
     }
     onEvent({type: 'miss', kind: 'blob'})
-    if (this.#isCacheDown()) return await this.#pass(repository, blob, sink, call)
+    if (this.#guard.isClosed) return await this.#pass(repository, blob, sink, call)
     const fill = this.#fill(repository, blob)
     if (call.range !== undefined) {
       const failure = await fill.done.then(
@@ -174,7 +155,7 @@ class CachedUpstream implements PullThroughStore {
     if (answer === undefined) return undefined
     // A look at a tag that has moved fetches nothing, and loses nothing.
     if (answer.descriptor !== undefined) return answer.descriptor
-    const found = await this.#ofCache(() => cache.statManifest(repository, answer.digest, call))
+    const found = await this.#guard.ask(() => cache.statManifest(repository, answer.digest, call))
     return found !== undefined && answer.isStale ? this.#markStale(found) : found
   }
 
@@ -193,7 +174,7 @@ class CachedUpstream implements PullThroughStore {
     } catch (error) {
       // It went away between the two questions: what is whole here is still good.
       const last = error instanceof UpstreamUnavailableError ? await this.#lastWhole(repository, reference) : undefined
-      const whole = last === undefined ? undefined : await this.#ofCache(() => cache.readManifest(repository, last.digest, call))
+      const whole = last === undefined ? undefined : await this.#guard.ask(() => cache.readManifest(repository, last.digest, call))
       if (whole === undefined) throw error
       this.#options.onEvent({type: 'stale', repository, tag: reference})
       return this.#markStale(whole)
@@ -225,17 +206,17 @@ class CachedUpstream implements PullThroughStore {
   /** What a digest names never changes: what is here is the answer. */
   async #byDigest(repository: RepositoryName, digest: Digest, call: CallOptions): Promise<RawManifest | undefined> {
     const {cache, onEvent, upstream} = this.#options
-    const here = await this.#ofCache(() => cache.readManifest(repository, digest, call))
+    const here = await this.#guard.ask(() => cache.readManifest(repository, digest, call))
     onEvent({type: here === undefined ? 'miss' : 'hit', kind: 'manifest'})
     if (here !== undefined) return here
     return await once(this.#fetches, `${repository}@${digest}`, async () => {
       const raw = await upstream.ask(`@${digest}`, repository, (source) => source.readManifest(repository, digest))
       if (raw !== undefined) {
-        await this.#ofCache(async () => {
+        await this.#guard.ask(async () => {
           await cache.keepManifest(repository, raw)
           // A shared cache has to be told when an image is whole, by whichever name it was asked for.
-          if (cache.isShared) this.#await(repository, digest, digest)
-          await this.#moveTags(repository)
+          if (cache.isShared) this.#moves.add(repository, digest, digest)
+          await this.#moves.settle(repository)
         })
       }
       return raw
@@ -249,7 +230,7 @@ class CachedUpstream implements PullThroughStore {
   ): Promise<{readonly digest: Digest; readonly isStale: boolean; readonly descriptor?: Descriptor} | undefined> {
     const {cache, rules, now, upstream} = this.#options
     const key = `${repository}:${tag}`
-    const whole = await this.#ofCache(() => cache.statManifest(repository, tag))
+    const whole = await this.#guard.ask(() => cache.statManifest(repository, tag))
     const policy = revalidationOf(rules, repository, tag)
     const seen = this.#seen.get(key)
     if (whole !== undefined && policy === 'never') return {digest: whole.digest, isStale: false}
@@ -257,7 +238,7 @@ class CachedUpstream implements PullThroughStore {
       if (whole?.digest === seen.digest || !upstream.isPaused) return {digest: seen.digest, isStale: false}
     }
     try {
-      const isCached = whole !== undefined || this.#moving.has(repository) || this.#moves.has(repository)
+      const isCached = whole !== undefined || this.#moves.has(repository)
       const patience = isCached ? {patienceMs: LOOKUP_PATIENCE_MS} : {}
       const found = await once(this.#lookups, key, () =>
         upstream.ask(`:${tag}`, repository, (source) => source.statManifest(repository, tag), patience),
@@ -281,35 +262,12 @@ class CachedUpstream implements PullThroughStore {
 
   /** What the tag named when it was last whole here; what was just pulled is on its way to the disk, and waited for. */
   async #lastWhole(repository: RepositoryName, tag: Tag): Promise<Descriptor | undefined> {
-    if (this.#moving.has(repository) || this.#moves.has(repository)) {
+    if (this.#moves.has(repository)) {
       const fills = [...this.#fills].filter(([key]) => key.startsWith(`${repository}@`))
       await Promise.allSettled(fills.map(([, {done}]) => done))
-      await this.#ofCache(() => this.#moveTags(repository))
+      await this.#guard.ask(() => this.#moves.settle(repository))
     }
-    return await this.#ofCache(() => this.#options.cache.statManifest(repository, tag))
-  }
-
-  /** Asks the cache. One that cannot be asked has nothing for a while: the mirror passes on what the upstream says. */
-  async #ofCache<Answer>(ask: () => Promise<Answer>): Promise<Answer | undefined> {
-    if (this.#isCacheDown()) return undefined
-    try {
-      return await ask()
-    } catch (error) {
-      if (!isCacheFailure(error)) throw error
-      this.#noteCacheFailure(error)
-      return undefined
-    }
-  }
-
-  /** Left alone while the upstream answers; without that one it is all there is. */
-  #isCacheDown(): boolean {
-    const {now, upstream} = this.#options
-    return now() < this.#cacheDownUntilMs && !upstream.isPaused
-  }
-
-  #noteCacheFailure(error: unknown): void {
-    this.#cacheDownUntilMs = this.#options.now() + CACHE_PAUSE_MS
-    this.#options.onEvent({type: 'failure', error})
+    return await this.#guard.ask(() => this.#options.cache.statManifest(repository, tag))
   }
 
   /** From the upstream to the client, and kept nowhere. */
@@ -341,10 +299,9 @@ class CachedUpstream implements PullThroughStore {
       .then(
         async () => {
           onEvent({type: 'filled', repository, digest: blob.digest, bytes: blob.size})
-          await this.#moveTags(repository)
+          await this.#moves.settle(repository)
         },
-        (error: unknown) =>
-          isCacheFailure(error) && !isUpstreamToBlame ? this.#noteCacheFailure(error) : onEvent({type: 'failure', error}),
+        (error: unknown) => (isCacheFailure(error) && !isUpstreamToBlame ? this.#guard.note(error) : onEvent({type: 'failure', error})),
       )
       .catch((error: unknown) => onEvent({type: 'failure', error}))
       .finally(() => this.#fills.delete(key))
@@ -354,83 +311,11 @@ class CachedUpstream implements PullThroughStore {
   /** Makes a tag follow the upstream as soon as what it names is whole here. */
   async #follow(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
     const {cache} = this.#options
-    await this.#ofCache(async () => {
+    await this.#guard.ask(async () => {
       if ((await cache.statManifest(repository, tag))?.digest === digest) return
-      this.#await(repository, tag, digest)
-      await this.#moveTags(repository)
+      this.#moves.add(repository, tag, digest)
+      await this.#moves.settle(repository)
     })
-  }
-
-  /** Notes what is to happen when an image is whole. */
-  #await(repository: RepositoryName, reference: Tag | Digest, digest: Digest): void {
-    const moving = this.#moving.get(repository) ?? new Map<Tag | Digest, readonly Digest[]>()
-    moving.set(reference, [...(moving.get(reference) ?? []).filter((other) => other !== digest), digest])
-    this.#moving.set(repository, moving)
-    if (this.#options.cache.isShared) this.#lookLater(repository, 0)
-  }
-
-  /** Of a shared cache others bring the rest: it is looked at again, less and less often. */
-  #lookLater(repository: RepositoryName, looks: number): void {
-    if (this.#looks.has(repository) || this.#isClosed) return
-    const delayMs = LOOK_DELAYS_MS[looks]
-    // Nobody brought it: who pulls it again asks for it anew.
-    if (delayMs === undefined) return void this.#moving.delete(repository)
-    const timer = setTimeout(() => {
-      this.#moveTags(repository)
-        .catch((error: unknown) => this.#options.onEvent({type: 'failure', error}))
-        .finally(() => {
-          this.#looks.delete(repository)
-          if (this.#moving.has(repository)) this.#lookLater(repository, looks + 1)
-        })
-    }, delayMs)
-    this.#looks.set(repository, timer.unref())
-  }
-
-  /** One after the other for a repository. */
-  async #moveTags(repository: RepositoryName): Promise<void> {
-    const before = this.#moves.get(repository) ?? Promise.resolve()
-    const move = before.catch(() => {}).then(() => this.#moveNow(repository))
-    this.#moves.set(repository, move)
-    await move.finally(() => {
-      if (this.#moves.get(repository) === move) this.#moves.delete(repository)
-    })
-  }
-
-  async #moveNow(repository: RepositoryName): Promise<void> {
-    const {cache, onEvent} = this.#options
-    const moving = this.#moving.get(repository)
-    for (const [reference, digests] of moving ?? []) {
-      for (const digest of digests.toReversed()) {
-        const raw = await cache.readManifest(repository, digest)
-        if (raw === undefined || !(await this.#isWhole(repository, raw))) continue
-        const newer = digests.slice(digests.indexOf(digest) + 1)
-        await cache.settleManifest(repository, reference, raw)
-        if (newer.length === 0) moving?.delete(reference)
-        else moving?.set(reference, newer)
-        if (!isDigest(reference)) onEvent({type: 'moved', repository, tag: reference, digest})
-        break
-      }
-    }
-    if (moving?.size === 0) this.#moving.delete(repository)
-  }
-
-  /** An image with all of its blobs; an index with at least one whole image, and none that is here in part. */
-  async #isWhole(repository: RepositoryName, raw: RawManifest, depth = 0): Promise<boolean> {
-    const {cache} = this.#options
-    const manifest = parseManifest(raw)
-    if (manifest.kind === 'image') {
-      const sizes = await Promise.all(requiredBlobs(manifest).map(({digest}) => cache.statBlob(repository, digest)))
-      return sizes.every((size) => size !== undefined)
-    }
-    if (depth === MAX_DEPTH) return false
-    let found = 0
-    for (const {digest} of manifest.manifests) {
-      const child = await cache.readManifest(repository, digest)
-      if (child === undefined) continue
-      if (!(await this.#isWhole(repository, child, depth + 1))) return false
-      found++
-    }
-    return found > 0
   }
 
   /** An answer of its own, since the same is given to whoever asks by digest. */
@@ -449,12 +334,6 @@ function isNoAnswer(error: unknown): boolean {
 /** Asked again, it would say the same. */
 function isOfUpstream(error: unknown): boolean {
   return error instanceof UpstreamUnavailableError || hasCode(error, 'BLOB_NOT_FOUND', 'INTEGRITY')
-}
-
-/** What keeps the images is unreachable, full, or takes nothing now. */
-function isCacheFailure(error: unknown): boolean {
-  if (error instanceof UpstreamUnavailableError) return false
-  return hasCode(error, ...CACHE_FAILURES)
 }
 
 function restOf(call: ReadBlobOptions, start: number): ReadBlobOptions {
