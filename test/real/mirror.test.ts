@@ -12,6 +12,7 @@ import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
 import {createImage, createIndex, createLayer, type SampleImage} from '../support/images.ts'
 import {pushImage} from '../support/push-image.ts'
 import {needs} from '../support/required-program.ts'
+import {runOk} from '../support/run-program.ts'
 import {type ServedMirror, serveMirror} from '../support/served-mirror.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 import {until} from '../support/until.ts'
@@ -404,6 +405,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     for (const [flags, code] of [
       [['--warm', '/no/such/file'], 'CONFIGURATION'],
       [['--warm', list, '--warm-every', 'often'], 'USAGE'],
+      [['--warm', '-'], 'USAGE'],
     ] as const) {
       const refused = await user.json(['mirror', 'serve', '--upstream', origin.url, '--listen', '127.0.0.1:0', ...flags, ...store()])
       assert.equal(refused.envelope.error?.code, code)
@@ -443,6 +445,13 @@ describe('mirrors that share a registry', function () {
     afterwards(temporary.remove)
     await pushImage(origin.url, 'shop/web', 'v1', first)
     await pushImage(origin.url, 'shop/many', 'v1', many)
+    const pinned = createIndex({
+      'linux/amd64': createImage([createLayer('p', 'pinned amd64')]),
+      'linux/arm64': createImage([createLayer('p', 'pinned arm64')], {architecture: 'arm64'}),
+    })
+    const pinnedChild = pinned.children[0]
+    assert.ok(pinnedChild)
+    await pushImage(origin.url, 'shop/pinned', 'v1', pinned)
     const variable = `HOLDFAST_AUTH_127_0_0_1_${backing.port}`
     const secrets = {[`${variable}_USERNAME`]: account.username, [`${variable}_PASSWORD`]: account.password}
     const args = ['--upstream', origin.url, '--store', backing.url]
@@ -454,11 +463,17 @@ describe('mirrors that share a registry', function () {
     assert.equal((await fetch(`${one.url}/v2/shop/web/manifests/v1`)).status, 200)
     assert.equal((await fetch(`${one.url}/v2/shop/many/manifests/v1`)).status, 200)
     assert.equal((await fetch(`${two.url}/v2/shop/many/manifests/${amd64.digest}`)).status, 200)
-    for (const [name, image] of [['web', first] as const, ['many', amd64] as const])
+    // As clusters pin them, by the digest of the index.
+    assert.equal((await fetch(`${one.url}/v2/shop/pinned/manifests/${pinned.digest}`)).status, 200)
+    assert.equal((await fetch(`${one.url}/v2/shop/pinned/manifests/${pinnedChild.digest}`)).status, 200)
+    for (const [name, image] of [['web', first] as const, ['many', amd64] as const, ['pinned', pinnedChild] as const])
       for (const {digest} of image.blobs) assert.equal(await hashOf(await fetch(`${two.url}/v2/shop/${name}/blobs/${digest}`)), digest)
     await two.stop()
     await one.stop()
     await origin.kill()
+    const config = join(temporary.path, 'clear.json')
+    await writeFile(config, JSON.stringify({version: 0.1, storage: {filesystem: {rootdirectory: backing.root}, delete: {enabled: true}}}))
+    await runOk('docker-registry', ['garbage-collect', config])
     const three = await start('three')
     try {
       for (const [name, image, tagged] of [['web', first, first] as const, ['many', amd64, many] as const]) {
@@ -469,7 +484,9 @@ describe('mirrors that share a registry', function () {
         for (const {digest} of image.blobs) assert.equal(await hashOf(await fetch(`${three.url}/v2/shop/${name}/blobs/${digest}`)), digest)
       }
       const catalog = (await (await fetch(`${three.url}/v2/_catalog`)).json()) as {repositories: string[]}
-      assert.deepEqual(catalog.repositories, ['shop/many', 'shop/web'])
+      assert.deepEqual(catalog.repositories, ['shop/many', 'shop/pinned', 'shop/web'])
+      for (const {digest} of [pinned, pinnedChild])
+        assert.equal((await fetch(`${three.url}/v2/shop/pinned/manifests/${digest}`)).status, 200, digest)
       // What keeps the bytes is down as well: said as it is, and over when it is back.
       const {root, port} = backing
       await backing.kill()

@@ -149,6 +149,7 @@ export async function planWarming({warm: file, 'warm-every': every}: WarmFlags):
   if (everyMs === undefined) {
     throw new HoldfastError('USAGE', `cannot warm every "${every.slice(0, 100)}": it is no length of time`, {hints: ['--warm-every 6h']})
   }
+  if (file === '-') throw new HoldfastError('USAGE', 'cannot warm from standard input again and again', {hints: ['--warm FILE']})
   await readWishes(file)
   const [{warm}, {startWarmSchedule}] = await Promise.all([import('../warming/warm.ts'), import('../warming/schedule.ts')])
   return {

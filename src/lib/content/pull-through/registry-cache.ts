@@ -137,13 +137,15 @@ export function createRegistryCache({registry, prefix}: RegistryCacheOptions): M
       note(repository, raw)
     },
     settleManifest: async (repository, reference, raw) => {
-      const isPromoted = await promote(repository, raw)
-      if (isDigest(reference)) return
-      if (isPromoted) return await registry.writeManifest(named(repository), reference, raw)
+      if (await promote(repository, raw)) {
+        if (!isDigest(reference)) await registry.writeManifest(named(repository), reference, raw)
+        return
+      }
+      // By its digest it is found without a pointer; but a registry clears away the blobs that no manifest names.
       const pointer = pointerTo(raw)
       await writeBytes(repository, raw.digest, raw.bytes)
       await writeBytes(repository, pointer.config, EMPTY_CONFIG)
-      await registry.writeManifest(named(repository), reference, pointer.raw)
+      await registry.writeManifest(named(repository), isDigest(reference) ? pointer.raw.digest : reference, pointer.raw)
     },
     async *listTags(repository, call) {
       try {
