@@ -6,12 +6,9 @@ import {delimiter, join} from 'node:path'
 
 const VERSION_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {crane: ['version'], regctl: ['version']}
 
-/** Where Debian keeps nginx, which is often not in a user's PATH. */
-const DAEMON_FOLDER = '/usr/sbin'
-
 /** The path of a program, or undefined when PATH has none of that name. */
 export async function findProgram(name: string): Promise<string | undefined> {
-  for (const folder of [...(process.env.PATH ?? '').split(delimiter), DAEMON_FOLDER]) {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     const path = join(folder, name)
     const isExecutable = await access(path, constants.X_OK).then(
       () => true,

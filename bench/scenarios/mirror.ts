@@ -1,10 +1,11 @@
 /**
  * A pull-through mirror, filled and empty, against docker-registry as one and against its upstream itself; CPU and memory are the server's. An upstream is behind a network: for
- * the empty one nginx stands before it, with the speed of a gigabit.
+ * the empty one a relay stands before it, with the speed of a gigabit.
  */
 import {execFile} from 'node:child_process'
-import {mkdir, mkdtemp, writeFile} from 'node:fs/promises'
+import {mkdir, mkdtemp} from 'node:fs/promises'
 import {join} from 'node:path'
+import {fileURLToPath} from 'node:url'
 import {promisify} from 'node:util'
 import {freePort} from '../../test/support/free-port.ts'
 import {LARGE} from '../corpus/shapes.ts'
@@ -18,8 +19,7 @@ import {type ServerProcess, startServer} from '../servers/server-process.ts'
 
 const STOCK = 'docker-registry'
 const DIRECT = 'direct'
-/** Of each of the three connections. */
-const MEGABYTES_PER_SECOND = 40
+const BYTES_PER_SECOND = 125_000_000
 /** A mirror holds what is on its way from the upstream as well as to its clients. */
 const PEAK_MEMORY_BYTES = 2 * MAX_PEAK_MEMORY_BYTES
 
@@ -112,23 +112,13 @@ async function startStock({diskFolder, registryProgram}: Laboratory, upstream: U
 
 /** The same registry, as far away as a gigabit makes it. */
 async function slowDown({memoryFolder, closers, environment}: Laboratory, registry: DockerRegistry): Promise<Upstream> {
-  const folder = join(memoryFolder, 'mirror-network')
-  await mkdir(folder)
   const port = await freePort()
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`)
-  const configuration = join(folder, 'nginx.conf')
-  await writeFile(
-    configuration,
-    `daemon off; pid ${folder}/pid; error_log ${folder}/error.log; events {} http { access_log off; ${temporary.join(' ')}
-server { listen 127.0.0.1:${port}; location / { proxy_pass ${registry.url}; proxy_set_header Host $http_host; proxy_http_version 1.1;
-proxy_max_temp_file_size 0; limit_rate ${MEGABYTES_PER_SECOND}m; } } }
-`,
-  )
-  const nginx = await startServer(['nginx', '-c', configuration, '-p', folder], {
+  const program = fileURLToPath(new URL('../servers/slow-relay.ts', import.meta.url))
+  const relay = await startServer([process.execPath, program, String(port), registry.host, String(BYTES_PER_SECOND)], {
     port,
-    logFile: join(folder, 'log'),
-    environment: {...environment, PATH: `${environment?.PATH ?? ''}:/usr/sbin`},
+    logFile: join(memoryFolder, 'mirror-network.log'),
+    environment: environment ?? {},
   })
-  closers.add(nginx.stop)
+  closers.add(relay.stop)
   return {url: `http://127.0.0.1:${port}`, usage: registry.usage}
 }

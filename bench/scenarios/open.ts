@@ -39,5 +39,5 @@ export const SCENARIO_PLANS: Readonly<Record<ScenarioName, ScenarioPlan>> = {
   'embedded-pull': {images: [LARGE], programs: [REGISTRY, 'curl'], open: (laboratory) => openEmbeddedScenario(laboratory, 'pull')},
   'embedded-push': {images: [LARGE], programs: [REGISTRY, 'curl'], open: (laboratory) => openEmbeddedScenario(laboratory, 'push')},
   'mirror-hit': {images: [LARGE], programs: [REGISTRY, 'curl'], open: (laboratory) => openMirrorScenario(laboratory, 'hit')},
-  'mirror-cold': {images: [LARGE], programs: [REGISTRY, 'curl', 'nginx'], open: (laboratory) => openMirrorScenario(laboratory, 'cold')},
+  'mirror-cold': {images: [LARGE], programs: [REGISTRY, 'curl'], open: (laboratory) => openMirrorScenario(laboratory, 'cold')},
 }
