@@ -132,7 +132,7 @@ describe('replicas of a registry over an object store', function () {
 
   /**
    * Pulls over and over until told to stop; answers what failed, and how many did not. skopeo takes small images: of a layer that breaks off in its midst it asks for no rest,
-   * as docker, containerd and ours do.
+   * as ours does.
    */
   async function pulling(host: string): Promise<Load> {
     const {skopeo} = await createContainerClients(join(directory, `c${Math.random()}`), {insecure: [host]})
