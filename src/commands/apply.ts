@@ -1,12 +1,10 @@
-import {readFile} from 'node:fs/promises'
-import {text} from 'node:stream/consumers'
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../lib/cli/collector-command.ts'
 import {describeChanges} from '../lib/cli/collector-report.ts'
+import {readInputText} from '../lib/cli/input-file.ts'
 import {parseDocument} from '../lib/cli/yaml-document.ts'
 import type {PlannedChange} from '../lib/collector/document/plan.ts'
-import {HoldfastError} from '../lib/core/errors.ts'
 
 interface Applied {
   readonly isDryRun: boolean
@@ -30,21 +28,12 @@ export default class Apply extends CollectorCommand<Applied> {
 
   async run(): Promise<Applied> {
     const {args, flags} = await this.parse(Apply)
-    const document = await parseDocument(await this.#read(args.file), args.file)
+    const document = await parseDocument(await readInputText(args.file), args.file)
     const [collector, {applyAll}] = await Promise.all([this.openCollector(flags), import('../lib/collector/api/document.ts')])
     const result = await collector.run(applyAll, {document, isDryRun: flags['dry-run'], prune: flags.prune})
     for (const line of describeChanges(result.changes)) this.output.print(line)
     if (result.changes.length === 0) this.output.note('there is nothing to change')
     else if (result.isDryRun) this.output.note('nothing was changed: --dry-run')
     return result
-  }
-
-  async #read(file: string): Promise<string> {
-    if (file === '-') return await text(process.stdin)
-    try {
-      return await readFile(file, 'utf8')
-    } catch (cause) {
-      throw new HoldfastError('CONFIGURATION', `cannot read "${file}"`, {hints: [`ls -l "${file}"`], cause})
-    }
   }
 }

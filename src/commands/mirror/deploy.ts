@@ -1,6 +1,7 @@
 import {resolve} from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
+import type {Context} from '../../lib/cli/context.ts'
 import {readPlan} from '../../lib/cli/mirror-plan.ts'
 import {parseMirrorUrl} from '../../lib/cli/mirror-values.ts'
 import {parseDurationMs} from '../../lib/core/duration.ts'
@@ -100,7 +101,7 @@ HOLDFAST_NOTIFY_URL is told what came of it, in the form that Slack takes.`
         mirror,
         parts: flags.only === undefined ? ['registry', 'proxy'] : [flags.only],
         routes: {mirrorRoute: `${host}.${mirror.internalDomain}`, proxyRoute: new URL(url).host},
-        pin: async (image) => await this.#pin(image, flags),
+        pin: (image) => this.#pin(image, context),
         target: {
           controller,
           spaceGuid: space.guid,
@@ -123,10 +124,10 @@ HOLDFAST_NOTIFY_URL is told what came of it, in the form that Slack takes.`
   }
 
   /** @throws {HoldfastError} MANIFEST_NOT_FOUND */
-  async #pin(image: string, flags: Parameters<BaseCommand<Deployed>['openContext']>[0]): Promise<string> {
+  async #pin(image: string, context: Context): Promise<string> {
     const {formatPinned, manifestReference, parseReference} = await import('../../lib/oci/reference.ts')
     const reference = parseReference(image)
-    const source = await this.openContext(flags).openSource(reference)
+    const source = await context.openSource(reference)
     const found = await source.statManifest(reference.repository, manifestReference(reference))
     if (found !== undefined) return formatPinned(reference, found.digest)
     throw new HoldfastError('MANIFEST_NOT_FOUND', `cannot deploy "${image}": there is no such image`)

@@ -4,6 +4,7 @@ import type {CutMirror} from '../mirror/drill.ts'
 import {parseReference, type Reference} from '../oci/reference.ts'
 import type {MirroredUpstream} from '../server/mirror.ts'
 import type {Context} from './context.ts'
+import {readInputFile} from './input-file.ts'
 
 const cut = async (): Promise<never> => {
   throw new HoldfastError('NETWORK', 'the upstream is cut for the drill')
@@ -53,13 +54,7 @@ export async function mirroredImages({name, openCache}: MirroredUpstream): Promi
  * @throws {HoldfastError} CONFIGURATION when it cannot be read; INVALID_REFERENCE with its line.
  */
 export async function readImageList(file: string): Promise<readonly Reference[]> {
-  const {readFile} = await import('node:fs/promises')
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (cause) {
-    throw new HoldfastError('CONFIGURATION', `cannot read "${file}"`, {hints: [`ls -l "${file}"`], cause})
-  }
+  const text = (await readInputFile(file)).toString('utf8')
   return text.split('\n').flatMap((line, index) => {
     const image = line.replace(/(?:^|\s)#.*$/, '').trim()
     if (image === '') return []

@@ -1,9 +1,9 @@
 /** The files of a protected mirror, for whatever runs it. */
-import {resolve} from 'node:path'
 import {HoldfastError} from '../core/errors.ts'
 import type {CloudFoundryMirror} from '../rendering/mirror-cloud-foundry.ts'
 import type {MirrorPlan} from './mirror-plan.ts'
 import {parseApplications, parseMirrorUrl} from './mirror-values.ts'
+import {nginxDoor} from './nginx-door.ts'
 import {parseReplicas} from './registry-rendering.ts'
 
 const REGISTRY_PORT = 5000
@@ -27,19 +27,13 @@ async function systemdFiles(plan: MirrorPlan, url: string): Promise<ReadonlyMap<
     import('../rendering/mirror-nginx.ts'),
     import('../rendering/mirror-services.ts'),
   ])
-  const [certificateFile, keyFile] = [plan['tls-cert'], plan['tls-key']]
-  const tls =
-    certificateFile === undefined || keyFile === undefined
-      ? undefined
-      : {certificateFile: resolve(certificateFile), keyFile: resolve(keyFile)}
   const [first, ...others] = parseReplicas(plan.listen, plan.store === undefined ? 1 : plan.instances)
   const listen = [first ?? plan.listen, ...others] as const
   return new Map([
     [
       'nginx.conf',
       renderMirrorNginx({
-        listen: plan['nginx-listen'] ?? (tls === undefined ? '80' : '443 ssl'),
-        tls,
+        ...nginxDoor(plan),
         applications: [{serverName: new URL(url).hostname, addresses: listen}, ...parseApplications(plan.application)],
         allow: plan.allow,
         trustedProxies: plan['trusted-proxy'],
@@ -59,14 +53,15 @@ async function systemdFiles(plan: MirrorPlan, url: string): Promise<ReadonlyMap<
 }
 
 async function containerFiles(plan: MirrorPlan, url: string, version: string): Promise<ReadonlyMap<string, string>> {
-  const [{renderMirrorNginx}, {renderCompose, renderKubernetes, MIRROR_HOST, NGINX_LISTEN}] = await Promise.all([
+  const [{renderMirrorNginx}, {renderCompose, renderKubernetes, MIRROR_PORT, NGINX_PORT}] = await Promise.all([
     import('../rendering/mirror-nginx.ts'),
     import('../rendering/mirror-compose.ts'),
   ])
-  const address = plan.target === 'compose' ? MIRROR_HOST : MIRROR_HOST.replace('mirror', `${plan.name}-mirror`)
+  // As its service is called there.
+  const service = plan.target === 'compose' ? 'mirror' : `${plan.name}-mirror`
   const nginx = renderMirrorNginx({
-    listen: NGINX_LISTEN,
-    applications: [{serverName: new URL(url).hostname, addresses: [address]}, ...parseApplications(plan.application)],
+    listen: String(NGINX_PORT),
+    applications: [{serverName: new URL(url).hostname, addresses: [`${service}:${MIRROR_PORT}`]}, ...parseApplications(plan.application)],
     allow: plan.allow,
     trustedProxies: plan['trusted-proxy'],
   })

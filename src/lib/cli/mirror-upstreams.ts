@@ -7,6 +7,7 @@ import {findEndpoint} from '../registries/find.ts'
 import type {MirroredUpstream} from '../server/mirror.ts'
 import type {Context} from './context.ts'
 import {mirrorDirectory} from './data-directory.ts'
+import {repositoryPathOf} from './mirror-values.ts'
 
 /** Repositories of a mirror in a registry, unless told otherwise: `mirror/docker.io/library/alpine`. */
 const DEFAULT_PREFIX = 'mirror'
@@ -37,7 +38,7 @@ export async function openUpstreams(context: Context, names: readonly string[], 
     if (upstreams.some((upstream) => upstream.name === name)) {
       throw new HoldfastError('USAGE', `cannot mirror "${name}": it is named twice`)
     }
-    const path = pathOf(name)
+    const path = repositoryPathOf(name)
     upstreams.push({name, path, store: await context.openUpstream(endpoint), openCache: () => cache.open(name, path)})
   }
   const [first, ...others] = upstreams
@@ -73,14 +74,4 @@ async function registryCache(context: Context, text: string): Promise<Cache> {
       return createRegistryCache({registry, prefix: parseRepositoryName(`${folder}/${path}`)})
     },
   }
-}
-
-/** A registry's host as a part of a repository's name (distribution-spec 1.1 §Pulling manifests: letters, digits, and one of . _ - between them). */
-function pathOf(host: string): RepositoryName {
-  return parseRepositoryName(
-    host
-      .toLowerCase()
-      .replace(/[^a-z0-9.-]+/g, '_')
-      .replace(/^_+|_+$/g, ''),
-  )
 }

@@ -1,10 +1,12 @@
-/** What `mirror render` is told, checked. */
+/** What mirrors are told, checked; and how they call what they mirror. */
 import {HoldfastError} from '../core/errors.ts'
+import {parseRepositoryName, type RepositoryName} from '../oci/reference.ts'
+import {isOrigin} from './origin.ts'
 
 /** @throws {HoldfastError} USAGE for what is no https://host[:port]. */
 export function parseMirrorUrl(text: string): string {
   const url = text.replace(/\/$/, '')
-  if (/^https?:\/\/[^/?#@\s"]+$/.test(url) && URL.canParse(url)) return url
+  if (isOrigin(url)) return url
   throw new HoldfastError('USAGE', `cannot render: "${text.slice(0, 200)}" is no https://host[:port]`, {
     hints: ['--url https://mirror.example.com'],
   })
@@ -21,4 +23,14 @@ export function parseApplications(
       hints: ['--application registry.example.com=127.0.0.1:5050'],
     })
   })
+}
+
+/** A registry's host as a part of a repository's name (distribution-spec 1.1 §Pulling manifests: letters, digits, and one of . _ - between them). */
+export function repositoryPathOf(host: string): RepositoryName {
+  return parseRepositoryName(
+    host
+      .toLowerCase()
+      .replace(/[^a-z0-9.-]+/g, '_')
+      .replace(/^_+|_+$/g, ''),
+  )
 }

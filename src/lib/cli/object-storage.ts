@@ -3,6 +3,7 @@ import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
 import type {S3Storage} from '../rendering/registry-config.ts'
 import type {Context} from './context.ts'
+import {isOrigin} from './origin.ts'
 
 export interface ObjectStorageFlags {
   readonly bucket?: string | undefined
@@ -26,8 +27,9 @@ export async function openObjectStorage(context: Context, flags: ObjectStorageFl
   const {amazonEndpoint, assertBucketName, ensureBucket} = await import('../object-storage/bucket.ts')
   assertBucketName(bucket)
   if (!/^[a-z0-9-]{1,63}$/.test(region)) throw new HoldfastError('USAGE', `cannot use "${region.slice(0, 100)}" as a region`)
-  if (given !== undefined && !(/^https?:\/\/[^/?#@\s"]+\/?$/.test(given) && URL.canParse(given))) {
-    throw new HoldfastError('USAGE', `cannot use "${given.replace(/\/\/.*@/, '//').slice(0, 200)}" as the endpoint of an object store`, {
+  const url = given?.replace(/\/$/, '')
+  if (url !== undefined && !isOrigin(url)) {
+    throw new HoldfastError('USAGE', `cannot use "${url.replace(/\/\/.*@/, '//').slice(0, 200)}" as the endpoint of an object store`, {
       hints: ['--s3-endpoint https://objects.example.com'],
     })
   }
@@ -38,7 +40,7 @@ export async function openObjectStorage(context: Context, flags: ObjectStorageFl
     storage: {
       bucket,
       region,
-      endpoint: given?.replace(/\/$/, ''),
+      endpoint: url,
       rootDirectory: flags['bucket-directory'],
       keys,
       redirect: flags.redirect === true,
@@ -49,7 +51,7 @@ export async function openObjectStorage(context: Context, flags: ObjectStorageFl
           hints: ['set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'],
         })
       }
-      const endpoint = given === undefined ? amazonEndpoint(region) : new URL(given)
+      const endpoint = url === undefined ? amazonEndpoint(region) : new URL(url)
       const [open, {undeclaredEndpoint}, {parseRegistryHost}] = await Promise.all([
         context.httpClients(),
         import('../registries/endpoint.ts'),

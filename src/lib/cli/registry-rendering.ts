@@ -1,19 +1,21 @@
 /** The files of docker-registries, on a disk or on S3, trusting a collector or behind an nginx that lets few in. */
 import {randomBytes} from 'node:crypto'
-import {join, resolve} from 'node:path'
+import {join} from 'node:path'
 import type {Collector} from '../collector/collector.ts'
 import {HoldfastError} from '../core/errors.ts'
 import type {CollectorTrust} from '../rendering/registry-config.ts'
 import type {RegistryServiceValues} from '../rendering/registry-services.ts'
 import type {Context} from './context.ts'
+import {type DoorFlags, nginxDoor} from './nginx-door.ts'
 import type {ObjectStorageFlags} from './object-storage.ts'
+import {isOrigin} from './origin.ts'
 
 const MAX_PORT = 65_535
 const SECRET_BYTES = 32
 const OWNER_ONLY = 0o600
 const FOR_ALL = 0o644
 
-export interface RegistryRenderingFlags extends ObjectStorageFlags {
+export interface RegistryRenderingFlags extends ObjectStorageFlags, DoorFlags {
   readonly name: string
   /** As an absolute path. */
   readonly directory: string
@@ -28,9 +30,6 @@ export interface RegistryRenderingFlags extends ObjectStorageFlags {
   readonly 'create-bucket'?: boolean | undefined
   readonly redis?: string | undefined
   readonly 'distribution-version': string
-  readonly 'nginx-listen'?: string | undefined
-  readonly 'tls-cert'?: string | undefined
-  readonly 'tls-key'?: string | undefined
 }
 
 type RenderedFile = readonly [name: string, content: string, mode: number]
@@ -70,16 +69,10 @@ export async function renderRegistry(
     })
   }
   const collector = await openTrust(flags, openCollector)
-  const [certificateFile, keyFile] = [flags['tls-cert'], flags['tls-key']]
-  const tls =
-    certificateFile === undefined || keyFile === undefined
-      ? undefined
-      : {certificateFile: resolve(certificateFile), keyFile: resolve(keyFile)}
   const nginx = renderNginx({
     name,
     serverName: collector === undefined ? '_' : new URL(collector.trust.collectorUrl).hostname,
-    listen: flags['nginx-listen'] ?? (tls === undefined ? '80' : '443 ssl'),
-    tls,
+    ...nginxDoor(flags),
     registries: replicas,
     collector: collector === undefined ? undefined : {addresses: flags['collector-address'], eventsFrom: flags['events-from']},
     allow: flags.allow ?? [],
@@ -124,7 +117,7 @@ async function openTrust(flags: RegistryRenderingFlags, openCollector: () => Pro
     })
   }
   const collectorUrl = given.replace(/\/$/, '')
-  if (!/^https?:\/\/[^/?#@\s"]+$/.test(collectorUrl) || !URL.canParse(collectorUrl)) {
+  if (!isOrigin(collectorUrl)) {
     throw new HoldfastError('USAGE', `cannot render: "${collectorUrl}" is no https://host[:port]`, {
       hints: [`holdfast registry render ${name} --collector-url https://registry.example.com`],
     })

@@ -1,11 +1,12 @@
 /** What `serve` needs beyond the registry: its certificate, and with --authenticate the collector of this machine. */
-import {readFile} from 'node:fs/promises'
 import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../collector/objects.ts'
 import type {CollectorStore} from '../collector/store.ts'
 import {HoldfastError} from '../core/errors.ts'
 import type {ServedCollector} from '../server/collector/served-collector.ts'
 import type {ServerListener} from '../server/server-events.ts'
 import type {Context} from './context.ts'
+import {readInputFile} from './input-file.ts'
+import {isOrigin} from './origin.ts'
 import {openProbe, openSweepSource} from './sweep-source.ts'
 
 /** Issuers of many tenants publish many keys. */
@@ -22,16 +23,8 @@ export async function readServerCertificate(
 ): Promise<{readonly certificate: Buffer; readonly key: Buffer} | undefined> {
   const [certificateFile, keyFile] = [flags['tls-cert'], flags['tls-key']]
   if (certificateFile === undefined || keyFile === undefined) return undefined
-  const [certificate, key] = await Promise.all([certificateFile, keyFile].map(read))
+  const [certificate, key] = await Promise.all([certificateFile, keyFile].map(readInputFile))
   return certificate === undefined || key === undefined ? undefined : {certificate, key}
-}
-
-async function read(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file)
-  } catch (cause) {
-    throw new HoldfastError('CONFIGURATION', `cannot read "${file}"`, {hints: [`ls -l "${file}"`], cause})
-  }
 }
 
 interface ServedCollectorFlags {
@@ -106,7 +99,7 @@ async function manageEmbedded(store: CollectorStore, url: string): Promise<Manag
 
 function checkPublicUrl(text: string | undefined): string | undefined {
   if (text === undefined) return undefined
-  if (/^https?:\/\/[^/?#@\s"]+$/.test(text) && URL.canParse(text)) return text
+  if (isOrigin(text)) return text
   throw new HoldfastError('USAGE', `cannot serve as "${text}": it is no https://host[:port]`, {
     hints: ['holdfast serve --authenticate --public-url https://registry.example.com'],
   })

@@ -1,8 +1,7 @@
 /** What `stager args` is told: on its command line, with the stager's own flags, or as a request of the Cloud Controller. */
-import {readFile} from 'node:fs/promises'
-import {text} from 'node:stream/consumers'
 import {HoldfastError} from '../core/errors.ts'
 import {parseStagingRequest, type StagingRequest} from '../staging/stager/staging-request.ts'
+import {readInputText} from './input-file.ts'
 
 /** The stager's flags and ours. */
 const STAGER_FLAGS: Readonly<Record<string, string>> = {
@@ -35,13 +34,7 @@ export function parseEnvironment(pairs: readonly string[]): Readonly<Record<stri
 
 /** @throws {HoldfastError} CONFIGURATION when the file cannot be read; USAGE for what is no request. */
 export async function readRequest(file: string): Promise<StagingRequest> {
-  if (file === '-') return parseStagingRequest(await text(process.stdin))
-  try {
-    return parseStagingRequest(await readFile(file, 'utf8'))
-  } catch (cause) {
-    if (cause instanceof HoldfastError) throw cause
-    throw new HoldfastError('CONFIGURATION', `cannot read "${file}"`, {hints: [`ls -l "${file}"`], cause})
-  }
+  return parseStagingRequest(await readInputText(file))
 }
 
 /** Host, port and security of `http://host:port` or `https://host:port`. @throws {HoldfastError} USAGE with the stager's words. */

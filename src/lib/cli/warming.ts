@@ -1,6 +1,4 @@
 /** What `warm` works with: what is wanted, where its tags are looked up, and what sees to an image. */
-import {readFile} from 'node:fs/promises'
-import {text} from 'node:stream/consumers'
 import * as Flags from '@oclif/core/flags'
 import type {Collector} from '../collector/collector.ts'
 import type {SourceStore} from '../content/store.ts'
@@ -11,6 +9,8 @@ import type {ServedMirror} from '../server/mirror.ts'
 import type {WarmDependencies, WarmedImage} from '../warming/warm.ts'
 import type {Wish} from '../warming/wishes.ts'
 import type {Context} from './context.ts'
+import {readInputText} from './input-file.ts'
+import {repositoryPathOf} from './mirror-values.ts'
 import type {Output} from './output.ts'
 import {formatCount} from './units.ts'
 
@@ -24,7 +24,7 @@ type Warming = Pick<WarmDependencies, 'openSource' | 'fetch'>
 /** @throws {HoldfastError} CONFIGURATION when the list cannot be read; USAGE, INVALID_REFERENCE for what is wrong in it. */
 export async function readWishes(file: string): Promise<readonly Wish[]> {
   const {parseWishes} = await import('../warming/wishes.ts')
-  return await parseWishes(await readList(file), file)
+  return await parseWishes(await readInputText(file), file)
 }
 
 /** Images that the collector has seen pulled from the registries that it manages. @throws {HoldfastError} DENIED for who is no administrator there. */
@@ -47,7 +47,7 @@ export async function seenImages(collector: Collector): Promise<readonly Referen
 export async function loggedImages(file: string, hosts: readonly RegistryHost[]): Promise<readonly Reference[]> {
   const {imagesOfAccessLog} = await import('../warming/seen.ts')
   const [host = DOCKER_HUB, ...others] = hosts
-  return imagesOfAccessLog(await readList(file), host, others)
+  return imagesOfAccessLog(await readInputText(file), host, others)
 }
 
 /** What sees to an image: the cache, or a mirror that it is pulled through. */
@@ -115,7 +115,7 @@ async function throughMirror(context: Context, url: string): Promise<Warming> {
 /** How a mirror calls an image of another registry. */
 function inMirror(reference: Reference, mirror: RegistryHost): Reference {
   if (reference.registry === mirror) return reference
-  return {...reference, repository: parseRepositoryName(`${reference.registry.replace(/[^a-z0-9.-]+/gi, '_')}/${reference.repository}`)}
+  return {...reference, repository: parseRepositoryName(`${repositoryPathOf(reference.registry)}/${reference.repository}`)}
 }
 
 export const WARM_FLAGS = {
@@ -175,12 +175,3 @@ function reportWarmed(file: string, images: readonly WarmedImage[], output: Outp
 
 /** Of a pattern or a range, unless told otherwise. */
 export const DEFAULT_NEWEST = 5
-
-async function readList(file: string): Promise<string> {
-  if (file === '-') return await text(process.stdin)
-  try {
-    return await readFile(file, 'utf8')
-  } catch (cause) {
-    throw new HoldfastError('CONFIGURATION', `cannot read "${file}"`, {hints: [`ls -l "${file}"`], cause})
-  }
-}

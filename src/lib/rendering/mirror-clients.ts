@@ -8,8 +8,13 @@ export interface MirrorClientsValues {
   readonly upstreams: readonly string[]
 }
 
-/** Where docker.io's API really is, which containerd has to be told. */
+/** Where docker.io's API really is, which who asks it has to be told. */
 const API_HOSTS: Readonly<Record<string, string>> = {'docker.io': 'registry-1.docker.io'}
+
+/** Where the API of a registry is. */
+export function apiUrlOf(upstream: string): string {
+  return `https://${API_HOSTS[upstream] ?? upstream}`
+}
 
 /** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely. */
 export function renderMirrorClients({url, upstreams}: MirrorClientsValues): ReadonlyMap<string, string> {
@@ -29,7 +34,7 @@ export function renderMirrorClients({url, upstreams}: MirrorClientsValues): Read
       (upstream) =>
         [
           `clients/containerd/certs.d/${upstream}/hosts.toml`,
-          `server = "https://${API_HOSTS[upstream] ?? upstream}"\n\n[host."${url}"]\n  capabilities = ["pull", "resolve"]\n`,
+          `server = "${apiUrlOf(upstream)}"\n\n[host."${url}"]\n  capabilities = ["pull", "resolve"]\n`,
         ] as const,
     ),
     [

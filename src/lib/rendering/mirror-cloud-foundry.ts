@@ -4,9 +4,11 @@
  */
 import {stringify} from 'yaml'
 import {HoldfastError} from '../core/errors.ts'
+import {assertClientNetworks, type ClientNetworks} from './client-networks.ts'
+import {apiUrlOf} from './mirror-clients.ts'
 import {assertPlain} from './plain.ts'
 
-export interface CloudFoundryMirror {
+export interface CloudFoundryMirror extends ClientNetworks {
   /** The mirror's app; the proxy's is the same with `-proxy`. */
   readonly name: string
   /** `registry:2.8.3`, or pinned by digest. */
@@ -17,8 +19,6 @@ export interface CloudFoundryMirror {
   readonly memory: string
   readonly port: number
   readonly internalDomain: string
-  readonly allow: readonly string[]
-  readonly trustedProxies: readonly string[]
   /** The plan of the object store's service. */
   readonly service: {readonly offering: string; readonly plan: string}
 }
@@ -48,8 +48,6 @@ const NAMES: Readonly<Record<keyof CloudFoundryVariables, string>> = {
 
 /** The variable by which nginx knows the mirror: in the manifest of the proxy, and in its configuration. */
 const ROUTE_VARIABLE = 'MIRROR_ROUTE'
-const EVERYBODY = /^(?:0\.0\.0\.0\/0|::\/0|all)$/
-const API_HOSTS: Readonly<Record<string, string>> = {'docker.io': 'registry-1.docker.io'}
 
 export const proxyName = (mirror: string): string => `${mirror}-proxy`
 
@@ -64,7 +62,7 @@ export function renderMirrorManifest({name, image, upstream, instances, memory}:
         instances,
         docker: {image},
         env: {
-          REGISTRY_PROXY_REMOTEURL: `https://${API_HOSTS[upstream] ?? upstream}`,
+          REGISTRY_PROXY_REMOTEURL: apiUrlOf(upstream),
           REGISTRY_STORAGE: 's3',
           REGISTRY_STORAGE_S3_ACCESSKEY: variable('accessKey'),
           REGISTRY_STORAGE_S3_BUCKET: variable('bucket'),
@@ -103,10 +101,7 @@ export function renderProxyManifest({name, instances, memory}: CloudFoundryMirro
 
 /** `nginx.conf` of the nginx buildpack, which fills in port, name servers and the variable. @throws {HoldfastError} CONFIGURATION */
 export function renderBuildpackNginx({port, allow, trustedProxies}: CloudFoundryMirror): string {
-  for (const network of [...allow, ...trustedProxies]) assertPlain('a network', network)
-  if (allow.length === 0) throw unsafe('nobody is allowed', '--allow 10.0.0.0/8')
-  const everybody = trustedProxies.find((network) => EVERYBODY.test(network))
-  if (everybody !== undefined) throw unsafe(`"${everybody}" would let every client name his own address`, '--trusted-proxy 10.0.0.7')
+  assertClientNetworks({allow, trustedProxies})
   return `worker_processes 1;
 daemon off;
 error_log stderr;
@@ -170,8 +165,4 @@ export function fillManifest(manifest: string, variables: Partial<CloudFoundryVa
 
 function variable(name: keyof CloudFoundryVariables): string {
   return `((${NAMES[name]}))`
-}
-
-function unsafe(reason: string, hint: string): HoldfastError {
-  return new HoldfastError('CONFIGURATION', `cannot write the configuration of nginx: ${reason}`, {hints: [hint]})
 }

@@ -17,13 +17,10 @@ export interface MirrorContainers {
 /** What runs Node programs, and nginx. */
 const NODE_IMAGE = 'docker.io/library/node:24-slim'
 const NGINX_IMAGE = 'docker.io/library/nginx:1.28-alpine'
-const MIRROR_PORT = 5000
-const NGINX_PORT = 8080
+export const MIRROR_PORT = 5000
+export const NGINX_PORT = 8080
 /** Of the network between the two; nobody else is in it. */
 const SUBNET = '172.31.250.0/24'
-
-export const MIRROR_HOST = `mirror:${MIRROR_PORT}`
-export const NGINX_LISTEN = String(NGINX_PORT)
 
 /** What the mirror's container runs; `from` is where nginx comes from. */
 function commandOf({version, upstreams, store}: MirrorContainers, from: string): readonly string[] {

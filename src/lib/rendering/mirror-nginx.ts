@@ -2,33 +2,24 @@
  * nginx before a protected mirror: who is allowed is answered, everybody else gets 403. Where another proxy stands before it, only that one is believed about where a client
  * comes from; trusting every forwarder would let anybody name an address that is allowed.
  */
-import {HoldfastError} from '../core/errors.ts'
+import {assertClientNetworks, type ClientNetworks} from './client-networks.ts'
 import {upstreamLines} from './nginx.ts'
 import {assertPlain} from './plain.ts'
 
-export interface MirrorNginxValues {
+export interface MirrorNginxValues extends ClientNetworks {
   /** `443 ssl`, or `127.0.0.1:8080` without TLS. */
   readonly listen: string
   readonly tls?: {readonly certificateFile: string; readonly keyFile: string} | undefined
   /** Names under which clients come, each with the mirror or application behind it. */
   readonly applications: readonly {readonly serverName: string; readonly addresses: readonly string[]}[]
-  /** Networks of clients. */
-  readonly allow: readonly string[]
-  /** Proxies before this one. */
-  readonly trustedProxies: readonly string[]
 }
-
-const EVERYBODY = /^(?:0\.0\.0\.0\/0|::\/0|all)$/
 
 /** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely, nobody is allowed, or every forwarder would be believed. */
 export function renderMirrorNginx({listen, tls, applications, allow, trustedProxies}: MirrorNginxValues): string {
   assertPlain('listen', listen)
   if (tls !== undefined) for (const file of [tls.certificateFile, tls.keyFile]) assertPlain('a certificate', file)
-  for (const network of [...allow, ...trustedProxies]) assertPlain('a network', network)
+  assertClientNetworks({allow, trustedProxies})
   for (const {serverName, addresses} of applications) for (const text of [serverName, ...addresses]) assertPlain('an application', text)
-  if (allow.length === 0) throw unsafe('nobody is allowed', '--allow 10.0.0.0/8')
-  const everybody = trustedProxies.find((network) => EVERYBODY.test(network))
-  if (everybody !== undefined) throw unsafe(`"${everybody}" would let every client name his own address`, '--trusted-proxy 10.0.0.7')
   return [
     '# Put into a folder that the http block of nginx includes.',
     ...applications.flatMap((application, index) => [
@@ -76,8 +67,4 @@ export function renderMirrorNginx({listen, tls, applications, allow, trustedProx
       '',
     ]),
   ].join('\n')
-}
-
-function unsafe(reason: string, hint: string): HoldfastError {
-  return new HoldfastError('CONFIGURATION', `cannot write the configuration of nginx: ${reason}`, {hints: [hint]})
 }

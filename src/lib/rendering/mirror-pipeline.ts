@@ -19,7 +19,6 @@ const PATHS = {
 type Part = keyof typeof PATHS
 
 const DEPLOYED = ['registry', 'proxy'] as const
-const MINUTE = 'm'
 
 /** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely. */
 export function renderPipeline({name, testImage}: PipelineValues): string {
@@ -52,7 +51,7 @@ export function renderPipeline({name, testImage}: PipelineValues): string {
         plan: [
           {in_parallel: [{get: `source-${part}`, trigger: true}, {get: 'tools'}]},
           // What fails is left as it is, to be looked at.
-          task('deploy', `source-${part}`, ['deploy', '--environment', 'staging', '--only', part], cfParameters('staging')),
+          deployment(part, 'staging', '--environment staging'),
         ],
       })),
       {
@@ -79,12 +78,7 @@ export function renderPipeline({name, testImage}: PipelineValues): string {
           // No trigger: a mirror that fails takes every other build with it, so somebody is there when it changes.
           {in_parallel: [{get: `source-${part}`, passed: ['integration-test']}, {get: 'tools'}]},
           // A deployment that fails is cancelled, and what ran before runs again.
-          task(
-            'deploy',
-            `source-${part}`,
-            ['deploy', '--environment', 'production', '--promote', '--only', part],
-            cfParameters('production'),
-          ),
+          deployment(part, 'production', '--environment production --promote'),
         ],
       })),
     ],
@@ -92,28 +86,25 @@ export function renderPipeline({name, testImage}: PipelineValues): string {
   return `# The pipeline of ${name}: fly set-pipeline -p ${name} -c pipeline.yml -l your-variables.yml, once; from then on it sets itself.\n# ((tools-image)) has cf and holdfast.\n${stringify(pipeline)}`
 }
 
-function cfParameters(environment: string): Readonly<Record<string, string>> {
+function deployment(part: (typeof DEPLOYED)[number], environment: string, flags: string): object {
+  const input = `source-${part}`
+  const login = 'cf api "$CF_API"; cf auth; cf target -o "$CF_ORGANIZATION" -s "$CF_SPACE"'
   return {
-    CF_API: '((cf-api))',
-    CF_USERNAME: `((cf-username-${environment}))`,
-    CF_PASSWORD: `((cf-password-${environment}))`,
-    CF_ORGANIZATION: '((cf-organization))',
-    CF_SPACE: `((cf-space-${environment}))`,
-    HOLDFAST_NOTIFY_URL: '((notify-url))',
-  }
-}
-
-function task(name: string, input: string, args: readonly string[], parameters: Readonly<Record<string, string>>): object {
-  const login = 'CF_API' in parameters ? 'cf api "$CF_API"; cf auth; cf target -o "$CF_ORGANIZATION" -s "$CF_SPACE"; ' : ''
-  return {
-    task: name,
+    task: 'deploy',
     image: 'tools',
-    timeout: `45${MINUTE}`,
+    timeout: '45m',
     config: {
       platform: 'linux',
       inputs: [{name: input}],
-      params: parameters,
-      run: {path: 'sh', args: ['-euc', `${login}holdfast mirror ${args.join(' ')} --directory ${input}`]},
+      params: {
+        CF_API: '((cf-api))',
+        CF_USERNAME: `((cf-username-${environment}))`,
+        CF_PASSWORD: `((cf-password-${environment}))`,
+        CF_ORGANIZATION: '((cf-organization))',
+        CF_SPACE: `((cf-space-${environment}))`,
+        HOLDFAST_NOTIFY_URL: '((notify-url))',
+      },
+      run: {path: 'sh', args: ['-euc', `${login}; holdfast mirror deploy ${flags} --only ${part} --directory ${input}`]},
     },
   }
 }
@@ -122,7 +113,7 @@ function script(name: string, file: string, testImage: string): object {
   return {
     task: name,
     image: 'tools',
-    timeout: `10${MINUTE}`,
+    timeout: '10m',
     config: {
       platform: 'linux',
       inputs: [{name: 'source-tests'}],

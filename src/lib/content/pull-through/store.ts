@@ -62,6 +62,16 @@ interface SeenTag {
   readonly checkedAtMs: number
 }
 
+interface ResolvedTag {
+  readonly digest: Digest
+  /** Nobody could say whether it still is so. */
+  readonly isStale: boolean
+  /** The tag names it here, too. */
+  readonly isSettled: boolean
+  /** What the upstream said just now, of an image that the tag does not name here yet. */
+  readonly descriptor?: Descriptor
+}
+
 class CachedUpstream implements PullThroughStore {
   readonly #options: PullThroughOptions
   readonly #fills = new Map<string, BlobFill>()
@@ -164,12 +174,12 @@ class CachedUpstream implements PullThroughStore {
     const {cache} = this.#options
     const answer = await this.#resolve(repository, reference)
     if (answer === undefined) return undefined
-    const {digest, isStale} = answer
+    const {digest, isStale, isSettled} = answer
     try {
       const raw = await this.#byDigest(repository, digest, call)
       if (raw === undefined) return undefined
       if (isStale) return this.#markStale(raw)
-      await this.#follow(repository, reference, digest)
+      if (!isSettled) await this.#follow(repository, reference, digest)
       return raw
     } catch (error) {
       // It went away between the two questions: what is whole here is still good.
@@ -224,18 +234,16 @@ class CachedUpstream implements PullThroughStore {
   }
 
   /** What a tag names: what the upstream says, as often as the policy wants it; else the last image that is whole here. */
-  async #resolve(
-    repository: RepositoryName,
-    tag: Tag,
-  ): Promise<{readonly digest: Digest; readonly isStale: boolean; readonly descriptor?: Descriptor} | undefined> {
+  async #resolve(repository: RepositoryName, tag: Tag): Promise<ResolvedTag | undefined> {
     const {cache, rules, now, upstream} = this.#options
     const key = `${repository}:${tag}`
     const whole = await this.#guard.ask(() => cache.statManifest(repository, tag))
     const policy = revalidationOf(rules, repository, tag)
     const seen = this.#seen.get(key)
-    if (whole !== undefined && policy === 'never') return {digest: whole.digest, isStale: false}
+    if (whole !== undefined && policy === 'never') return {digest: whole.digest, isStale: false, isSettled: true}
     if (seen !== undefined && policy !== 'always' && policy !== 'never' && now() - seen.checkedAtMs < policy) {
-      if (whole?.digest === seen.digest || !upstream.isPaused) return {digest: seen.digest, isStale: false}
+      const isSettled = whole?.digest === seen.digest
+      if (isSettled || !upstream.isPaused) return {digest: seen.digest, isStale: false, isSettled}
     }
     try {
       const isCached = whole !== undefined || this.#moves.has(repository)
@@ -246,17 +254,17 @@ class CachedUpstream implements PullThroughStore {
       if (found === undefined) {
         // Deleted there: a mirror that never loses what it has goes on serving it.
         const last = await this.#lastWhole(repository, tag)
-        return last === undefined ? undefined : {digest: last.digest, isStale: true}
+        return last === undefined ? undefined : {digest: last.digest, isStale: true, isSettled: true}
       }
       this.#seen.set(key, {digest: found.digest, checkedAtMs: now()})
       return found.digest === whole?.digest
-        ? {digest: found.digest, isStale: false}
-        : {digest: found.digest, isStale: false, descriptor: found}
+        ? {digest: found.digest, isStale: false, isSettled: true}
+        : {digest: found.digest, isStale: false, isSettled: false, descriptor: found}
     } catch (error) {
       const last = isNoAnswer(error) ? await this.#lastWhole(repository, tag) : undefined
       if (last === undefined) throw error
       this.#options.onEvent({type: 'stale', repository, tag})
-      return {digest: last.digest, isStale: true}
+      return {digest: last.digest, isStale: true, isSettled: true}
     }
   }
 
