@@ -1,11 +1,12 @@
 /** The program as it is started from a shell: help, versions, exit codes, pipes, and what stands where. */
 import assert from 'node:assert/strict'
-import {spawn} from 'node:child_process'
+import {type ChildProcessWithoutNullStreams, spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {cp, mkdir, readFile} from 'node:fs/promises'
-import {join} from 'node:path'
+import {cp, mkdir, readFile, symlink} from 'node:fs/promises'
+import {dirname, join} from 'node:path'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {createHoldfast, HOLDFAST_LAUNCHER, type Holdfast} from '../support/holdfast.ts'
+import {BUNDLED_NODE, findOldNode} from '../support/old-node.ts'
 import {run} from '../support/run-program.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 
@@ -167,6 +168,31 @@ describe('the program', function () {
     assert.equal(JSON.parse(json.stdout).error.code, 'NODE_TOO_OLD')
   })
 
+  it('says so too when the Node of the checkout is the one that is too old', async function () {
+    const old = await findOldNode()
+    if (old === undefined) return this.skip()
+    const stale = join(folder, 'stale')
+    const bundled = join(stale, BUNDLED_NODE)
+    await mkdir(dirname(bundled), {recursive: true})
+    await symlink(old, bundled)
+    await cp(join(ROOT, 'bin'), join(stale, 'bin'), {recursive: true})
+    await cp(join(ROOT, 'package.json'), join(stale, 'package.json'))
+    const {exitCode, stderr} = await run(old, [join(stale, 'bin/run.js'), 'cached'])
+    assert.equal(exitCode, 10)
+    assert.match(stderr, /\(NODE_TOO_OLD\)/)
+  })
+
+  it('ends on the signals that the Node that was found gets, when it runs on that of the checkout', async function () {
+    const old = await findOldNode()
+    if (old === undefined) return this.skip()
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      const child: ChildProcessWithoutNullStreams = spawn(old, [HOLDFAST_LAUNCHER, 'serve', '--listen', '127.0.0.1:0'], {env: holdfast.env})
+      await once(child.stdout, 'data')
+      child.kill(signal)
+      assert.deepEqual(await once(child, 'exit'), [0, null])
+    }
+  })
+
   it('runs on the Node of the checkout when the one that was found is too old', async function () {
     const old = await findOldNode()
     if (old === undefined) return this.skip()
@@ -175,12 +201,3 @@ describe('the program', function () {
     assert.equal((await run(old, [HOLDFAST_LAUNCHER, 'no-such-command'], {env: holdfast.env})).exitCode, 2)
   })
 })
-
-/** A Node of this machine that is older than we need. */
-async function findOldNode(): Promise<string | undefined> {
-  for (const program of ['/usr/bin/node', '/usr/local/bin/node']) {
-    const found = await run(program, ['-p', 'process.versions.node']).catch(() => undefined)
-    if (found?.exitCode === 0 && Number(found.stdout.split('.')[0]) < 24) return program
-  }
-  return undefined
-}
