@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // What docker, podman and skopeo run: a bundle of its own, since it is started for every pull.
 'use strict'
+const {join} = require('node:path')
 const {engines} = require('../package.json')
 
 const [oldestMajor, oldestMinor] = engines.node.match(/\d+/g).map(Number)
@@ -11,5 +12,6 @@ if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
   runOnBundledNode(engines.node)
 } else {
   require('node:module').enableCompileCache()
-  require('../dist/docker-credential.cjs').main(process.argv[2] ?? '')
+  const {loadProgram} = require('./load-program.js')
+  loadProgram(join(__dirname, '../dist/docker-credential.cjs'))?.main(process.argv[2] ?? '')
 }

@@ -59,6 +59,8 @@ exports.runProgram = runProgram
 function refuse(wanted, detail = '') {
   const message = `cannot start: Holdfast needs Node ${wanted}, and this is Node ${process.versions.node}${detail}`
   const hint = 'install a current Node: https://nodejs.org'
+  // What cannot be told is not told; the exit code stands.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   if (process.argv.includes('--json')) {
     const error = {code: 'NODE_TOO_OLD', message, hints: [hint], retryable: false}
     process.stdout.write(`${JSON.stringify({ok: false, command: '', error, warnings: []})}\n`)

@@ -1,8 +1,12 @@
 /** `docker-credential-holdfast`: what docker, podman and skopeo run to ask for the logins that Holdfast keeps. It has twice the time of an empty Node program. */
-import {readFileSync, writeSync} from 'node:fs'
+import {readFileSync, writeFileSync} from 'node:fs'
 import {homedir} from 'node:os'
+import {onCrash} from './lib/cli/crash.ts'
 import {dataDirectory, recordsFile} from './lib/cli/data-directory.ts'
+import {formatError, reportError} from './lib/cli/error-report.ts'
 import {keychainTimeoutMs} from './lib/cli/keychain-timeout.ts'
+import {PLAIN} from './lib/cli/paint.ts'
+import {writeError} from './lib/cli/standard-streams.ts'
 import {answerHelper, type HelperAnswer, refuseHelper} from './lib/credentials/credential-helper/protocol.ts'
 import {createGuardedItems} from './lib/credentials/keychain/guarded-items.ts'
 import {createKeychain} from './lib/credentials/keychain/keychain.ts'
@@ -17,14 +21,26 @@ const STANDARD_OUTPUT = 1
 
 /** Answers one action; the exit code says whether it succeeded. */
 export async function main(action: string): Promise<void> {
+  onCrash(tell)
   let isAbandoned = false
   const answer = await respond(action, () => {
     isAbandoned = true
   }).catch(refuseHelper)
-  writeSync(STANDARD_OUTPUT, answer.stdout)
   process.exitCode = answer.exitCode
+  try {
+    writeFileSync(STANDARD_OUTPUT, answer.stdout)
+  } catch (error) {
+    tell(error instanceof Error ? writeError(error) : error)
+  }
   // Whoever asked must not wait for a thread that the keychain holds.
   if (isAbandoned) process.kill(process.pid, 'SIGKILL')
+}
+
+/** Errors that the protocol has no place for. */
+function tell(error: unknown): void {
+  const {body, exitCode} = reportError(error)
+  process.exitCode = exitCode
+  process.stderr.on('error', () => {}).write(`${formatError(body, PLAIN).join('\n')}\n`)
 }
 
 async function respond(action: string, onAbandoned: () => void): Promise<HelperAnswer> {

@@ -1,7 +1,15 @@
 /** A process that talks to the keychain, so that whoever started it can end it when the keychain hangs. One JSON request a line on stdin, one reply a line on stdout. */
 import {createInterface} from 'node:readline'
+import {onCrash} from './lib/cli/crash.ts'
 import {ItemError, type ItemReply, type ItemRequest} from './lib/credentials/keychain/item-store.ts'
 import {createNativeItems} from './lib/credentials/keychain/native-items.ts'
+
+// Its end is all that the program looks at; it says nothing of its own.
+const fail = (): void => {
+  process.exitCode = 1
+}
+onCrash(fail)
+process.stdout.on('error', () => process.exit(1))
 
 const items = createNativeItems()
 

@@ -309,11 +309,13 @@ async function pull(url: string, repository: string, image: SampleImage): Promis
 /** What systemd does for the script: restarts a unit, and says when it has. */
 async function startManager(restart: (unit: string) => Promise<void>): Promise<{server: Server; port: number; restarted: string[]}> {
   const restarted: string[] = []
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
     const unit = (request.url ?? '').slice(1)
     restarted.push(unit)
-    await restart(unit)
-    response.writeHead(200, {connection: 'close'}).end()
+    restart(unit).then(
+      () => response.writeHead(200, {connection: 'close'}).end(),
+      (error: Error) => response.destroy(error),
+    )
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

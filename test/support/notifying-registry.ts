@@ -1,7 +1,7 @@
 /** The genuine docker-registry with notifications, and who listens to them. */
 import {type ChildProcess, spawn} from 'node:child_process'
 import {writeFile} from 'node:fs/promises'
-import {createServer} from 'node:http'
+import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
@@ -26,11 +26,14 @@ export interface Listener {
 
 /** Listens on loopback; `answer` gives the status of each answer. */
 export async function listenToNotifications(answer: (notification: Notification) => Promise<number>): Promise<Listener> {
-  const server = createServer(async (request, response) => {
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk)
     const {'content-type': contentType, authorization} = request.headers
     response.writeHead(await answer({contentType, authorization, body: Buffer.concat(chunks)})).end()
+  }
+  const server = createServer((request, response) => {
+    handle(request, response).catch((error: Error) => response.destroy(error))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {

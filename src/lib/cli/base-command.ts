@@ -1,7 +1,8 @@
 /** The frame of every command: global flags, one context, one way to answer and one way to fail. */
 import {Command} from '@oclif/core/command'
 import {Context} from './context.ts'
-import {reportError} from './error-report.ts'
+import {onCrash} from './crash.ts'
+import {type ErrorReport, reportError} from './error-report.ts'
 import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
 import {type Interruption, listenForSignals} from './interruption.ts'
 import {Output} from './output.ts'
@@ -61,6 +62,7 @@ export abstract class BaseCommand<Result extends object> extends Command {
 
   protected override async _run<T>(): Promise<T> {
     let result: Result | undefined
+    const settle = onCrash(async (error) => await this.output.fail(this.#report(error)))
     try {
       await this.init()
       result = await this.run()
@@ -69,6 +71,7 @@ export abstract class BaseCommand<Result extends object> extends Command {
     } catch (error) {
       await this.#fail(error)
     } finally {
+      settle()
       this.#interruption?.release()
     }
     return result as T
@@ -77,10 +80,16 @@ export abstract class BaseCommand<Result extends object> extends Command {
   async #fail(error: unknown): Promise<void> {
     // oclif ends `--help` and `--version` this way.
     if (error instanceof Error && 'code' in error && error.code === 'EEXIT') throw error
-    const report = reportError(this.#interruption?.signal.aborted ? this.#interruption.signal.reason : error, this.id)
-    process.exitCode = report.exitCode
+    const report = this.#report(error)
     await this.#context?.close().catch((closing: unknown) => this.output.trace(String(closing)))
     await this.output.fail(report)
+  }
+
+  /** Describes why the command failed, and sets the exit code of the process. */
+  #report(error: unknown): ErrorReport {
+    const report = reportError(this.#interruption?.signal.aborted ? this.#interruption.signal.reason : error, this.id)
+    process.exitCode = report.exitCode
+    return report
   }
 
   /** By flag before `--`, or by its variable. */

@@ -1,16 +1,17 @@
 /** What a command says: results on stdout, everything else on stderr; with `--json` one envelope and nothing beside it. */
 import {type ErrorBody, type ErrorReport, formatError} from './error-report.ts'
 import {loadPaint} from './paint.ts'
+import {isWritten} from './standard-streams.ts'
 import type {Terminal} from './terminal.ts'
 
-export type SuccessEnvelope = {
+type SuccessEnvelope = {
   readonly ok: true
   readonly command: string
   readonly result: unknown
   readonly warnings: readonly string[]
 }
 
-export type FailureEnvelope = {
+type FailureEnvelope = {
   readonly ok: false
   readonly command: string
   readonly error: ErrorBody
@@ -78,23 +79,27 @@ export class Output {
   succeed(result: unknown): void {
     if (this.#isAnswered) return
     this.#isAnswered = true
-    if (this.#options.json) this.#envelope({ok: true, command: this.#options.command, result, warnings: this.#warnings})
+    if (!this.#options.json) return
+    const envelope: SuccessEnvelope = {ok: true, command: this.#options.command, result, warnings: this.#warnings}
+    this.terminal.stdout.write(`${JSON.stringify(envelope)}\n`)
   }
 
-  /** Ends a command that failed. */
+  /** Ends a command that failed. What standard output does not take is told on standard error. */
   async fail(report: ErrorReport): Promise<void> {
-    const {json, command, debug} = this.#options
-    if (json && !this.#isAnswered) {
-      const result = report.result === undefined ? {} : {result: report.result}
-      this.#envelope({ok: false, command, error: report.body, ...result, warnings: this.#warnings})
-    } else {
+    if (!(await this.#failInEnvelope(report))) {
       const paint = await loadPaint(this.terminal.hasColour)
       this.terminal.stderr.write(`${formatError(report.body, paint, report.plain).join('\n')}\n`)
     }
-    if (debug) for (const line of report.trace) this.terminal.stderr.write(`${line}\n`)
+    for (const line of report.trace) this.trace(line)
   }
 
-  #envelope(envelope: SuccessEnvelope | FailureEnvelope): void {
-    this.terminal.stdout.write(`${JSON.stringify(envelope)}\n`)
+  /** Tells whether there was an envelope to write, and it was taken. */
+  async #failInEnvelope(report: ErrorReport): Promise<boolean> {
+    const {json, command} = this.#options
+    if (!json || this.#isAnswered) return false
+    this.#isAnswered = true
+    const result = report.result === undefined ? {} : {result: report.result}
+    const envelope: FailureEnvelope = {ok: false, command, error: report.body, ...result, warnings: this.#warnings}
+    return await isWritten(this.terminal.stdout, `${JSON.stringify(envelope)}\n`)
   }
 }

@@ -6,7 +6,8 @@ export interface Paint {
   readonly faint: (text: string) => string
 }
 
-const PLAIN: Paint = {error: (text) => text, warning: (text) => text, faint: (text) => text}
+/** Text as it is. */
+export const PLAIN: Paint = {error: (text) => text, warning: (text) => text, faint: (text) => text}
 
 /** The colours of messages; none where there is no terminal for them. */
 export async function loadPaint(hasColour: boolean): Promise<Paint> {

@@ -1,33 +1,62 @@
 /** The program: finds the command and runs it; what no command could answer for is answered here in the same way. */
 import {Config} from '@oclif/core/config'
-import {flush} from '@oclif/core/flush'
 import type {Options} from '@oclif/core/interfaces'
 import {run} from '@oclif/core/run'
 import {HoldfastError} from '../core/errors.ts'
+import {onCrash} from './crash.ts'
 import {reportError} from './error-report.ts'
 import {Output} from './output.ts'
+import {watchStandardStreams} from './standard-streams.ts'
 import {suggest} from './suggestion.ts'
 import {createTerminal} from './terminal.ts'
 
 /** Runs the command line `argv` (without node and script); sets the exit code of the process and never rejects. */
 export async function runProgram(argv: readonly string[], options: Options): Promise<void> {
-  process.stderr.on('error', ignoreClosedPipe)
+  const streams = watchStandardStreams(process)
+  const settle = onCrash((error) => reportCrash(error, argv))
   try {
-    const config = await Config.load(options)
-    const args = helpWord(argv)
-    const unknown = findUnknownCommand(args, config)
-    if (unknown !== undefined) throw unknown
-    await run([...args], config)
-    await flush()
+    await runCommandLine(argv, options)
   } catch (error) {
-    if (isExit(error)) {
-      process.exitCode = error.oclif.exit
-      return
-    }
-    const report = reportError(error)
-    process.exitCode = report.exitCode
-    await programOutput(argv).fail(report)
+    await report(error, argv)
   }
+  await streams.flush().catch((error: unknown) => reportLoss(error, argv))
+  settle()
+}
+
+async function runCommandLine(argv: readonly string[], options: Options): Promise<void> {
+  const config = await Config.load(options)
+  const args = helpWord(argv)
+  const unknown = findUnknownCommand(args, config)
+  if (unknown !== undefined) throw unknown
+  await run([...args], config)
+}
+
+async function report(error: unknown, argv: readonly string[]): Promise<void> {
+  if (isExit(error)) {
+    process.exitCode = error.oclif.exit
+    return
+  }
+  const report = reportError(error)
+  process.exitCode = report.exitCode
+  await programOutput(argv).fail(report)
+}
+
+/** What goes on behind a command that has failed already may fail as well: its error and its exit code stand. */
+async function reportCrash(error: unknown, argv: readonly string[]): Promise<void> {
+  if (hasFailed()) for (const line of reportError(error).trace) programOutput(argv).trace(line)
+  else await report(error, argv)
+}
+
+/** Output that was lost. Standard output takes no more: this is told on standard error, with `--json` too. */
+async function reportLoss(error: unknown, argv: readonly string[]): Promise<void> {
+  const {body, ...report} = reportError(error)
+  const message = hasFailed() ? body.message : `${body.message}; the command is done, and its output is incomplete`
+  if (!hasFailed()) process.exitCode = report.exitCode
+  await programOutput(argv, false).fail({...report, body: {...body, message}})
+}
+
+function hasFailed(): boolean {
+  return process.exitCode !== undefined && process.exitCode !== 0
 }
 
 /** `holdfast help COMMAND` is what many type for `holdfast COMMAND --help`. */
@@ -71,12 +100,12 @@ function findUnknownCommand(argv: readonly string[], config: Config): HoldfastEr
   )
 }
 
-function programOutput(argv: readonly string[]): Output {
+function programOutput(argv: readonly string[], json = argv.includes('--json')): Output {
   const [first = ''] = argv
   return new Output({
     terminal: createTerminal(process, process.env),
     command: first.startsWith('-') ? '' : first,
-    json: argv.includes('--json'),
+    json,
     quiet: false,
     debug: argv.includes('--debug'),
   })
@@ -84,9 +113,4 @@ function programOutput(argv: readonly string[]): Output {
 
 function isExit(error: unknown): error is Error & {readonly oclif: {readonly exit: number}} {
   return error instanceof Error && 'code' in error && error.code === 'EEXIT' && 'oclif' in error
-}
-
-/** Whoever reads our notes may stop reading. */
-function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error
 }

@@ -1,6 +1,7 @@
 /** The tags of a repository: what each names, how large and how old that is, and which tags name the same. */
 import {inspectImage} from '../caching/inspect-image.ts'
 import type {CallOptions, SourceStore} from '../content/store.ts'
+import {awaitedLater} from '../core/awaited-later.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {Lane} from '../core/lane.ts'
 import type {Digest} from '../oci/digest.ts'
@@ -64,12 +65,12 @@ export async function statTags(
   const lane = new Lane(() => SMALL_REQUEST_CONCURRENCY)
   const asked: Promise<readonly TaggedManifest[]>[] = []
   for await (const tag of store.listTags(repository, options)) {
-    asked.push(
-      lane.run(async () => {
-        const found = await store.statManifest(repository, tag, options)
-        return found === undefined ? [] : [{tag, digest: found.digest, mediaType: found.mediaType}]
-      }),
-    )
+    const stat = lane.run(async () => {
+      const found = await store.statManifest(repository, tag, options)
+      return found === undefined ? [] : [{tag, digest: found.digest, mediaType: found.mediaType}]
+    })
+    // The next page is read meanwhile, and may fail.
+    asked.push(awaitedLater(stat))
   }
   return (await Promise.all(asked)).flat()
 }

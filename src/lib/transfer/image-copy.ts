@@ -2,6 +2,7 @@
 
 import {readBlobBytes} from '../content/read-bytes.ts'
 import type {BlobOutcome, CallOptions} from '../content/store.ts'
+import {awaitedLater} from '../core/awaited-later.ts'
 import type {ByteSink} from '../core/byte-sink.ts'
 import {HoldfastError, hasCode, interrupted} from '../core/errors.ts'
 import type {Lane} from '../core/lane.ts'
@@ -195,8 +196,7 @@ export class ImageCopy {
   /** Referrers of every manifest in the graph, theirs in turn, and what cosign's tags name. */
   async #readCompanions(subjects: readonly Digest[]): Promise<readonly Companion[]> {
     const {store, reference} = this.#job.source
-    const attached = atSource(reference, findAttachedTags(store, reference.repository, subjects, this.#call.signal))
-    attached.catch(() => {})
+    const attached = awaitedLater(atSource(reference, findAttachedTags(store, reference.repository, subjects, this.#call.signal)))
     const companions: Companion[] = []
     for (let depth = 0, level: readonly Digest[] = subjects; level.length > 0; depth++) {
       if (depth > MAX_REFERRER_DEPTH) {

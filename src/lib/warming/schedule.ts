@@ -1,4 +1,5 @@
 /** Warming again and again, while something else is served. */
+import {awaitedLater} from '../core/awaited-later.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {type Clock, SYSTEM_CLOCK} from '../core/retry.ts'
 import type {WarmedImage} from './warm.ts'
@@ -48,8 +49,7 @@ export function startWarmSchedule({everyMs, warm, tryLock, report, clock = SYSTE
       }
     }
   }
-  const ended = run()
-  ended.catch(() => {})
+  const ended = awaitedLater(run())
   return {
     async stop() {
       end.abort()

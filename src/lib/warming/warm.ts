@@ -1,5 +1,6 @@
 /** Making sure that a mirror, or a cache, has what a list wants, before anybody asks for it. */
 import type {SourceStore} from '../content/store.ts'
+import {awaitedLater} from '../core/awaited-later.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Lane} from '../core/lane.ts'
 import {formatReference, parseTag, type Reference} from '../oci/reference.ts'
@@ -55,9 +56,8 @@ export async function warm(wishes: readonly Wish[], dependencies: WarmDependenci
           ? {line, image, outcome: 'there', sizeBytes: 0}
           : await attempt(line, image, async () => ({outcome: 'there' as const, ...(await fetch(reference))}))
       const result = isDryRun ? work().then(tell) : lane.run(work).then(tell)
-      // Waited for below, all at once.
-      result.catch(() => {})
-      results.push(result)
+      // The next entry of the list is looked up meanwhile.
+      results.push(awaitedLater(result))
     }
   }
   return await Promise.all(results)

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import {once} from 'node:events'
+import {json} from 'node:stream/consumers'
 import type {CredentialLookup} from '../../../src/lib/content/remote/endpoint.ts'
 import {parseRegistryHost} from '../../../src/lib/oci/reference.ts'
 import {checkRegistry} from '../../../src/lib/registries/check.ts'
@@ -163,11 +165,6 @@ describe('checking a registry', () => {
 /** Without a check of the certificate, which is not what is looked at here. */
 async function fetchJson(url: string): Promise<unknown> {
   const {get} = await import('node:https')
-  return new Promise((resolve, reject) => {
-    get(url, {rejectUnauthorized: false}, async (response) => {
-      let text = ''
-      for await (const chunk of response.setEncoding('utf8')) text += chunk
-      resolve(JSON.parse(text))
-    }).on('error', reject)
-  })
+  const [response] = await once(get(url, {rejectUnauthorized: false}), 'response')
+  return await json(response)
 }

@@ -33,6 +33,7 @@ export interface ScriptedRegistry {
   /** `METHOD /path` of every request. */
   readonly lines: () => readonly string[]
   answer: Answer
+  /** Rejects with what an answer threw. */
   close(): Promise<void>
 }
 
@@ -42,7 +43,8 @@ export async function startScriptedRegistry(
   readsBodyItself: (seen: Seen) => boolean = () => false,
 ): Promise<ScriptedRegistry> {
   const seen: Seen[] = []
-  const server = createServer(async (request, response) => {
+  let failure: unknown
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     request.on('error', () => {})
     const head = {method: request.method ?? '', url: request.url ?? '', headers: request.headers, body: Buffer.alloc(0)}
     const isStreamed = readsBodyItself(head)
@@ -55,6 +57,12 @@ export async function startScriptedRegistry(
     const whole = {...head, body: Buffer.concat(chunks)}
     seen.push(whole)
     await registry.answer(whole, response, request)
+  }
+  const server = createServer((request, response) => {
+    handle(request, response).catch((error: unknown) => {
+      failure ??= error
+      response.destroy()
+    })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -65,8 +73,8 @@ export async function startScriptedRegistry(
     lines: () => seen.map(({method, url}) => `${method} ${url}`),
     answer,
     close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
+      new Promise((resolve, reject) => {
+        server.close(() => (failure === undefined ? resolve() : reject(failure)))
         server.closeAllConnections()
       }),
   }

@@ -11,6 +11,7 @@ const PROGRAM = `
     const {id, name} = JSON.parse(line)
     if (name === 'hang') for (;;);
     if (name === 'die') process.exit(1)
+    if (name === 'babble') console.log('Debugger attached.')
     const value = Buffer.from(name + ' of ' + process.pid).toString('base64')
     setTimeout(() => process.stdout.write(JSON.stringify({id, value}) + '\\n'), name === 'late' ? 100 : 0)
   })`
@@ -46,9 +47,10 @@ describe('items of a keychain in a process of its own', () => {
     assert.throws(() => process.kill(Number(first), 0), {code: 'ESRCH'})
   })
 
-  it('are unavailable when the process dies or is not there, and it may come back', async () => {
+  it('are unavailable when the process dies, writes something else than replies or is not there, and it may come back', async () => {
     const items = createIsolatedItems({file: program, environment: {}}, TIMEOUT_MS)
     await assert.rejects(items.readItem('die'), failsWith('unavailable'))
+    await assert.rejects(items.readItem('babble'), failsWith('unavailable'))
     assert.match(String(await items.readItem('a')), /^a of/)
     await assert.rejects(
       createIsolatedItems({file: join(directory.path, 'missing.cjs'), environment: {}}, TIMEOUT_MS).readItem('a'),

@@ -31,8 +31,7 @@ describe('a registry that is swept', () => {
     (answers: Readonly<Record<string, Answer>>): Answer =>
     (seen, response, request) => {
       const answer = answers[seen.url]
-      if (answer === undefined) reply(response, 404, {}, `nobody asked for ${seen.url}`)
-      else answer(seen, response, request)
+      return answer === undefined ? reply(response, 404, {}, `nobody asked for ${seen.url}`) : answer(seen, response, request)
     }
 
   const page =
@@ -154,9 +153,13 @@ describe('a registry that is swept', () => {
       const past = '2026-11-20T10:00:00.000Z'
       await index.note({repository: parseRepositoryName('z/last'), seenAt: past, learnt: [], present: []})
       const {source} = await start((seen, response, request) => {
-        if (seen.url === '/v2/_catalog?n=2') page({repositories: ['a', 'b']}, '/v2/_catalog?last=b')(seen, response, request)
-        else if (seen.url.startsWith('/v2/_catalog')) second(seen, response, request)
-        else page({tags: null})(seen, response, request)
+        const isFirst = seen.url === '/v2/_catalog?n=2'
+        if (!isFirst && seen.url.startsWith('/v2/_catalog')) return second(seen, response, request)
+        return page(isFirst ? {repositories: ['a', 'b']} : {tags: null}, isFirst ? '/v2/_catalog?last=b' : undefined)(
+          seen,
+          response,
+          request,
+        )
       })
       const result = await sweepRegistry(source, index)
       assert.ok(!result.complete)

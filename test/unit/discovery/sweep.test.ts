@@ -27,7 +27,7 @@ class MemoryRegistry implements SweepSource {
   /** Tags with what they name; nothing for one that leads nowhere. */
   readonly repositories = new Map<string, Map<string, string>>()
   /** `catalog`, `tags of R` or `R:T`, called before it is answered. */
-  trouble: (what: string) => void = () => {}
+  trouble: (what: string) => void | Promise<void> = () => {}
   /** Tags asked about, in order. */
   asked: string[] = []
   atOnce = 0
@@ -42,7 +42,7 @@ class MemoryRegistry implements SweepSource {
       await this.#answer(`catalog ${name}`)
       yield name as RepositoryName
     }
-    this.trouble('catalog end')
+    await this.trouble('catalog end')
   }
 
   async *listTags(repository: RepositoryName): AsyncGenerator<Tag> {
@@ -64,7 +64,7 @@ class MemoryRegistry implements SweepSource {
     this.mostAtOnce = Math.max(this.mostAtOnce, this.atOnce)
     await new Promise((resolve) => setImmediate(resolve))
     this.atOnce--
-    this.trouble(what)
+    await this.trouble(what)
   }
 }
 
@@ -116,10 +116,10 @@ describe('a sweep', () => {
 
   it('does not purge what an event told of while it ran', async () => {
     const {clock, index, registry, sweep} = setUp()
-    registry.trouble = (what) => {
+    registry.trouble = async (what) => {
       if (what !== 'catalog end') return
       const pushed = {repository: 'shop/new' as RepositoryName, tag: 'v1' as Tag, digest: digest('new'), mediaType: MANIFEST}
-      index.apply('internal', [{...pushed, kind: 'tag-set', at: new Date(clock.now()).toISOString()}])
+      await index.apply('internal', [{...pushed, kind: 'tag-set', at: new Date(clock.now()).toISOString()}])
       clock.pass(1000)
     }
     assert.ok((await sweep()).complete)
@@ -128,12 +128,12 @@ describe('a sweep', () => {
 
   it('does not write over what an event told of after the registry was asked', async () => {
     const {clock, index, registry, sweep} = setUp()
-    registry.trouble = (what) => {
+    registry.trouble = async (what) => {
       if (what !== 'team/base:v1') return
       // The answer is made before the push, and arrives after its event.
       clock.pass(1000)
       const pushed = {repository: 'team/base' as RepositoryName, tag: 'v1' as Tag, digest: digest('newer'), mediaType: MANIFEST}
-      index.apply('internal', [{...pushed, kind: 'tag-set', at: new Date(clock.now()).toISOString()}])
+      await index.apply('internal', [{...pushed, kind: 'tag-set', at: new Date(clock.now()).toISOString()}])
     }
     await sweep({concurrency: 1})
     assert.equal(index.content['team/base:v1'], digest('newer'))

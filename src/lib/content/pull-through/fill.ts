@@ -2,6 +2,7 @@
  * One blob on its way from the upstream into the mirror, and to whoever asked for it meanwhile. It is fetched once however many ask, and to its end though all of them leave;
  * a client that is slower than the mirror gets the rest from the mirror.
  */
+import {awaitedLater} from '../../core/awaited-later.ts'
 import type {ByteSink} from '../../core/byte-sink.ts'
 import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import type {BlobSource} from '../store.ts'
@@ -25,8 +26,7 @@ export class BlobFill {
   /** @param store writes the blob, asking `source` for its bytes. */
   constructor(blob: BlobDescriptor, read: BlobSource, store: (source: BlobSource) => Promise<unknown>) {
     this.blob = blob
-    this.#done = store((sink, start, signal) => read(this.#tee(sink, start), start, signal)).then(() => {})
-    this.#done.catch(() => {})
+    this.#done = awaitedLater(store((sink, start, signal) => read(this.#tee(sink, start), start, signal)).then(() => {}))
   }
 
   /** Settles when the blob is in the store. */

@@ -22,10 +22,10 @@ export class ChunkBuffer implements ByteSink {
       release()
       return true
     }
-    this.#sending = this.#drain(chunk.subarray(taken)).catch((error: unknown) => {
-      this.#failure = error
-    })
-    this.#sending.then(release)
+    const fail = (error: unknown): void => {
+      this.#failure ??= error
+    }
+    this.#sending = this.#drain(chunk.subarray(taken)).catch(fail).then(release).catch(fail)
     return false
   }
 

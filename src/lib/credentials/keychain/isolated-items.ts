@@ -23,7 +23,7 @@ export function createIsolatedItems({file, environment}: KeychainProgram, timeou
     if (current === undefined || current.hasEnded) {
       const child = spawn(process.execPath, [file], {env: {...environment}, stdio: ['pipe', 'pipe', 'ignore']})
       const started = new KeychainProcess(child)
-      createInterface({input: child.stdout}).on('line', (line) => started.settle(JSON.parse(line)))
+      createInterface({input: child.stdout}).on('line', (line) => started.settle(line))
       current = started
     }
     return await current.ask(request, timeoutMs)
@@ -81,8 +81,15 @@ class KeychainProcess {
     }
   }
 
-  settle(reply: ItemReply): void {
-    this.#waiting.get(reply.id)?.resolve(reply)
+  /** Takes one line of its output. */
+  settle(line: string): void {
+    try {
+      const reply: ItemReply = JSON.parse(line)
+      this.#waiting.get(reply.id)?.resolve(reply)
+    } catch {
+      this.#child.kill('SIGKILL')
+      this.#end(new ItemError('unavailable', 'its helper process writes something that is no reply'))
+    }
   }
 
   #end(error: ItemError): void {

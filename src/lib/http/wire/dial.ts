@@ -2,6 +2,7 @@
 import {connect as connectTcp, isIP, type Socket} from 'node:net'
 import type {ConnectionOptions, TLSSocket} from 'node:tls'
 import type {AddressPolicy} from '../../core/address-policy.ts'
+import {awaitedLater} from '../../core/awaited-later.ts'
 import {interrupted} from '../../core/errors.ts'
 import type {TlsSettings} from '../client.ts'
 import type {WireConnection} from './connection.ts'
@@ -67,8 +68,7 @@ class Dialing {
 
   constructor(options: DialOptions) {
     const {promise, reject} = Promise.withResolvers<never>()
-    promise.catch(() => {})
-    this.stopped = promise
+    this.stopped = awaitedLater(promise)
     this.#stop = reject
     this.#timer = setTimeout(() => reject(new ConnectTimeoutError(`no connection within ${options.timeoutMs / 1000} s`)), options.timeoutMs)
     this.#signal = options.signal

@@ -96,10 +96,12 @@ class Exchange implements AnswerListener, UploadOwner {
       this.#connected(connecting)
       return
     }
-    connecting.then(
-      (connection) => this.#connected(connection),
-      (error: unknown) => this.#fail(describeFailure(error, this.#attempt())),
-    )
+    connecting
+      .then(
+        (connection) => this.#connected(connection),
+        (error: unknown) => this.#fail(describeFailure(error, this.#attempt())),
+      )
+      .catch((error: unknown) => this.#fail(error))
   }
 
   #connected(connection: WireConnection): void {

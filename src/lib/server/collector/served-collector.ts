@@ -17,6 +17,7 @@ import type {CollectorStore} from '../../collector/store.ts'
 import {type Account, type Standing, serviceOfAccount, standingOf} from '../../collector/subjects.ts'
 import {checkTrustNow, type OpenSweepSource, type SweeperOptions, startSweeper, sweepNow} from '../../collector/sweeper.ts'
 import type {ContentStore} from '../../content/store.ts'
+import {awaitedLater} from '../../core/awaited-later.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
 import {createEventRecorder} from '../../events/record-events.ts'
@@ -159,11 +160,11 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     accessControl: createAccessControl({
       service: embedded.service,
       mayPull(subject) {
-        const standing = accountOf(subject, store).then(async (account) =>
-          account === undefined ? undefined : await standingOf(account, embedded, store),
+        const standing = awaitedLater(
+          accountOf(subject, store).then(async (account) =>
+            account === undefined ? undefined : await standingOf(account, embedded, store),
+          ),
         )
-        // Whoever asks waits for it, and sees its failure.
-        standing.catch(() => {})
         return async (repository) => {
           const known = await standing
           return (
@@ -241,11 +242,14 @@ async function followKeys(keys: KeyRings, issuer: string, onError: (error: unkno
   let ring: KeyRing = await keys.current()
   let tokens = createRegistryTokens(ring, issuer)
   const timer = setInterval(() => {
-    keys.current().then((current) => {
-      if (current === ring) return
-      ring = current
-      tokens = createRegistryTokens(current, issuer)
-    }, onError)
+    keys
+      .current()
+      .then((current) => {
+        if (current === ring) return
+        ring = current
+        tokens = createRegistryTokens(current, issuer)
+      })
+      .catch(onError)
   }, KEYS_CHECK_MS)
   timer.unref()
   return {tokens: () => tokens, stop: () => clearInterval(timer)}
