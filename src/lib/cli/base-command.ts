@@ -1,5 +1,6 @@
 /** The frame of every command: global flags, one context, one way to answer and one way to fail. */
 import {Command} from '@oclif/core/command'
+import {escapeText} from '../core/terminal-text.ts'
 import {Context} from './context.ts'
 import {reportError} from './error-report.ts'
 import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
@@ -79,7 +80,7 @@ export abstract class BaseCommand<Result extends object> extends Command {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIT') throw error
     const report = reportError(this.#interruption?.signal.aborted ? this.#interruption.signal.reason : error, this.id)
     process.exitCode = report.exitCode
-    await this.#context?.close().catch((closing: unknown) => this.output.trace(String(closing)))
+    await this.#context?.close().catch((closing: unknown) => this.output.trace(escapeText(String(closing))))
     await this.output.fail(report)
   }
 
