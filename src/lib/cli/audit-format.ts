@@ -28,7 +28,7 @@ function messageId(action: string): string {
   return action.replaceAll(/[^\x21-\x7e]/g, '?').slice(0, 32) || '-'
 }
 
-/** §6.3.3; what would end the line does not stand in it. */
+/** §6.3.3, of the value as it is shown: what would end the line, or hide in it, is an escape. */
 function escapeParameter(value: string): string {
-  return value.replaceAll(/["\\\]]/g, '\\$&').replaceAll(/\p{Cc}/gu, '?')
+  return escapeText(value).replaceAll(/["\\\]]/g, '\\$&')
 }
