@@ -5,6 +5,7 @@ import {describeChanges} from '../lib/cli/collector-report.ts'
 import {readInputText} from '../lib/cli/input-file.ts'
 import {parseDocument} from '../lib/cli/yaml-document.ts'
 import type {PlannedChange} from '../lib/collector/document/plan.ts'
+import {text} from '../lib/core/terminal-text.ts'
 
 interface Applied {
   readonly isDryRun: boolean
@@ -32,8 +33,8 @@ export default class Apply extends CollectorCommand<Applied> {
     const [collector, {applyAll}] = await Promise.all([this.openCollector(flags), import('../lib/collector/api/document.ts')])
     const result = await collector.run(applyAll, {document, isDryRun: flags['dry-run'], prune: flags.prune})
     for (const line of describeChanges(result.changes)) this.output.print(line)
-    if (result.changes.length === 0) this.output.note('there is nothing to change')
-    else if (result.isDryRun) this.output.note('nothing was changed: --dry-run')
+    if (result.changes.length === 0) this.output.note(text`there is nothing to change`)
+    else if (result.isDryRun) this.output.note(text`nothing was changed: --dry-run`)
     return result
   }
 }

@@ -2,6 +2,7 @@ import {existsSync} from 'node:fs'
 import type {BuilderResult} from '../lib/builder/run-builder.ts'
 import {BaseCommand} from '../lib/cli/base-command.ts'
 import {builderAccess, globalFlags} from '../lib/cli/builder-access.ts'
+import {escapeText} from '../lib/core/terminal-text.ts'
 
 export default class Builder extends BaseCommand<BuilderResult> {
   static override readonly summary = 'Stage an image as the builder of Diego’s Docker lifecycle does, without a docker daemon.'
@@ -35,6 +36,6 @@ The password is also read from HOLDFAST_BUILDER_PASSWORD: arguments are seen by 
     const given = password ? [...args, '-dockerPassword', password] : args
     const settings = parseBuilderArguments(given, existsSync)
     const context = this.openContext(flags)
-    return await runBuilder(settings, {...(await builderAccess(context)), say: (line) => this.output.print(line)})
+    return await runBuilder(settings, {...(await builderAccess(context)), say: (line) => this.output.print(escapeText(line))})
   }
 }

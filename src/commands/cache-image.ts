@@ -10,6 +10,7 @@ import {sharedRecords} from '../lib/cli/shared-records.ts'
 import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
 import {ACCESS_FLAGS, COPY_FLAGS, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
 import {formatCount} from '../lib/cli/units.ts'
+import {escapeText, text} from '../lib/core/terminal-text.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
 import {parseReference, parseRepositoryName} from '../lib/oci/reference.ts'
 import {STAGING_RESULT_FORMATS, type StagingResultFormat} from '../lib/staging/staging-result.ts'
@@ -63,7 +64,7 @@ Without --to and without a default registry, images go to the embedded registry;
     const [{cacheAndStage}, target, records] = await Promise.all([
       import('../lib/caching/cache-and-stage.ts'),
       context.openTarget(flags.to),
-      sharedRecords(context, (message) => this.output.warn(message)),
+      sharedRecords(context, (message) => this.output.warn(escapeText(message))),
     ])
     const progress = createProgress(this.output)
     const outcome = await cacheAndStage(
@@ -90,12 +91,12 @@ Without --to and without a default registry, images go to the embedded registry;
     ).finally(progress.stop)
     context.signal.throwIfAborted()
     for (const image of outcome.images) {
-      this.output.print(image.pinnedReference)
+      this.output.print(escapeText(image.pinnedReference))
       this.output.note(describeCached(image))
       if (image.digestChanged) this.output.warn(digestChange(image))
     }
     const result = assertAllCached(outcome)
-    if (target.isEmbedded) this.output.note('It is in the embedded registry; to pull from there: holdfast serve')
+    if (target.isEmbedded) this.output.note(text`It is in the embedded registry; to pull from there: holdfast serve`)
     return result
   }
 }

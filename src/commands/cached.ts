@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import type {FoundImages} from '../lib/caching/find-cached-images.ts'
 import {describeFound} from '../lib/cli/cached-report.ts'
 import {CollectorCommand} from '../lib/cli/collector-command.ts'
+import {text} from '../lib/core/terminal-text.ts'
 
 export default class Cached extends CollectorCommand<FoundImages> {
   static override readonly summary = 'List what is cached, or find it by GUID, source, digest or app.'
@@ -24,7 +25,7 @@ export default class Cached extends CollectorCommand<FoundImages> {
     ])
     const found = await findCachedImages(await cachedImageSource(this.openContext(flags), flags.collector), args.query)
     if (found.images.length === 0)
-      this.output.note(args.query === undefined ? 'nothing is cached yet' : `nothing cached matches "${args.query}"`)
+      this.output.note(args.query === undefined ? text`nothing is cached yet` : text`nothing cached matches "${args.query}"`)
     else for (const line of describeFound(found.images)) this.output.print(line)
     return found
   }

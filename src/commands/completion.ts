@@ -25,7 +25,7 @@ export default class Completion extends BaseCommand<CompletionResult> {
   async run(): Promise<CompletionResult> {
     const {args} = await this.parse(Completion)
     const script = formatCompletion(args.shell, completionWords(this.config))
-    this.output.printBytes(new TextEncoder().encode(script))
+    this.output.printDocument(script)
     return {shell: args.shell, script}
   }
 }

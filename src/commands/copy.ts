@@ -6,6 +6,7 @@ import {openSourceLocation, openTargetLocation} from '../lib/cli/image-location.
 import {createProgress} from '../lib/cli/progress.ts'
 import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
 import {ACCESS_FLAGS, COPY_FLAGS, SOURCE_FLAGS, sourceTransport, TARGET_FLAGS, targetTransport} from '../lib/cli/transfer-flags.ts'
+import {escapeText, text} from '../lib/core/terminal-text.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
 
 /** What was copied; an image in a layout has no pinned reference. */
@@ -56,8 +57,8 @@ All platforms, signatures and SBOMs are copied, and the digest stays the same; -
       target: target.name,
       ...(target.isLayout ? {} : {pinnedReference}),
     }
-    this.output.print(target.isLayout ? result.digest : pinnedReference)
-    this.output.note(`${result.target}: ${describeBlobs(result)}`)
+    this.output.print(escapeText(target.isLayout ? result.digest : pinnedReference))
+    this.output.note(text`${result.target}: ${describeBlobs(result)}`)
     if (result.digestChanged) this.output.warn(digestChange(result))
     return result
   }

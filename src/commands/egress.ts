@@ -2,6 +2,7 @@ import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../lib/cli/base-command.ts'
 import {DISCOVERY_FLAGS, openInstanceSource} from '../lib/cli/discovery-flags.ts'
 import {PLATFORM_FLAGS} from '../lib/cli/staging-command.ts'
+import {text} from '../lib/core/terminal-text.ts'
 import {EGRESS_FORMATS, type EgressFormat, type Hole} from '../lib/staging/egress/rules.ts'
 
 interface Egress {
@@ -77,11 +78,11 @@ With --apply they become a security group of Cloud Foundry for the staging of th
       const {applySecurityGroup} = await import('../lib/cli/security-group.ts')
       const written = rules.securityGroupRules(holes)
       const applied = await applySecurityGroup(context, flags.name, written)
-      this.output.print(`security group "${flags.name}": ${applied}`)
+      this.output.print(text`security group "${flags.name}": ${applied}`)
       return {format: 'cf-security-group', holes, rules: written, applied}
     }
-    const [text, value] = await this.#render(flags.format, holes, flags)
-    for (const line of text.replace(/\n$/, '').split('\n')) this.output.print(line)
+    const [document, value] = await this.#render(flags.format, holes, flags)
+    this.output.printDocument(`${document.replace(/\n$/, '')}\n`)
     return {format: flags.format, holes, rules: value}
   }
 
@@ -95,8 +96,8 @@ With --apply they become a security group of Cloud Foundry for the staging of th
     if (format === 'kubernetes-networkpolicy') {
       const {parseSelector} = await import('../lib/cli/selector.ts')
       const {formatYaml} = await import('../lib/cli/yaml-document.ts')
-      const text = await formatYaml(networkPolicy(holes, name, parseSelector(selector)))
-      return [text, text]
+      const policy = await formatYaml(networkPolicy(holes, name, parseSelector(selector)))
+      return [policy, policy]
     }
     const value = format === 'diego' ? diegoRules(holes) : securityGroupRules(holes)
     return [JSON.stringify(value, undefined, 2), value]

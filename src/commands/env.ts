@@ -1,5 +1,6 @@
 import * as Args from '@oclif/core/args'
 import {StagingCommand} from '../lib/cli/staging-command.ts'
+import {text} from '../lib/core/terminal-text.ts'
 import type {OptIn} from './set-env.ts'
 
 export default class Env extends StagingCommand<OptIn> {
@@ -13,9 +14,9 @@ export default class Env extends StagingCommand<OptIn> {
     const [{CACHE_VARIABLE, isOptIn}, platform] = await Promise.all([import('../lib/apps/opt-in.ts'), this.openPlatform(flags)])
     const value = await platform.readVariable(await platform.findApp(args.app), CACHE_VARIABLE)
     const hasOptedIn = isOptIn(value)
-    if (value === undefined) this.output.note(`${CACHE_VARIABLE} is not set`)
-    else this.output.print(`${CACHE_VARIABLE}=${value}`)
-    if (value !== undefined && !hasOptedIn) this.output.warn(`"${value}" does not opt in: only "true" does`)
+    if (value === undefined) this.output.note(text`${CACHE_VARIABLE} is not set`)
+    else this.output.print(text`${CACHE_VARIABLE}=${value}`)
+    if (value !== undefined && !hasOptedIn) this.output.warn(text`"${value}" does not opt in: only "true" does`)
     return {app: args.app, variable: CACHE_VARIABLE, hasOptedIn}
   }
 }

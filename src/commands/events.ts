@@ -2,6 +2,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../lib/cli/collector-command.ts'
 import {describeEvents} from '../lib/cli/collector-report.ts'
+import {text} from '../lib/core/terminal-text.ts'
 
 interface EventList {
   readonly events: readonly {
@@ -52,7 +53,7 @@ export default class Events extends CollectorCommand<EventList> {
       ...(action === undefined ? {} : {action}),
     }
     const result = await collector.run(listEvents, {...filter, limit, ...(since === undefined ? {} : {since})})
-    this.printRows(describeEvents(result.events), 'no registry has notified of anything')
+    this.printRows(describeEvents(result.events), text`no registry has notified of anything`)
     let last = result.events.at(-1)?.id ?? 0
     while (flags.follow && !signal.aborted) {
       await sleep(FOLLOW_MS, undefined, {signal}).catch(() => {})

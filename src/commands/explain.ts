@@ -43,7 +43,7 @@ export default class Explain extends CollectorCommand<Explanation> {
       repository: args.reference.slice(slash + 1).replace(/(?:@.*|:[^/]*)$/, ''),
       ...(args.action === undefined ? {} : {action: args.action}),
     })
-    this.printRows(describeDecisions(result.decisions), '')
+    this.printRows(describeDecisions(result.decisions))
     return result
   }
 }

@@ -10,7 +10,7 @@ export default class Export extends CollectorCommand<CollectorDocument> {
     const {flags} = await this.parse(Export)
     const [collector, {exportAll}] = await Promise.all([this.openCollector(flags), import('../lib/collector/api/document.ts')])
     const document = await collector.run(exportAll, {})
-    this.output.print((await formatYaml(document)).trimEnd())
+    this.output.printDocument(await formatYaml(document))
     return document
   }
 }

@@ -47,7 +47,7 @@ export default class Inspect extends BaseCommand<InspectedImage | RawInspection>
     ])
     if (flags.raw) {
       const {digest, mediaType, bytes} = await readRawManifest(reference, store, {signal})
-      this.output.printBytes(bytes)
+      this.output.printDocument(bytes)
       return {reference: formatReference(reference), digest, mediaType, raw: new TextDecoder().decode(bytes)}
     }
     const image = await inspectImage(reference, store, {signal, ...(platform === undefined ? {} : {platform})})

@@ -6,6 +6,7 @@ import type {Context} from '../lib/cli/context.ts'
 import {findLoginPlace} from '../lib/cli/login-place.ts'
 import {describeDeviceCode, describeKept} from '../lib/cli/login-report.ts'
 import {readSecret} from '../lib/cli/standard-input.ts'
+import {type TerminalText, text} from '../lib/core/terminal-text.ts'
 import type {DeviceCode} from '../lib/login/identity-provider.ts'
 import type {LoginRequest} from '../lib/login/log-in.ts'
 import type {SignOnRequest} from '../lib/login/sso.ts'
@@ -163,7 +164,7 @@ On a terminal, user name and password are asked for. There is no flag for a pass
       {...(await context.loginNetwork()), logins: await context.logins(), now: () => new Date()},
     )
     const {login, scheme, reason} = outcome
-    this.output.print(`Logged in to ${endpoint.registry}${pathPrefix === undefined ? '' : `/${pathPrefix}`} as ${account}`)
+    this.output.print(text`Logged in to ${endpoint.registry}${pathPrefix === undefined ? '' : `/${pathPrefix}`} as ${account}`)
     this.output.note(describeKept(outcome, keychain.name))
     return {
       registry: endpoint.registry,
@@ -190,9 +191,11 @@ On a terminal, user name and password are asked for. There is no flag for a pass
     })
     const account = proof.kind === 'password' ? proof.username : proof.kind === 'client' ? proof.clientId : 'passcode'
     const keychain = await context.keychain()
-    this.output.print(`Logged in to ${api} as ${account}`)
+    this.output.print(text`Logged in to ${api} as ${account}`)
     this.output.note(
-      space === undefined ? 'no space is targeted: --org ORG --space SPACE' : `space "${space}" of org "${organization}" is targeted`,
+      space === undefined
+        ? text`no space is targeted: --org ORG --space SPACE`
+        : text`space "${space}" of org "${organization ?? ''}" is targeted`,
     )
     return {
       registry: new URL(api).host,
@@ -222,7 +225,7 @@ On a terminal, user name and password are asked for. There is no flag for a pass
 
   async #ask(flags: AskingFlags, registry: string): Promise<Pick<LoginRequest, 'account' | 'secret'>> {
     const account = await this.#account(flags)
-    return {account, secret: await this.#secret(flags, `Password of ${account} at ${registry}:`)}
+    return {account, secret: await this.#secret(flags, text`Password of ${account} at ${registry}:`)}
   }
 
   async #account(flags: AskingFlags): Promise<string> {
@@ -232,13 +235,13 @@ On a terminal, user name and password are asked for. There is no flag for a pass
     if (service !== undefined) return serviceAccount(service)
     if (flags['identity-token-stdin']) return TOKEN_ACCOUNT
     return await this.prompts.input({
-      message: 'User name:',
+      message: text`User name:`,
       flag: '--username NAME --password-stdin < FILE',
-      validate: (value) => value !== '' || 'It is empty.',
+      validate: (value) => value !== '' || text`It is empty.`,
     })
   }
 
-  async #secret(flags: AskingFlags, message: string): Promise<LoginRequest['secret']> {
+  async #secret(flags: AskingFlags, message: TerminalText): Promise<LoginRequest['secret']> {
     if (flags['identity-token-stdin']) return {kind: 'identity-token', value: await readSecret('--identity-token-stdin')}
     if (flags['password-stdin']) return {kind: 'password', value: await readSecret('--password-stdin')}
     return {kind: 'password', value: await this.prompts.secret({message, flag: '--password-stdin < FILE'})}

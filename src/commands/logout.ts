@@ -3,6 +3,7 @@ import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../lib/cli/base-command.ts'
 import type {Context} from '../lib/cli/context.ts'
 import {findLoginPlace} from '../lib/cli/login-place.ts'
+import {text} from '../lib/core/terminal-text.ts'
 import type {LoginRecord} from '../lib/records/store.ts'
 
 interface LogoutResult {
@@ -41,16 +42,16 @@ export default class Logout extends BaseCommand<LogoutResult> {
       context.logins(),
     ])
     const removed = await logOut({registry: place?.registry, pathPrefix: place?.pathPrefix, account, all}, logins)
-    for (const login of removed) this.output.print(`Logged out of ${loginTarget(login)} as ${login.account}`)
-    if (removed.length === 0) this.output.note('nobody was logged in')
+    for (const login of removed) this.output.print(text`Logged out of ${loginTarget(login)} as ${login.account}`)
+    if (removed.length === 0) this.output.note(text`nobody was logged in`)
     return {removed}
   }
 
   async #logOutOfCloudFoundry(context: Context): Promise<LogoutResult> {
     const {forgetSession} = await import('../lib/cli/cloud-foundry.ts')
     const cloudFoundry = await forgetSession(context)
-    if (cloudFoundry === undefined) this.output.note('nobody was logged in')
-    else this.output.print(`Logged out of ${cloudFoundry}`)
+    if (cloudFoundry === undefined) this.output.note(text`nobody was logged in`)
+    else this.output.print(text`Logged out of ${cloudFoundry}`)
     return {removed: [], ...(cloudFoundry === undefined ? {} : {cloudFoundry})}
   }
 }

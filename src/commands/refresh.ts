@@ -5,6 +5,7 @@ import {describeOutcome, describeRefresh} from '../lib/cli/app-report.ts'
 import {type EachApp, forEachApp} from '../lib/cli/each-app.ts'
 import {CACHE_FLAGS, StagingCommand} from '../lib/cli/staging-command.ts'
 import {ACCESS_FLAGS} from '../lib/cli/transfer-flags.ts'
+import {escapeText, text} from '../lib/core/terminal-text.ts'
 
 type Refreshed = Refresh & {readonly isStaged: boolean}
 
@@ -49,10 +50,10 @@ export default class RefreshApp extends StagingCommand<EachApp<Refreshed>> {
         this.output.print(describeRefresh(refresh))
         const isStaged = flags.stage === true && refresh.hasMoved
         if (isStaged) this.output.note(describeOutcome(await stageApp(name, {isRefresh: true}, dependencies)))
-        else if (refresh.hasMoved) this.output.note(`to take it: holdfast refresh ${name} --stage`)
+        else if (refresh.hasMoved) this.output.note(text`to take it: holdfast refresh ${name} --stage`)
         return {...refresh, isStaged}
       },
-      onFailure: (message) => this.output.note(message),
+      onFailure: (message) => this.output.note(escapeText(message)),
     })
   }
 }

@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args'
 import type {Rollback} from '../lib/apps/rollback-app.ts'
 import {StagingCommand} from '../lib/cli/staging-command.ts'
+import {escapeText, text} from '../lib/core/terminal-text.ts'
 
 export default class RollbackApp extends StagingCommand<Rollback> {
   static override readonly summary = 'Go back to what an app ran before it was staged.'
@@ -12,8 +13,8 @@ export default class RollbackApp extends StagingCommand<Rollback> {
     const {args, flags} = await this.parse(RollbackApp)
     const [{rollBackApp}, platform] = await Promise.all([import('../lib/apps/rollback-app.ts'), this.openPlatform(flags)])
     const result = await rollBackApp(args.app, platform, this.onStep)
-    this.output.print(result.image)
-    this.output.note(`app "${args.app}" runs it again; once more: holdfast rollback ${args.app}`)
+    this.output.print(escapeText(result.image))
+    this.output.note(text`app "${args.app}" runs it again; once more: holdfast rollback ${args.app}`)
     return result
   }
 }

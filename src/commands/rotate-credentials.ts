@@ -3,6 +3,7 @@ import * as Flags from '@oclif/core/flags'
 import {type EachApp, forEachApp} from '../lib/cli/each-app.ts'
 import {CACHE_FLAGS, StagingCommand} from '../lib/cli/staging-command.ts'
 import {ACCESS_FLAGS} from '../lib/cli/transfer-flags.ts'
+import {escapeText, text} from '../lib/core/terminal-text.ts'
 
 interface Rotated {
   readonly app: string
@@ -35,10 +36,10 @@ export default class RotateCredentials extends StagingCommand<EachApp<Rotated>> 
       platform: dependencies.platform,
       run: async (name) => {
         const rotated = await rotateCredentials(name, dependencies)
-        this.output.print(`app "${name}" pulls ${rotated.image} with the new credentials`)
+        this.output.print(text`app "${name}" pulls ${rotated.image} with the new credentials`)
         return rotated
       },
-      onFailure: (message) => this.output.note(message),
+      onFailure: (message) => this.output.note(escapeText(message)),
     })
   }
 }

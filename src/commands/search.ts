@@ -3,6 +3,7 @@ import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../lib/cli/collector-command.ts'
 import {describeRepositories} from '../lib/cli/collector-report.ts'
 import type {IndexedRepository} from '../lib/collector/objects.ts'
+import {text} from '../lib/core/terminal-text.ts'
 
 interface SearchResult {
   /** How many there are for whoever asks. */
@@ -32,9 +33,9 @@ export default class Search extends CollectorCommand<SearchResult> {
     // As OpenSVC's collector has it: the kind of thing to search for, before the term.
     const term = args.term.replace(/^docker:\s*/, '')
     const result = await collector.run(searchRepositories, {term, limit, ...(registry === undefined ? {} : {registry})})
-    this.printRows(describeRepositories(result.repositories), 'nothing was found')
+    this.printRows(describeRepositories(result.repositories), text`nothing was found`)
     if (result.count > result.repositories.length)
-      this.output.note(`${result.count - result.repositories.length} more: --limit ${result.count}`)
+      this.output.note(text`${result.count - result.repositories.length} more: --limit ${result.count}`)
     return result
   }
 }

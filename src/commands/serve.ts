@@ -7,6 +7,7 @@ import {parseListenAddress} from '../lib/cli/listen-address.ts'
 import {openServedCollector, readServerCertificate} from '../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../lib/cli/server-log.ts'
 import {openWarming, type PlannedWarming, planWarming, WARM_FLAGS} from '../lib/cli/warming.ts'
+import {escapeText, text} from '../lib/core/terminal-text.ts'
 import type {ServedCollector} from '../lib/server/collector/served-collector.ts'
 
 export interface ServeResult {
@@ -126,11 +127,11 @@ With --json the envelope is printed as soon as it listens.`
       readOnly,
       authenticates: flags.authenticate ?? false,
     }
-    this.output.print(result.url)
-    this.output.note(`serving ${directory}; stop with Ctrl-C`)
+    this.output.print(escapeText(result.url))
+    this.output.note(text`serving ${directory}; stop with Ctrl-C`)
     this.output.succeed(result)
     if (!signal.aborted) await once(signal, 'abort')
-    this.output.note('stopping: running requests may finish')
+    this.output.note(text`stopping: running requests may finish`)
     await warming?.stop()
     await served.stop()
     await collector?.close()

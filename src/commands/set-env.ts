@@ -1,5 +1,6 @@
 import * as Args from '@oclif/core/args'
 import {StagingCommand} from '../lib/cli/staging-command.ts'
+import {text} from '../lib/core/terminal-text.ts'
 
 export interface OptIn {
   readonly app: string
@@ -35,9 +36,9 @@ export default class SetEnv extends StagingCommand<OptIn> {
     if (platform.kind === 'local') await addLocalApp(await this.openContext(flags).records(), name, () => new Date())
     await platform.setVariable(await platform.findApp(name), variable, value)
     const hasOptedIn = isOptIn(value)
-    if (!hasOptedIn) this.output.warn(`"${value}" does not opt in: only "true" does`)
-    this.output.print(`app "${name}" of ${platform.description} ${hasOptedIn ? 'has opted in' : 'has not opted in'}`)
-    this.output.note(`it takes effect with: holdfast stage ${name}`)
+    if (!hasOptedIn) this.output.warn(text`"${value}" does not opt in: only "true" does`)
+    this.output.print(text`app "${name}" of ${platform.description} ${hasOptedIn ? 'has opted in' : 'has not opted in'}`)
+    this.output.note(text`it takes effect with: holdfast stage ${name}`)
     return {app: name, variable, hasOptedIn}
   }
 }

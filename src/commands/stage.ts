@@ -5,6 +5,7 @@ import {describeOutcome} from '../lib/cli/app-report.ts'
 import {type EachApp, forEachApp} from '../lib/cli/each-app.ts'
 import {CACHE_FLAGS, StagingCommand} from '../lib/cli/staging-command.ts'
 import {ACCESS_FLAGS} from '../lib/cli/transfer-flags.ts'
+import {escapeText} from '../lib/core/terminal-text.ts'
 
 export default class Stage extends StagingCommand<EachApp<StageOutcome>> {
   static override readonly summary = 'Make an app run from the cache, or, when it has opted out, from its user’s image again.'
@@ -39,14 +40,14 @@ With --all, every app that has opted in, or did; the failure of one does not sto
       platform: dependencies.platform,
       run: async (name) => {
         const outcome = await stageApp(name, request, dependencies)
-        for (const call of outcome.calls ?? []) this.output.print(call)
+        for (const call of outcome.calls ?? []) this.output.print(escapeText(call))
         if (outcome.calls === undefined) {
-          if (outcome.image !== undefined) this.output.print(outcome.image)
+          if (outcome.image !== undefined) this.output.print(escapeText(outcome.image))
           this.output.note(describeOutcome(outcome))
         }
         return outcome
       },
-      onFailure: (message) => this.output.note(message),
+      onFailure: (message) => this.output.note(escapeText(message)),
     })
   }
 }

@@ -1,5 +1,6 @@
 import * as Args from '@oclif/core/args'
 import {StagingCommand} from '../lib/cli/staging-command.ts'
+import {text} from '../lib/core/terminal-text.ts'
 import type {OptIn} from './set-env.ts'
 
 export default class UnsetEnv extends StagingCommand<OptIn> {
@@ -17,8 +18,8 @@ export default class UnsetEnv extends StagingCommand<OptIn> {
     const [{assertCacheVariable}, platform] = await Promise.all([import('../lib/apps/opt-in.ts'), this.openPlatform(flags)])
     assertCacheVariable(variable, name)
     await platform.setVariable(await platform.findApp(name), variable, undefined)
-    this.output.print(`app "${name}" of ${platform.description} has opted out`)
-    this.output.note(`it takes effect with: holdfast stage ${name}`)
+    this.output.print(text`app "${name}" of ${platform.description} has opted out`)
+    this.output.note(text`it takes effect with: holdfast stage ${name}`)
     return {app: name, variable, hasOptedIn: false}
   }
 }

@@ -7,6 +7,7 @@ import {ACCESS_FLAGS} from '../lib/cli/transfer-flags.ts'
 import {formatBytes, formatCount} from '../lib/cli/units.ts'
 import {DEFAULT_NEWEST, loggedImages, openWarming, readWishes, seenImages} from '../lib/cli/warming.ts'
 import {HoldfastError} from '../lib/core/errors.ts'
+import {escapeText, text} from '../lib/core/terminal-text.ts'
 import type {WarmedImage} from '../lib/warming/warm.ts'
 import type {Wish} from '../lib/warming/wishes.ts'
 
@@ -71,8 +72,8 @@ For a schedule: "mirror serve --warm FILE", "serve --warm FILE".`
       isDryRun: flags['dry-run'] === true,
       signal: context.signal,
       onImage: ({image, outcome, sizeBytes, reason}) => {
-        if (outcome === 'failed') this.output.note(`${image}: ${reason}`)
-        else this.output.print(flags['dry-run'] ? image : `${image} ${formatBytes(sizeBytes)}`)
+        if (outcome === 'failed') this.output.note(text`${image}: ${reason ?? ''}`)
+        else this.output.print(flags['dry-run'] ? escapeText(image) : text`${image} ${formatBytes(sizeBytes)}`)
       },
     })
     const failed = images.filter(({outcome}) => outcome === 'failed')

@@ -3,6 +3,7 @@ import {BaseCommand} from '../lib/cli/base-command.ts'
 import {findLoginPlace} from '../lib/cli/login-place.ts'
 import {describeKind, describeRateLimit} from '../lib/cli/login-report.ts'
 import {ACCESS_FLAGS} from '../lib/cli/transfer-flags.ts'
+import {escapeText, text} from '../lib/core/terminal-text.ts'
 import type {Identity} from '../lib/login/who-am-i.ts'
 
 interface WhoAmIResult extends Identity {
@@ -37,12 +38,12 @@ export default class WhoAmI extends BaseCommand<WhoAmIResult> {
     const {endpoint} = await findEndpoint(records, nameOrHost)
     const {who, ...found} = await findIdentitySource(context, {registry, pathPrefix, account: flags.account})
     const {openHttp, signal} = await context.loginNetwork()
-    const warn = (message: string): void => this.output.warn(message)
+    const warn = (message: string): void => this.output.warn(escapeText(message))
     const identity = await whoAmI(who, endpoint, {logins: await context.logins(), openHttp, signal, warn})
     const {account, kind, tokenExpiresAt, rateLimit} = identity
-    this.output.print(account ?? describeKind(kind))
-    this.output.note(`${describeKind(kind)} from ${found.keychain ?? found.source}`)
-    if (tokenExpiresAt !== undefined) this.output.note(`the token ends on ${tokenExpiresAt}`)
+    this.output.print(escapeText(account ?? describeKind(kind)))
+    this.output.note(text`${describeKind(kind)} from ${found.keychain ?? found.source}`)
+    if (tokenExpiresAt !== undefined) this.output.note(text`the token ends on ${tokenExpiresAt}`)
     if (rateLimit !== undefined) this.output.note(describeRateLimit(rateLimit))
     return {...identity, ...found}
   }

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import type {App} from '../../lib/collector/objects.ts'
+import {escapeText} from '../../lib/core/terminal-text.ts'
 
 export default class AppAdd extends CollectorCommand<App> {
   static override readonly summary = 'Add an app, whose images lie below apps/CODE/.'
@@ -35,7 +36,7 @@ export default class AppAdd extends CollectorCommand<App> {
       ...(responsible === undefined ? {} : {responsibles: responsible}),
       ...(publication === undefined ? {} : {publications: publication}),
     })
-    this.output.print(app.code)
+    this.output.print(escapeText(app.code))
     return app
   }
 }

@@ -3,6 +3,7 @@ import {type AppRow, describeAppRows} from '../../lib/cli/app-report.ts'
 import {findAppRows} from '../../lib/cli/app-rows.ts'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {PLATFORM_FLAGS} from '../../lib/cli/staging-command.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 
 export default class AppList extends CollectorCommand<{readonly apps: readonly AppRow[]}> {
   static override readonly summary = 'List apps: what each runs, cached and pinned or not, and who answers for it.'
@@ -17,7 +18,10 @@ export default class AppList extends CollectorCommand<{readonly apps: readonly A
   async run(): Promise<{readonly apps: readonly AppRow[]}> {
     const {flags} = await this.parse(AppList)
     const apps = await findAppRows(this.openContext(flags), {...flags, hasDrift: flags.drift})
-    this.printRows(describeAppRows(apps), 'there are no apps yet: holdfast app add CODE, or holdfast set-env APP DIEGO_DOCKER_CACHE true')
+    this.printRows(
+      describeAppRows(apps),
+      text`there are no apps yet: holdfast app add CODE, or holdfast set-env APP DIEGO_DOCKER_CACHE true`,
+    )
     return {apps}
   }
 }

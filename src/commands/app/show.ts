@@ -13,7 +13,7 @@ export default class AppShow extends CollectorCommand<AppRow> {
   async run(): Promise<AppRow> {
     const {args, flags} = await this.parse(AppShow)
     const app = await findAppRow(this.openContext(flags), args.name, flags)
-    this.printRows(describeAppRows([app]), '')
+    this.printRows(describeAppRows([app]))
     for (const line of app.status === undefined ? [] : describeStatus(app.status)) this.output.print(line)
     return app
   }

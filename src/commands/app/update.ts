@@ -36,7 +36,7 @@ export default class AppUpdate extends CollectorCommand<App> {
       ...(responsible === undefined ? {} : {responsibles: responsible}),
       ...(publication === undefined ? {} : {publications: publication}),
     })
-    this.printRows(describeApps([app]), '')
+    this.printRows(describeApps([app]))
     return app
   }
 }

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 
 interface AllowedHelper {
   readonly name: string
@@ -33,12 +34,12 @@ export default class AuthAllowHelper extends BaseCommand<AllowedHelper> {
     const records = await this.openContext(flags).records()
     if (flags.remove) {
       const existed = await records.disallowHelper(name)
-      this.output.note(existed ? `docker-credential-${name} is not run any more` : `docker-credential-${name} was not allowed`)
+      this.output.note(text`docker-credential-${name} ${existed ? 'is not run any more' : 'was not allowed'}`)
     } else {
       await records.allowHelper(name)
-      this.output.note(`docker-credential-${name} is run where docker's or podman's configuration names it`)
+      this.output.note(text`docker-credential-${name} is run where docker's or podman's configuration names it`)
     }
-    this.output.print(name)
+    this.output.print(escapeText(name))
     return {name, isAllowed: !flags.remove}
   }
 }

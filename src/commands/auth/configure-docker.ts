@@ -7,6 +7,7 @@ import type {Context} from '../../lib/cli/context.ts'
 import {configurationJournal} from '../../lib/cli/data-directory.ts'
 import {isInPath} from '../../lib/cli/program-path.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 import {parseRegistryHost, type RegistryHost} from '../../lib/oci/reference.ts'
 
 interface ConfigureResult extends ConfigurationChange {
@@ -62,13 +63,13 @@ The change is shown first; on a terminal you are asked. Without --registry it is
     for (const line of describeChange(plan)) this.output.print(line)
     const isChanged = changes.length > 0
     if (isChanged) {
-      const question = {message: `Change ${path}?`, flag: `holdfast auth configure-docker${flags.undo ? ' --undo' : ''} --yes`}
+      const question = {message: text`Change ${path}?`, flag: `holdfast auth configure-docker${flags.undo ? ' --undo' : ''} --yes`}
       if (!flags.yes && !(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', `"${path}" was not changed`)
       await plan.apply()
-      this.output.note(`${path} was changed${flags.undo ? '' : '; to take it back: holdfast auth configure-docker --undo'}`)
-    } else this.output.note(`there is nothing to change in ${path}`)
+      this.output.note(text`${path} was changed${flags.undo ? '' : '; to take it back: holdfast auth configure-docker --undo'}`)
+    } else this.output.note(text`there is nothing to change in ${path}`)
     if (!flags.undo && !isInPath(HELPER_PROGRAM, context.environment)) {
-      this.output.warn(`${HELPER_PROGRAM} is not in PATH, where docker and podman look for it`)
+      this.output.warn(text`${HELPER_PROGRAM} is not in PATH, where docker and podman look for it`)
     }
     return {path, changes, isChanged}
   }

@@ -1,5 +1,6 @@
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {describeLogins} from '../../lib/cli/login-report.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 import type {LoginRecord} from '../../lib/records/store.ts'
 
 interface AuthList {
@@ -24,8 +25,8 @@ export default class AuthListCommand extends BaseCommand<AuthList> {
     const [records, keychain] = await Promise.all([context.records(), context.keychain()])
     const [logins, allowedHelpers] = await Promise.all([records.listLogins(), records.listAllowedHelpers()])
     if (logins.length > 0) for (const line of describeLogins(logins)) this.output.print(line)
-    this.output.note(logins.length === 0 ? 'nobody is logged in: holdfast login REGISTRY' : `their secrets are in ${keychain.name}`)
-    if (allowedHelpers.length > 0) this.output.note(`allowed credential helpers: ${allowedHelpers.join(', ')}`)
+    this.output.note(logins.length === 0 ? text`nobody is logged in: holdfast login REGISTRY` : text`their secrets are in ${keychain.name}`)
+    if (allowedHelpers.length > 0) this.output.note(text`allowed credential helpers: ${allowedHelpers.join(', ')}`)
     return {logins, keychain: keychain.name, allowedHelpers}
   }
 }

@@ -3,6 +3,7 @@ import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {describeAudit} from '../../lib/cli/collector-report.ts'
 import type {AuditRow} from '../../lib/collector/store.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 
 export default class CollectorAudit extends CollectorCommand<{readonly entries: readonly AuditRow[]}> {
   static override readonly summary = 'Show who did, or was refused, what, under which rule.'
@@ -32,7 +33,7 @@ export default class CollectorAudit extends CollectorCommand<{readonly entries: 
       ...(principal === undefined ? {} : {principal}),
       ...(since === undefined ? {} : {since}),
     })
-    if (flags.format === 'table') this.printRows(describeAudit(result.entries), 'nothing was asked of the collector')
+    if (flags.format === 'table') this.printRows(describeAudit(result.entries), text`nothing was asked of the collector`)
     else {
       const {formatJsonLine, formatSyslog} = await import('../../lib/cli/audit-format.ts')
       for (const entry of result.entries)

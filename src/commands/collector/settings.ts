@@ -1,6 +1,7 @@
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import type {Settings} from '../../lib/collector/api/settings-document.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 
 export default class CollectorSettings extends CollectorCommand<Settings> {
   static override readonly summary = 'Show the settings of the collector, or change them.'
@@ -25,8 +26,8 @@ export default class CollectorSettings extends CollectorCommand<Settings> {
     const {policy, 'responsible-sees': responsibleSees} = flags
     const change = {...(policy === undefined ? {} : {policy}), ...(responsibleSees === undefined ? {} : {responsibleSees})}
     const settings = Object.keys(change).length === 0 ? await collector.run(showSettings, {}) : await collector.run(updateSettings, change)
-    this.output.print(`policy: ${settings.policy}`)
-    this.output.print(`who is responsible sees: ${settings.responsibleSees ? 'yes' : 'no'}`)
+    this.output.print(text`policy: ${settings.policy}`)
+    this.output.print(text`who is responsible sees: ${settings.responsibleSees ? 'yes' : 'no'}`)
     return settings
   }
 }

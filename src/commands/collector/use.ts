@@ -5,6 +5,7 @@ import type {Context} from '../../lib/cli/context.ts'
 import {describeDeviceCode} from '../../lib/cli/login-report.ts'
 import type {CollectorSession, RemoteCollectorPlace} from '../../lib/cli/remote-collector.ts'
 import {readSecret} from '../../lib/cli/standard-input.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 import type {DeviceCode} from '../../lib/login/identity-provider.ts'
 
 interface UsedCollector {
@@ -51,7 +52,7 @@ export default class CollectorUse extends BaseCommand<UsedCollector> {
     if (args.url === LOCAL) {
       await records.saveSetting('collector', undefined)
       await records.saveSetting('collector-account', undefined)
-      this.output.print(LOCAL)
+      this.output.print(escapeText(LOCAL))
       return {collector: LOCAL}
     }
     const {beginSession, findCollectorPlace} = await import('../../lib/cli/remote-collector.ts')
@@ -60,13 +61,13 @@ export default class CollectorUse extends BaseCommand<UsedCollector> {
     const account =
       flags.username ??
       (await this.prompts.input({
-        message: 'User name:',
+        message: text`User name:`,
         flag: '--username NAME --password-stdin < FILE',
-        validate: (value) => value !== '' || 'It is empty.',
+        validate: (value) => value !== '' || text`It is empty.`,
       }))
     const password = flags['password-stdin']
       ? await readSecret('--password-stdin')
-      : await this.prompts.secret({message: `Password of ${account} at ${place.url}:`, flag: '--password-stdin < FILE'})
+      : await this.prompts.secret({message: text`Password of ${account} at ${place.url}:`, flag: '--password-stdin < FILE'})
     return await this.#keep(context, place, account, await beginSession(context, place, account, password))
   }
 
@@ -87,8 +88,8 @@ export default class CollectorUse extends BaseCommand<UsedCollector> {
     await (await context.keychain()).writeSecret(sessionKey(place, account), token)
     await records.saveSetting('collector', place.url)
     await records.saveSetting('collector-account', account)
-    this.output.print(place.url)
-    this.output.note(`commands ask it as ${account} until ${expiresAt}; "holdfast collector use local" goes back`)
+    this.output.print(escapeText(place.url))
+    this.output.note(text`commands ask it as ${account} until ${expiresAt}; "holdfast collector use local" goes back`)
     return {collector: place.url, account, expiresAt}
   }
 }

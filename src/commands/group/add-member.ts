@@ -16,7 +16,7 @@ export default class GroupAddMember extends CollectorCommand<Group> {
     const {args, argv, flags} = await this.parse(GroupAddMember)
     const [collector, {addMembers}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/groups.ts')])
     const group = await collector.run(addMembers, {name: args.group, users: [...new Set(argv.slice(1).map(String))]})
-    this.printRows(describeGroups([group]), '')
+    this.printRows(describeGroups([group]))
     return group
   }
 }

@@ -10,7 +10,7 @@ export default class GroupList extends CollectorCommand<{readonly groups: readon
     const {flags} = await this.parse(GroupList)
     const [collector, {listGroups}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/groups.ts')])
     const result = await collector.run(listGroups, {})
-    this.printRows(describeGroups(result.groups), '')
+    this.printRows(describeGroups(result.groups))
     return result
   }
 }

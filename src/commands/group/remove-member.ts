@@ -16,7 +16,7 @@ export default class GroupRemoveMember extends CollectorCommand<Group> {
     const {args, argv, flags} = await this.parse(GroupRemoveMember)
     const [collector, {removeMembers}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/groups.ts')])
     const group = await collector.run(removeMembers, {name: args.group, users: [...new Set(argv.slice(1).map(String))]})
-    this.printRows(describeGroups([group]), '')
+    this.printRows(describeGroups([group]))
     return group
   }
 }

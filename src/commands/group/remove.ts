@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 
 export default class GroupRemove extends CollectorCommand<{readonly removed: string}> {
   static override readonly summary = 'Remove a group; what was published to it is not any more.'
@@ -13,10 +14,10 @@ export default class GroupRemove extends CollectorCommand<{readonly removed: str
     const {args, flags} = await this.parse(GroupRemove)
     const {name} = args
     const [collector, {removeGroup}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/groups.ts')])
-    const question = {message: `Remove group ${name} for good?`, flag: `holdfast group remove ${name} --yes`}
+    const question = {message: text`Remove group ${name} for good?`, flag: `holdfast group remove ${name} --yes`}
     if (!flags.yes && !(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', `group "${name}" was not removed`)
     const result = await collector.run(removeGroup, {name: name})
-    this.output.print(name)
+    this.output.print(escapeText(name))
     return result
   }
 }

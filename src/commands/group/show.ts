@@ -12,7 +12,7 @@ export default class GroupShow extends CollectorCommand<Group> {
     const {args, flags} = await this.parse(GroupShow)
     const [collector, {showGroup}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/groups.ts')])
     const group = await collector.run(showGroup, {name: args.name})
-    this.printRows(describeGroups([group]), '')
+    this.printRows(describeGroups([group]))
     return group
   }
 }

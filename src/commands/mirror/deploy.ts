@@ -6,6 +6,7 @@ import {readPlan} from '../../lib/cli/mirror-plan.ts'
 import {parseMirrorUrl} from '../../lib/cli/mirror-values.ts'
 import {parseDurationMs} from '../../lib/core/duration.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 import type {DeployedMirror} from '../../lib/mirror/deploy.ts'
 
 interface Deployed extends DeployedMirror {
@@ -109,11 +110,11 @@ HOLDFAST_NOTIFY_URL is told what came of it, in the form that Slack takes.`
           stagingTimeoutMs,
           deploymentTimeoutMs,
           onFailure: isProduction ? 'cancel' : 'keep',
-          onStep: (step) => this.output.note(step),
+          onStep: (step) => this.output.note(escapeText(step)),
         },
       })
-      for (const {app} of deployed.parts) this.output.print(`${app} runs in ${place}`)
-      if (deployed.policy === 'created') this.output.note('nginx may reach the mirror now, and nobody else')
+      for (const {app} of deployed.parts) this.output.print(text`${app} runs in ${place}`)
+      if (deployed.policy === 'created') this.output.note(text`nginx may reach the mirror now, and nobody else`)
       await notifyOf(context, {environment, outcome: 'deployed', name: mirror.name, url}, this.output)
       return {environment, organization: organization.name, space: space.name, url, ...deployed}
     } catch (error) {

@@ -8,6 +8,7 @@ import {PartialFailure} from '../../lib/cli/partial-failure.ts'
 import {formatTable} from '../../lib/cli/table.ts'
 import {formatBytes, formatCount} from '../../lib/cli/units.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 import type {DrilledImage} from '../../lib/mirror/drill.ts'
 import {parseRegistryHost, type Reference} from '../../lib/oci/reference.ts'
 import type {MirroredUpstream} from '../../lib/server/mirror.ts'
@@ -72,7 +73,7 @@ The running mirror goes on meanwhile, nothing of it is changed, and its upstream
           openCutMirror: () => openCutMirror(context, upstream),
           onRound: (round) =>
             this.output.note(
-              `${upstream.name}: pulling ${formatCount(wanted.length, 'image')}, ${round === 'cut' ? 'the upstream is cut' : 'after a restart'}`,
+              text`${upstream.name}: pulling ${formatCount(wanted.length, 'image')}, ${round === 'cut' ? 'the upstream is cut' : 'after a restart'}`,
             ),
           signal: context.signal,
         })),
@@ -86,7 +87,7 @@ The running mirror goes on meanwhile, nothing of it is changed, and its upstream
     ])
     for (const line of formatTable(['IMAGE', 'OUTCOME', 'SIZE', 'REMARK'], rows)) this.output.print(line)
     const elsewhere = listed?.filter(({registry}) => !upstreams.some(({name}) => name === registry)) ?? []
-    if (elsewhere.length > 0) this.output.warn(`${formatCount(elsewhere.length, 'image')} of other registries were left out`)
+    if (elsewhere.length > 0) this.output.warn(text`${formatCount(elsewhere.length, 'image')} of other registries were left out`)
     const failed = images.filter(({outcome}) => outcome !== 'served')
     if (failed.length === 0) return {images}
     throw new PartialFailure(

@@ -4,6 +4,7 @@ import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {completePlan, givenOf, MIRROR_TARGETS, PLAN_FILE, PLAN_FLAGS, writtenPlan} from '../../lib/cli/mirror-plan.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
+import {escapeText, type TerminalText, text} from '../../lib/core/terminal-text.ts'
 
 interface Initialized {
   readonly directory: string
@@ -47,7 +48,7 @@ Put the directory under version control: no secret is in it.`
     }
     const given = givenOf(flags)
     const {prompts} = this
-    const ask = async (name: 'url' | 'upstream' | 'allow', message: string, otherwise?: string): Promise<string> =>
+    const ask = async (name: 'url' | 'upstream' | 'allow', message: TerminalText, otherwise?: string): Promise<string> =>
       await prompts.input({message, flag: `--${name}`, ...(otherwise === undefined ? {} : {default: otherwise})})
     const plan = completePlan(
       {
@@ -56,14 +57,14 @@ Put the directory under version control: no secret is in it.`
           flags.target ??
           (prompts.isInteractive
             ? await prompts.select({
-                message: 'What is to run it?',
+                message: text`What is to run it?`,
                 flag: '--target',
-                choices: MIRROR_TARGETS.map((value) => ({value, name: DESCRIPTIONS[value]})),
+                choices: MIRROR_TARGETS.map((value) => ({value, name: escapeText(DESCRIPTIONS[value])})),
               })
             : 'systemd'),
-        upstream: flags.upstream ?? listOf(await ask('upstream', 'What does it mirror?', 'docker.io')),
-        url: flags.url ?? (await ask('url', 'How do clients reach it (https://host)?')),
-        allow: flags.allow ?? listOf(await ask('allow', 'Which networks may use it (10.0.0.0/8, …)?')),
+        upstream: flags.upstream ?? listOf(await ask('upstream', text`What does it mirror?`, 'docker.io')),
+        url: flags.url ?? (await ask('url', text`How do clients reach it (https://host)?`)),
+        allow: flags.allow ?? listOf(await ask('allow', text`Which networks may use it (10.0.0.0/8, …)?`)),
       },
       'the flags',
     )
@@ -74,9 +75,9 @@ Put the directory under version control: no secret is in it.`
     ])
     const remark = '# What holdfast mirror render, deploy and status work from. Its keys are the flags of holdfast mirror render.\n'
     const files = new Map([[PLAN_FILE, remark + (await formatYaml(writtenPlan(plan)))], ...(await renderMirror(plan, this.config.version))])
-    for (const [name, text] of files) {
-      await writeFileAtomically(join(directory, name), text)
-      this.output.print(join(directory, name))
+    for (const [name, content] of files) {
+      await writeFileAtomically(join(directory, name), content)
+      this.output.print(escapeText(join(directory, name)))
     }
     return {directory, files: [...files.keys()]}
   }

@@ -2,6 +2,7 @@ import {join, resolve} from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {completePlan, givenOf, PLAN_FLAGS, readPlan} from '../../lib/cli/mirror-plan.ts'
+import {escapeText} from '../../lib/core/terminal-text.ts'
 
 interface Rendered {
   readonly directory: string
@@ -41,9 +42,9 @@ Without --url it is what "mirror init" has written into mirror.yml of the direct
     const files = await renderMirror(plan, this.config.version)
     for (const [file, text] of files) {
       await writeFileAtomically(join(directory, file), text)
-      this.output.print(join(directory, file))
+      this.output.print(escapeText(join(directory, file)))
     }
-    this.output.note(NEXT[plan.target])
+    this.output.note(escapeText(NEXT[plan.target]))
     return {directory, files: [...files.keys()]}
   }
 }

@@ -7,6 +7,7 @@ import {readServerCertificate} from '../../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../../lib/cli/server-log.ts'
 import {ACCESS_FLAGS} from '../../lib/cli/transfer-flags.ts'
 import {planWarming, WARM_FLAGS, warmingOf} from '../../lib/cli/warming.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 
 interface MirrorServed {
   readonly url: string
@@ -104,18 +105,18 @@ With --store a registry keeps the images, and mirrors hold nothing: start as man
       listener: (event) =>
         event.type === 'failure' ? this.output.note(describeServerEvent(event)) : this.output.trace(describeServerEvent(event)),
       onEvent: (upstream, event) => {
-        if (event.type === 'moved') this.output.trace(`${upstream}/${event.repository}:${event.tag} is ${event.digest} now`)
+        if (event.type === 'moved') this.output.trace(text`${upstream}/${event.repository}:${event.tag} is ${event.digest} now`)
       },
     })
     const warming = planned?.start(await warmingOf(served, context.signal), this.output)
     const {address} = served
     const url = `${tls === undefined ? 'http' : 'https'}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
     const result = {url, upstreams: upstreams.map(({name}) => name), store: place}
-    this.output.print(url)
-    this.output.note(`mirroring ${result.upstreams.join(', ')} in ${place}; stop with Ctrl-C`)
+    this.output.print(escapeText(url))
+    this.output.note(text`mirroring ${result.upstreams.join(', ')} in ${place}; stop with Ctrl-C`)
     this.output.succeed(result)
     if (!context.signal.aborted) await once(context.signal, 'abort')
-    this.output.note('stopping: running requests may finish')
+    this.output.note(text`stopping: running requests may finish`)
     await warming?.stop()
     await served.stop()
     return result

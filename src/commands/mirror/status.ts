@@ -6,6 +6,7 @@ import type {Reached} from '../../lib/cli/mirror-reach.ts'
 import {parseMirrorUrl} from '../../lib/cli/mirror-values.ts'
 import {PartialFailure} from '../../lib/cli/partial-failure.ts'
 import {formatTable} from '../../lib/cli/table.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 import type {MirrorAppStatus} from '../../lib/mirror/deploy.ts'
 
 interface Status {
@@ -70,7 +71,7 @@ export default class MirrorStatus extends BaseCommand<Status> {
       ])
       for (const line of formatTable(['NAME', 'REQUESTED STATE', 'PROCESSES', 'ROUTES'], rows)) this.output.print(line)
     }
-    this.output.print(`${url} ${ANSWERS[answer]}`)
+    this.output.print(text`${url} ${ANSWERS[answer]}`)
     const result: Status = {target: plan.target, url, answer, ...(apps === undefined ? {} : {apps})}
     const missing = (apps ?? []).filter(({running, instances}) => instances === undefined || running !== instances)
     if (missing.length === 0 && (answer === 'answers' || answer === 'forbidden')) return result

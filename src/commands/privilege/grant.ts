@@ -27,7 +27,7 @@ export default class PrivilegeGrant extends CollectorCommand<Holders> {
     const {args, argv, flags} = await this.parse(PrivilegeGrant)
     const [collector, {grantPrivilege}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/groups.ts')])
     const result = await collector.run(grantPrivilege, {privilege: args.privilege, users: [...new Set(argv.slice(1).map(String))]})
-    this.printRows(describePrivileges([result]), '')
+    this.printRows(describePrivileges([result]))
     return result
   }
 }

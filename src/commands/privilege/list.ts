@@ -13,7 +13,7 @@ export default class PrivilegeList extends CollectorCommand<PrivilegeListResult>
     const {flags} = await this.parse(PrivilegeList)
     const [collector, {listPrivileges}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/groups.ts')])
     const result = await collector.run(listPrivileges, {})
-    this.printRows(describePrivileges(result.privileges), '')
+    this.printRows(describePrivileges(result.privileges))
     return result
   }
 }

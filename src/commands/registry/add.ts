@@ -5,6 +5,7 @@ import {REGISTRY_FLAGS, registryChange} from '../../lib/cli/registry-flags.ts'
 import {describeRegistry} from '../../lib/cli/registry-report.ts'
 import {ACCESS_FLAGS} from '../../lib/cli/transfer-flags.ts'
 import {hasCode} from '../../lib/core/errors.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 import type {RegistryRecord} from '../../lib/records/store.ts'
 import type {DeclareDependencies, DeclareRequest} from '../../lib/registries/declare.ts'
 import type {Examination} from '../../lib/registries/examine.ts'
@@ -35,11 +36,11 @@ On a terminal, whatever is missing is asked for.`
   async run(): Promise<RegistryRecord> {
     const {args, flags} = await this.parse(RegistryAdd)
     const context = this.openContext(flags)
-    const url = args.url ?? (await this.prompts.input({message: 'URL of the registry:', flag: ADD}))
-    const name = args.name ?? (await this.prompts.input({message: 'What to call it:', flag: ADD}))
+    const url = args.url ?? (await this.prompts.input({message: text`URL of the registry:`, flag: ADD}))
+    const name = args.name ?? (await this.prompts.input({message: text`What to call it:`, flag: ADD}))
     const {registry, notes} = await this.#declare({name, url, ...registryChange(flags)}, await registryDependencies(context))
     for (const line of describeRegistry(registry)) this.output.print(line)
-    for (const note of notes) this.output.note(note)
+    for (const note of notes) this.output.note(escapeText(note))
     return registry
   }
 
@@ -53,11 +54,11 @@ On a terminal, whatever is missing is asked for.`
       return await declareRegistry(request, dependencies)
     } catch (error) {
       if (!hasCode(error, 'PLAIN_HTTP', 'TLS') || !this.prompts.isInteractive) throw error
-      this.output.note(error.message)
+      this.output.note(escapeText(error.message))
       const isTls = error.code === 'TLS'
       const question = isTls
-        ? {message: 'Go on without checking its certificate?', flag: '--insecure'}
-        : {message: 'Go on without encryption?', flag: '--plain-http'}
+        ? {message: text`Go on without checking its certificate?`, flag: '--insecure'}
+        : {message: text`Go on without encryption?`, flag: '--plain-http'}
       if (!(await this.prompts.confirm(question))) throw error
       const change = isTls ? {insecure: true} : {plainHttp: true, url: parseRegistryUrl(request.url).host}
       return declareRegistry({...request, ...change}, dependencies)

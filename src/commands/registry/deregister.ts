@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {consulNetwork, consulToken, parseConsulUrl} from '../../lib/cli/discovery-flags.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 
 interface Deregistered {
   readonly registry: string
@@ -31,7 +32,7 @@ export default class RegistryDeregister extends BaseCommand<Deregistered> {
     const consul = parseConsulUrl(flags.consul)
     const id = flags.id ?? `${flags.service}-${args.name}`
     await deregisterInstance({url: consul, token: consulToken(context), network: await consulNetwork(context)}, id)
-    this.output.print(`deregistered ${id} at ${consul.origin}`)
+    this.output.print(text`deregistered ${id} at ${consul.origin}`)
     return {registry: args.name, consul: consul.origin, id}
   }
 }

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {PartialFailure} from '../../lib/cli/partial-failure.ts'
 import {formatCount} from '../../lib/cli/units.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 
 interface Discovery {
   readonly registry: string
@@ -26,14 +27,14 @@ export default class RegistryDiscover extends CollectorCommand<Discovery> {
     const {args, flags} = await this.parse(RegistryDiscover)
     const [collector, {discoverRegistry}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/access.ts')])
     const result = await collector.run(discoverRegistry, {name: args.name})
-    this.output.print(`${formatCount(result.repositories, 'repository', 'repositories')}, ${formatCount(result.tags, 'tag')}`)
+    this.output.print(text`${formatCount(result.repositories, 'repository', 'repositories')}, ${formatCount(result.tags, 'tag')}`)
     if (result.reason !== undefined) {
       throw new PartialFailure(`cannot read all of "${args.name}", so nothing was forgotten: ${result.reason}`, result, [
         `holdfast registry check ${args.name}`,
       ])
     }
     const purged = [formatCount(result.purgedRepositories, 'repository', 'repositories'), formatCount(result.purgedTags, 'tag')]
-    this.output.note(`forgotten: ${purged.join(', ')}`)
+    this.output.note(text`forgotten: ${purged.join(', ')}`)
     return result
   }
 }

@@ -84,7 +84,7 @@ export default class RegistryManage extends CollectorCommand<ManagedRegistry> {
       isManaged || url === undefined
         ? await collector.run(updateManagedRegistry, {name, ...facts, ...(url === undefined ? {} : {url})})
         : await collector.run(manageRegistry, {name, url, ...facts})
-    this.printRows(describeManagedRegistries([registry]), '')
+    this.printRows(describeManagedRegistries([registry]))
     return registry
   }
 }

@@ -1,6 +1,7 @@
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {describeManagedRegistries} from '../../lib/cli/collector-report.ts'
 import type {ManagedRegistry} from '../../lib/collector/objects.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 
 export default class RegistryManaged extends CollectorCommand<{readonly registries: readonly ManagedRegistry[]}> {
   static override readonly summary = 'List the registries that the collector is the authority of.'
@@ -15,7 +16,7 @@ export default class RegistryManaged extends CollectorCommand<{readonly registri
     const result = await collector.run(listManagedRegistries, {})
     this.printRows(
       describeManagedRegistries(result.registries),
-      'the collector manages no registry yet: holdfast registry manage NAME --url URL',
+      text`the collector manages no registry yet: holdfast registry manage NAME --url URL`,
     )
     return result
   }

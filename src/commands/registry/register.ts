@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {consulNetwork, consulToken, parseConsulUrl} from '../../lib/cli/discovery-flags.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 
 export interface Registered {
   readonly registry: string
@@ -89,7 +90,7 @@ export default class RegistryRegister extends BaseCommand<Registered> {
         },
       },
     )
-    this.output.print(`registered "${record.name}" as ${id} of ${flags.service} at ${consul.origin}`)
+    this.output.print(text`registered "${record.name}" as ${id} of ${flags.service} at ${consul.origin}`)
     return {registry: record.name, consul: consul.origin, service: flags.service, id, address, port}
   }
 }

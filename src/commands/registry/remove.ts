@@ -3,6 +3,7 @@ import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {chooseRegistry} from '../../lib/cli/choose-registry.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 
 interface RemovedRegistry {
   readonly name: string
@@ -26,11 +27,11 @@ export default class RegistryRemove extends BaseCommand<RemovedRegistry> {
       import('../../lib/registries/declare.ts'),
     ])
     const {name, host} = await requireRegistry(store, await chooseRegistry(args.name, store, this.prompts, 'remove'))
-    const question = {message: `Forget registry ${name} (${host})?`, flag: `holdfast registry remove ${name} --yes`}
+    const question = {message: text`Forget registry ${name} (${host})?`, flag: `holdfast registry remove ${name} --yes`}
     if (!flags.yes && !(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', `registry "${name}" was not removed`)
     await removeRegistry(store, name)
-    this.output.print(name)
-    this.output.note(`${host} is not declared any more; what is cached there stays`)
+    this.output.print(escapeText(name))
+    this.output.note(text`${host} is not declared any more; what is cached there stays`)
     return {name, host}
   }
 }

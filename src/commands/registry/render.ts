@@ -5,6 +5,7 @@ import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {DEFAULT_ISSUER} from '../../lib/cli/context.ts'
 import {writeFileAtomically} from '../../lib/core/atomic-file.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 
 interface Rendered {
   readonly registry: string
@@ -146,15 +147,15 @@ names. The keys of the bucket are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of
     await mkdir(directory, {recursive: true})
     for (const [file, content, mode] of files) {
       await writeFileAtomically(join(directory, file), content, mode)
-      this.output.print(join(directory, file))
+      this.output.print(escapeText(join(directory, file)))
     }
     for (const [link, target] of links) {
       await rm(join(directory, link), {force: true})
       await symlink(target, join(directory, link))
     }
-    if (bucket !== undefined) this.output.note(`the bucket ${flags.bucket} ${bucket === 'created' ? 'was made' : 'is there'}`)
+    if (bucket !== undefined) this.output.note(text`the bucket ${flags.bucket ?? ''} ${bucket === 'created' ? 'was made' : 'is there'}`)
     const start = replicas.length === 1 ? '' : `REGISTRY_HTTP_ADDR=${replicas[1]} `
-    this.output.note(`${start}docker-registry serve ${join(directory, 'config.yml')}; nginx includes nginx.conf`)
+    this.output.note(text`${start}docker-registry serve ${join(directory, 'config.yml')}; nginx includes nginx.conf`)
     return {registry: name, directory, files: files.map(([file]) => file), ...(bucket === undefined ? {} : {bucket})}
   }
 }

@@ -1,5 +1,6 @@
 import * as Args from '@oclif/core/args'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 
 interface EventsSecret {
   readonly registry: string
@@ -16,8 +17,8 @@ export default class RegistryRenewEventsSecret extends CollectorCommand<EventsSe
     const {args, flags} = await this.parse(RegistryRenewEventsSecret)
     const [collector, {renewEventsSecret}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/registries.ts')])
     const result = await collector.run(renewEventsSecret, {name: args.name})
-    this.output.print(result.secret)
-    this.output.note(`the registry sends it as "Authorization: Bearer …" to /events/${args.name}; it is not shown again`)
+    this.output.print(escapeText(result.secret))
+    this.output.note(text`the registry sends it as "Authorization: Bearer …" to /events/${args.name}; it is not shown again`)
     return result
   }
 }

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 
 export default class RegistryUnmanage extends CollectorCommand<{readonly removed: string}> {
   static override readonly summary = 'Give up the authority over a registry. Its images stay.'
@@ -13,10 +14,10 @@ export default class RegistryUnmanage extends CollectorCommand<{readonly removed
     const {args, flags} = await this.parse(RegistryUnmanage)
     const {name} = args
     const [collector, {unmanageRegistry}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/registries.ts')])
-    const question = {message: `Give up the authority over ${name}?`, flag: `holdfast registry unmanage ${name} --yes`}
+    const question = {message: text`Give up the authority over ${name}?`, flag: `holdfast registry unmanage ${name} --yes`}
     if (!flags.yes && !(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', `registry "${name}" stays managed`)
     const result = await collector.run(unmanageRegistry, {name: name})
-    this.output.print(name)
+    this.output.print(escapeText(name))
     return result
   }
 }

@@ -6,6 +6,7 @@ import {registryDependencies} from '../../lib/cli/registry-dependencies.ts'
 import {REGISTRY_FLAGS, registryChange} from '../../lib/cli/registry-flags.ts'
 import {describeRegistry} from '../../lib/cli/registry-report.ts'
 import {ACCESS_FLAGS} from '../../lib/cli/transfer-flags.ts'
+import {escapeText} from '../../lib/core/terminal-text.ts'
 import type {RegistryRecord} from '../../lib/records/store.ts'
 
 export default class RegistryUpdate extends BaseCommand<RegistryRecord> {
@@ -38,7 +39,7 @@ The registry is asked again what it is, and the token realm that it names now is
     const name = await chooseRegistry(args.name, dependencies.store, this.prompts, 'update')
     const {registry, notes} = await updateRegistry(name, change, dependencies)
     for (const line of describeRegistry(registry)) this.output.print(line)
-    for (const note of notes) this.output.note(note)
+    for (const note of notes) this.output.note(escapeText(note))
     return registry
   }
 }

@@ -36,7 +36,7 @@ export default class RepositoryDescribe extends CollectorCommand<Described> {
       ...(official === undefined ? {} : {isOfficial: official}),
       ...(automated === undefined ? {} : {isAutomated: automated}),
     })
-    this.printRows(describeRepositories([repository]), '')
+    this.printRows(describeRepositories([repository]))
     return repository
   }
 }

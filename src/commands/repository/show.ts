@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {describeIndexedTags, describeRepositories} from '../../lib/cli/collector-report.ts'
 import type {IndexedRepository} from '../../lib/collector/objects.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 
 interface ShownRepository {
   readonly repository: Omit<IndexedRepository, 'name'>
@@ -20,8 +21,8 @@ export default class RepositoryShow extends CollectorCommand<ShownRepository> {
     const {args, flags} = await this.parse(RepositoryShow)
     const [collector, {showRepository}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/repositories.ts')])
     const result = await collector.run(showRepository, {registry: args.registry, repository: args.repository})
-    this.printRows(describeRepositories([result.repository]), '')
-    this.printRows(describeIndexedTags(result.tags), 'it has no tags')
+    this.printRows(describeRepositories([result.repository]))
+    this.printRows(describeIndexedTags(result.tags), text`it has no tags`)
     return result
   }
 }

@@ -23,7 +23,7 @@ export default class RepositoryStar extends CollectorCommand<Starred> {
     const [collector, {starRepository}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/repositories.ts')])
     const {registry, repository} = args
     const starred = await collector.run(starRepository, {registry, repository, isStarred: !flags.remove})
-    this.printRows(describeRepositories([starred]), '')
+    this.printRows(describeRepositories([starred]))
     return starred
   }
 }

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import type {Service} from '../../lib/collector/objects.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 
 interface ServiceWithSecret {
   readonly service: Service
@@ -23,8 +24,8 @@ export default class ServiceAdd extends CollectorCommand<ServiceWithSecret> {
     const {args, flags} = await this.parse(ServiceAdd)
     const [collector, {addService}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/services.ts')])
     const result = await collector.run(addService, {name: args.name, app: flags.app})
-    this.output.print(result.secret)
-    this.output.note(`that is the secret of ${args.name}@service; it is not shown again`)
+    this.output.print(escapeText(result.secret))
+    this.output.note(text`that is the secret of ${args.name}@service; it is not shown again`)
     return result
   }
 }

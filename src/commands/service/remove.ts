@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 
 export default class ServiceRemove extends CollectorCommand<{readonly removed: string}> {
   static override readonly summary = 'Remove a service.'
@@ -13,10 +14,10 @@ export default class ServiceRemove extends CollectorCommand<{readonly removed: s
     const {args, flags} = await this.parse(ServiceRemove)
     const {name} = args
     const [collector, {removeService}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/services.ts')])
-    const question = {message: `Remove service ${name} for good?`, flag: `holdfast service remove ${name} --yes`}
+    const question = {message: text`Remove service ${name} for good?`, flag: `holdfast service remove ${name} --yes`}
     if (!flags.yes && !(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', `service "${name}" was not removed`)
     const result = await collector.run(removeService, {name: name})
-    this.output.print(name)
+    this.output.print(escapeText(name))
     return result
   }
 }

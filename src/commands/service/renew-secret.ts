@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import type {Service} from '../../lib/collector/objects.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 
 interface ServiceWithSecret {
   readonly service: Service
@@ -17,8 +18,8 @@ export default class ServiceRenewSecret extends CollectorCommand<ServiceWithSecr
     const {args, flags} = await this.parse(ServiceRenewSecret)
     const [collector, {renewServiceSecret}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/services.ts')])
     const result = await collector.run(renewServiceSecret, {name: args.name})
-    this.output.print(result.secret)
-    this.output.note(`that is the new secret of ${args.name}@service; it is not shown again`)
+    this.output.print(escapeText(result.secret))
+    this.output.note(text`that is the new secret of ${args.name}@service; it is not shown again`)
     return result
   }
 }

@@ -12,7 +12,7 @@ export default class ServiceShow extends CollectorCommand<Service> {
     const {args, flags} = await this.parse(ServiceShow)
     const [collector, {showService}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/services.ts')])
     const service = await collector.run(showService, {name: args.name})
-    this.printRows(describeServices([service]), '')
+    this.printRows(describeServices([service]))
     return service
   }
 }

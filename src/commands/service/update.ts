@@ -24,7 +24,7 @@ export default class ServiceUpdate extends CollectorCommand<Service> {
     const {args, flags} = await this.parse(ServiceUpdate)
     const [collector, {updateService}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/services.ts')])
     const service = await collector.run(updateService, {name: args.name, isDisabled: flags.disabled})
-    this.printRows(describeServices([service]), '')
+    this.printRows(describeServices([service]))
     return service
   }
 }

@@ -2,6 +2,7 @@ import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {DISCOVERY_FLAGS, openInstanceSource} from '../../lib/cli/discovery-flags.ts'
 import {parseEnvironment, readRequest, stagerArgv} from '../../lib/cli/stager-request.ts'
+import {escapeText} from '../../lib/core/terminal-text.ts'
 
 interface StagerArguments {
   /** As the builder takes them; a password is `***` unless --show-secrets. */
@@ -76,7 +77,7 @@ A password is shown as *** unless --show-secrets; better, leave it away and set 
       findInstances: async () => (await openInstanceSource(context, flags)).find(context.signal),
     })
     const shown = args.map((arg) => (arg instanceof Secret ? (flags['show-secrets'] ? arg.reveal() : String(arg)) : arg))
-    for (const arg of shown) this.output.print(arg)
+    for (const arg of shown) this.output.print(escapeText(arg))
     return {args: shown, isCaching: shown.includes('-cacheDockerImage')}
   }
 }

@@ -7,6 +7,7 @@ import {PartialFailure} from '../../lib/cli/partial-failure.ts'
 import {describeDeleted} from '../../lib/cli/tag-report.ts'
 import {ACCESS_FLAGS, SOURCE_FLAGS, sourceTransport} from '../../lib/cli/transfer-flags.ts'
 import {formatCount} from '../../lib/cli/units.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 import {formatReference} from '../../lib/oci/reference.ts'
 import type {DeletedTag, TagReference} from '../../lib/tags/delete-tag.ts'
 
@@ -51,7 +52,7 @@ Without a tag, on a terminal, you choose from a list.`
       flags['include-siblings'] ||
       (this.prompts.isInteractive &&
         (await this.prompts.confirm({
-          message: `Delete ${siblings.join(', ')} as well, which name the same image?`,
+          message: text`Delete ${siblings.join(', ')} as well, which name the same image?`,
           flag: '--include-siblings',
         })))
     // One after the other: a question about one must not be answered for another.
@@ -60,7 +61,7 @@ Without a tag, on a terminal, you choose from a list.`
         const store = await context.openRepository(reference, access)
         const done = await deleteTag(reference, store, {signal: context.signal, mayDelete})
         deleted.push(done)
-        this.output.print(done.reference)
+        this.output.print(escapeText(done.reference))
         this.output.note(describeDeleted(done))
       } catch (error) {
         context.signal.throwIfAborted()

@@ -1,5 +1,6 @@
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {describeTokens} from '../../lib/cli/collector-report.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 
 interface GivenToken {
   readonly id: number
@@ -23,7 +24,7 @@ export default class TokenList extends CollectorCommand<TokenListResult> {
     const {flags} = await this.parse(TokenList)
     const [collector, {listTokens}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/tokens.ts')])
     const result = await collector.run(listTokens, {})
-    this.printRows(describeTokens(result.tokens), 'no identity token was given out')
+    this.printRows(describeTokens(result.tokens), text`no identity token was given out`)
     return result
   }
 }

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
+import {escapeText} from '../../lib/core/terminal-text.ts'
 
 interface Revoked {
   /** How many. */
@@ -27,7 +28,7 @@ export default class TokenRevoke extends CollectorCommand<Revoked> {
       import('../../lib/collector/api/tokens.ts'),
     ])
     const result = user === undefined ? await collector.run(revokeToken, {id: id ?? 0}) : await collector.run(revokeTokensOf, {name: user})
-    this.output.print(String(result.revoked))
+    this.output.print(escapeText(String(result.revoked)))
     return result
   }
 }

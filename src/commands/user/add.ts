@@ -3,6 +3,7 @@ import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {readSecret} from '../../lib/cli/standard-input.ts'
 import {PRIVILEGES, type User} from '../../lib/collector/objects.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 
 export default class UserAdd extends CollectorCommand<User> {
   static override readonly summary = 'Add a user to the collector.'
@@ -41,7 +42,7 @@ export default class UserAdd extends CollectorCommand<User> {
     const {name} = args
     const password = flags['password-stdin']
       ? await readSecret('--password-stdin')
-      : await this.prompts.secret({message: `Password of ${name}:`, flag: `holdfast user add ${name} --password-stdin < FILE`})
+      : await this.prompts.secret({message: text`Password of ${name}:`, flag: `holdfast user add ${name} --password-stdin < FILE`})
     const [collector, {addUser, showUser}, {addMembers, grantPrivilege, showGroup}] = await Promise.all([
       this.openCollector(flags),
       import('../../lib/collector/api/users.ts'),
@@ -59,8 +60,8 @@ export default class UserAdd extends CollectorCommand<User> {
     for (const group of flags.group ?? []) await collector.run(addMembers, {name: group, users: [name]})
     for (const privilege of flags.privilege ?? []) await collector.run(grantPrivilege, {privilege, users: [name]})
     const user = await collector.run(showUser, {name})
-    this.output.print(name)
-    this.output.note(`${name} is user ${user.id}: images of that user lie below users/${name}/`)
+    this.output.print(escapeText(name))
+    this.output.note(text`${name} is user ${user.id}: images of that user lie below users/${name}/`)
     return user
   }
 }

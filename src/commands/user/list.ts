@@ -1,6 +1,7 @@
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {describeUsers} from '../../lib/cli/collector-report.ts'
 import type {User} from '../../lib/collector/objects.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 
 export default class UserList extends CollectorCommand<{readonly users: readonly User[]}> {
   static override readonly summary = 'List the users of the collector.'
@@ -10,7 +11,7 @@ export default class UserList extends CollectorCommand<{readonly users: readonly
     const {flags} = await this.parse(UserList)
     const [collector, {listUsers}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/users.ts')])
     const result = await collector.run(listUsers, {})
-    this.printRows(describeUsers(result.users), 'there are no users yet: holdfast user add NAME')
+    this.printRows(describeUsers(result.users), text`there are no users yet: holdfast user add NAME`)
     return result
   }
 }

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
+import {escapeText, text} from '../../lib/core/terminal-text.ts'
 
 export default class UserRemove extends CollectorCommand<{readonly removed: string}> {
   static override readonly summary = 'Remove a user for good; the name is not given again.'
@@ -13,10 +14,10 @@ export default class UserRemove extends CollectorCommand<{readonly removed: stri
     const {args, flags} = await this.parse(UserRemove)
     const {name} = args
     const [collector, {removeUser}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/users.ts')])
-    const question = {message: `Remove user ${name} for good?`, flag: `holdfast user remove ${name} --yes`}
+    const question = {message: text`Remove user ${name} for good?`, flag: `holdfast user remove ${name} --yes`}
     if (!flags.yes && !(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', `user "${name}" was not removed`)
     const result = await collector.run(removeUser, {name: name})
-    this.output.print(name)
+    this.output.print(escapeText(name))
     return result
   }
 }

@@ -12,7 +12,7 @@ export default class UserShow extends CollectorCommand<User> {
     const {args, flags} = await this.parse(UserShow)
     const [collector, {showUser}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/users.ts')])
     const user = await collector.run(showUser, {name: args.name})
-    this.printRows(describeUsers([user]), '')
+    this.printRows(describeUsers([user]))
     return user
   }
 }

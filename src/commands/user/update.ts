@@ -40,7 +40,7 @@ export default class UserUpdate extends CollectorCommand<User> {
       ...(administrator === undefined ? {} : {isAdministrator: administrator}),
       ...(disabled === undefined ? {} : {isDisabled: disabled}),
     })
-    this.printRows(describeUsers([user]), '')
+    this.printRows(describeUsers([user]))
     return user
   }
 }

@@ -2,9 +2,9 @@
  * What a registry or a token endpoint says when it refuses: `errors` of the distribution specification (1.1 §Error Codes), `error` and `error_description` of
  * OAuth 2 (RFC 6749 §5.2), or a lone `message`, `details` or `detail` as some endpoints have it.
  */
-import {maskSecrets, printable} from '../core/redaction.ts'
+import {excerpt, maskSecrets} from '../core/redaction.ts'
 
-/** The first error of a body, printable. */
+/** The first error of a body, shortened. */
 export interface Refusal {
   readonly code?: string
   readonly message?: string
@@ -22,8 +22,8 @@ export function decodeRefusal(json: unknown, secrets: readonly string[] = []): R
     ? [first.code, first.message]
     : [json.error, json.error_description ?? json.message ?? json.details ?? json.detail]
   return {
-    ...(typeof code === 'string' && code !== '' ? {code: printable(maskSecrets(code, secrets), MAX_CODE_CHARACTERS)} : {}),
-    ...(typeof message === 'string' && message !== '' ? {message: printable(maskSecrets(message, secrets))} : {}),
+    ...(typeof code === 'string' && code !== '' ? {code: excerpt(maskSecrets(code, secrets), MAX_CODE_CHARACTERS)} : {}),
+    ...(typeof message === 'string' && message !== '' ? {message: excerpt(maskSecrets(message, secrets))} : {}),
   }
 }
 

@@ -5,7 +5,7 @@ import {tmpdir} from 'node:os'
 import {basename, join} from 'node:path'
 import {promisify} from 'node:util'
 import {HoldfastError} from '../core/errors.ts'
-import {maskSecrets, printable} from '../core/redaction.ts'
+import {excerpt, maskSecrets} from '../core/redaction.ts'
 import type {Secret} from '../core/secret.ts'
 
 const run = promisify(execFile)
@@ -50,7 +50,7 @@ export async function copyWithEngine(request: EngineRequest): Promise<void> {
         })
       } catch (cause) {
         const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr) : String(cause)
-        const reason = maskSecrets(printable(said.trim(), MAX_REASON_CHARACTERS), login === undefined ? [] : [login.password.reveal()])
+        const reason = excerpt(maskSecrets(said, login === undefined ? [] : [login.password.reveal()]), MAX_REASON_CHARACTERS)
         throw new HoldfastError('NETWORK', `cannot ${args[0]} "${target}" with ${basename(program)}: ${reason}`)
       }
     }

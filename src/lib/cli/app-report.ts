@@ -3,6 +3,7 @@ import type {AppStatus} from '../apps/app-status.ts'
 import type {Refresh} from '../apps/refresh-app.ts'
 import type {StageOutcome} from '../apps/stage-app.ts'
 import type {App} from '../collector/objects.ts'
+import {type TerminalText, text} from '../core/terminal-text.ts'
 import {formatTable} from './table.ts'
 import {formatBytes, formatCount, formatMinute} from './units.ts'
 
@@ -12,7 +13,7 @@ export interface AppRow extends Partial<App> {
   readonly status?: AppStatus
 }
 
-export function describeAppRows(rows: readonly AppRow[]): readonly string[] {
+export function describeAppRows(rows: readonly AppRow[]): readonly TerminalText[] {
   const table = rows.map(({code, responsibles, publications, status}) => [
     code,
     status === undefined ? '-' : describeState(status),
@@ -36,7 +37,7 @@ function describeState({hasOptedIn, isCached, isPinned, drift, image}: AppStatus
   return parts.join(', ')
 }
 
-export function describeStatus(status: AppStatus): readonly string[] {
+export function describeStatus(status: AppStatus): readonly TerminalText[] {
   const lines: readonly (readonly [string, string | undefined])[] = [
     ['state', describeState(status)],
     ['runs', status.image],
@@ -46,19 +47,19 @@ export function describeStatus(status: AppStatus): readonly string[] {
     ['staged', status.stagedAt],
     ['previous', status.previous],
   ]
-  return lines.flatMap(([name, value]) => (value === undefined ? [] : [`${`${name}:`.padEnd(16)}${value}`]))
+  return lines.flatMap(([name, value]) => (value === undefined ? [] : [text`${`${name}:`.padEnd(16)}${value}`]))
 }
 
-export function describeOutcome({app, action, image, source}: StageOutcome): string {
-  if (action === 'cached') return `app "${app}" runs a cached copy of ${source ?? image}`
-  if (action === 'unchanged') return `app "${app}" ran its cached copy before: nothing to do`
-  if (action === 'uncached') return `app "${app}" has opted out and runs ${image ?? 'nothing yet'}`
-  return `app "${app}" has not opted in: holdfast set-env ${app} DIEGO_DOCKER_CACHE true`
+export function describeOutcome({app, action, image, source}: StageOutcome): TerminalText {
+  if (action === 'cached') return text`app "${app}" runs a cached copy of ${source ?? image ?? ''}`
+  if (action === 'unchanged') return text`app "${app}" ran its cached copy before: nothing to do`
+  if (action === 'uncached') return text`app "${app}" has opted out and runs ${image ?? 'nothing yet'}`
+  return text`app "${app}" has not opted in: holdfast set-env ${app} DIEGO_DOCKER_CACHE true`
 }
 
-export function describeRefresh(refresh: Refresh): string {
+export function describeRefresh(refresh: Refresh): TerminalText {
   const {app, source, oldDigest, newDigest, hasMoved, newLayers, goneLayers, newBytes, oldSizeBytes, newSizeBytes} = refresh
-  if (!hasMoved) return `app "${app}": ${source} is still ${oldDigest}`
+  if (!hasMoved) return text`app "${app}": ${source} is still ${oldDigest}`
   const layers = `${formatCount(newLayers, 'new layer')} of ${formatBytes(newBytes)}, ${goneLayers} gone`
-  return `app "${app}": ${source} has moved: ${oldDigest} → ${newDigest}; ${layers}; ${formatBytes(oldSizeBytes)} → ${formatBytes(newSizeBytes)}`
+  return text`app "${app}": ${source} has moved: ${oldDigest} → ${newDigest}; ${layers}; ${formatBytes(oldSizeBytes)} → ${formatBytes(newSizeBytes)}`
 }

@@ -1,5 +1,6 @@
 /** The frame of every command: global flags, one context, one way to answer and one way to fail. */
 import {Command} from '@oclif/core/command'
+import {escapeText} from '../core/terminal-text.ts'
 import {Context} from './context.ts'
 import {onCrash} from './crash.ts'
 import {type ErrorReport, reportError} from './error-report.ts'
@@ -81,7 +82,7 @@ export abstract class BaseCommand<Result extends object> extends Command {
     // oclif ends `--help` and `--version` this way.
     if (error instanceof Error && 'code' in error && error.code === 'EEXIT') throw error
     const report = this.#report(error)
-    await this.#context?.close().catch((closing: unknown) => this.output.trace(String(closing)))
+    await this.#context?.close().catch((closing: unknown) => this.output.trace(escapeText(String(closing))))
     await this.output.fail(report)
   }
 

@@ -1,6 +1,7 @@
 /** What is said about images that were cached or copied. */
 import type {CachedImage} from '../caching/cache-images.ts'
 import type {FoundImage} from '../caching/find-cached-images.ts'
+import {type TerminalText, text} from '../core/terminal-text.ts'
 import type {ErrorBody} from './error-report.ts'
 import {formatTable} from './table.ts'
 import {formatBytes, formatCount, formatMinute} from './units.ts'
@@ -22,9 +23,9 @@ export interface BlobCounts {
 }
 
 /** One line about an image that was cached. */
-export function describeCached(image: CachedImage): string {
+export function describeCached(image: CachedImage): TerminalText {
   const since = image.unchanged && image.copiedBytes === 0 ? ` since ${image.cachedAt}` : ''
-  return `${image.source}: ${describeBlobs(image, since)}; also ${image.reference}`
+  return text`${image.source}: ${describeBlobs(image, since)}; also ${image.reference}`
 }
 
 /** `12 MB copied in 3 blobs, 2 mounted, 1 already there, 1 referrer`; what is zero is left out. */
@@ -39,12 +40,12 @@ export function describeBlobs(counts: BlobCounts, since = ''): string {
 }
 
 /** Says that a choice of platforms is not what the source's digest names. */
-export function digestChange(image: {readonly source: string; readonly digest: string; readonly sourceDigest: string}): string {
-  return `${image.source}: the digest changed, since only some platforms were copied: ${image.digest}, the source has ${image.sourceDigest}`
+export function digestChange(image: {readonly source: string; readonly digest: string; readonly sourceDigest: string}): TerminalText {
+  return text`${image.source}: the digest changed, since only some platforms were copied: ${image.digest}, the source has ${image.sourceDigest}`
 }
 
 /** All images that were found, a row each. */
-export function describeFound(images: readonly FoundImage[]): readonly string[] {
+export function describeFound(images: readonly FoundImage[]): readonly TerminalText[] {
   const rows = images.map((image) => [
     image.platforms === undefined ? image.source : `${image.source} (${image.platforms.join(', ')})`,
     image.app ?? '-',

@@ -1,5 +1,6 @@
 /** Which tags are meant: those that were named, or those that are chosen from a list. */
 import {HoldfastError} from '../core/errors.ts'
+import {escapeText, text} from '../core/terminal-text.ts'
 import {parseNamed} from '../oci/reference.ts'
 import type {TagReference} from '../tags/delete-tag.ts'
 import type {Context, SourceAccess} from './context.ts'
@@ -16,10 +17,10 @@ export async function chooseTags(
   prompts: Prompts,
 ): Promise<readonly TagReference[]> {
   const chosen = new Map<string, TagReference>()
-  for (const text of texts) {
-    const {registry, repository, tag, digest} = parseNamed(text)
+  for (const given of texts) {
+    const {registry, repository, tag, digest} = parseNamed(given)
     if (digest !== undefined) {
-      throw new HoldfastError('USAGE', `cannot delete "${text}": it names a digest, not a tag`, {
+      throw new HoldfastError('USAGE', `cannot delete "${given}": it names a digest, not a tag`, {
         hints: [`holdfast tag list ${registry}/${repository}`],
       })
     }
@@ -36,7 +37,7 @@ async function ask(
   prompts: Prompts,
 ): Promise<readonly TagReference['tag'][]> {
   const name = `${repository.registry}/${repository.repository}`
-  const question = {message: `Which tags of ${name}?`, flag: `holdfast tag delete ${name}:TAG`}
+  const question = {message: text`Which tags of ${name}?`, flag: `holdfast tag delete ${name}:TAG`}
   if (!prompts.isInteractive) return prompts.choose({...question, choices: []})
   const [{listTags}, {describeTags}, store] = await Promise.all([
     import('../tags/list-tags.ts'),
@@ -45,5 +46,5 @@ async function ask(
   ])
   const tags = await listTags(repository, store, {signal: context.signal})
   const [, ...rows] = describeTags(tags)
-  return prompts.choose({...question, choices: tags.map(({tag}, position) => ({name: rows[position] ?? tag, value: tag}))})
+  return prompts.choose({...question, choices: tags.map(({tag}, position) => ({name: rows[position] ?? escapeText(tag), value: tag}))})
 }

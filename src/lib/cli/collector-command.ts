@@ -1,6 +1,7 @@
 /** The frame of commands that ask a collector. */
 import * as Flags from '@oclif/core/flags'
 import type {Collector} from '../collector/collector.ts'
+import type {TerminalText} from '../core/terminal-text.ts'
 import {BaseCommand} from './base-command.ts'
 import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
 
@@ -25,8 +26,8 @@ export abstract class CollectorCommand<Result extends object> extends BaseComman
   }
 
   /** Prints a table; a note when there is nothing in it. */
-  protected printRows(lines: readonly string[], none: string): void {
-    if (lines.length <= 1) this.output.note(none)
-    else for (const line of lines) this.output.print(line)
+  protected printRows(lines: readonly TerminalText[], none?: TerminalText): void {
+    if (lines.length > 1) for (const line of lines) this.output.print(line)
+    else if (none !== undefined) this.output.note(none)
   }
 }

@@ -3,6 +3,7 @@
 import type {PlannedChange} from '../collector/document/plan.ts'
 import type {App, Group, IndexedRepository, ManagedRegistry, Service, User} from '../collector/objects.ts'
 import type {AuditRow, IssuedToken} from '../collector/store.ts'
+import {type TerminalText, text} from '../core/terminal-text.ts'
 import {formatTable} from './table.ts'
 import {formatMinute} from './units.ts'
 
@@ -10,7 +11,7 @@ const NONE = '-'
 
 const list = (names: readonly string[]): string => (names.length === 0 ? NONE : names.join(', '))
 
-export function describeUsers(users: readonly User[]): readonly string[] {
+export function describeUsers(users: readonly User[]): readonly TerminalText[] {
   const rows = users.map(({name, id, source, groups, privileges, isAdministrator, isDisabled}) => [
     name,
     String(id),
@@ -22,31 +23,31 @@ export function describeUsers(users: readonly User[]): readonly string[] {
   return formatTable(['USER', 'ID', 'SOURCE', 'GROUPS', 'PRIVILEGES', 'STATE'], rows)
 }
 
-export function describeGroups(groups: readonly Group[]): readonly string[] {
+export function describeGroups(groups: readonly Group[]): readonly TerminalText[] {
   const rows = groups.map(({name, id, kind, members}) => [name, String(id), kind, list(members)])
   return formatTable(['GROUP', 'ID', 'KIND', 'MEMBERS'], rows)
 }
 
 export function describePrivileges(
   privileges: readonly {readonly privilege: string; readonly holders: readonly string[]}[],
-): readonly string[] {
+): readonly TerminalText[] {
   return formatTable(
     ['PRIVILEGE', 'HOLDERS'],
     privileges.map(({privilege, holders}) => [privilege, list(holders)]),
   )
 }
 
-export function describeApps(apps: readonly App[]): readonly string[] {
+export function describeApps(apps: readonly App[]): readonly TerminalText[] {
   const rows = apps.map(({code, id, responsibles, publications}) => [code, String(id), list(responsibles), list(publications)])
   return formatTable(['APP', 'ID', 'RESPONSIBLE', 'PUBLISHED TO'], rows)
 }
 
-export function describeServices(services: readonly Service[]): readonly string[] {
+export function describeServices(services: readonly Service[]): readonly TerminalText[] {
   const rows = services.map(({name, app, isDisabled}) => [name, `${name}@service`, app, isDisabled ? 'disabled' : NONE])
   return formatTable(['SERVICE', 'ACCOUNT', 'APP', 'STATE'], rows)
 }
 
-export function describeManagedRegistries(registries: readonly ManagedRegistry[]): readonly string[] {
+export function describeManagedRegistries(registries: readonly ManagedRegistry[]): readonly TerminalText[] {
   const rows = registries.map(({name, url, service, restricted, responsibles, publications}) => [
     name,
     url,
@@ -58,7 +59,7 @@ export function describeManagedRegistries(registries: readonly ManagedRegistry[]
   return formatTable(['REGISTRY', 'URL', 'SERVICE', 'RESTRICTED', 'RESPONSIBLE', 'PUBLISHED TO'], rows)
 }
 
-export function describeTokens(tokens: readonly (Omit<IssuedToken, 'subject'> & {readonly account: string})[]): readonly string[] {
+export function describeTokens(tokens: readonly (Omit<IssuedToken, 'subject'> & {readonly account: string})[]): readonly TerminalText[] {
   const rows = tokens.map(({id, account, service, client, createdAt, usedAt, expiresAt}) => [
     String(id),
     account,
@@ -73,26 +74,26 @@ export function describeTokens(tokens: readonly (Omit<IssuedToken, 'subject'> & 
 
 export function describeKeys(
   keys: readonly {readonly state: string; readonly since: string; readonly endsAt: string}[],
-): readonly string[] {
+): readonly TerminalText[] {
   const rows = keys.map(({state, since, endsAt}) => [state, formatMinute(since), formatMinute(endsAt)])
   return formatTable(['KEY', 'SINCE (UTC)', 'ENDS (UTC)'], rows)
 }
 
-export function describeAudit(entries: readonly AuditRow[]): readonly string[] {
+export function describeAudit(entries: readonly AuditRow[]): readonly TerminalText[] {
   const rows = entries.map(({at, principal, action, object, outcome, rule}) => [formatMinute(at), principal, action, object, outcome, rule])
   return formatTable(['TIME (UTC)', 'WHO', 'ACTION', 'OBJECT', 'OUTCOME', 'RULE'], rows)
 }
 
 export function describeDecisions(
   decisions: readonly {readonly action: string; readonly granted: boolean; readonly rule: string; readonly reason: string}[],
-): readonly string[] {
+): readonly TerminalText[] {
   const rows = decisions.map(({action, granted, rule, reason}) => [action, granted ? 'granted' : 'refused', rule, reason])
   return formatTable(['ACTION', 'DECISION', 'RULE', 'BECAUSE'], rows)
 }
 
 export function describeRepositories(
   repositories: readonly (Omit<IndexedRepository, 'name'> & {readonly name: string})[],
-): readonly string[] {
+): readonly TerminalText[] {
   const rows = repositories.map(({registry, name, stars, pulls, isOfficial, description}) => [
     `${registry}/${name}`,
     String(stars),
@@ -105,7 +106,7 @@ export function describeRepositories(
 
 export function describeIndexedTags(
   tags: readonly {readonly tag: string; readonly digest: string; readonly pushedAt: string; readonly attachment?: string}[],
-): readonly string[] {
+): readonly TerminalText[] {
   const rows = tags.map(({tag, digest, pushedAt, attachment}) => [tag, digest, formatMinute(pushedAt), attachment ?? NONE])
   return formatTable(['TAG', 'DIGEST', 'PUSHED (UTC)', 'CARRIES'], rows)
 }
@@ -120,7 +121,7 @@ export function describeEvents(
     readonly digest?: string
     readonly actor?: string
   }[],
-): readonly string[] {
+): readonly TerminalText[] {
   const rows = events.map(({receivedAt, registry, action, repository, tag, digest, actor}) => [
     formatMinute(receivedAt),
     registry,
@@ -133,10 +134,12 @@ export function describeEvents(
 }
 
 /** A line for each object, and one for each of its fields that changes. */
-export function describeChanges(changes: readonly PlannedChange[]): readonly string[] {
+export function describeChanges(changes: readonly PlannedChange[]): readonly TerminalText[] {
   const signs = {add: '+', change: '~', remove: '-'} as const
   return changes.flatMap(({action, kind, name, fields}) => [
-    `${signs[action]} ${kind} ${name}`,
-    ...fields.map(({field, from, to}) => `    ${field}: ${from === undefined ? '' : `${JSON.stringify(from)} → `}${JSON.stringify(to)}`),
+    text`${signs[action]} ${kind} ${name}`,
+    ...fields.map(
+      ({field, from, to}) => text`    ${field}: ${from === undefined ? '' : `${JSON.stringify(from)} → `}${JSON.stringify(to)}`,
+    ),
   ])
 }

@@ -10,6 +10,7 @@ import {tlsForOrigin} from '../content/remote/endpoint-tls.ts'
 import type {RemoteStore} from '../content/remote/store.ts'
 import type {ContentStore, SourceStore, TargetStore} from '../content/store.ts'
 import type {AddressPolicy} from '../core/address-policy.ts'
+import {escapeText, type TerminalText, text} from '../core/terminal-text.ts'
 import type {Logins} from '../credentials/logins.ts'
 import type {CredentialSources} from '../credentials/lookup.ts'
 import type {SecretStore} from '../credentials/secret-store.ts'
@@ -169,7 +170,7 @@ export class Context {
       this.credentials(credential === undefined ? undefined : new Map([[endpoint.registry, credential]])),
     ])
     const {flags, output} = this.#options
-    const warn = (message: string): void => output.warn(message)
+    const warn = (message: string): void => output.warn(escapeText(message))
     return createRemoteStore({endpoint, http: open(endpoint), credentials, rateLimitWaitMs: rateLimitWaitMs(flags), warn})
   }
 
@@ -210,7 +211,13 @@ export class Context {
       this.credentials(),
     ])
     const {output} = this.#options
-    return createRemoteStore({endpoint, http: open(endpoint), credentials, rateLimitWaitMs: 0, warn: (message) => output.warn(message)})
+    return createRemoteStore({
+      endpoint,
+      http: open(endpoint),
+      credentials,
+      rateLimitWaitMs: 0,
+      warn: (message) => output.warn(escapeText(message)),
+    })
   }
 
   /** The registry of that host with this credential, or as nobody, whatever is kept for it: as somebody else would see it. */
@@ -359,7 +366,7 @@ export class Context {
       onSkippedHelper: ({helper, path, registry, reason}) => {
         if (helper === OWN_HELPER) return
         const way = reason === 'not-allowed' ? `; allow it with: holdfast auth allow-helper ${helper}` : ''
-        output.warn(`"${path}" names the credential helper "${helper}" for ${registry}, which was not run${way}`)
+        output.warn(text`"${path}" names the credential helper "${helper}" for ${registry}, which was not run${way}`)
       },
     })
     return {environment: createEnvironmentSource(environment), logins: createLoginSource(logins, flags.account), dockerConfig}
@@ -373,8 +380,8 @@ export class Context {
 }
 
 /** One request, as `--debug` shows it. */
-function describeExchange({method, host, path, status, durationMs}: ObservedExchange): string {
-  return `${method} ${host}${path} ${status ?? 'no answer'} ${Math.round(durationMs)} ms`
+function describeExchange({method, host, path, status, durationMs}: ObservedExchange): TerminalText {
+  return text`${method} ${host}${path} ${status ?? 'no answer'} ${Math.round(durationMs)} ms`
 }
 
 /** Other programs have no business with our credentials. */

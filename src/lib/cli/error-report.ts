@@ -1,7 +1,8 @@
 /** From whatever was thrown to what is said about it: the error of the envelope, text for people, and an exit code. */
 import {BuilderError} from '../builder/builder-error.ts'
 import {HoldfastError, interrupted, RegistryError} from '../core/errors.ts'
-import {printable, redactUrl} from '../core/redaction.ts'
+import {excerpt, redactUrl} from '../core/redaction.ts'
+import {escapeText, joinText, type TerminalText, text} from '../core/terminal-text.ts'
 import type {Paint} from './paint.ts'
 import {PartialFailure} from './partial-failure.ts'
 import {isInterruption, usageError} from './usage-error.ts'
@@ -25,7 +26,7 @@ export interface ErrorReport {
   /** What succeeded all the same. */
   readonly result?: unknown
   /** Where it came from, cause by cause; shown with `--debug`. */
-  readonly trace: readonly string[]
+  readonly trace: readonly TerminalText[]
 }
 
 /** Causes looked at; a longer chain is a circle. */
@@ -34,7 +35,7 @@ const MAX_CAUSES = 10
 /** Describes anything that was thrown while `commandId` ran; what is not one of our errors is a bug of ours. */
 export function reportError(thrown: unknown, commandId?: string): ErrorReport {
   const error = toHoldfastError(thrown, commandId)
-  const trace = causes(thrown).map((cause, position) => redactText(`${position === 0 ? '' : 'caused by '}${stackOf(cause)}`))
+  const trace = causes(thrown).flatMap((cause, position) => describeCause(cause, position === 0 ? '' : 'caused by '))
   return {
     body: errorBody(error),
     exitCode: error.exitCode,
@@ -59,11 +60,11 @@ export function errorBody(thrown: unknown): ErrorBody {
 }
 
 /** Lines for people: what failed, its code, and what to try. */
-export function formatError(body: ErrorBody, paint: Paint, plain?: string): readonly string[] {
-  if (plain !== undefined) return [plain]
+export function formatError(body: ErrorBody, paint: Paint, plain?: string): readonly TerminalText[] {
+  if (plain !== undefined) return [escapeText(plain)]
   return [
-    `${paint.error('Error:')} ${body.message} ${paint.faint(`(${body.code})`)}`,
-    ...(body.hints.length === 0 ? [] : ['Try:', ...body.hints.map((hint) => `  ${hint}`)]),
+    joinText([paint.error(text`Error:`), escapeText(body.message), paint.faint(text`(${body.code})`)]),
+    ...(body.hints.length === 0 ? [] : [text`Try:`, ...body.hints.map((hint) => text`  ${hint}`)]),
   ]
 }
 
@@ -73,7 +74,7 @@ function toHoldfastError(thrown: unknown, commandId?: string): HoldfastError {
   const usage = usageError(thrown, commandId)
   if (usage !== undefined) return usage
   const reason = thrown instanceof Error ? thrown.message : String(thrown)
-  return new HoldfastError('INTERNAL', `cannot go on: ${redactText(printable(reason))}`, {
+  return new HoldfastError('INTERNAL', `cannot go on: ${redactText(excerpt(reason))}`, {
     hints: ['run the same command with --debug and report what it prints'],
     cause: thrown,
   })
@@ -87,8 +88,15 @@ function causes(thrown: unknown): readonly unknown[] {
   return chain
 }
 
-function stackOf(cause: unknown): string {
-  return cause instanceof Error ? (cause.stack ?? `${cause.name}: ${cause.message}`) : String(cause)
+/** One line that says what was thrown, then one for each frame: a message of several lines cannot pass for frames. */
+function describeCause(cause: unknown, introduction: string): readonly TerminalText[] {
+  if (!(cause instanceof Error)) return [escapeText(redactText(`${introduction}${cause}`))]
+  const {name, message, stack = ''} = cause
+  const frames = stack
+    .slice(stack.indexOf(message) + message.length)
+    .split('\n')
+    .slice(1)
+  return [`${introduction}${name}: ${message}`, ...frames].map((line) => escapeText(redactText(line)))
 }
 
 /** URLs in text lose their credentials and the values of their queries. */

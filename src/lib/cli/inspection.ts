@@ -1,12 +1,13 @@
 /** An image as text. */
 import type {InspectedImage, InspectedManifest} from '../caching/inspect-image.ts'
-import {printable} from '../core/redaction.ts'
+import {shorten} from '../core/redaction.ts'
+import {escapeText, type TerminalText, text} from '../core/terminal-text.ts'
 import {formatBytes} from './units.ts'
 
 const MAX_VALUE_CHARACTERS = 500
 
-/** Lines that describe an image; what it says of itself is made printable, since anybody can write an image. */
-export function formatInspection(image: InspectedImage): readonly string[] {
+/** Lines that describe an image. */
+export function formatInspection(image: InspectedImage): readonly TerminalText[] {
   return [
     ...fields([
       ['Reference', image.reference],
@@ -16,13 +17,13 @@ export function formatInspection(image: InspectedImage): readonly string[] {
       ['Platforms', image.platforms.join(', ')],
       ...pairs('Annotation', image.annotations),
     ]),
-    ...image.manifests.flatMap((manifest) => ['', ...formatManifest(manifest)]),
+    ...image.manifests.flatMap((manifest) => [text``, ...formatManifest(manifest)]),
   ]
 }
 
-function formatManifest(manifest: InspectedManifest): readonly string[] {
+function formatManifest(manifest: InspectedManifest): readonly TerminalText[] {
   return [
-    manifest.platform ?? manifest.artifactType ?? 'artifact',
+    escapeText(shorten(manifest.platform ?? manifest.artifactType ?? 'artifact', MAX_VALUE_CHARACTERS)),
     ...fields([
       ['Digest', manifest.digest],
       ['Created', manifest.created],
@@ -34,17 +35,17 @@ function formatManifest(manifest: InspectedManifest): readonly string[] {
       ['Ports', manifest.exposedPorts?.join(', ')],
       ...pairs('Label', manifest.labels ?? {}),
       ...manifest.layers.map((layer, position): Field => [`Layer ${position + 1}`, `${layer.digest}  ${formatBytes(layer.sizeBytes)}`]),
-    ]).map((line) => `  ${line}`),
+    ]).map((line) => text`  ${line}`),
   ]
 }
 
 type Field = readonly [name: string, value: string | undefined]
 
 /** Aligned `name  value` lines; empty values are left out. */
-function fields(all: readonly Field[]): readonly string[] {
+function fields(all: readonly Field[]): readonly TerminalText[] {
   const shown = all.filter(([, value]) => value !== undefined && value !== '')
   const width = Math.max(...shown.map(([name]) => name.length))
-  return shown.map(([name, value = '']) => `${name.padEnd(width)}  ${printable(value, MAX_VALUE_CHARACTERS)}`)
+  return shown.map(([name, value = '']) => text`${name.padEnd(width)}  ${shorten(value, MAX_VALUE_CHARACTERS)}`)
 }
 
 function pairs(name: string, values: Readonly<Record<string, string>>): readonly Field[] {

@@ -1,5 +1,6 @@
 /** Logins as people read them. */
 
+import {type TerminalText, text} from '../core/terminal-text.ts'
 import {loginTarget} from '../credentials/logins.ts'
 import type {DeviceCode} from '../login/identity-provider.ts'
 import type {LoginOutcome} from '../login/log-in.ts'
@@ -11,25 +12,30 @@ import {formatMinute} from './units.ts'
 const KINDS = {'identity-token': 'identity token', password: 'password', 'registry-token': 'registry token'} as const
 
 /** What is kept of a login and where, in a sentence. */
-export function describeKept({login, reason}: LoginOutcome, keychain: string): string {
-  if (login === undefined) return 'nothing is kept: the registry asks for no credentials'
-  if (login.kind === 'password') return `the password is kept in ${keychain}${reason === undefined ? '' : `: ${reason}`}`
+export function describeKept({login, reason}: LoginOutcome, keychain: string): TerminalText {
+  if (login === undefined) return text`nothing is kept: the registry asks for no credentials`
+  if (login.kind === 'password') return text`the password is kept in ${keychain}${reason === undefined ? '' : `: ${reason}`}`
   const end = login.expiresAt === undefined ? '' : `; it ends on ${login.expiresAt}`
-  return `an identity token is kept in ${keychain}, and the password nowhere${end}`
+  return text`an identity token is kept in ${keychain}, and the password nowhere${end}`
 }
 
 /** What somebody has to do with a browser. */
-export function describeDeviceCode({verificationUri, verificationUriComplete, userCode, expiresInSeconds}: DeviceCode): readonly string[] {
+export function describeDeviceCode({
+  verificationUri,
+  verificationUriComplete,
+  userCode,
+  expiresInSeconds,
+}: DeviceCode): readonly TerminalText[] {
   const minutes = Math.max(1, Math.floor(expiresInSeconds / 60))
   return [
-    `Open ${verificationUri} in a browser and enter the code ${userCode}`,
-    ...(verificationUriComplete === undefined ? [] : [`or open ${verificationUriComplete}`]),
-    `Waiting for ${minutes} min at most; Ctrl-C ends it.`,
+    text`Open ${verificationUri} in a browser and enter the code ${userCode}`,
+    ...(verificationUriComplete === undefined ? [] : [text`or open ${verificationUriComplete}`]),
+    text`Waiting for ${minutes} min at most; Ctrl-C ends it.`,
   ]
 }
 
 /** All logins, a row each. */
-export function describeLogins(logins: readonly LoginRecord[]): readonly string[] {
+export function describeLogins(logins: readonly LoginRecord[]): readonly TerminalText[] {
   const rows = logins.map((login) => [
     loginTarget(login),
     login.account,
@@ -45,9 +51,9 @@ export function describeKind(kind: keyof typeof KINDS): string {
 }
 
 /** `98 of 100 pulls left in 6 h`. */
-export function describeRateLimit({limit, remaining, windowSeconds}: RateLimit): string {
+export function describeRateLimit({limit, remaining, windowSeconds}: RateLimit): TerminalText {
   const window = windowSeconds === undefined ? '' : ` in ${formatWindow(windowSeconds)}`
-  return `${remaining} of ${limit} pulls left${window}`
+  return text`${remaining} of ${limit} pulls left${window}`
 }
 
 function formatWindow(seconds: number): string {

@@ -1,5 +1,6 @@
 /** Telling people what came of a deployment, where they asked for it; what cannot be told fails nothing. */
 import {HoldfastError} from '../core/errors.ts'
+import {text} from '../core/terminal-text.ts'
 import type {Context} from './context.ts'
 import type {Output} from './output.ts'
 
@@ -20,7 +21,7 @@ const SENTENCES = {
 export async function notifyOf(context: Context, news: DeploymentNews, output: Output): Promise<void> {
   const address = context.environment.HOLDFAST_NOTIFY_URL
   if (!address) return
-  if (!URL.canParse(address) || !/^https?:/.test(address)) return output.warn('nobody was told: HOLDFAST_NOTIFY_URL is no URL')
+  if (!URL.canParse(address) || !/^https?:/.test(address)) return output.warn(text`nobody was told: HOLDFAST_NOTIFY_URL is no URL`)
   const [{requestJson}, {proxyFor, userAgent}] = await Promise.all([import('../http/json-client.ts'), context.loginNetwork()])
   const url = new URL(address)
   const promotion =
@@ -36,9 +37,9 @@ export async function notifyOf(context: Context, news: DeploymentNews, output: O
       proxy: proxyFor?.(url),
       signal: context.signal,
     })
-    if (status >= 300) output.warn(`nobody was told: the address of HOLDFAST_NOTIFY_URL answered ${status}`)
+    if (status >= 300) output.warn(text`nobody was told: the address of HOLDFAST_NOTIFY_URL answered ${status}`)
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error
-    output.warn(`nobody was told: the address of HOLDFAST_NOTIFY_URL could not be reached (${error.code})`)
+    output.warn(text`nobody was told: the address of HOLDFAST_NOTIFY_URL could not be reached (${error.code})`)
   }
 }

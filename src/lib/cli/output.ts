@@ -1,4 +1,9 @@
-/** What a command says: results on stdout, everything else on stderr; with `--json` one envelope and nothing beside it. */
+/**
+ * What a command says: results on stdout, everything else on stderr; with `--json` one envelope and nothing beside it.
+ *
+ * Everything shown is `TerminalText`: write text`…${value}…` for a line, escapeText(value) for a lone value. `printDocument` alone prints what it is given.
+ */
+import {escapeLines, escapeText, type TerminalText} from '../core/terminal-text.ts'
 import {type ErrorBody, type ErrorReport, formatError} from './error-report.ts'
 import {loadPaint} from './paint.ts'
 import {isWritten} from './standard-streams.ts'
@@ -31,7 +36,7 @@ export interface OutputOptions {
 export class Output {
   readonly terminal: Terminal
   readonly #options: OutputOptions
-  readonly #warnings: string[] = []
+  readonly #warnings: TerminalText[] = []
   #isAnswered = false
 
   constructor(options: OutputOptions) {
@@ -45,33 +50,35 @@ export class Output {
   }
 
   /** A line of the result, for people. */
-  print(line: string): void {
+  print(line: TerminalText): void {
     if (!this.#options.json) this.terminal.stdout.write(`${line}\n`)
   }
 
-  /** The result as it is, for people and pipes. */
-  printBytes(bytes: Uint8Array): void {
-    if (!this.#options.json) this.terminal.stdout.write(bytes)
+  /** A document for other programs (a manifest, YAML, a script): exact in a pipe or a file, escaped line by line where a terminal would obey it. */
+  printDocument(document: string | Uint8Array): void {
+    if (this.#options.json) return
+    if (!this.terminal.showsResults) this.terminal.stdout.write(document)
+    else for (const line of documentLines(document)) this.terminal.stdout.write(`${line}\n`)
   }
 
   /** A remark beside the result. */
-  note(line: string): void {
+  note(line: TerminalText): void {
     if (this.showsProgress) this.terminal.stderr.write(`${line}\n`)
   }
 
   /** What somebody has to do before the command can go on: always on stderr. */
-  instruct(lines: readonly string[]): void {
+  instruct(lines: readonly TerminalText[]): void {
     this.terminal.stderr.write(lines.map((line) => `${line}\n`).join(''))
   }
 
   /** Something that went well and yet should be known; part of the envelope. */
-  warn(message: string): void {
+  warn(message: TerminalText): void {
     this.#warnings.push(message)
     if (this.showsProgress) this.terminal.stderr.write(`Warning: ${message}\n`)
   }
 
   /** What only `--debug` shows. */
-  trace(line: string): void {
+  trace(line: TerminalText): void {
     if (this.#options.debug) this.terminal.stderr.write(`${line}\n`)
   }
 
@@ -81,7 +88,7 @@ export class Output {
     this.#isAnswered = true
     if (!this.#options.json) return
     const envelope: SuccessEnvelope = {ok: true, command: this.#options.command, result, warnings: this.#warnings}
-    this.terminal.stdout.write(`${JSON.stringify(envelope)}\n`)
+    this.terminal.stdout.write(`${escapeText(JSON.stringify(envelope))}\n`)
   }
 
   /** Ends a command that failed. What standard output does not take is told on standard error. */
@@ -100,6 +107,10 @@ export class Output {
     this.#isAnswered = true
     const result = report.result === undefined ? {} : {result: report.result}
     const envelope: FailureEnvelope = {ok: false, command, error: report.body, ...result, warnings: this.#warnings}
-    return await isWritten(this.terminal.stdout, `${JSON.stringify(envelope)}\n`)
+    return await isWritten(this.terminal.stdout, `${escapeText(JSON.stringify(envelope))}\n`)
   }
+}
+
+function documentLines(document: string | Uint8Array): readonly TerminalText[] {
+  return escapeLines(typeof document === 'string' ? document : new TextDecoder().decode(document))
 }

@@ -1,4 +1,6 @@
 /** Showing how far a transfer has come: one live line on a terminal, a plain line every few seconds elsewhere, nothing with `--json` or `--quiet`. */
+
+import {escapeText} from '../core/terminal-text.ts'
 import type {TransferListener} from '../transfer/events.ts'
 import type {Output} from './output.ts'
 import {TransferTally} from './transfer-tally.ts'
@@ -42,7 +44,7 @@ function drawLive(tally: TransferTally, output: Output) {
       line.stop()
     }
   }
-  const delay = setTimeout(() => void start().catch((error: unknown) => output.trace(String(error))), LIVE_AFTER_MS).unref()
+  const delay = setTimeout(() => void start().catch((error: unknown) => output.trace(escapeText(String(error)))), LIVE_AFTER_MS).unref()
   return {
     stop: () => {
       isOver = true

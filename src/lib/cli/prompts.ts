@@ -1,22 +1,24 @@
 /** Questions, asked only where somebody can answer; anywhere else the flag that answers them is named. */
 import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
+import {escapeText, type TerminalText, text} from '../core/terminal-text.ts'
 import type {Terminal} from './terminal.ts'
 
 interface Question {
-  readonly message: string
+  readonly message: TerminalText
   /** What answers it without a terminal, as it is typed: `--yes`, `NAME`. */
   readonly flag: string
 }
 
 interface InputQuestion extends Question {
+  /** Not offered where a terminal could not show it as it is. */
   readonly default?: string
   /** Throws or answers why a value does not do; answers true when it does. */
-  readonly validate?: (value: string) => true | string
+  readonly validate?: (value: string) => true | TerminalText
 }
 
 interface SelectQuestion<Value extends string> extends Question {
-  readonly choices: readonly {readonly name: string; readonly value: Value}[]
+  readonly choices: readonly {readonly name: TerminalText; readonly value: Value}[]
 }
 
 /** @throws {HoldfastError} each: INPUT_REQUIRED without a terminal, INTERRUPTED on Ctrl-C. */
@@ -37,15 +39,15 @@ export function createPrompts(terminal: Pick<Terminal, 'isInteractive' | 'stderr
     if (!terminal.isInteractive) throw inputRequired(question)
     const {default: inquirer} = await import('inquirer')
     const prompt = inquirer.createPromptModule({output: terminal.stderr})
-    const {flag, ...drawn} = question
-    const answers: Readonly<Record<string, unknown>> = await prompt([{...drawn, name: 'answer'} as never])
+    const {flag, default: offered, ...drawn} = question
+    const answers: Readonly<Record<string, unknown>> = await prompt([{...drawn, ...shownDefault(offered), name: 'answer'} as never])
     return answers.answer
   }
   return {
     isInteractive: terminal.isInteractive,
     input: async (question) => String(await ask({...question, type: 'input'})),
     secret: async (question) => {
-      const validate = (value: string): true | string => value !== '' || 'It is empty.'
+      const validate = (value: string): true | TerminalText => value !== '' || text`It is empty.`
       return new Secret(String(await ask({...question, type: 'password', mask: '*', validate})))
     },
     confirm: async (question) => (await ask({...question, type: 'confirm', default: false})) === true,
@@ -61,6 +63,10 @@ export function createPrompts(terminal: Pick<Terminal, 'isInteractive' | 'stderr
       return question.choices.flatMap(({value}) => (values.includes(value) ? [value] : []))
     },
   }
+}
+
+function shownDefault(offered: unknown): {readonly default?: unknown} {
+  return offered === undefined || (typeof offered === 'string' && escapeText(offered) !== offered) ? {} : {default: offered}
 }
 
 function inputRequired({message, flag}: Question): HoldfastError {

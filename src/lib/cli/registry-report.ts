@@ -1,4 +1,6 @@
 /** What is said about declared registries and about a check. */
+
+import {type TerminalText, text} from '../core/terminal-text.ts'
 import type {RegistryFlavour, RegistryRecord} from '../records/store.ts'
 import type {CheckStep} from '../registries/check.ts'
 import {formatTable} from './table.ts'
@@ -10,7 +12,7 @@ const FLAVOURS: Readonly<Record<RegistryFlavour, string>> = {
 }
 
 /** Everything known of one registry, a line each. */
-export function describeRegistry(registry: RegistryRecord): readonly string[] {
+export function describeRegistry(registry: RegistryRecord): readonly TerminalText[] {
   const {refusesWrongDigest} = registry.capabilities
   const facts: readonly (readonly [name: string, value: string | undefined])[] = [
     ['name', registry.name],
@@ -27,11 +29,11 @@ export function describeRegistry(registry: RegistryRecord): readonly string[] {
     ['declared', registry.createdAt],
     ['updated', registry.updatedAt],
   ]
-  return facts.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(FACT_WIDTH)}  ${value}`]))
+  return facts.flatMap(([name, value]) => (value === undefined ? [] : [text`${name.padEnd(FACT_WIDTH)}  ${value}`]))
 }
 
 /** All registries, a row each. */
-export function describeRegistries(registries: readonly RegistryRecord[]): readonly string[] {
+export function describeRegistries(registries: readonly RegistryRecord[]): readonly TerminalText[] {
   const rows = registries.map((registry) => [
     registry.name,
     registry.url,
@@ -43,8 +45,8 @@ export function describeRegistries(registries: readonly RegistryRecord[]): reado
 }
 
 /** One line of a check, with its hints below it. */
-export function describeStep({name, status, detail, hints}: Omit<CheckStep, 'name'> & {readonly name: string}): readonly string[] {
-  return [`${name.padEnd(STEP_WIDTH)}  ${status.padEnd(STATUS_WIDTH)}  ${detail}`, ...hints.map((hint) => `${HINT_INDENT}${hint}`)]
+export function describeStep({name, status, detail, hints}: Omit<CheckStep, 'name'> & {readonly name: string}): readonly TerminalText[] {
+  return [text`${name.padEnd(STEP_WIDTH)}  ${status.padEnd(STATUS_WIDTH)}  ${detail}`, ...hints.map((hint) => text`${HINT_INDENT}${hint}`)]
 }
 
 const FACT_WIDTH = 'refuses a wrong digest'.length

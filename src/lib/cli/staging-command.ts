@@ -4,6 +4,7 @@ import type {Platform, PullCredentials} from '../apps/platform.ts'
 import type {StageDependencies} from '../apps/stage-app.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
+import {escapeText} from '../core/terminal-text.ts'
 import {formatPinned, formatReference, manifestReference, type Reference} from '../oci/reference.ts'
 import {BaseCommand} from './base-command.ts'
 import type {Context} from './context.ts'
@@ -60,7 +61,7 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
     return await openPlatform(this.openContext(flags), flags.cf)
   }
 
-  protected readonly onStep = (step: string): void => this.output.note(step)
+  protected readonly onStep = (step: string): void => this.output.note(escapeText(step))
 
   /** What staging works with. */
   protected async stagingDependencies(flags: CacheFlags & PlatformFlags): Promise<StageDependencies> {
@@ -70,7 +71,7 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
       import('../caching/cache-images.ts'),
       this.openPlatform(flags),
       context.openTarget(flags.to),
-      sharedRecords(context, (message) => this.output.warn(message)),
+      sharedRecords(context, (message) => this.output.warn(escapeText(message))),
     ])
     const now = (): Date => new Date()
     const {output} = this

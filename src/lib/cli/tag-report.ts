@@ -1,4 +1,6 @@
 /** What is said about tags. */
+
+import {type TerminalText, text} from '../core/terminal-text.ts'
 import type {DeletedTag} from '../tags/delete-tag.ts'
 import type {ListedTag} from '../tags/list-tags.ts'
 import {formatTable} from './table.ts'
@@ -9,7 +11,7 @@ const SHORT_DIGEST_CHARACTERS = 'sha256:'.length + 12
 const UNKNOWN = '-'
 
 /** All tags, a row each. */
-export function describeTags(tags: readonly ListedTag[]): readonly string[] {
+export function describeTags(tags: readonly ListedTag[]): readonly TerminalText[] {
   const rows = tags.map(({tag, digest, createdAt, sizeBytes, platforms = [], siblings}) => [
     tag,
     digest.slice(0, SHORT_DIGEST_CHARACTERS),
@@ -22,7 +24,7 @@ export function describeTags(tags: readonly ListedTag[]): readonly string[] {
 }
 
 /** One line about a tag that was deleted. */
-export function describeDeleted({reference, digest, manifestDeleted, siblings}: DeletedTag): string {
-  if (!manifestDeleted) return `${reference} is deleted; ${digest} and its other tags stay`
-  return `${reference} is deleted with its manifest ${digest}${siblings.length === 0 ? '' : `, and with it the tags ${siblings.join(', ')}`}`
+export function describeDeleted({reference, digest, manifestDeleted, siblings}: DeletedTag): TerminalText {
+  if (!manifestDeleted) return text`${reference} is deleted; ${digest} and its other tags stay`
+  return text`${reference} is deleted with its manifest ${digest}${siblings.length === 0 ? '' : `, and with it the tags ${siblings.join(', ')}`}`
 }

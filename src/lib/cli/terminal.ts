@@ -5,6 +5,8 @@ export interface Terminal {
   readonly stdout: NodeJS.WritableStream
   /** Notes, warnings, progress, prompts and errors. */
   readonly stderr: NodeJS.WritableStream
+  /** Standard output is a terminal: what it is sent, it obeys. */
+  readonly showsResults: boolean
   /** Somebody sits there and can be asked. */
   readonly isInteractive: boolean
   /** Standard error is a terminal, so that a line may be redrawn. */
@@ -23,6 +25,7 @@ export function createTerminal(streams: Pick<NodeJS.Process, 'stdin' | 'stdout' 
   return {
     stdout,
     stderr,
+    showsResults: stdout.isTTY === true,
     isInteractive: stdin.isTTY === true && stderr.isTTY === true && stdout.isTTY === true && !isCi,
     canRedraw: stderr.isTTY === true && !isCi && !isDumb,
     hasColour: hasColour(stderr.isTTY === true && !isDumb, environment),

@@ -1,4 +1,5 @@
 /** How far a transfer has come, counted from its events. */
+import {type TerminalText, text} from '../core/terminal-text.ts'
 import type {TransferEvent} from '../transfer/events.ts'
 import {formatBytes, formatCount, formatSeconds} from './units.ts'
 
@@ -46,14 +47,14 @@ export class TransferTally {
   }
 
   /** One line: images, layers, bytes, and, while bytes move, speed and time left. */
-  format(nowMs: number): string {
+  format(nowMs: number): TerminalText {
     const images = `${this.#imagesDone + this.#imagesFailed} of ${formatCount(this.#imagesStarted, 'image')}`
     const failed = this.#imagesFailed === 0 ? '' : ` (${this.#imagesFailed} failed)`
     const bytesToMove = Math.max(0, this.#bytesFound - this.#bytesSpared)
     const bytes = `${formatBytes(this.#bytesMoved)} of ${formatBytes(Math.max(bytesToMove, this.#bytesMoved))}`
     const speed = this.#bytesPerSecond(nowMs)
     const left = speed > 0 ? `, ${formatBytes(speed)}/s, ${formatSeconds((bytesToMove - this.#bytesMoved) / speed)} left` : ''
-    return `${images}${failed}, ${this.#blobsDone} of ${formatCount(this.#blobsFound, 'blob')}, ${bytes}${left}`
+    return text`${images}${failed}, ${this.#blobsDone} of ${formatCount(this.#blobsFound, 'blob')}, ${bytes}${left}`
   }
 
   #sample(atMs: number): void {

@@ -4,6 +4,7 @@ import type {Collector} from '../collector/collector.ts'
 import type {SourceStore} from '../content/store.ts'
 import {parseDurationMs} from '../core/duration.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
+import {text} from '../core/terminal-text.ts'
 import {DOCKER_HUB, parseRepositoryName, type Reference, type RegistryHost} from '../oci/reference.ts'
 import type {ServedMirror} from '../server/mirror.ts'
 import type {WarmDependencies, WarmedImage} from '../warming/warm.ts'
@@ -159,8 +160,8 @@ export async function planWarming({warm: file, 'warm-every': every}: WarmFlags):
         warm: async (signal) => await warm(await readWishes(file), {...warming, newest: DEFAULT_NEWEST, isDryRun: false, signal}),
         tryLock: tryLock === undefined ? undefined : () => tryLock(file, everyMs),
         report: (turn) => {
-          if (turn.kind === 'elsewhere') output.trace(`"${file}" is warmed elsewhere`)
-          else if (turn.kind === 'failed') output.note(`cannot warm from "${file}": ${turn.error.message}`)
+          if (turn.kind === 'elsewhere') output.trace(text`"${file}" is warmed elsewhere`)
+          else if (turn.kind === 'failed') output.note(text`cannot warm from "${file}": ${turn.error.message}`)
           else reportWarmed(file, turn.images, output)
         },
       }),
@@ -169,8 +170,8 @@ export async function planWarming({warm: file, 'warm-every': every}: WarmFlags):
 
 function reportWarmed(file: string, images: readonly WarmedImage[], output: Output): void {
   const failed = images.filter(({outcome}) => outcome === 'failed')
-  output.note(`warmed from "${file}": ${formatCount(images.length - failed.length, 'image')}, ${failed.length} failed`)
-  for (const {image, reason} of failed) output.note(`${image}: ${reason}`)
+  output.note(text`warmed from "${file}": ${formatCount(images.length - failed.length, 'image')}, ${failed.length} failed`)
+  for (const {image, reason} of failed) output.note(text`${image}: ${reason ?? ''}`)
 }
 
 /** Of a pattern or a range, unless told otherwise. */

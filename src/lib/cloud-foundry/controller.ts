@@ -3,7 +3,7 @@
  * Bodies of answers are in no error and no log: some echo every variable of an app.
  */
 import {type ErrorCode, HoldfastError} from '../core/errors.ts'
-import {printable} from '../core/redaction.ts'
+import {excerpt} from '../core/redaction.ts'
 import {parseRetryAfter} from '../core/retry.ts'
 import type {Secret} from '../core/secret.ts'
 import type {JsonRequest, JsonResponse} from '../http/json-client.ts'
@@ -162,11 +162,11 @@ function errorsOf(json: unknown): readonly ControllerError[] {
   const errors: unknown = Reflect.get(Object(json), 'errors')
   // As the network policy server says it.
   const error: unknown = Reflect.get(Object(json), 'error')
-  if (typeof error === 'string') return [{code: 0, title: '', detail: printable(error)}]
+  if (typeof error === 'string') return [{code: 0, title: '', detail: excerpt(error)}]
   if (!Array.isArray(errors)) return []
   return errors.map((error: unknown) => {
     const [code, title, detail]: unknown[] = ['code', 'title', 'detail'].map((name): unknown => Reflect.get(Object(error), name))
-    return {code: Number(code), title: printable(String(title ?? '')), detail: printable(String(detail ?? ''))}
+    return {code: Number(code), title: excerpt(String(title ?? '')), detail: excerpt(String(detail ?? ''))}
   })
 }
 
@@ -205,9 +205,9 @@ function warningsOf({headers}: JsonResponse): readonly string[] {
   if (header === undefined || header === '') return []
   return header.split(',').map((warning) => {
     try {
-      return printable(decodeURIComponent(warning.trim().replaceAll('+', ' ')))
+      return excerpt(decodeURIComponent(warning.trim().replaceAll('+', ' ')))
     } catch {
-      return printable(warning.trim())
+      return excerpt(warning.trim())
     }
   })
 }

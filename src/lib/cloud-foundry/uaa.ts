@@ -1,7 +1,7 @@
 /** The token endpoint of a foundation (UAA): the grants that cf uses, asked at the login server. Nothing is tried twice: a wrong password more would lock the account. */
 import {basicAuthorization} from '../auth/basic.ts'
 import {type ErrorCode, HoldfastError} from '../core/errors.ts'
-import {maskSecrets, printable} from '../core/redaction.ts'
+import {excerpt, maskSecrets} from '../core/redaction.ts'
 import {Secret} from '../core/secret.ts'
 import type {JsonRequest} from '../http/json-client.ts'
 
@@ -113,7 +113,7 @@ async function askForToken(
     return {accessToken: new Secret(accessToken), ...(refreshToken === undefined ? {} : {refreshToken: new Secret(refreshToken)})}
   }
   const said = maskSecrets(
-    printable([field('error'), field('error_description')].filter((part) => part !== undefined).join(': ')),
+    excerpt([field('error'), field('error_description')].filter((part) => part !== undefined).join(': ')),
     secrets.map((secret) => secret.reveal()),
   )
   throw refusal(login, status, said)

@@ -6,10 +6,14 @@ export function redactUrl(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname}${names.length === 0 ? '' : `?${names.join('&')}`}`
 }
 
-/** Text that a server sent, for messages: one line, printable (no terminal escapes), at most `maxCharacters`. */
-export function printable(text: string, maxCharacters = 300): string {
-  const line = text.replace(/[\p{C}\p{Z}]+/gu, ' ').trim()
-  return line.length <= maxCharacters ? line : `${line.slice(0, maxCharacters - 1)}…`
+/** The beginning of what a server or a program said, for a sentence of ours: white space, line breaks too, as single spaces. What a terminal would obey is still in it. */
+export function excerpt(text: string, maxCharacters = 300): string {
+  return shorten(text.replace(/\s+/g, ' ').trim(), maxCharacters)
+}
+
+/** The beginning of a text: at most `maxCharacters` UTF-16 units, the last of them `…` where something is missing. */
+export function shorten(text: string, maxCharacters: number): string {
+  return text.length <= maxCharacters ? text : `${text.slice(0, maxCharacters - 1).replace(/[\ud800-\udbff]$/, '')}…`
 }
 
 /** Text from elsewhere with `***` for every secret in it, as it is or percent-encoded: some servers repeat what they were sent. */

@@ -1,7 +1,7 @@
 /** One attempt to log in, and what its refusals mean. */
 import {decodeRefusal, saysLocked} from '../auth/refusal.ts'
 import {type ErrorCode, HoldfastError} from '../core/errors.ts'
-import {printable, redactUrl} from '../core/redaction.ts'
+import {redactUrl} from '../core/redaction.ts'
 import {parseRetryAfter} from '../core/retry.ts'
 import type {RegistryHost} from '../oci/reference.ts'
 
@@ -55,7 +55,7 @@ export function loginFailure(
   reason: string,
   options: {readonly hints?: readonly string[]; readonly details?: Readonly<Record<string, unknown>>} = {},
 ): HoldfastError {
-  const message = `cannot log in to "${registry}" as "${printable(account)}": ${reason}; nothing was kept`
+  const message = `cannot log in to "${registry}" as "${account}": ${reason}; nothing was kept`
   return new HoldfastError(code, message, {...options, details: {registry, ...options.details}})
 }
 

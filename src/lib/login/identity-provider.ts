@@ -3,7 +3,7 @@
  * over ssh. What it ends with is an ID token (OpenID Connect Core 1.0 §2), which is exchanged at once and kept nowhere.
  */
 import {type ErrorCode, HoldfastError, hasCode} from '../core/errors.ts'
-import {printable} from '../core/redaction.ts'
+import {shorten} from '../core/redaction.ts'
 import {SYSTEM_CLOCK} from '../core/retry.ts'
 import {Secret} from '../core/secret.ts'
 import type {JsonRequest, JsonResponse} from '../http/json-client.ts'
@@ -18,6 +18,8 @@ const MAX_WAIT_SECONDS = 30 * 60
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 /** Metadata of a provider of many tenants. */
 const MAX_METADATA_BYTES = 256 * 1024
+const MAX_CODE_CHARACTERS = 300
+const MAX_URI_CHARACTERS = 2048
 
 export interface IdentityProviderOffer {
   readonly name: string
@@ -62,9 +64,9 @@ export async function findIdentityProvider(
   }
   const chosen = name === undefined && offers.length === 1 ? offers[0] : offers.find((offer) => offer.name === name)
   if (chosen !== undefined) return chosen
-  const wanted = name === undefined ? 'it has several' : `it has none called "${printable(name)}"`
+  const wanted = name === undefined ? 'it has several' : `it has none called "${name}"`
   throw new HoldfastError('USAGE', `cannot choose an identity provider of ${origin.host}: ${wanted}`, {
-    hints: offers.map((offer) => `--identity-provider ${printable(offer.name)}`),
+    hints: offers.map((offer) => `--identity-provider ${offer.name}`),
   })
 }
 
@@ -157,9 +159,9 @@ function readDeviceAnswer(json: unknown): DeviceAnswer | undefined {
     return undefined
   return {
     deviceCode: new Secret(deviceCode),
-    userCode: printable(userCode),
-    verificationUri: printable(verificationUri),
-    ...(verificationUriComplete === undefined ? {} : {verificationUriComplete: printable(verificationUriComplete)}),
+    userCode: shorten(userCode, MAX_CODE_CHARACTERS),
+    verificationUri: shorten(verificationUri, MAX_URI_CHARACTERS),
+    ...(verificationUriComplete === undefined ? {} : {verificationUriComplete: shorten(verificationUriComplete, MAX_URI_CHARACTERS)}),
     expiresInSeconds,
     intervalSeconds: count('interval') ?? DEFAULT_INTERVAL_SECONDS,
   }
@@ -184,13 +186,9 @@ function errorOf({json}: JsonResponse): string | undefined {
 }
 
 function failure({name, issuer}: IdentityProviderOffer, code: ErrorCode, reason: string): HoldfastError {
-  return new HoldfastError(
-    code,
-    `cannot log in at identity provider "${printable(name)}" (${printable(issuer)}): ${reason}; nothing was kept`,
-    {
-      details: {issuer},
-    },
-  )
+  return new HoldfastError(code, `cannot log in at identity provider "${name}" (${issuer}): ${reason}; nothing was kept`, {
+    details: {issuer},
+  })
 }
 
 function readOffer(json: unknown): IdentityProviderOffer | undefined {

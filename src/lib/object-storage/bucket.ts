@@ -1,6 +1,6 @@
 /** Seeing to it that a bucket is there (Amazon S3 API 2006-03-01: HeadBucket, CreateBucket; Signature Version 4), at Amazon or at whoever speaks the same. */
 import {HoldfastError} from '../core/errors.ts'
-import {printable} from '../core/redaction.ts'
+import {shorten} from '../core/redaction.ts'
 import type {Secret} from '../core/secret.ts'
 import type {HttpClient, HttpRequest, HttpResponse} from '../http/client.ts'
 
@@ -33,7 +33,7 @@ export function assertBucketName(name: string): void {
   if (BUCKET.test(name)) return
   throw new HoldfastError(
     'USAGE',
-    `cannot use "${printable(name.slice(0, 100))}" as a bucket: it has 3 to 63 lower-case letters, digits, dots and hyphens`,
+    `cannot use "${shorten(name, 100)}" as a bucket: it has 3 to 63 lower-case letters, digits, dots and hyphens`,
   )
 }
 
@@ -46,11 +46,11 @@ export async function ensureBucket(bucket: Bucket, keys: S3Keys, http: HttpClien
   if (head.status === 200) return 'there'
   const elsewhere = head.headers['x-amz-bucket-region']
   if (head.status === 301 || (elsewhere !== undefined && elsewhere !== bucket.region)) {
-    const hints = elsewhere === undefined ? [] : [`--region ${printable(elsewhere)}`]
+    const hints = elsewhere === undefined ? [] : [`--region ${shorten(elsewhere, 100)}`]
     throw refused(
       bucket,
       'CONFIGURATION',
-      `it is in ${elsewhere === undefined ? 'another region' : `the region ${printable(elsewhere)}`}`,
+      `it is in ${elsewhere === undefined ? 'another region' : `the region ${shorten(elsewhere, 100)}`}`,
       hints,
     )
   }

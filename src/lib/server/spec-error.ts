@@ -1,5 +1,7 @@
 /** Errors as a registry answers them: `{"errors":[{code, message, detail}]}` (distribution-spec 1.1 §Error Codes). */
 
+import {escapeText} from '../core/terminal-text.ts'
+
 /** The specification's codes; `PAGINATION_NUMBER_INVALID`, `UNAVAILABLE` and `UNKNOWN` are CNCF Distribution's, for what the specification has no code for. */
 export type SpecErrorCode =
   | 'BLOB_UNKNOWN'
@@ -44,8 +46,8 @@ export class SpecError extends Error {
   }
 }
 
-/** The body of an error answer. */
+/** The body of an error answer; docker and others print the message as it comes. */
 export function formatErrorBody(error: Pick<SpecError, 'code' | 'message' | 'detail'>): string {
   const {code, message, detail} = error
-  return JSON.stringify({errors: [{code, message, ...(detail === undefined ? {} : {detail})}]})
+  return JSON.stringify({errors: [{code, message: escapeText(message), ...(detail === undefined ? {} : {detail})}]})
 }

@@ -7,7 +7,7 @@ describe('a refusal', () => {
     ["OAuth 2's error", {error: 'invalid_grant', error_description: 'spent'}, {code: 'invalid_grant', message: 'spent'}],
     ['details alone', {details: 'incorrect username or password'}, {message: 'incorrect username or password'}],
     ['a message alone', {message: 'no'}, {message: 'no'}],
-    ['terminal escapes and line breaks', {message: 'a\u001b[31m\r\nb'}, {message: 'a [31m b'}],
+    ['line breaks, terminal escapes left to printing', {message: 'a\u001b[31m\r\nb'}, {message: 'a\u001b[31m b'}],
     ['values of other types', {errors: [{code: 1, message: {}}]}, {}],
     ['no object', 'no', {}],
     ['null', null, {}],

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import {formatJsonLine, formatSyslog} from '../../../src/lib/cli/audit-format.ts'
+import {escapeText} from '../../../src/lib/core/terminal-text.ts'
+import {assertNothingRaw} from '../../support/control-canary.ts'
 
 const ENTRY = {
   id: 1,
@@ -25,13 +27,14 @@ describe('an entry of the audit log', () => {
 
   it('is one line, whatever somebody called himself, with no end of a value but its own', () => {
     fc.assert(
-      fc.property(fc.string({unit: fc.constantFrom('a', '"', ']', '\\', '\n', '\r', '\0', 'é', ' ')}), (principal) => {
+      fc.property(fc.string({unit: fc.constantFrom('a', '"', ']', '\\', '\n', '\r', '\0', '\u009b', '\u202e', 'é', ' ')}), (principal) => {
         const line = formatSyslog({...ENTRY, principal, action: principal}, 'host')
-        assert.ok(!/[\n\r\0]/.test(line))
+        assertNothingRaw(line, 'syslog')
         const value = /who="((?:[^"\\\]]|\\["\\\]])*)" from="/.exec(line)?.[1]
-        assert.equal(value?.replaceAll(/\\(["\\\]])/g, '$1'), principal.replaceAll(/[\n\r\0]/g, '?'))
+        assert.equal(value?.replaceAll(/\\(["\\\]])/g, '$1'), escapeText(principal))
         assert.deepEqual(JSON.parse(formatJsonLine({...ENTRY, principal})), {...ENTRY, principal})
-        assert.ok(!formatJsonLine({...ENTRY, principal}).includes('\n'))
+        assertNothingRaw(formatJsonLine({...ENTRY, principal}), 'JSON')
+        assert.ok(!`${line}${formatJsonLine({...ENTRY, principal})}`.includes('\n'))
       }),
     )
   })

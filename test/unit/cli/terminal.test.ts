@@ -3,6 +3,7 @@ import {ReadStream, WriteStream} from 'node:tty'
 import {loadPaint} from '../../../src/lib/cli/paint.ts'
 import {createPrompts} from '../../../src/lib/cli/prompts.ts'
 import {createTerminal} from '../../../src/lib/cli/terminal.ts'
+import {text} from '../../../src/lib/core/terminal-text.ts'
 
 /** Streams that say of themselves whether they are terminals, which is all that is asked of them. */
 function streams(isTTY: boolean) {
@@ -30,14 +31,14 @@ describe('the terminal', () => {
   })
 
   it('is painted with escapes or not at all', async () => {
-    assert.equal((await loadPaint(true)).error('x'), '\u001b[31m\u001b[1mx\u001b[22m\u001b[39m')
-    assert.equal((await loadPaint(false)).error('x'), 'x')
+    assert.equal((await loadPaint(true)).error(text`x`), '\u001b[31m\u001b[1mx\u001b[22m\u001b[39m')
+    assert.equal((await loadPaint(false)).error(text`x`), 'x')
   })
 
   it('cannot be asked where nobody sits: the flag that answers is named', async () => {
     const prompts = createPrompts({isInteractive: false, stderr: process.stderr})
-    await assert.rejects(prompts.confirm({message: 'Remove it?', flag: '--yes'}), {code: 'INPUT_REQUIRED', hints: ['--yes']})
-    await assert.rejects(prompts.input({message: 'Name', flag: 'NAME'}), {code: 'INPUT_REQUIRED'})
-    await assert.rejects(prompts.select({message: 'Which', flag: 'NAME', choices: []}), {code: 'INPUT_REQUIRED'})
+    await assert.rejects(prompts.confirm({message: text`Remove it?`, flag: '--yes'}), {code: 'INPUT_REQUIRED', hints: ['--yes']})
+    await assert.rejects(prompts.input({message: text`Name`, flag: 'NAME'}), {code: 'INPUT_REQUIRED'})
+    await assert.rejects(prompts.select({message: text`Which`, flag: 'NAME', choices: []}), {code: 'INPUT_REQUIRED'})
   })
 })

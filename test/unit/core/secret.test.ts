@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import {format, inspect} from 'node:util'
-import {printable, redactUrl} from '../../../src/lib/core/redaction.ts'
+import {excerpt, redactUrl, shorten} from '../../../src/lib/core/redaction.ts'
 import {Secret} from '../../../src/lib/core/secret.ts'
 
 describe('a secret', () => {
@@ -25,8 +25,13 @@ describe('a URL in a message', () => {
 })
 
 describe('what a server says', () => {
-  it('is one printable line of bounded length', () => {
-    assert.equal(printable('a\u001b[2Jb\r\n\u202ec'), 'a [2Jb c')
-    assert.equal(printable('x'.repeat(50), 10), `${'x'.repeat(9)}…`)
+  it('is a sentence without line breaks, of bounded length, with the rest of it as it was said', () => {
+    assert.equal(excerpt(' a\u001b[2Jb\r\n\tc '), 'a\u001b[2Jb c')
+    assert.equal(excerpt('x'.repeat(50), 10), `${'x'.repeat(9)}…`)
+  })
+
+  it('is never cut within a character', () => {
+    assert.equal(shorten('abc👩def', 5), 'abc…')
+    assert.equal(shorten('abcde', 5), 'abcde')
   })
 })

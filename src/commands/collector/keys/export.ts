@@ -23,7 +23,7 @@ export default class CollectorKeysExport extends CollectorCommand<PublicKeys> {
     const {flags} = await this.parse(CollectorKeysExport)
     const [collector, {exportKeys}] = await Promise.all([this.openCollector(flags), import('../../../lib/collector/api/keys.ts')])
     const result = await collector.run(exportKeys, {})
-    this.output.print(flags.jwks ? JSON.stringify(result.jwks, undefined, 2) : result.authority.trimEnd())
+    this.output.printDocument(`${flags.jwks ? JSON.stringify(result.jwks, undefined, 2) : result.authority.trimEnd()}\n`)
     return result
   }
 }

@@ -14,7 +14,7 @@ export default class CollectorKeysList extends CollectorCommand<SigningKeys> {
     const {flags} = await this.parse(CollectorKeysList)
     const [collector, {listKeys}] = await Promise.all([this.openCollector(flags), import('../../../lib/collector/api/keys.ts')])
     const result = await collector.run(listKeys, {})
-    this.printRows(describeKeys(result.keys), '')
+    this.printRows(describeKeys(result.keys))
     return result
   }
 }

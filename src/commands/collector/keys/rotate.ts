@@ -14,7 +14,7 @@ export default class CollectorKeysRotate extends CollectorCommand<SigningKeys> {
     const {flags} = await this.parse(CollectorKeysRotate)
     const [collector, {rotateSigningKey}] = await Promise.all([this.openCollector(flags), import('../../../lib/collector/api/keys.ts')])
     const result = await collector.run(rotateSigningKey, {})
-    this.printRows(describeKeys(result.keys), '')
+    this.printRows(describeKeys(result.keys))
     return result
   }
 }

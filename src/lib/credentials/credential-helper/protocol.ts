@@ -5,6 +5,7 @@
 
 import {HoldfastError} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
+import {escapeText} from '../../core/terminal-text.ts'
 import {DOCKER_HUB, isRepositoryName, type RegistryHost, type RepositoryName} from '../../oci/reference.ts'
 import type {LoginRecord} from '../../records/store.ts'
 import {parseRegistryKey} from '../docker-config/registry-key.ts'
@@ -137,9 +138,9 @@ function parseCredentials(input: string): DockerCredentials | undefined {
 }
 
 function answerJson(answer: object): HelperAnswer {
-  return {exitCode: 0, stdout: `${JSON.stringify(answer)}\n`}
+  return {exitCode: 0, stdout: `${escapeText(JSON.stringify(answer))}\n`}
 }
 
 function refuse(reason: string): HelperAnswer {
-  return {exitCode: 1, stdout: `${reason}\n`}
+  return {exitCode: 1, stdout: `${escapeText(reason)}\n`}
 }

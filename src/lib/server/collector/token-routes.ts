@@ -8,6 +8,7 @@ import {formatScope, parseScopes} from '../../auth/scope.ts'
 import type {GrantedToken, TokenRequest, TokenService} from '../../collector/token-service.ts'
 import {HoldfastError, hasCode} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
+import {escapeText} from '../../core/terminal-text.ts'
 
 const TOKEN_PATHS = ['/token', '/init/registry/token'] as const
 /** What the challenge for a name and a password says it is for. */
@@ -45,7 +46,7 @@ async function answerGet(request: FastifyRequest, reply: FastifyReply, tokens: T
     return reply
       .code(status)
       .headers(headers)
-      .send({errors: [{code, message}]})
+      .send({errors: [{code, message: escapeText(message)}]})
   }
 }
 
@@ -81,7 +82,7 @@ async function answerForm(request: FastifyRequest, reply: FastifyReply, tokens: 
     return reply
       .code(status)
       .headers({...failure.headers})
-      .send({error: code, error_description: message})
+      .send({error: code, error_description: escapeText(message)})
   }
 }
 
