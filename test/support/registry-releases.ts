@@ -18,7 +18,9 @@ export function otherRegistryPrograms(): readonly string[] {
 export async function registryReleases(): Promise<readonly RegistryRelease[]> {
   const others = otherRegistryPrograms()
   if (others.length === 0) {
-    process.stderr.write('\n    SKIPPED: docker-registry 2.8.3 and 3.x; HOLDFAST_TEST_REGISTRIES names their programs, separated as in PATH\n')
+    process.stderr.write(
+      '\n    SKIPPED: docker-registry 2.8.3 and 3.x; HOLDFAST_TEST_REGISTRIES names their programs, separated as in PATH\n',
+    )
   }
   const programs = [findProgram('docker-registry'), ...others].filter((program) => program !== undefined)
   return await Promise.all(

@@ -30,31 +30,34 @@ export interface UploadPurgeOptions {
 /** Starts with a purge, for which nothing waits. */
 export function startUploadPurge({purge, listener, intervalMs = PURGE_INTERVAL_MS, now = Date.now}: UploadPurgeOptions): UploadPurge {
   const stop = new AbortController()
-  let running: Promise<void> | undefined
+  const {signal} = stop
+  let last = Promise.resolve()
+  let timer: NodeJS.Timeout | undefined
   let pressedAt = Number.NEGATIVE_INFINITY
+  /** One after the other: two walks would look at the same directories. */
   const run = (isPressed: boolean): void => {
-    if (running !== undefined || stop.signal.aborted) return
-    running = purge({isPressed, signal: stop.signal})
-      .catch((error: unknown) => {
-        if (!stop.signal.aborted) listener?.({type: 'failure', requestId: 'purge-stale-uploads', error})
-      })
-      .then(() => {
-        running = undefined
-      })
+    last = last.then(async () => {
+      if (signal.aborted) return
+      try {
+        await purge({isPressed, signal})
+      } catch (error) {
+        if (!signal.aborted) listener?.({type: 'failure', requestId: 'purge-stale-uploads', error})
+      }
+      clearTimeout(timer)
+      if (!signal.aborted) timer = setTimeout(() => run(false), intervalMs).unref()
+    })
   }
-  const timer = setInterval(() => run(false), intervalMs)
-  timer.unref()
   run(false)
   return {
     noteFailure(error) {
-      if (running !== undefined || !isDiskFull(error) || now() - pressedAt < PRESSED_INTERVAL_MS) return
+      if (signal.aborted || !isDiskFull(error) || now() - pressedAt < PRESSED_INTERVAL_MS) return
       pressedAt = now()
       run(true)
     },
     async stop() {
-      clearInterval(timer)
       stop.abort()
-      await running
+      clearTimeout(timer)
+      await last
     },
   }
 }

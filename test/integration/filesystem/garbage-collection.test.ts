@@ -126,7 +126,9 @@ describe('the directory of the embedded store, garbage-collected by docker-regis
       try {
         await check(release)
       } catch (error) {
-        throw new Error(`with docker-registry ${release.version}: ${error instanceof Error ? error.message : String(error)}`, {cause: error})
+        throw new Error(`with docker-registry ${release.version}: ${error instanceof Error ? error.message : String(error)}`, {
+          cause: error,
+        })
       }
       await store.close()
       await directory.remove()

@@ -205,9 +205,11 @@ describe('the embedded registry', () => {
       response.resume()
       return response.statusCode
     }
-    for (const headers of [{'Transfer-Encoding': 'chunked'}, {'Content-Length': String(limit + 1)}]) assert.equal(await push(limit + 1, headers), 413)
+    for (const headers of [{'Transfer-Encoding': 'chunked'}, {'Content-Length': String(limit + 1)}])
+      assert.equal(await push(limit + 1, headers), 413)
     // One byte less is read to its end, and is no manifest.
-    for (const headers of [{'Transfer-Encoding': 'chunked'}, {'Content-Length': String(limit)}]) assert.equal(await push(limit, headers), 400)
+    for (const headers of [{'Transfer-Encoding': 'chunked'}, {'Content-Length': String(limit)}])
+      assert.equal(await push(limit, headers), 400)
   })
 
   it('tells its listener of each request, without the query', async () => {
