@@ -1,11 +1,12 @@
 import {once} from 'node:events'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../lib/cli/base-command.ts'
-import {type Context, DEFAULT_ISSUER, DEFAULT_LISTEN} from '../lib/cli/context.ts'
+import type {Context} from '../lib/cli/context.ts'
 import {registryDirectory} from '../lib/cli/data-directory.ts'
 import {parseListenAddress} from '../lib/cli/listen-address.ts'
-import {openServedCollector, readServerCertificate} from '../lib/cli/serve-collector.ts'
+import {openServedCollector, readServerCertificate, recordEmbeddedUrl} from '../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../lib/cli/server-log.ts'
+import {DEFAULT_ISSUER, DEFAULT_LISTEN, localRegistry} from '../lib/cli/settings.ts'
 import {openWarming, type PlannedWarming, planWarming, WARM_FLAGS} from '../lib/cli/warming.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
 import type {ServedCollector} from '../lib/server/collector/served-collector.ts'
@@ -90,7 +91,7 @@ With --json the envelope is printed as soon as it listens.`
   async run(): Promise<ServeResult> {
     const {flags} = await this.parse(Serve)
     const {host, port} = parseListenAddress(flags.listen)
-    const context = this.openContext(flags)
+    const context = this.openContext({...flags, embeddedListen: flags.listen})
     const {dataDirectory, signal} = context
     const directory = registryDirectory(dataDirectory)
     const readOnly = flags['read-only'] ?? false
@@ -117,6 +118,8 @@ With --json the envelope is printed as soon as it listens.`
       readOnly,
       listener,
     })
+    context.setEmbeddedRegistry(localRegistry({host, port: served.address.port}))
+    if (flags.authenticate) await recordEmbeddedUrl(context, {...flags, isSecure: tls !== undefined})
     const warming = await this.#warm(planned, context, flags.authenticate ?? false)
     const {address} = served
     const registry = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`

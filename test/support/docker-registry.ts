@@ -19,6 +19,8 @@ const STOP_TIMEOUT_MS = 3_000
 const HTTP_SECRET = 'shared-by-the-registries-of-the-tests'
 
 export interface DockerRegistryOptions {
+  /** The program, where it is not the installed one. */
+  readonly program?: string
   readonly tls?: Certificate
   /** One account, asked for with HTTP Basic. */
   readonly htpasswd?: {readonly username: string; readonly password: string}
@@ -67,9 +69,21 @@ export interface DockerRegistry {
   stop(): Promise<void>
 }
 
+/** Runs the garbage collection of a docker-registry over a folder that no registry serves; returns what it prints. */
+export async function collectGarbage(program: string, root: string, flags: readonly string[] = []): Promise<string> {
+  const scratch = await createTemporaryDirectory('garbage-collect')
+  try {
+    const configFile = join(scratch.path, 'config.yml')
+    await writeFile(configFile, JSON.stringify(await configuration({}, root, scratch.path)))
+    return await runOk(program, ['garbage-collect', ...flags, configFile], {env: environment()})
+  } finally {
+    await scratch.remove()
+  }
+}
+
 /** Starts a docker-registry; plain HTTP and open to everybody unless told otherwise. */
 export async function startDockerRegistry(options: DockerRegistryOptions = {}): Promise<DockerRegistry> {
-  const program = findProgram('docker-registry')
+  const program = options.program ?? findProgram('docker-registry')
   if (program === undefined) throw new Error('docker-registry is not installed')
   const scratch = await createTemporaryDirectory('docker-registry')
   const root = options.root ?? join(scratch.path, 'content')

@@ -3,7 +3,7 @@ import {join, resolve} from 'node:path'
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
-import {DEFAULT_ISSUER} from '../../lib/cli/context.ts'
+import {DEFAULT_ISSUER} from '../../lib/cli/settings.ts'
 import {writeFileAtomically} from '../../lib/core/atomic-file.ts'
 import {escapeText, text} from '../../lib/core/terminal-text.ts'
 

@@ -8,6 +8,7 @@ import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
 import {type Interruption, listenForSignals} from './interruption.ts'
 import {Output} from './output.ts'
 import {createPrompts, type Prompts} from './prompts.ts'
+import type {SettingFlags} from './settings.ts'
 import {createTerminal} from './terminal.ts'
 import type {AccessFlags} from './transfer-flags.ts'
 
@@ -39,7 +40,7 @@ export abstract class BaseCommand<Result extends object> extends Command {
   }
 
   /** Opens the context of this run; SIGINT and SIGTERM are its `signal` from now on. */
-  protected openContext(flags: GlobalFlags & AccessFlags): Context {
+  protected openContext(flags: GlobalFlags & AccessFlags & SettingFlags): Context {
     this.#interruption ??= listenForSignals()
     this.#context ??= new Context({
       flags,
@@ -97,6 +98,11 @@ export abstract class BaseCommand<Result extends object> extends Command {
   #isSet(flag: 'json' | 'quiet' | 'debug'): boolean {
     const end = this.argv.indexOf('--')
     const flags = end < 0 ? this.argv : this.argv.slice(0, end)
-    return flags.includes(`--${flag}`) || ['1', 'true', 'yes', 'y'].includes(process.env[`HOLDFAST_${flag.toUpperCase()}`] ?? '')
+    return flags.includes(`--${flag}`) || isTruthy(process.env[`HOLDFAST_${flag.toUpperCase()}`])
   }
+}
+
+/** As oclif reads the variable of a flag without a value. */
+function isTruthy(text: string | undefined): boolean {
+  return ['1', 'true', 'yes', 'y'].includes(text?.toLowerCase() ?? '')
 }

@@ -17,7 +17,7 @@ import type {SecretStore} from '../credentials/secret-store.ts'
 import type {HttpClient} from '../http/client.ts'
 import type {ObservedExchange} from '../http/wire/client.ts'
 import type {LoginNetwork} from '../login/token-endpoint.ts'
-import {manifestReference, parseRegistryHost, type Reference, type RegistryHost} from '../oci/reference.ts'
+import {manifestReference, type Reference, type RegistryHost} from '../oci/reference.ts'
 import type {RecordStore} from '../records/store.ts'
 import type {TransportSettings} from '../registries/endpoint.ts'
 import {collectorFile, dataDirectory, recordsFile, registryDirectory} from './data-directory.ts'
@@ -25,22 +25,19 @@ import type {GlobalFlags} from './global-flags.ts'
 import {keychainProgram} from './keychain-program.ts'
 import {keychainTimeoutMs} from './keychain-timeout.ts'
 import type {Output} from './output.ts'
+import {readSettings, type SettingFlags, type Settings} from './settings.ts'
 import {type AccessFlags, rateLimitWaitMs} from './transfer-flags.ts'
 
-/** Where `serve` listens unless told otherwise. */
-export const DEFAULT_LISTEN = '127.0.0.1:5050'
 /** What `auth configure-docker` writes into the files of docker and podman: never asked through them, since what it keeps was looked at before. */
 const OWN_HELPER = 'holdfast'
 
-/** Issuer of tokens, unless told otherwise. */
-export const DEFAULT_ISSUER = 'holdfast'
 /** Stands for the collector of this machine where a URL is wanted. */
 const LOCAL_COLLECTOR = 'local'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
 export interface ContextOptions {
-  readonly flags: GlobalFlags & AccessFlags
+  readonly flags: GlobalFlags & AccessFlags & SettingFlags
   readonly environment: Environment
   readonly output: Output
   readonly signal: AbortSignal
@@ -67,10 +64,10 @@ export class Context {
   readonly dataDirectory: string
   readonly environment: Environment
   readonly signal: AbortSignal
-  /** The embedded registry's name in references: where it listens, by `HOLDFAST_LISTEN` or the default. */
-  readonly embeddedRegistry: RegistryHost
+  readonly settings: Settings
   readonly #options: ContextOptions
   readonly #closers: (() => void | Promise<void>)[] = []
+  #embeddedRegistry: RegistryHost
   #records: Promise<RecordStore> | undefined
   #collectorStore: Promise<CollectorStore> | undefined
   #keychain: Promise<SecretStore> | undefined
@@ -84,9 +81,20 @@ export class Context {
     this.#options = options
     this.environment = options.environment
     this.signal = options.signal
-    this.embeddedRegistry = parseRegistryHost(options.environment.HOLDFAST_LISTEN || DEFAULT_LISTEN)
+    this.settings = readSettings(options.flags, options.environment)
+    this.#embeddedRegistry = this.settings.embeddedRegistry
     const machine = {platform: process.platform, homeDirectory: homedir()}
     this.dataDirectory = dataDirectory(options.flags['data-dir'], options.environment, machine)
+  }
+
+  /** The embedded registry's name in references. */
+  get embeddedRegistry(): RegistryHost {
+    return this.#embeddedRegistry
+  }
+
+  /** Says where it really listens, once it does: port 0 takes a free one. */
+  setEmbeddedRegistry(registry: RegistryHost): void {
+    this.#embeddedRegistry = registry
   }
 
   /** Declared registries, cached images and logins. */
@@ -269,16 +277,20 @@ export class Context {
 
   /** The collector elsewhere that was chosen; undefined for that of this machine. */
   async chosenCollector(): Promise<string | undefined> {
-    const chosen = this.environment.HOLDFAST_COLLECTOR || (await (await this.records()).readSetting('collector'))
+    const chosen = await this.#namedCollector()
     return chosen === LOCAL_COLLECTOR ? undefined : chosen
   }
 
   /** The collector at that URL, else the one that was chosen, else that of this machine. */
   async collector(url: string | undefined): Promise<Collector> {
-    const chosen = url ?? (await (await this.records()).readSetting('collector'))
+    const chosen = url ?? (await this.#namedCollector())
     if (chosen === undefined || chosen === LOCAL_COLLECTOR) return await this.localCollector()
     const {openRemoteCollector} = await import('./remote-collector.ts')
     return await openRemoteCollector(this, chosen)
+  }
+
+  async #namedCollector(): Promise<string | undefined> {
+    return this.settings.collector ?? (await (await this.records()).readSetting('collector'))
   }
 
   /** The collector of this machine: its database, or the one that HOLDFAST_DATABASE_URL names. */
@@ -310,11 +322,11 @@ export class Context {
       import('./sweep-source.ts'),
       import('../core/address-policy.ts'),
     ])
-    const mayConnect = createAddressPolicy(this.environment.HOLDFAST_REGISTRY_NETWORK?.split(',') ?? [])
+    const mayConnect = createAddressPolicy(this.settings.registryNetworks)
     return {
       store,
       keys: createKeyRings(store, now),
-      issuer: this.environment.HOLDFAST_ISSUER || DEFAULT_ISSUER,
+      issuer: this.settings.issuer,
       openSource: (registry, mint) => openSweepSource(this, registry, mint, mayConnect),
       openProbe: (registry) => openProbe(this, registry, mayConnect),
       now,
@@ -324,7 +336,7 @@ export class Context {
   /** Whether this machine has a collector, or one elsewhere was chosen. */
   async hasCollector(): Promise<boolean> {
     if (this.environment.HOLDFAST_DATABASE_URL || existsSync(collectorFile(this.dataDirectory))) return true
-    return (await (await this.records()).readSetting('collector')) !== undefined
+    return (await this.#namedCollector()) !== undefined
   }
 
   /** What the collector of this machine knows. */

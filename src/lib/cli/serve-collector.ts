@@ -1,6 +1,5 @@
 /** What `serve` needs beyond the registry: its certificate, and with --authenticate the collector of this machine. */
 import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../collector/objects.ts'
-import type {CollectorStore} from '../collector/store.ts'
 import {HoldfastError} from '../core/errors.ts'
 import type {ServedCollector} from '../server/collector/served-collector.ts'
 import type {ServerListener} from '../server/server-events.ts'
@@ -11,6 +10,9 @@ import {openProbe, openSweepSource} from './sweep-source.ts'
 
 /** Issuers of many tenants publish many keys. */
 const MAX_KEYS_BYTES = 1024 * 1024
+
+/** A server without a public URL records such a one. */
+const LOOPBACK_URL = /^https?:\/\/(?:127\.[0-9.]+|\[::1\]|localhost)(?::|$)/
 
 interface CertificateFlags {
   readonly 'tls-cert'?: string | undefined
@@ -31,8 +33,6 @@ interface ServedCollectorFlags {
   readonly 'public-url'?: string | undefined
   readonly 'trusted-proxy'?: readonly string[] | undefined
   readonly directories?: string | undefined
-  readonly 'registry-network'?: readonly string[] | undefined
-  readonly issuer: string
   readonly isSecure: boolean
   readonly version: string
   readonly listener: ServerListener
@@ -46,7 +46,7 @@ export async function openServedCollector(context: Context, flags: ServedCollect
     import('../core/address-policy.ts'),
     context.collectorStore(),
   ])
-  const mayConnect = createAddressPolicy(flags['registry-network'] ?? [])
+  const mayConnect = createAddressPolicy(context.settings.registryNetworks)
   const publicUrl = checkPublicUrl(flags['public-url'])
   const {readDirectories} = await import('./directories.ts')
   const {directories, rules, providers} =
@@ -58,8 +58,8 @@ export async function openServedCollector(context: Context, flags: ServedCollect
     embeddedStore: await context.openEmbedded(),
     openSource: (registry, mint) => openSweepSource(context, registry, mint, mayConnect),
     openProbe: (registry) => openProbe(context, registry, mayConnect),
-    embedded: await manageEmbedded(store, publicUrl ?? `http://${context.embeddedRegistry}`),
-    issuer: flags.issuer,
+    embedded: await manageEmbedded(context, flags),
+    issuer: context.settings.issuer,
     publicUrl,
     isSecure: flags.isSecure,
     trustedProxies: flags['trusted-proxy'] ?? [],
@@ -83,18 +83,36 @@ async function fetchJson(context: Context, url: string): Promise<unknown> {
   throw new HoldfastError('REGISTRY_UNAVAILABLE', `cannot read "${target.origin}${target.pathname}": it answered ${status}`)
 }
 
-async function manageEmbedded(store: CollectorStore, url: string): Promise<ManagedRegistry> {
+type UrlFlags = Pick<ServedCollectorFlags, 'public-url' | 'isSecure'>
+
+/** Makes the collector the authority of the embedded registry, unless it is. */
+async function manageEmbedded(context: Context, flags: UrlFlags): Promise<ManagedRegistry> {
+  const store = await context.collectorStore()
   const known = await store.findManagedRegistry({name: EMBEDDED_REGISTRY})
   if (known !== undefined) return known
   return await store.addManagedRegistry({
     name: EMBEDDED_REGISTRY,
     service: EMBEDDED_REGISTRY,
-    url,
+    url: embeddedUrl(context, flags),
     insecure: false,
     restricted: true,
     tokenHeader: 'x5c',
     tokenLifeSeconds: 900,
   })
+}
+
+/** Records where the embedded registry is, once it listens. The URL that an administrator gave it stays. */
+export async function recordEmbeddedUrl(context: Context, flags: UrlFlags): Promise<void> {
+  const url = embeddedUrl(context, flags)
+  const store = await context.collectorStore()
+  const known = await store.findManagedRegistry({name: EMBEDDED_REGISTRY})
+  if (known === undefined || known.url === url || (flags['public-url'] === undefined && !LOOPBACK_URL.test(known.url))) return
+  await store.updateManagedRegistry(known.id, {url})
+}
+
+/** @throws {HoldfastError} USAGE when the public URL is none. */
+function embeddedUrl(context: Context, {isSecure, ...flags}: UrlFlags): string {
+  return checkPublicUrl(flags['public-url']) ?? `${isSecure ? 'https' : 'http'}://${context.embeddedRegistry}`
 }
 
 function checkPublicUrl(text: string | undefined): string | undefined {

@@ -37,12 +37,14 @@ export interface AllowedCaller {
   readonly isVisible?: ((repository: RepositoryName) => Promise<boolean>) | undefined
 }
 
-/** Refuses what no token allows; answers who asks. */
-export type AccessControl = (exchange: Exchange, route: Route) => AllowedCaller | undefined
+type Answer = AllowedCaller | undefined
+
+/** Refuses what no token allows; returns the caller. */
+export type AccessControl = (exchange: Exchange, route: Route) => Answer | Promise<Answer>
 
 /** @returns a check that throws {SpecError} 401 with the challenge that says where to get which token. */
 export function createAccessControl({verifyToken, service, mayPull, originOf}: AccessControlOptions): AccessControl {
-  return (exchange, route) => {
+  return async (exchange, route) => {
     if (route.kind === 'health') return undefined
     const wanted = scopesOf(exchange, route)
     const token = BEARER.exec(exchange.request.headers.authorization ?? '')?.[1]
@@ -62,8 +64,13 @@ export function createAccessControl({verifyToken, service, mayPull, originOf}: A
     // Whoever is known may list what he may pull; the whole catalog is for those whose token says so.
     if (route.kind === 'catalog') return {subject: held.subject, isVisible: mayPull(held.subject)}
     if (!coversScopes(held.access, [repository])) throw challenge('insufficient_scope')
-    // Without the right to read the other repository a mount is an upload (distribution-spec 1.1 §Mounting a blob).
-    if (others.length > 0) for (const name of ['mount', 'from']) exchange.query.delete(name)
+    // A caller who may pull the source is asked for a token that says so, as CNCF Distribution asks. For any other caller a mount is an upload
+    // (distribution-spec 1.1 §Mounting a blob): nothing is read from the source, and the response does not tell whether it exists.
+    const mayPullSource = mayPull(held.subject)
+    for (const {name} of others) {
+      if (isRepositoryName(name) && (await mayPullSource(name))) throw challenge('insufficient_scope')
+      for (const parameter of ['mount', 'from']) exchange.query.delete(parameter)
+    }
     return {subject: held.subject}
   }
 }

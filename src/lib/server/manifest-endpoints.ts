@@ -11,6 +11,10 @@ import type {ReadableStore, ServableStore} from './upload-sessions.ts'
 
 /** A manifest is small: a client that needs longer to send it has stalled. */
 const BODY_TIMEOUT_MS = 60_000
+/** Each tag is made durable on its own; the specification asks for at least ten. */
+const MAX_TAGS_PER_PUSH = 100
+/** Names each tag that a push by digest set. */
+export const TAG_HEADER = 'OCI-Tag'
 
 /** `GET` and `HEAD`: what is stored, whatever `Accept` says, since another form of it would have another digest. */
 export async function getManifest(exchange: Exchange, store: ReadableStore, repository: RepositoryName, text: string): Promise<void> {
@@ -33,12 +37,15 @@ export async function getManifest(exchange: Exchange, store: ReadableStore, repo
   exchange.response.writeHead(200, {...headers, 'Content-Length': 'size' in head ? head.size : 0}).end()
 }
 
-/** `PUT`: the bytes are stored as they came. */
+/** `PUT`: the bytes are stored as they came; by digest, `?tag=` names tags to set as well, and `OCI-Tag` those that were set. */
 export async function putManifest(exchange: Exchange, store: ServableStore, repository: RepositoryName, text: string): Promise<void> {
   const reference = parseNewReference(text)
+  const tags = parseTags(exchange, reference)
   const bytes = await collectBody(exchange, MAX_MANIFEST_BYTES, BODY_TIMEOUT_MS)
   const raw: RawManifest = {bytes, digest: digestFor(reference, bytes), mediaType: mediaTypeOf(exchange, bytes)}
   const subject = await storeManifest(exchange, store, repository, reference, raw)
+  for (const tag of tags) await storeManifest(exchange, store, repository, tag, raw)
+  if (tags.length > 0) exchange.response.setHeader(TAG_HEADER, tags)
   reply(exchange, 201, {
     Location: `/v2/${repository}/manifests/${raw.digest}`,
     'Docker-Content-Digest': raw.digest,
@@ -88,9 +95,23 @@ function parseKnownReference(text: string): Tag | Digest {
 }
 
 function parseNewReference(text: string): Tag | Digest {
+  return text.includes(':') ? requireDigest(text) : parseTag(text)
+}
+
+function parseTag(text: string): Tag {
   if (isTag(text)) return text
-  if (text.includes(':')) return requireDigest(text)
   throw new SpecError(400, 'MANIFEST_INVALID', 'a tag has up to 128 letters, digits, and . _ - but not at its start')
+}
+
+/**
+ * The tags that a push by digest sets too, each once (distribution-spec, main branch, §Pushing Manifests).
+ * @throws {SpecError} 400, or 414 for more than a push may set.
+ */
+function parseTags({query}: Exchange, reference: Tag | Digest): readonly Tag[] {
+  const tags = [...new Set(query.getAll('tag').map(parseTag))]
+  if (tags.length > 0 && !isDigest(reference)) throw new SpecError(400, 'UNSUPPORTED', 'tags in the query need a digest in the path')
+  if (tags.length > MAX_TAGS_PER_PUSH) throw new SpecError(414, 'SIZE_INVALID', `a push sets up to ${MAX_TAGS_PER_PUSH} tags`)
+  return tags
 }
 
 function digestFor(reference: Tag | Digest, bytes: Uint8Array): Digest {
@@ -100,9 +121,9 @@ function digestFor(reference: Tag | Digest, bytes: Uint8Array): Digest {
   throw new SpecError(400, 'DIGEST_INVALID', `the manifest has digest ${actual}`, {detail: {expected: reference, actual}})
 }
 
-/** `Content-Type` without its parameters; without the header, what the manifest says itself. */
+/** `Content-Type` without its parameters, and in lower case (RFC 9110 §8.3.1); without the header, what the manifest says itself. */
 function mediaTypeOf({request}: Exchange, bytes: Uint8Array): string {
-  const header = request.headers['content-type']?.split(';', 1)[0]?.trim()
+  const header = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
   if (header !== undefined && header !== '') return header
   try {
     const json: unknown = JSON.parse(Buffer.from(bytes).toString())

@@ -10,6 +10,7 @@ import {createRegistryServer, type ListenAddress, type RegistryServerOptions, ty
 import type {Route} from './route.ts'
 import {STOP_GRACE_MS} from './serve.ts'
 import type {ServerListener} from './server-events.ts'
+import {startUploadPurge, type UploadPurge} from './upload-purge.ts'
 
 export interface MirroredUpstream {
   /** As references name it: `docker.io`; what containerd says in `ns=`. */
@@ -50,6 +51,11 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
   const {upstreams, rules, host, port, tls, accessControl, listener, onEvent} = options
   const {createMirrorMetrics} = await import('./mirror-metrics.ts')
   const metrics = createMirrorMetrics()
+  let purge: UploadPurge | undefined
+  const tell: ServerListener = (event) => {
+    listener?.(event)
+    if (event.type === 'failure') purge?.noteFailure(event.error)
+  }
   const open = async ({name, path, store: source, openCache}: MirroredUpstream): Promise<Mirror> => {
     const cache = await openCache()
     const upstream = new Upstream({name, store: source, now: Date.now, onPause: () => metrics.paused(name)})
@@ -61,7 +67,7 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
       onEvent: (event) => {
         metrics.told(name, event)
         onEvent?.(name, event)
-        if (event.type === 'failure') listener?.({type: 'failure', requestId: `mirror of ${name}`, error: event.error})
+        if (event.type === 'failure') tell({type: 'failure', requestId: `mirror of ${name}`, error: event.error})
       },
     })
     return {name, path, cache, store}
@@ -74,7 +80,7 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
     accessControl,
     tls,
     others: answerOthers(metrics),
-    ...(listener === undefined ? {} : {listener}),
+    listener: tell,
   })
   const close = async (): Promise<void> => {
     await Promise.all(mirrors.map(({store}) => store.settled()))
@@ -84,11 +90,16 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
     await close()
     throw error
   })
+  purge = startUploadPurge({
+    purge: (options) => Promise.all(mirrors.map(({cache}) => cache.purgeStaleUploads?.(options))),
+    listener,
+  })
   return {
     address,
     stores: new Map(mirrors.map(({name, store}) => [name, store])),
     async stop() {
       await server.close({graceMs: STOP_GRACE_MS})
+      await purge?.stop()
       await close()
     },
   }

@@ -5,12 +5,14 @@
 import {randomUUID} from 'node:crypto'
 import {createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse} from 'node:http'
 import {createServer as createSecureServer} from 'node:https'
+import {isDiskFull} from '../content/disk/storage-error.ts'
 import {UpstreamUnavailableError} from '../content/pull-through/upstream.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import type {AccessControl, AllowedCaller} from './access-control.ts'
 import {dispatch} from './dispatch.ts'
 import {type Exchange, reply} from './exchange.ts'
 import {addressOf, assertLocalRequest, assertLoopback} from './loopback.ts'
+import {TAG_HEADER} from './manifest-endpoints.ts'
 import {parseRoute, type Route} from './route.ts'
 import type {ServerListener} from './server-events.ts'
 import {formatErrorBody, SpecError} from './spec-error.ts'
@@ -183,7 +185,7 @@ async function answer(
     }
     const route = parseRoute(path)
     if (route === undefined) throw new SpecError(404, 'UNSUPPORTED', 'there is no such endpoint')
-    caller = options.accessControl?.(exchange, route)
+    caller = await options.accessControl?.(exchange, route)
     const selected = options.select?.(route, exchange.query) ?? {store: options.store, route}
     await dispatch(exchange, selected.route, {store: selected.store, changes: options.changes, isVisible: caller?.isVisible})
   } catch (error) {
@@ -201,9 +203,15 @@ async function answer(
     sentBytes: exchange.traffic.sent,
     durationMs: performance.now() - startedAt,
     remoteAddress,
+    tags: tagsSetBy(response),
     principal: caller?.subject,
     isCutShort: !response.writableFinished,
   })
+}
+
+function tagsSetBy(response: ServerResponse): readonly string[] {
+  const tags = response.getHeader(TAG_HEADER)
+  return Array.isArray(tags) ? tags : []
 }
 
 function isRegistryPath(path: string): boolean {
@@ -242,8 +250,7 @@ function upstreamError(error: unknown): SpecError | undefined {
 }
 
 function internalError(error: unknown, requestId: string): SpecError {
-  const errno = error instanceof HoldfastError ? error.details.errno : undefined
-  const isFull = errno === 'ENOSPC' || errno === 'EDQUOT'
+  const isFull = isDiskFull(error)
   const message = isFull ? 'the registry has no space left' : 'the registry failed; its log says why under the request id'
   return new SpecError(isFull ? 507 : 500, 'UNKNOWN', message, {detail: {requestId}, cause: error})
 }

@@ -1,7 +1,8 @@
 /** The embedded registry as the `serve` command runs it: a server over the store in a data directory. */
-import {createFilesystemStore, type FilesystemStore} from '../content/filesystem/store.ts'
+import {createFilesystemStore} from '../content/filesystem/store.ts'
 import {createRegistryServer, type ListenAddress, type RegistryServerOptions} from './registry-server.ts'
 import type {ServerListener} from './server-events.ts'
+import {startUploadPurge, type UploadPurge} from './upload-purge.ts'
 
 /** How long running requests may go on after a stop was asked for. */
 export const STOP_GRACE_MS = 10_000
@@ -27,34 +28,29 @@ export interface ServedRegistry {
 export async function serveRegistry(options: ServeOptions): Promise<ServedRegistry> {
   const {dataDirectory, host, port, readOnly = false, listener, accessControl, others, tls} = options
   const store = createFilesystemStore({root: dataDirectory})
+  let purge: UploadPurge | undefined
   const server = createRegistryServer({
     store,
     changes: readOnly ? undefined : store,
     accessControl,
     others,
     tls,
-    ...(listener === undefined ? {} : {listener}),
+    listener: (event) => {
+      listener?.(event)
+      if (event.type === 'failure') purge?.noteFailure(event.error)
+    },
   })
   const address = await server.listen({host, port}).catch(async (error: unknown) => {
     await store.close()
     throw error
   })
-  // Walks the whole store, which nobody should have to wait for.
-  const purged = readOnly ? Promise.resolve() : purge(store, listener)
+  if (!readOnly) purge = startUploadPurge({purge: store.purgeStaleUploads, listener})
   return {
     address,
     stop: async ({graceMs = STOP_GRACE_MS} = {}) => {
       await server.close({graceMs})
-      await purged
+      await purge?.stop()
       await store.close()
     },
-  }
-}
-
-async function purge(store: FilesystemStore, listener: ServerListener | undefined): Promise<void> {
-  try {
-    await store.purgeStaleUploads()
-  } catch (error) {
-    listener?.({type: 'failure', requestId: 'purge-stale-uploads', error})
   }
 }

@@ -1,4 +1,4 @@
-/** What a server tells while it runs; the caller writes it wherever it likes. Neither event has a query, a header or a body. */
+/** What a server tells while it runs; the caller writes it wherever it likes. Neither event has a query, a header or a body, except for the tags that were set. */
 
 /** One request is over. */
 export interface RequestEvent {
@@ -14,6 +14,8 @@ export interface RequestEvent {
   readonly sentBytes: number
   readonly durationMs: number
   readonly remoteAddress: string
+  /** Tags that the query of a push by digest named, and that were set. */
+  readonly tags?: readonly string[] | undefined
   /** Whose token it was, where tokens are wanted. */
   readonly principal?: string | undefined
   /** The answer did not reach its end. */

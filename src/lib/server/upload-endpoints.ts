@@ -81,7 +81,8 @@ async function mountBlob({query, signal}: Exchange, store: ServableStore, reposi
 async function storeWhole(exchange: Exchange, store: ServableStore, repository: RepositoryName, digest: Digest): Promise<void> {
   const id = await store.startUpload(repository)
   try {
-    await store.appendUpload(repository, id, 0, createBodySource(exchange), {signal: exchange.signal})
+    const {signal} = exchange
+    await store.appendUpload(repository, id, 0, createBodySource(exchange), {signal, expectedBytes: contentLength(exchange)})
     await finish(store, repository, id, digest)
   } catch (error) {
     // The client never learned the session's id, so nobody could resume it.
@@ -93,9 +94,10 @@ async function storeWhole(exchange: Exchange, store: ServableStore, repository: 
 
 async function append(exchange: Exchange, store: ServableStore, repository: RepositoryName, id: string): Promise<number> {
   const offset = await requireOffset(store, repository, id)
-  const expectedBytes = checkChunk(exchange, repository, id, offset)
+  const chunkBytes = checkChunk(exchange, repository, id, offset)
+  const options = {signal: exchange.signal, expectedBytes: chunkBytes ?? contentLength(exchange)}
   try {
-    return await store.appendUpload(repository, id, offset, createBodySource(exchange, expectedBytes), {signal: exchange.signal})
+    return await store.appendUpload(repository, id, offset, createBodySource(exchange, chunkBytes), options)
   } catch (error) {
     throw sessionError(error, sessionHeaders(repository, id, offset))
   }

@@ -7,16 +7,21 @@ import type {BlobDescriptor} from '../oci/descriptor.ts'
 import type {Digest} from '../oci/digest.ts'
 import type {RepositoryName} from '../oci/reference.ts'
 
+interface AppendOptions extends CallOptions {
+  readonly expectedBytes?: number | undefined
+}
+
 interface UploadSessions {
   /** Opens a session and answers with its id, a uuid. */
   startUpload(repository: RepositoryName): Promise<string>
   /** How many bytes the session holds; undefined when the repository has no such session. */
   statUpload(repository: RepositoryName, id: string): Promise<number | undefined>
   /**
-   * Appends what `source` pushes and answers with the new offset. When the source fails, what it had pushed stays.
+   * Appends what `source` pushes, `expectedBytes` where that is known, and answers with the new offset. When the source fails, what it had pushed stays; when the
+   * disk is full, the session is removed.
    * @throws {HoldfastError} BLOB_NOT_FOUND without such a session; CONFLICT when `offset` is not its offset, or when another call is writing to it.
    */
-  appendUpload(repository: RepositoryName, id: string, offset: number, source: BlobSource, options?: CallOptions): Promise<number>
+  appendUpload(repository: RepositoryName, id: string, offset: number, source: BlobSource, options?: AppendOptions): Promise<number>
   /**
    * Makes the session's bytes a blob of the repository, and ends the session.
    * @throws {HoldfastError} INTEGRITY when they do not have that digest, nothing being visible then; BLOB_NOT_FOUND and CONFLICT as above.

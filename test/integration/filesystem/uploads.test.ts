@@ -159,6 +159,24 @@ describe('upload sessions of the filesystem store', () => {
     assert.deepEqual(await readdir(temporaries), ['young'])
   })
 
+  it('purges after an hour without a write while the disk is full', async () => {
+    const disk = {availableBytes: 1_000_000_000, totalBytes: 2_000_000_000}
+    const small = createFilesystemStore({root, measureSpace: async () => disk})
+    const [idle, paused] = [await small.startUpload(repository), await small.startUpload(repository)]
+    for (const [id, minutes] of [
+      [idle, 61],
+      [paused, 59],
+    ] as const) {
+      const past = new Date(Date.now() - minutes * 60_000)
+      await utimes(join(uploadsDirectory(), id, 'data'), past, past)
+    }
+    assert.equal(await small.purgeStaleUploads(), 0)
+    disk.availableBytes = 1000
+    assert.equal(await small.purgeStaleUploads(), 1)
+    assert.deepEqual(await readdir(uploadsDirectory()), [paused])
+    await small.close()
+  })
+
   it('leaves no session behind when a blob is refused', async () => {
     const blob = describeBlob(randomBytes(50))
     await failure(store.writeBlob(repository, blob, sourceOf(randomBytes(50))), 'INTEGRITY')

@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict'
 import {createHash, randomBytes} from 'node:crypto'
+import {once} from 'node:events'
 import {mkdir, readdir, writeFile} from 'node:fs/promises'
+import {request} from 'node:http'
 import {join} from 'node:path'
 import {hasCode} from '../../../src/lib/core/errors.ts'
 import {assertLoopback} from '../../../src/lib/server/loopback.ts'
 import {type ServedRegistry, serveRegistry} from '../../../src/lib/server/serve.ts'
 import type {FailureEvent, RequestEvent} from '../../../src/lib/server/server-events.ts'
 import {cleanUpAfterwards} from '../../support/afterwards.ts'
+import {OCI_MANIFEST} from '../../support/images.ts'
 import {createTemporaryDirectory} from '../../support/temporary-directory.ts'
 import {rawRequest, sendRaw} from './raw-http.ts'
 
 const BLOB = randomBytes(100_000)
-const DIGEST = `sha256:${createHash('sha256').update(BLOB).digest('hex')}`
+const DIGEST = digestOf(BLOB)
 
 describe('the embedded registry', () => {
   const afterwards = cleanUpAfterwards()
@@ -31,6 +34,14 @@ describe('the embedded registry', () => {
     assert.equal(pushed.status, 201)
   })
 
+  /** An image of the blob alone, which is its config. */
+  const imageManifest = (options: {readonly size?: number; readonly annotations?: object} = {}): Buffer<ArrayBuffer> => {
+    const {size = BLOB.length, annotations} = options
+    const config = {mediaType: 'application/vnd.oci.image.config.v1+json', digest: DIGEST, size}
+    return Buffer.from(JSON.stringify({schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers: [], annotations}))
+  }
+  const putManifest = (reference: string, body: Buffer<ArrayBuffer>, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
+    fetch(`${base}/v2/app/manifests/${reference}`, {method: 'PUT', headers: {'Content-Type': OCI_MANIFEST, ...headers}, body})
   const raw = (method: string, target: string, headers?: Readonly<Record<string, string>>): Promise<string> =>
     sendRaw(served.address.port, rawRequest(method, target, headers))
 
@@ -132,6 +143,75 @@ describe('the embedded registry', () => {
     assert.equal((await fetch(`${base}/v2/app/blobs/uploads/?mount=${DIGEST}&from=app`, {method: 'POST'})).status, 201)
   })
 
+  it('refuses a manifest whose descriptor has another size than the blob, and shows nothing of it', async () => {
+    const bytes = imageManifest({size: BLOB.length + 1})
+    const refused = await putManifest('wrong-size', bytes)
+    assert.equal(refused.status, 400)
+    const {code, message} = await errorOf(refused)
+    assert.equal(code, 'MANIFEST_INVALID')
+    assert.match(message, new RegExp(`${DIGEST} says ${BLOB.length + 1} bytes, it has ${BLOB.length}$`))
+    assert.equal((await fetch(`${base}/v2/app/manifests/wrong-size`)).status, 404)
+    assert.equal((await fetch(`${base}/v2/app/manifests/${digestOf(bytes)}`)).status, 404)
+  })
+
+  it('takes a Content-Type in capitals and with parameters', async () => {
+    const bytes = imageManifest()
+    assert.equal((await putManifest('capitals', bytes, {'Content-Type': `${OCI_MANIFEST.toUpperCase()}; Charset=UTF-8`})).status, 201)
+    const stored = await fetch(`${base}/v2/app/manifests/capitals`)
+    assert.equal(stored.headers.get('content-type'), OCI_MANIFEST)
+    assert.deepEqual(Buffer.from(await stored.arrayBuffer()), bytes)
+  })
+
+  it('sets the tags that the query of a push by digest names, and says which', async () => {
+    const bytes = imageManifest({annotations: {pushed: 'with tags'}})
+    events.length = 0
+    const answer = await putManifest(`${digestOf(bytes)}?tag=1.2.3&tag=1.2&tag=latest&tag=1.2`, bytes)
+    assert.equal(answer.status, 201)
+    assert.equal(answer.headers.get('oci-tag'), '1.2.3, 1.2, latest')
+    assert.equal(answer.headers.get('docker-content-digest'), digestOf(bytes))
+    for (const tag of ['1.2.3', '1.2', 'latest']) {
+      const head = await fetch(`${base}/v2/app/manifests/${tag}`, {method: 'HEAD'})
+      assert.equal(head.headers.get('docker-content-digest'), digestOf(bytes), tag)
+    }
+    const [event] = events
+    assert.ok(event?.type === 'request')
+    assert.deepEqual(event.tags, ['1.2.3', '1.2', 'latest'])
+  })
+
+  it('sets no tag when one of them cannot be, when the path has a tag itself, or when there are too many', async () => {
+    const bytes = imageManifest({annotations: {pushed: 'in vain'}})
+    const many = Array.from({length: 101}, (_, n) => `tag=t${n}`).join('&')
+    for (const [reference, status, code] of [
+      [`${digestOf(bytes)}?tag=good&tag=-bad`, 400, 'MANIFEST_INVALID'],
+      [`${digestOf(bytes)}?tag=good&tag=`, 400, 'MANIFEST_INVALID'],
+      [`good?tag=other`, 400, 'UNSUPPORTED'],
+      [`${digestOf(bytes)}?tag=good&${many}`, 414, 'SIZE_INVALID'],
+    ] as const) {
+      const answer = await putManifest(reference, bytes)
+      assert.deepEqual([answer.status, (await errorOf(answer)).code], [status, code], reference.slice(0, 100))
+    }
+    for (const reference of ['good', 'other', 't1', digestOf(bytes)])
+      assert.equal((await fetch(`${base}/v2/app/manifests/${reference}`)).status, 404, reference)
+  })
+
+  it('takes no more than 4 MiB of a manifest, also when its length is not told', async () => {
+    const limit = 4 * 1024 * 1024
+    const push = async (sizeBytes: number, headers: Readonly<Record<string, string>>): Promise<number | undefined> => {
+      const sent = request(`${base}/v2/app/manifests/large`, {method: 'PUT', headers: {'Content-Type': OCI_MANIFEST, ...headers}})
+      sent.on('error', () => {})
+      const answered = once(sent, 'response')
+      sent.end(Buffer.alloc(sizeBytes, ' '))
+      const [response] = await answered
+      response.resume()
+      return response.statusCode
+    }
+    for (const headers of [{'Transfer-Encoding': 'chunked'}, {'Content-Length': String(limit + 1)}])
+      assert.equal(await push(limit + 1, headers), 413)
+    // One byte less is read to its end, and is no manifest.
+    for (const headers of [{'Transfer-Encoding': 'chunked'}, {'Content-Length': String(limit)}])
+      assert.equal(await push(limit, headers), 400)
+  })
+
   it('tells its listener of each request, without the query', async () => {
     events.length = 0
     await (await fetch(`${base}/v2/app/blobs/${DIGEST}?token=canary`)).arrayBuffer()
@@ -198,6 +278,10 @@ describe('the embedded registry', () => {
     assert.match(await assertLoopback('localhost'), /^(127\.|::1$)/)
   })
 })
+
+function digestOf(bytes: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+}
 
 interface ErrorEntry {
   readonly code: string

@@ -2,20 +2,26 @@
  * Files that appear whole or not at all, and that are still there after the power failed: temporary file → fsync → rename → fsync of the directory.
  * The temporary file must be on the same file system as its target.
  */
-import {mkdir, open, rename} from 'node:fs/promises'
+import {mkdir, open, rename, rm} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {hasErrno} from './storage-error.ts'
 
-/** Writes a small file durably by way of `temporary`, an unused name; a file that is already there is replaced atomically. */
+/** Writes a small file durably by way of `temporary`, an unused name; a file that is already there is replaced atomically. Nothing is left of a failure. */
 export async function writeDurably(target: string, temporary: string, bytes: Uint8Array | string): Promise<void> {
   const file = await open(temporary, 'wx')
   try {
-    await file.writeFile(bytes)
-    await file.datasync()
-  } finally {
-    await file.close()
+    try {
+      await file.writeFile(bytes)
+      await file.datasync()
+    } finally {
+      await file.close()
+    }
+    await moveDurably(temporary, target)
+  } catch (error) {
+    // A full disk must not be filled further by what could not be written.
+    await rm(temporary, {force: true})
+    throw error
   }
-  await moveDurably(temporary, target)
 }
 
 /** Renames a file or directory whose content is already on the disk, making the directories above the target where they lack. */
@@ -40,7 +46,13 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Makes a directory; answers with every directory whose entries change once something is put into it. */
+/** Makes a directory, and those above it, that are still there after a power failure. */
+export async function makeDirectoryDurably(directory: string): Promise<void> {
+  const grown = await growDirectory(directory)
+  if (grown.length > 1) await Promise.all(grown.map(syncDirectory))
+}
+
+/** Makes a directory; answers with every directory whose entries change once something is put into it: that one alone where it was there. */
 async function growDirectory(directory: string): Promise<readonly string[]> {
   const first = await mkdir(directory, {recursive: true})
   const changed = [directory]

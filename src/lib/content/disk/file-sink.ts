@@ -16,6 +16,8 @@ export interface FileSinkOptions {
   readonly onWritten?: (position: number) => void
   /** Called once when the disk refuses or `checkPosition` throws; later slices are dropped. */
   readonly onFailure?: (error: unknown) => void
+  /** Called before each write with the position that it reaches; rejects when the file must not grow to it. */
+  readonly beforeWrite?: ((position: number) => Promise<void>) | undefined
   /** Throws when a file must not grow to `position`. */
   readonly checkPosition?: (position: number) => void
 }
@@ -101,6 +103,7 @@ export class FileSink implements ByteSink {
 
   async #writeAll(chunks: readonly Uint8Array[]): Promise<void> {
     let rest = chunks.filter((chunk) => chunk.length > 0)
+    await this.#options.beforeWrite?.(rest.reduce((end, {length}) => end + length, this.#position))
     while (rest.length > 0) {
       const {bytesWritten} = await this.#file.writev(rest, this.#position)
       this.#position += bytesWritten

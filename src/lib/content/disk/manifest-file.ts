@@ -1,9 +1,10 @@
 /** Manifests as files: they lie on the disk without their media type, which is therefore found in their own bytes. */
 import {open} from 'node:fs/promises'
 import {HoldfastError, IntegrityError} from '../../core/errors.ts'
+import type {Descriptor} from '../../oci/descriptor.ts'
 import {type Digest, digestAlgorithm, digestOf} from '../../oci/digest.ts'
-import {MAX_MANIFEST_BYTES, type Manifest, parseManifest, type RawManifest, requiredBlobs} from '../../oci/manifest.ts'
-import {MEDIA_TYPE} from '../../oci/media-types.ts'
+import {MAX_MANIFEST_BYTES, type Manifest, parseManifest, type RawManifest} from '../../oci/manifest.ts'
+import {isForeignLayerType, MEDIA_TYPE} from '../../oci/media-types.ts'
 import {hasErrno} from './storage-error.ts'
 
 /** The most parts of a manifest that are looked up at once. */
@@ -28,15 +29,19 @@ export async function readManifestFile(path: string, digest: Digest): Promise<Ra
   return mediaType === undefined ? undefined : {mediaType, digest, bytes}
 }
 
+/** The sizes in bytes of what the repository holds; undefined for what it lacks. */
+interface HeldParts {
+  readonly blob: (digest: Digest) => Promise<number | undefined>
+  readonly manifest: (digest: Digest) => Promise<number | undefined>
+}
+
 /**
- * Checks a manifest before it is stored: its digest is that of its bytes, and everything it names is there. A subject may be missing, since a referrer may be
- * pushed first (distribution-spec 1.1 §Pushing Manifests with Subject); foreign layers may, since registries need not hold them.
- * @throws {HoldfastError} INTEGRITY; INVALID_MANIFEST; BLOB_NOT_FOUND for a blob or manifest that lacks, named in `details.digest`.
+ * Checks a manifest before it is stored: its digest is that of its bytes, everything it names is there, and has the size that its descriptor says. A subject may
+ * be missing, since a referrer may be pushed first (distribution-spec 1.1 §Pushing Manifests with Subject); foreign layers may, since registries need not hold them.
+ * @throws {HoldfastError} INTEGRITY; INVALID_MANIFEST for a descriptor with a wrong size too; BLOB_NOT_FOUND for a blob or manifest that is missing. The last
+ * two name it in `details.digest`.
  */
-export async function checkManifest(
-  raw: RawManifest,
-  has: {readonly blob: (digest: Digest) => Promise<boolean>; readonly manifest: (digest: Digest) => Promise<boolean>},
-): Promise<Manifest> {
+export async function checkManifest(raw: RawManifest, sizeOf: HeldParts): Promise<Manifest> {
   const actual = digestOf(raw.bytes, digestAlgorithm(raw.digest))
   if (actual !== raw.digest) {
     throw new IntegrityError(`cannot store manifest "${raw.digest}": its bytes have digest ${actual}`, {
@@ -44,19 +49,37 @@ export async function checkManifest(
     })
   }
   const manifest = parseManifest(raw)
-  const [parts, isThere, what] =
-    manifest.kind === 'image' ? [requiredBlobs(manifest), has.blob, 'blob'] : [manifest.manifests, has.manifest, 'manifest']
-  for (let from = 0; from < parts.length; from += LOOKUP_CONCURRENCY) {
-    const some = parts.slice(from, from + LOOKUP_CONCURRENCY)
-    const found = await Promise.all(some.map(({digest}) => isThere(digest)))
-    const missing = some[found.indexOf(false)]
-    if (missing !== undefined) {
-      throw new HoldfastError('BLOB_NOT_FOUND', `cannot store manifest "${raw.digest}": the repository lacks ${what} ${missing.digest}`, {
-        details: {manifest: raw.digest, digest: missing.digest},
+  if (manifest.kind === 'index') await checkParts(raw, 'manifest', manifest.manifests, sizeOf.manifest)
+  else await checkParts(raw, 'blob', [manifest.config, ...manifest.layers], sizeOf.blob)
+  if (manifest.subject !== undefined) await checkParts(raw, 'subject', [manifest.subject], sizeOf.manifest)
+  return manifest
+}
+
+async function checkParts(
+  raw: RawManifest,
+  what: 'blob' | 'manifest' | 'subject',
+  parts: readonly Descriptor[],
+  sizeOf: (digest: Digest) => Promise<number | undefined>,
+): Promise<void> {
+  const digests = [...new Set(parts.map(({digest}) => digest))]
+  const sizes = new Map<Digest, number | undefined>()
+  for (let from = 0; from < digests.length; from += LOOKUP_CONCURRENCY) {
+    const some = digests.slice(from, from + LOOKUP_CONCURRENCY)
+    await Promise.all(some.map(async (digest) => sizes.set(digest, await sizeOf(digest))))
+  }
+  for (const {digest, mediaType, size} of parts) {
+    const actual = sizes.get(digest)
+    if (actual === size || (actual === undefined && (what === 'subject' || isForeignLayerType(mediaType)))) continue
+    const object = `cannot store manifest "${raw.digest}"`
+    if (actual === undefined) {
+      throw new HoldfastError('BLOB_NOT_FOUND', `${object}: the repository lacks ${what} ${digest}`, {
+        details: {manifest: raw.digest, digest},
       })
     }
+    throw new HoldfastError('INVALID_MANIFEST', `${object}: its descriptor of ${what} ${digest} says ${size} bytes, it has ${actual}`, {
+      details: {manifest: raw.digest, digest, expected: size, actual},
+    })
   }
-  return manifest
 }
 
 /** Reads a file that must be small; undefined when there is none or it is larger than any manifest. */

@@ -1,5 +1,6 @@
 /** What the operating system says of a disk, as an error that a user can act on. */
 import {HoldfastError, interrupted} from '../../core/errors.ts'
+import {DiskFullError} from './free-space.ts'
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
@@ -21,6 +22,12 @@ export function hasErrno(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code)
 }
 
+/** Tells whether a disk, or what a user may store on it, is full: as the system says it, or as a STORAGE error says that it did. */
+export function isDiskFull(error: unknown): boolean {
+  const errno = error instanceof HoldfastError ? error.details.errno : undefined
+  return errno === 'ENOSPC' || errno === 'EDQUOT' || hasErrno(error, 'ENOSPC', 'EDQUOT')
+}
+
 /**
  * Runs an operation on the files below `directory`; a failure of the disk becomes a STORAGE error that names `verb` and `object`, an abort INTERRUPTED, and
  * every other error passes unchanged.
@@ -37,7 +44,7 @@ function storageError(verb: string, object: string, directory: string, error: un
   if (error instanceof HoldfastError || !(error instanceof Error)) return error
   if (error.name === 'AbortError') return interrupted()
   const errno = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  const reason = REASONS[errno]
+  const reason = error instanceof DiskFullError ? error.message : REASONS[errno]
   if (reason === undefined) return error
   return new HoldfastError('STORAGE', `cannot ${verb} "${object}": ${reason}`, {
     hints: [hintFor(errno, directory)],

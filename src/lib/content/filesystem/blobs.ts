@@ -49,6 +49,7 @@ export class FilesystemBlobs {
     try {
       await this.#uploads.append(repository, id, 0, source, {
         limitBytes: blob.size,
+        expectedBytes: blob.size,
         ...(options.signal === undefined ? {} : {signal: options.signal}),
       })
       await this.#uploads.finish(repository, id, blob.digest, blob.size)

@@ -33,6 +33,11 @@ export class RegistryLayout {
     return this.#below('repositories', name)
   }
 
+  /** Holds the links of the repository's blobs. */
+  layers(name: RepositoryName): string {
+    return this.#below('repositories', name, '_layers')
+  }
+
   /** Says that the repository holds the blob. */
   layerLink(name: RepositoryName, digest: Digest): string {
     return this.#below('repositories', name, '_layers', digestAlgorithm(digest), digestHex(digest), 'link')

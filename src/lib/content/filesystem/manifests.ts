@@ -4,7 +4,7 @@ import {dirname} from 'node:path'
 import {type Digest, isDigest} from '../../oci/digest.ts'
 import {type RawManifest, verifyManifest} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
-import {writeDurably} from '../disk/durable.ts'
+import {makeDirectoryDurably, writeDurably} from '../disk/durable.ts'
 import {checkManifest, readManifestFile} from '../disk/manifest-file.ts'
 import {hasErrno} from '../disk/storage-error.ts'
 import type {FilesystemBlobs} from './blobs.ts'
@@ -33,8 +33,8 @@ export class FilesystemManifests {
   async write(repository: RepositoryName, reference: Tag | Digest, given: RawManifest): Promise<void> {
     const raw = isDigest(reference) ? verifyManifest(given, reference) : given
     await checkManifest(raw, {
-      blob: async (digest) => (await this.#blobs.stat(repository, digest)) !== undefined,
-      manifest: async (digest) => await this.#has(repository, digest),
+      blob: (digest) => this.#blobs.stat(repository, digest),
+      manifest: (digest) => this.#sizeOf(repository, digest),
     })
     await this.writeSparse(repository, reference, raw)
   }
@@ -43,9 +43,15 @@ export class FilesystemManifests {
   async writeSparse(repository: RepositoryName, reference: Tag | Digest, given: RawManifest): Promise<void> {
     const raw = isDigest(reference) ? verifyManifest(given, reference) : given
     await this.#writeBytes(raw)
-    if (!(await this.#has(repository, raw.digest)))
+    await this.completeRepository(repository)
+    if ((await this.#sizeOf(repository, raw.digest)) === undefined)
       await writeLink(this.#layout, this.#layout.revisionLink(repository, raw.digest), raw.digest)
     if (!isDigest(reference)) await this.#tags.point(repository, reference, raw.digest)
+  }
+
+  /** Makes the directory of layers, which Distribution expects in every repository with manifests: its garbage collection ends where it is missing. */
+  async completeRepository(repository: RepositoryName): Promise<void> {
+    await makeDirectoryDurably(this.#layout.layers(repository))
   }
 
   /** Tags first: one that names a manifest which is gone would be worse than a manifest without a tag. */
@@ -57,9 +63,10 @@ export class FilesystemManifests {
     return await removeDirectory(this.#layout, dirname(this.#layout.revisionLink(repository, digest)))
   }
 
-  async #has(repository: RepositoryName, digest: Digest): Promise<boolean> {
+  /** The size of a manifest that the repository holds. */
+  async #sizeOf(repository: RepositoryName, digest: Digest): Promise<number | undefined> {
     const link = await readLink(this.#layout.revisionLink(repository, digest))
-    return link !== undefined && (await sizeOf(this.#layout.blobData(digest))) !== undefined
+    return link === undefined ? undefined : await sizeOf(this.#layout.blobData(digest))
   }
 
   /** Bytes that are already there and right are left alone; wrong ones, of a disk that failed, are replaced. */

@@ -10,9 +10,10 @@ import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import type {Digest} from '../../oci/digest.ts'
 import {describeManifest, type RawManifest} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
+import {FreeSpace, type MeasureSpace} from '../disk/free-space.ts'
 import {hasErrno, onDisk} from '../disk/storage-error.ts'
 import {HashThread} from '../disk/trailing-hash.ts'
-import type {BlobSource, ContentStore, RepositoryLister} from '../store.ts'
+import type {BlobSource, CallOptions, ContentStore, RepositoryLister} from '../store.ts'
 import {FilesystemBlobs} from './blobs.ts'
 import {RegistryLayout} from './layout.ts'
 import {FilesystemManifests} from './manifests.ts'
@@ -20,7 +21,7 @@ import {FilesystemReferrers} from './referrers.ts'
 import {walkRepositories} from './repositories.ts'
 import {FilesystemTags} from './tags.ts'
 import type {UploadId} from './upload-id.ts'
-import {type AppendOptions, FilesystemUploads, STALE_UPLOAD_MS} from './uploads.ts'
+import {type AppendOptions, FilesystemUploads, PRESSED_UPLOAD_MS, STALE_UPLOAD_MS} from './uploads.ts'
 
 /** Blobs written at once: more only makes them wait for the same disk. */
 const BLOB_CONCURRENCY = 4
@@ -31,7 +32,7 @@ export interface UploadSessions {
   /** How many bytes the session has, which is where the next ones go; undefined when there is no such session. */
   statUpload(repository: RepositoryName, id: string): Promise<number | undefined>
   /**
-   * Appends what `source` pushes; answers with the new offset. When the source fails, what it had pushed stays.
+   * Appends what `source` pushes; answers with the new offset. When the source fails, what it had pushed stays; when the disk is full, the session is removed.
    * @throws {HoldfastError} BLOB_NOT_FOUND without such a session; CONFLICT when `offset` is not its offset (`details.offset` is) or another call writes to it.
    */
   appendUpload(repository: RepositoryName, id: string, offset: number, source: BlobSource, options?: AppendOptions): Promise<number>
@@ -42,8 +43,23 @@ export interface UploadSessions {
   finishUpload(repository: RepositoryName, id: string, digest: Digest): Promise<BlobDescriptor>
   /** Answers whether there was such a session. */
   cancelUpload(repository: RepositoryName, id: string): Promise<boolean>
-  /** Removes sessions, and what killed processes left, that nobody wrote to for seven days; answers how many sessions. */
-  purgeStaleUploads(): Promise<number>
+  /**
+   * Removes sessions, and what killed processes left, that no client wrote to for seven days; for one hour when the disk is full or `isPressed`. Also makes what
+   * Distribution expects and earlier versions did not write. Returns the number of sessions.
+   */
+  purgeStaleUploads(options?: PurgeOptions): Promise<number>
+}
+
+export interface PurgeOptions extends CallOptions {
+  /** Some upload was refused because the disk is full. */
+  readonly isPressed?: boolean
+}
+
+export interface FilesystemStoreOptions {
+  /** The directory that holds `docker/registry/v2`. */
+  readonly root: string
+  /** How the disk is measured; by the system when absent. */
+  readonly measureSpace?: MeasureSpace
 }
 
 export interface FilesystemStore extends ContentStore, RepositoryLister, UploadSessions {
@@ -56,10 +72,11 @@ export interface FilesystemStore extends ContentStore, RepositoryLister, UploadS
 }
 
 /** Opens the store at `root`, which need not exist: it is made by the first write, and nothing is written before. */
-export function createFilesystemStore(options: {readonly root: string}): FilesystemStore {
+export function createFilesystemStore(options: FilesystemStoreOptions): FilesystemStore {
   const layout = new RegistryLayout(options.root)
   const thread = new HashThread()
-  const uploads = new FilesystemUploads(layout, thread)
+  const space = new FreeSpace(layout.root, options.measureSpace)
+  const uploads = new FilesystemUploads(layout, thread, space)
   const blobs = new FilesystemBlobs(layout, uploads)
   const tags = new FilesystemTags(layout)
   const manifests = new FilesystemManifests(layout, blobs, tags)
@@ -109,7 +126,11 @@ export function createFilesystemStore(options: {readonly root: string}): Filesys
     finishUpload: (repository, id, digest) =>
       guard('finish upload', id, undefined, () => uploads.finish(repository, id, digest, undefined)),
     cancelUpload: (repository, id) => guard('cancel upload', id, undefined, () => uploads.cancel(repository, id)),
-    purgeStaleUploads: () => guard('purge', root, undefined, () => purgeStale(layout, uploads, Date.now() - STALE_UPLOAD_MS)),
+    purgeStaleUploads: ({isPressed = false, signal} = {}) =>
+      guard('purge', root, signal, async () => {
+        const idleMs = isPressed || (await space.isShort()) ? PRESSED_UPLOAD_MS : STALE_UPLOAD_MS
+        return await tidy({layout, uploads, manifests}, Date.now() - idleMs, signal)
+      }),
 
     close: () => thread.close(),
   }
@@ -141,9 +162,17 @@ async function* listRepositories(
   }
 }
 
-async function purgeStale(layout: RegistryLayout, uploads: FilesystemUploads, before: number): Promise<number> {
+interface StoreParts {
+  readonly layout: RegistryLayout
+  readonly uploads: FilesystemUploads
+  readonly manifests: FilesystemManifests
+}
+
+async function tidy({layout, uploads, manifests}: StoreParts, before: number, signal: AbortSignal | undefined): Promise<number> {
   let purged = 0
   for await (const {name, parts} of walkRepositories(layout.repositories())) {
+    signal?.throwIfAborted()
+    if (parts.has('_manifests') && !parts.has('_layers')) await manifests.completeRepository(name)
     if (parts.has('_uploads')) purged += await uploads.purge(name, before)
   }
   for (const name of await readdir(layout.temporaries()).catch(ignoreMissing)) {

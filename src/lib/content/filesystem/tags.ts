@@ -53,15 +53,13 @@ export class FilesystemTags {
   async #create(repository: RepositoryName, tag: Tag, digest: Digest): Promise<boolean> {
     const temporary = this.#layout.newTemporary()
     const links = [join(temporary, CURRENT_LINK), join(temporary, historyLink(digest))]
-    await Promise.all(
-      links.map(async (link) => {
+    try {
+      for (const link of links) {
         await mkdir(dirname(link), {recursive: true})
         await writeFile(link, digest, {flush: true})
-      }),
-    )
-    const directories = links.flatMap((link) => ancestors(link, temporary))
-    await Promise.all([...new Set(directories)].map(syncDirectory))
-    try {
+      }
+      const directories = links.flatMap((link) => ancestors(link, temporary))
+      await Promise.all([...new Set(directories)].map(syncDirectory))
       await moveDurably(temporary, this.#layout.tag(repository, tag))
       return true
     } catch (error) {

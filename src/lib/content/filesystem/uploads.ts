@@ -9,16 +9,19 @@ import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import {type Digest, type DigestAlgorithm, digestAlgorithm} from '../../oci/digest.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
 import {moveDurably} from '../disk/durable.ts'
+import type {FreeSpace} from '../disk/free-space.ts'
 import {receiveFile} from '../disk/receive-file.ts'
-import {hasErrno} from '../disk/storage-error.ts'
+import {hasErrno, isDiskFull} from '../disk/storage-error.ts'
 import type {HashThread, TrailingHash} from '../disk/trailing-hash.ts'
 import type {BlobSource, CallOptions} from '../store.ts'
 import type {RegistryLayout} from './layout.ts'
 import {sizeOf, writeLink} from './links.ts'
 import {createUploadId, isUploadId, type UploadId} from './upload-id.ts'
 
-/** Sessions that nobody touched for so long are removed; as long as Distribution keeps them. */
+/** Sessions that no client wrote to for so long are removed; as long as Distribution keeps them. */
 export const STALE_UPLOAD_MS = 7 * 24 * 60 * 60 * 1000
+/** The same while the disk is full: no client that still uploads pauses for so long. */
+export const PRESSED_UPLOAD_MS = 60 * 60 * 1000
 /** Idle sessions whose running hash is kept; the hash of any other is computed again from its file. */
 const MAX_IDLE_HASHES = 64
 const USUAL_ALGORITHM: DigestAlgorithm = 'sha256'
@@ -26,6 +29,8 @@ const USUAL_ALGORITHM: DigestAlgorithm = 'sha256'
 export interface AppendOptions extends CallOptions {
   /** The size in bytes that the upload must not exceed. */
   readonly limitBytes?: number
+  /** How many bytes `source` is said to push; when the disk has no room for them, it is not asked. */
+  readonly expectedBytes?: number | undefined
 }
 
 interface RunningHash {
@@ -36,19 +41,28 @@ interface RunningHash {
 export class FilesystemUploads {
   readonly #layout: RegistryLayout
   readonly #thread: HashThread
+  readonly #space: FreeSpace
   readonly #busy = new Set<UploadId>()
   readonly #idleHashes = new Map<UploadId, RunningHash>()
 
-  constructor(layout: RegistryLayout, thread: HashThread) {
+  constructor(layout: RegistryLayout, thread: HashThread, space: FreeSpace) {
     this.#layout = layout
     this.#thread = thread
+    this.#space = space
   }
 
   async start(repository: RepositoryName): Promise<UploadId> {
     const id = createUploadId()
     const directory = this.#layout.upload(repository, id)
-    await mkdir(directory, {recursive: true})
-    await Promise.all([writeFile(join(directory, 'startedat'), rfc3339(new Date())), writeFile(join(directory, 'data'), '')])
+    try {
+      await mkdir(directory, {recursive: true})
+      await writeFile(join(directory, 'startedat'), rfc3339(new Date()))
+      await writeFile(join(directory, 'data'), '')
+    } catch (error) {
+      // No client knows of it.
+      await this.#remove(repository, id).catch(() => undefined)
+      throw error
+    }
     return id
   }
 
@@ -67,19 +81,7 @@ export class FilesystemUploads {
           },
         )
       }
-      const running = this.#takeHash(repository, upload, USUAL_ALGORITHM)
-      const file = await open(this.#data(repository, upload), 'r+')
-      try {
-        return await receiveFile(file, source, {
-          position: offset,
-          limitBytes: options.limitBytes,
-          hash: running.hash,
-          signal: options.signal,
-        })
-      } finally {
-        await file.close()
-        this.#keepHash(upload, running)
-      }
+      return await this.#unlessFull(repository, upload, async () => await this.#receive(repository, upload, offset, source, options))
     })
   }
 
@@ -97,7 +99,7 @@ export class FilesystemUploads {
         await writeLink(this.#layout, this.#layout.layerLink(repository, digest), digest)
       } catch (error) {
         running.hash.abandon()
-        if (error instanceof IntegrityError) await this.#remove(repository, upload)
+        if (error instanceof IntegrityError || isDiskFull(error)) await this.#remove(repository, upload)
         throw error
       }
       await this.#remove(repository, upload)
@@ -108,8 +110,7 @@ export class FilesystemUploads {
   async cancel(repository: RepositoryName, id: string): Promise<boolean> {
     if ((await this.offset(repository, id)) === undefined || !isUploadId(id)) return false
     return await this.#exclusively(repository, id, 'cancel', async (upload) => {
-      this.#takeHash(repository, upload, USUAL_ALGORITHM).hash.abandon()
-      await this.#remove(repository, upload)
+      await this.#drop(repository, upload)
       return true
     })
   }
@@ -120,11 +121,38 @@ export class FilesystemUploads {
     let purged = 0
     for (const id of (await readdir(directory)).filter(isUploadId)) {
       if (this.#busy.has(id) || (await lastWritten(join(directory, id))) >= before) continue
-      this.#takeHash(repository, id, USUAL_ALGORITHM).hash.abandon()
-      await this.#remove(repository, id)
+      await this.#drop(repository, id)
       purged += 1
     }
     return purged
+  }
+
+  async #receive(
+    repository: RepositoryName,
+    upload: UploadId,
+    position: number,
+    source: BlobSource,
+    {limitBytes, expectedBytes = 0, signal}: AppendOptions,
+  ): Promise<number> {
+    const beforeWrite = await this.#space.watch(position, position + expectedBytes)
+    const running = this.#takeHash(repository, upload, USUAL_ALGORITHM)
+    const file = await open(this.#data(repository, upload), 'r+')
+    try {
+      return await receiveFile(file, source, {position, limitBytes, hash: running.hash, beforeWrite, signal})
+    } finally {
+      await file.close()
+      this.#keepHash(upload, running)
+    }
+  }
+
+  /** A session that a full disk refused is removed at once: its bytes would keep the disk full, and every later upload would fail. */
+  async #unlessFull<T>(repository: RepositoryName, id: UploadId, run: () => Promise<T>): Promise<T> {
+    try {
+      return await run()
+    } catch (error) {
+      if (isDiskFull(error)) await this.#drop(repository, id)
+      throw error
+    }
   }
 
   /** Both at once: the bytes go to the disk while the hash catches up. */
@@ -176,6 +204,11 @@ export class FilesystemUploads {
     if (oldest === undefined || this.#idleHashes.size <= MAX_IDLE_HASHES) return
     this.#idleHashes.delete(oldest[0])
     oldest[1].hash.abandon()
+  }
+
+  async #drop(repository: RepositoryName, id: UploadId): Promise<void> {
+    this.#takeHash(repository, id, USUAL_ALGORITHM).hash.abandon()
+    await this.#remove(repository, id)
   }
 
   async #remove(repository: RepositoryName, id: UploadId): Promise<void> {

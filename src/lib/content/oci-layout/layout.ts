@@ -86,8 +86,8 @@ export class OciLayout {
   async writeManifest(reference: Tag | Digest, given: RawManifest): Promise<void> {
     const raw = isDigest(reference) ? verifyManifest(given, reference) : given
     const manifest = await checkManifest(raw, {
-      blob: async (digest) => (await this.statBlob(digest)) !== undefined,
-      manifest: async (digest) => (await this.readManifest(digest)) !== undefined,
+      blob: (digest) => this.statBlob(digest),
+      manifest: async (digest) => (await this.readManifest(digest))?.bytes.length,
     })
     await this.#directory.create()
     await this.#writeBytes(raw)

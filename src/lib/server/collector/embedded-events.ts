@@ -1,4 +1,4 @@
-/** What happens at the embedded registry, as the event that a registry elsewhere would notify of. */
+/** What happens at the embedded registry, as the events that a registry elsewhere would notify of. */
 import type {ContentStore} from '../../content/store.ts'
 import type {RegistryEvent} from '../../events/registry-event.ts'
 import {isDigest} from '../../oci/digest.ts'
@@ -6,12 +6,12 @@ import {isTag} from '../../oci/reference.ts'
 import {parseRoute} from '../route.ts'
 import type {RequestEvent} from '../server-events.ts'
 
-/** Undefined for a request that changes nothing that is indexed or counted. */
-export async function embeddedEvent(event: RequestEvent, store: Pick<ContentStore, 'statManifest'>): Promise<RegistryEvent | undefined> {
-  const {method, path, status, requestId, remoteAddress, principal} = event
-  if (status >= 300 || !path.includes('/manifests/')) return undefined
+/** None for a request that changes nothing that is indexed or counted; several for a push by digest that set several tags. */
+export async function embeddedEvents(event: RequestEvent, store: Pick<ContentStore, 'statManifest'>): Promise<readonly RegistryEvent[]> {
+  const {method, path, status, requestId, remoteAddress, principal, tags = []} = event
+  if (status >= 300 || !path.includes('/manifests/')) return []
   const route = parseRoute(path)
-  if (route?.kind !== 'manifest') return undefined
+  if (route?.kind !== 'manifest') return []
   const {repository, reference} = route
   const facts = {
     id: requestId,
@@ -23,13 +23,23 @@ export async function embeddedEvent(event: RequestEvent, store: Pick<ContentStor
     actor: principal,
   }
   if (method === 'DELETE') {
-    if (isTag(reference)) return {...facts, action: 'delete', tag: reference}
-    return isDigest(reference) ? {...facts, action: 'delete', digest: reference} : undefined
+    if (isTag(reference)) return [{...facts, action: 'delete', tag: reference}]
+    return isDigest(reference) ? [{...facts, action: 'delete', digest: reference}] : []
   }
-  if (method !== 'PUT' && method !== 'GET') return undefined
-  if (!isTag(reference) && !isDigest(reference)) return undefined
+  if (method !== 'PUT' && method !== 'GET') return []
+  if (!isTag(reference) && !isDigest(reference)) return []
   const manifest = await store.statManifest(repository, reference)
-  if (manifest === undefined) return undefined
+  if (manifest === undefined) return []
   const {digest, mediaType} = manifest
-  return {...facts, action: method === 'PUT' ? 'push' : 'pull', digest, mediaType, ...(isTag(reference) ? {tag: reference} : {})}
+  const action = method === 'PUT' ? 'push' : 'pull'
+  const named = (isTag(reference) ? [reference] : tags).filter(isTag)
+  if (named.length === 0) return [{...facts, action, digest, mediaType}]
+  return named.map((tag, position) => ({
+    ...facts,
+    ...(position === 0 ? {} : {id: `${requestId}/${position}`}),
+    action,
+    digest,
+    mediaType,
+    tag,
+  }))
 }

@@ -27,7 +27,7 @@ import {type AccessControl, createAccessControl} from '../access-control.ts'
 import type {RequestEvent, ServerListener} from '../server-events.ts'
 import {createCollectorApp} from './app.ts'
 import type {CatalogFor} from './catalog-routes.ts'
-import {embeddedEvent} from './embedded-events.ts'
+import {embeddedEvents} from './embedded-events.ts'
 import {createMetrics} from './metrics.ts'
 import type {SearchFor} from './search-routes.ts'
 
@@ -180,8 +180,8 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     }),
     others: (request, response) => app.routing(request, response),
     onRequest(event) {
-      const recorded = embeddedEvent(event, options.embeddedStore).then(
-        async (notified) => notified !== undefined && (await recorder.record(embedded.name, [notified])),
+      const recorded = embeddedEvents(event, options.embeddedStore).then(
+        async (notified) => notified.length > 0 && (await recorder.record(embedded.name, notified)),
       )
       recorded
         .catch((error: unknown) => listener?.({type: 'failure', requestId: event.requestId, error}))

@@ -1,0 +1,52 @@
+/**
+ * What several commands go by, each read here and nowhere else: from the flag where the command has it, else from the flag's variable, else the default.
+ * So a server and the commands beside it never go by different values.
+ */
+import {parseRegistryHost, type RegistryHost} from '../oci/reference.ts'
+import {parseListenAddress} from './listen-address.ts'
+
+/** Where `serve` listens unless told otherwise. */
+export const DEFAULT_LISTEN = '127.0.0.1:5050'
+/** Issuer of tokens, unless told otherwise. */
+export const DEFAULT_ISSUER = 'holdfast'
+
+const EVERY_ADDRESS = new Map([
+  ['0.0.0.0', '127.0.0.1'],
+  ['::', '::1'],
+])
+
+export interface SettingFlags {
+  /** Where the embedded registry listens: the `--listen` of `serve`. That of other servers is something else. */
+  readonly embeddedListen?: string | undefined
+  readonly issuer?: string | undefined
+  readonly 'registry-network'?: readonly string[] | undefined
+  readonly collector?: string | undefined
+}
+
+export interface Settings {
+  /** The embedded registry's name in references: the address that it listens on; the default one while a free port is still to be taken. */
+  readonly embeddedRegistry: RegistryHost
+  readonly issuer: string
+  /** CIDRs; any network when empty. */
+  readonly registryNetworks: readonly string[]
+  /** A URL, or `local`; undefined where none was named for this run. */
+  readonly collector: string | undefined
+}
+
+/** @throws {HoldfastError} USAGE for an address that is none. */
+export function readSettings(flags: SettingFlags, environment: Readonly<Record<string, string | undefined>>): Settings {
+  const listen = parseListenAddress(flags.embeddedListen || environment.HOLDFAST_LISTEN || DEFAULT_LISTEN)
+  return {
+    embeddedRegistry: listen.port === 0 ? parseRegistryHost(DEFAULT_LISTEN) : localRegistry(listen),
+    issuer: flags.issuer || environment.HOLDFAST_ISSUER || DEFAULT_ISSUER,
+    registryNetworks:
+      flags['registry-network'] ?? (environment.HOLDFAST_REGISTRY_NETWORK?.split(',').filter((network) => network !== '') || []),
+    collector: flags.collector || environment.HOLDFAST_COLLECTOR || undefined,
+  }
+}
+
+/** How programs of this machine call a registry that listens there; one that listens on every address is on loopback too. */
+export function localRegistry({host, port}: {readonly host: string; readonly port: number}): RegistryHost {
+  const address = EVERY_ADDRESS.get(host) ?? host
+  return parseRegistryHost(`${address.includes(':') ? `[${address}]` : address}:${port}`)
+}

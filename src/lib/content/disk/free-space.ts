@@ -1,0 +1,83 @@
+/**
+ * How far a disk may be filled. A reserve stays free for what is small and must not fail: manifests, links, deletions, and what this machine remembers. Without
+ * it one large blob stops every later write.
+ */
+import {statfs} from 'node:fs/promises'
+
+/** What blobs leave free. */
+const RESERVE_BYTES = 64 * 1024 * 1024
+/** Of a small disk not more than this part is reserved. */
+const MAX_RESERVED_PART = 1 / 16
+/** Bytes that may be written until the disk is looked at again: other programs and other uploads fill it too. */
+const CHECK_BYTES = 16 * 1024 * 1024
+
+/** What a file system says of itself, in bytes. */
+export interface DiskSpace {
+  readonly availableBytes: number
+  readonly totalBytes: number
+}
+
+/** Measures the file system of a directory that exists; undefined where it does not tell. */
+export type MeasureSpace = (directory: string) => Promise<DiskSpace | undefined>
+
+export class FreeSpace {
+  readonly #directory: string
+  readonly #measure: MeasureSpace
+
+  constructor(directory: string, measure: MeasureSpace = measureSpace) {
+    this.#directory = directory
+    this.#measure = measure
+  }
+
+  /** Whether the reserve is touched. */
+  async isShort(): Promise<boolean> {
+    return (await this.#usable()) <= 0
+  }
+
+  /**
+   * Watches one file that grows from `position`, to `expectedSize` where that is known. The function that is returned is to be called before each write with the
+   * size that the file has after it.
+   * @throws {DiskFullError} when the reserve would be touched; so does the function.
+   */
+  async watch(position: number, expectedSize = position): Promise<(size: number) => Promise<void>> {
+    let written = position
+    let granted = position
+    const grant = async (size: number): Promise<void> => {
+      const usable = await this.#usable()
+      if (size - written > usable) throw new DiskFullError(usable)
+      granted = written + Math.max(size - written, Math.min(usable, CHECK_BYTES))
+    }
+    await grant(expectedSize)
+    granted = Math.min(granted, position + CHECK_BYTES)
+    return async (size) => {
+      if (size > granted) await grant(size)
+      written = size
+    }
+  }
+
+  /** Bytes that may be written; negative where the reserve is touched already. */
+  async #usable(): Promise<number> {
+    const space = await this.#measure(this.#directory)
+    if (space === undefined) return Number.POSITIVE_INFINITY
+    return space.availableBytes - Math.min(RESERVE_BYTES, space.totalBytes * MAX_RESERVED_PART)
+  }
+}
+
+/** The reserve would be touched; has the code of the system's own error. */
+export class DiskFullError extends Error {
+  readonly code = 'ENOSPC'
+
+  constructor(usableBytes: number) {
+    super(`the disk is full: ${Math.max(0, Math.floor(usableBytes))} bytes are left for blobs`)
+  }
+}
+
+async function measureSpace(directory: string): Promise<DiskSpace | undefined> {
+  try {
+    const {bavail, blocks, bsize} = await statfs(directory)
+    return blocks > 0 ? {availableBytes: bavail * bsize, totalBytes: blocks * bsize} : undefined
+  } catch {
+    // What is written will tell.
+    return undefined
+  }
+}
