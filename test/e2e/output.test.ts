@@ -184,12 +184,17 @@ describe('the output of the program', function () {
   })
 
   describe('when something fails that no code caught', () => {
-    const commandLine = {early: () => ['inspect', reference], late: () => ['serve', '--listen', '127.0.0.1:0', '--quiet']}
-    /** Where it fails: before the command has answered, or right after that. */
+    const commandLine = {
+      early: () => ['inspect', reference],
+      late: () => ['serve', '--listen', '127.0.0.1:0', '--quiet'],
+      afterwards: () => ['cached', '--quiet'],
+    }
+    /** When it fails: before the command has answered, right after that, or when all is over. */
     const MOMENTS = {
       early: (failure: string) => `process.on('newListener', (event) => { if (event === 'SIGTERM') setImmediate(() => { ${failure} }) })`,
       late: (failure: string) => `const {write} = process.stdout
 process.stdout.write = function (...args) { setImmediate(() => { ${failure} }); return write.apply(this, args) }`,
+      afterwards: (failure: string) => `process.once('beforeExit', () => { ${failure} })`,
     }
     const FAILURES = {
       'a rejection': `Promise.reject(new Error('left alone'))`,
@@ -204,8 +209,8 @@ process.stdout.write = function (...args) { setImmediate(() => { ${failure} }); 
     }
 
     for (const failure of ['a rejection', 'an exception'] as const)
-      for (const moment of ['early', 'late'] as const) {
-        it(`${failure} is an error like others, ${moment} in a command`, async () => {
+      for (const moment of ['early', 'late', 'afterwards'] as const) {
+        it(`${failure} is an error like others, ${moment}`, async () => {
           const {exitCode, stderr} = await holdfast.run(commandLine[moment](), {env: await trap(moment, failure)})
           assert.equal(
             stderr,
@@ -214,11 +219,11 @@ process.stdout.write = function (...args) { setImmediate(() => { ${failure} }); 
           assert.equal(exitCode, 1)
         })
 
-        it(`${failure} leaves one envelope on standard output, ${moment} in a command`, async () => {
+        it(`${failure} leaves one envelope on standard output, ${moment}`, async () => {
           const {exitCode, envelope} = await holdfast.json(commandLine[moment](), {env: await trap(moment, failure)})
           assert.deepEqual(
             [exitCode, envelope.command, envelope.error?.code],
-            moment === 'early' ? [1, 'inspect', 'INTERNAL'] : [1, 'serve', undefined],
+            [1, commandLine[moment]()[0], moment === 'early' ? 'INTERNAL' : undefined],
           )
         })
       }

@@ -13,14 +13,16 @@ import {createTerminal} from './terminal.ts'
 /** Runs the command line `argv` (without node and script); sets the exit code of the process and never rejects. */
 export async function runProgram(argv: readonly string[], options: Options): Promise<void> {
   const streams = watchStandardStreams(process)
-  const settle = onCrash((error) => reportCrash(error, argv))
+  let isAnswered = false
+  // For good: what a command started may fail after its end.
+  onCrash((error) => reportCrash(error, argv, isAnswered))
   try {
     await runCommandLine(argv, options)
   } catch (error) {
-    await report(error, argv)
+    await fail(error, programOutput(argv))
   }
+  isAnswered = true
   await streams.flush().catch((error: unknown) => reportLoss(error, argv))
-  settle()
 }
 
 async function runCommandLine(argv: readonly string[], options: Options): Promise<void> {
@@ -31,20 +33,21 @@ async function runCommandLine(argv: readonly string[], options: Options): Promis
   await run([...args], config)
 }
 
-async function report(error: unknown, argv: readonly string[]): Promise<void> {
+async function fail(error: unknown, output: Output): Promise<void> {
   if (isExit(error)) {
     process.exitCode = error.oclif.exit
     return
   }
   const report = reportError(error)
   process.exitCode = report.exitCode
-  await programOutput(argv).fail(report)
+  await output.fail(report)
 }
 
 /** What goes on behind a command that has failed already may fail as well: its error and its exit code stand. */
-async function reportCrash(error: unknown, argv: readonly string[]): Promise<void> {
-  if (hasFailed()) for (const line of reportError(error).trace) programOutput(argv).trace(line)
-  else await report(error, argv)
+async function reportCrash(error: unknown, argv: readonly string[], isAnswered: boolean): Promise<void> {
+  const output = isAnswered ? programOutput(argv, false) : programOutput(argv)
+  if (hasFailed()) for (const line of reportError(error).trace) output.trace(line)
+  else await fail(error, output)
 }
 
 /** Output that was lost. Standard output takes no more: this is told on standard error, with `--json` too. */
