@@ -47,23 +47,34 @@ Put the directory under version control: no secret is in it.`
     }
     const given = givenOf(flags)
     const {prompts} = this
-    const ask = async (name: 'url' | 'upstream' | 'allow', message: string, otherwise?: string): Promise<string> =>
-      await prompts.input({message, flag: `--${name}`, ...(otherwise === undefined ? {} : {default: otherwise})})
+    const ask = async (
+      name: 'url' | 'upstream' | 'allow' | 'image' | 'proxy-image',
+      message: string,
+      otherwise?: string,
+    ): Promise<string> => await prompts.input({message, flag: `--${name}`, ...(otherwise === undefined ? {} : {default: otherwise})})
+    const target =
+      flags.target ??
+      (prompts.isInteractive
+        ? await prompts.select({
+            message: 'What is to run it?',
+            flag: '--target',
+            choices: MIRROR_TARGETS.map((value) => ({value, name: DESCRIPTIONS[value]})),
+          })
+        : 'systemd')
+    const asksForImages = prompts.isInteractive && (target === 'compose' || target === 'kubernetes')
     const plan = completePlan(
       {
         ...given,
-        target:
-          flags.target ??
-          (prompts.isInteractive
-            ? await prompts.select({
-                message: 'What is to run it?',
-                flag: '--target',
-                choices: MIRROR_TARGETS.map((value) => ({value, name: DESCRIPTIONS[value]})),
-              })
-            : 'systemd'),
+        target,
         upstream: flags.upstream ?? listOf(await ask('upstream', 'What does it mirror?', 'docker.io')),
         url: flags.url ?? (await ask('url', 'How do clients reach it (https://host)?')),
         allow: flags.allow ?? listOf(await ask('allow', 'Which networks may use it (10.0.0.0/8, …)?')),
+        ...(asksForImages
+          ? {
+              image: flags.image ?? (await ask('image', 'Which image has holdfast (NAME@sha256:…)?')),
+              'proxy-image': flags['proxy-image'] ?? (await ask('proxy-image', 'Which image is nginx (NAME@sha256:…)?')),
+            }
+          : {}),
       },
       'the flags',
     )
@@ -73,7 +84,7 @@ Put the directory under version control: no secret is in it.`
       import('../../lib/core/atomic-file.ts'),
     ])
     const remark = '# What holdfast mirror render, deploy and status work from. Its keys are the flags of holdfast mirror render.\n'
-    const files = new Map([[PLAN_FILE, remark + (await formatYaml(writtenPlan(plan)))], ...(await renderMirror(plan, this.config.version))])
+    const files = new Map([[PLAN_FILE, remark + (await formatYaml(writtenPlan(plan)))], ...(await renderMirror(plan))])
     for (const [name, text] of files) {
       await writeFileAtomically(join(directory, name), text)
       this.output.print(join(directory, name))
