@@ -48,23 +48,34 @@ Put the directory under version control: no secret is in it.`
     }
     const given = givenOf(flags)
     const {prompts} = this
-    const ask = async (name: 'url' | 'upstream' | 'allow', message: TerminalText, otherwise?: string): Promise<string> =>
-      await prompts.input({message, flag: `--${name}`, ...(otherwise === undefined ? {} : {default: otherwise})})
+    const ask = async (
+      name: 'url' | 'upstream' | 'allow' | 'image' | 'proxy-image',
+      message: TerminalText,
+      otherwise?: string,
+    ): Promise<string> => await prompts.input({message, flag: `--${name}`, ...(otherwise === undefined ? {} : {default: otherwise})})
+    const target =
+      flags.target ??
+      (prompts.isInteractive
+        ? await prompts.select({
+            message: text`What is to run it?`,
+            flag: '--target',
+            choices: MIRROR_TARGETS.map((value) => ({value, name: escapeText(DESCRIPTIONS[value])})),
+          })
+        : 'systemd')
+    const asksForImages = prompts.isInteractive && (target === 'compose' || target === 'kubernetes')
     const plan = completePlan(
       {
         ...given,
-        target:
-          flags.target ??
-          (prompts.isInteractive
-            ? await prompts.select({
-                message: text`What is to run it?`,
-                flag: '--target',
-                choices: MIRROR_TARGETS.map((value) => ({value, name: escapeText(DESCRIPTIONS[value])})),
-              })
-            : 'systemd'),
+        target,
         upstream: flags.upstream ?? listOf(await ask('upstream', text`What does it mirror?`, 'docker.io')),
         url: flags.url ?? (await ask('url', text`How do clients reach it (https://host)?`)),
         allow: flags.allow ?? listOf(await ask('allow', text`Which networks may use it (10.0.0.0/8, …)?`)),
+        ...(asksForImages
+          ? {
+              image: flags.image ?? (await ask('image', text`Which image has holdfast (NAME@sha256:…)?`)),
+              'proxy-image': flags['proxy-image'] ?? (await ask('proxy-image', text`Which image is nginx (NAME@sha256:…)?`)),
+            }
+          : {}),
       },
       'the flags',
     )
@@ -74,7 +85,7 @@ Put the directory under version control: no secret is in it.`
       import('../../lib/core/atomic-file.ts'),
     ])
     const remark = '# What holdfast mirror render, deploy and status work from. Its keys are the flags of holdfast mirror render.\n'
-    const files = new Map([[PLAN_FILE, remark + (await formatYaml(writtenPlan(plan)))], ...(await renderMirror(plan, this.config.version))])
+    const files = new Map([[PLAN_FILE, remark + (await formatYaml(writtenPlan(plan)))], ...(await renderMirror(plan))])
     for (const [name, content] of files) {
       await writeFileAtomically(join(directory, name), content)
       this.output.print(escapeText(join(directory, name)))

@@ -18,7 +18,7 @@ Without --url it is what "mirror init" has written into mirror.yml of the direct
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> --url https://mirror.example.com --upstream docker.io --allow 10.0.0.0/8 --tls-cert m.pem --tls-key m.key --directory mirror',
     '<%= config.bin %> <%= command.id %> --url http://mirror.internal --upstream docker.io,ghcr.io --allow 10.0.0.0/8 --trusted-proxy 10.0.0.7',
-    '<%= config.bin %> <%= command.id %> --target kubernetes --url https://mirror.example.com --upstream docker.io --allow 10.0.0.0/8 --store registry.internal/mirror',
+    '<%= config.bin %> <%= command.id %> --target kubernetes --url https://mirror.example.com --upstream docker.io --allow 10.0.0.0/8 --store registry.internal/mirror --image registry.internal/holdfast@sha256:DIGEST --proxy-image registry.internal/nginx@sha256:DIGEST',
     '<%= config.bin %> <%= command.id %> --directory mirror',
   ]
   static override readonly flags = {
@@ -39,7 +39,7 @@ Without --url it is what "mirror init" has written into mirror.yml of the direct
       import('../../lib/cli/mirror-rendering.ts'),
       import('../../lib/core/atomic-file.ts'),
     ])
-    const files = await renderMirror(plan, this.config.version)
+    const files = await renderMirror(plan)
     for (const [file, text] of files) {
       await writeFileAtomically(join(directory, file), text)
       this.output.print(escapeText(join(directory, file)))

@@ -25,7 +25,9 @@ export interface MirrorPlan {
   readonly 'tls-cert'?: string | undefined
   readonly 'tls-key'?: string | undefined
   readonly storage: string
-  readonly image: string
+  /** What the mirror's container runs. */
+  readonly image?: string | undefined
+  readonly 'proxy-image'?: string | undefined
   readonly memory: string
   readonly 'internal-domain': string
   readonly service: string
@@ -37,8 +39,8 @@ export interface MirrorPlan {
 const COMMON = ['target', 'name', 'url', 'upstream', 'allow', 'trusted-proxy'] as const
 const KEYS: Readonly<Record<MirrorTarget, readonly (keyof MirrorPlan)[]>> = {
   systemd: [...COMMON, 'application', 'store', 'instances', 'listen', 'proxy-address', 'nginx-listen', 'tls-cert', 'tls-key', 'storage'],
-  compose: [...COMMON, 'application', 'store', 'instances'],
-  kubernetes: [...COMMON, 'application', 'store', 'instances'],
+  compose: [...COMMON, 'image', 'proxy-image', 'application', 'store', 'instances'],
+  kubernetes: [...COMMON, 'image', 'proxy-image', 'application', 'store', 'instances'],
   cf: [...COMMON, 'staging-url', 'instances', 'image', 'memory', 'internal-domain', 'service', 'service-plan', 'test-image'],
 }
 
@@ -53,13 +55,15 @@ const DEFAULTS = {
   listen: '127.0.0.1:5000',
   'proxy-address': ['127.0.0.1'],
   storage: '/var/lib/holdfast',
-  image: 'registry:2.8.3',
   memory: '256M',
   'internal-domain': 'apps.internal',
   service: 's3',
   'service-plan': 'basic',
   'test-image': 'library/alpine',
 } as const
+
+/** What the mirror is on Cloud Foundry; "mirror deploy" pins it by digest. */
+export const CLOUD_FOUNDRY_IMAGE = 'registry:2.8.3'
 
 const several = {multiple: true, multipleNonGreedy: true, delimiter: ','} as const
 
@@ -130,7 +134,13 @@ export const PLAN_FLAGS = {
   image: Flags.string({
     env: 'HOLDFAST_IMAGE',
     helpValue: 'IMAGE',
-    summary: 'On Cloud Foundry: what the mirror runs. Default: registry:2.8.3.',
+    summary:
+      'Image that the mirror runs. With compose and kubernetes: one that has holdfast, pinned by digest (NAME@sha256:…); required. On Cloud Foundry: docker-registry. Default there: registry:2.8.3.',
+  }),
+  'proxy-image': Flags.string({
+    env: 'HOLDFAST_PROXY_IMAGE',
+    helpValue: 'IMAGE',
+    summary: 'With compose and kubernetes: image of nginx, pinned by digest (NAME@sha256:…); required.',
   }),
   memory: Flags.string({env: 'HOLDFAST_MEMORY', helpValue: 'SIZE', summary: 'On Cloud Foundry: of each instance. Default: 256M.'}),
   'internal-domain': Flags.string({
@@ -160,7 +170,7 @@ export function givenOf(flags: PlanValues): PlanValues {
 
 /** @throws {HoldfastError} USAGE for what is missing or has not its shape. */
 export function completePlan(values: PlanValues, from: string): MirrorPlan {
-  const plan: Record<string, unknown> = {...DEFAULTS, ...values}
+  const plan: Record<string, unknown> = {...DEFAULTS, ...(values.target === 'cf' ? {image: CLOUD_FOUNDRY_IMAGE} : {}), ...values}
   const wrong = (reason: string): HoldfastError =>
     new HoldfastError('USAGE', `cannot use ${from}: ${reason}`, {hints: ['holdfast mirror init']})
   for (const [name, value] of Object.entries(plan)) {

@@ -1,8 +1,8 @@
 /** The files of a protected mirror, for whatever runs it. */
 import {HoldfastError} from '../core/errors.ts'
 import type {CloudFoundryMirror} from '../rendering/mirror-cloud-foundry.ts'
-import type {MirrorPlan} from './mirror-plan.ts'
-import {parseApplications, parseMirrorUrl} from './mirror-values.ts'
+import {CLOUD_FOUNDRY_IMAGE, type MirrorPlan} from './mirror-plan.ts'
+import {parseApplications, parseMirrorUrl, parsePinnedImage} from './mirror-values.ts'
 import {nginxDoor} from './nginx-door.ts'
 import {parseReplicas} from './registry-rendering.ts'
 
@@ -10,7 +10,7 @@ const REGISTRY_PORT = 5000
 const HTTP_PORT = 80
 
 /** By name, below one directory. @throws {HoldfastError} USAGE, CONFIGURATION for what cannot be written safely. */
-export async function renderMirror(plan: MirrorPlan, version: string): Promise<ReadonlyMap<string, string>> {
+export async function renderMirror(plan: MirrorPlan): Promise<ReadonlyMap<string, string>> {
   const {renderMirrorClients} = await import('../rendering/mirror-clients.ts')
   const url = parseMirrorUrl(plan.url)
   const clients = renderMirrorClients({url, upstreams: plan.upstream})
@@ -18,7 +18,7 @@ export async function renderMirror(plan: MirrorPlan, version: string): Promise<R
     ? cloudFoundryFiles(plan)
     : plan.target === 'systemd'
       ? systemdFiles(plan, url)
-      : containerFiles(plan, url, version))
+      : containerFiles(plan, url))
   return new Map([...files, ...clients])
 }
 
@@ -52,7 +52,7 @@ async function systemdFiles(plan: MirrorPlan, url: string): Promise<ReadonlyMap<
   ])
 }
 
-async function containerFiles(plan: MirrorPlan, url: string, version: string): Promise<ReadonlyMap<string, string>> {
+async function containerFiles(plan: MirrorPlan, url: string): Promise<ReadonlyMap<string, string>> {
   const [{renderMirrorNginx}, {renderCompose, renderKubernetes, MIRROR_PORT, NGINX_PORT}] = await Promise.all([
     import('../rendering/mirror-nginx.ts'),
     import('../rendering/mirror-compose.ts'),
@@ -67,7 +67,8 @@ async function containerFiles(plan: MirrorPlan, url: string, version: string): P
   })
   const values = {
     name: plan.name,
-    version,
+    image: parsePinnedImage('--image', plan.image, '--image registry.example.com/holdfast@sha256:DIGEST, built as docs/mirror.md shows'),
+    proxyImage: parsePinnedImage('--proxy-image', plan['proxy-image'], 'holdfast inspect docker.io/library/nginx:1.28-alpine'),
     upstreams: plan.upstream,
     store: plan.store,
     instances: plan.instances,
@@ -91,7 +92,7 @@ export function cloudFoundryMirror(plan: MirrorPlan): CloudFoundryMirror {
   }
   return {
     name: plan.name,
-    image: plan.image,
+    image: plan.image ?? CLOUD_FOUNDRY_IMAGE,
     upstream,
     instances: plan.instances,
     memory: plan.memory,

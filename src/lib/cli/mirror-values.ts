@@ -1,6 +1,7 @@
 /** What mirrors are told, checked; and how they call what they mirror. */
 import {HoldfastError} from '../core/errors.ts'
-import {parseRepositoryName, type RepositoryName} from '../oci/reference.ts'
+import {formatReference, parseReference, parseRepositoryName, type Reference, type RepositoryName} from '../oci/reference.ts'
+import type {PinnedImage} from '../rendering/mirror-compose.ts'
 import {isOrigin} from './origin.ts'
 
 /** @throws {HoldfastError} USAGE for what is no https://host[:port]. */
@@ -10,6 +11,30 @@ export function parseMirrorUrl(text: string): string {
   throw new HoldfastError('USAGE', `cannot render: "${text.slice(0, 200)}" is no https://host[:port]`, {
     hints: ['--url https://mirror.example.com'],
   })
+}
+
+/** An image that a container starts from: what a tag names may change before each start. @throws {HoldfastError} USAGE for one that no digest pins. */
+export function parsePinnedImage(flag: '--image' | '--proxy-image', text: string | undefined, missingHint: string): PinnedImage {
+  if (text === undefined) {
+    throw new HoldfastError('USAGE', `cannot render: ${flag} is missing, the image that its container runs`, {hints: [missingHint]})
+  }
+  const wrong = (reason: string, hints: readonly string[], cause?: unknown): HoldfastError =>
+    new HoldfastError('USAGE', `cannot render: ${flag} "${text.slice(0, 200)}" ${reason}`, {hints, ...(cause === undefined ? {} : {cause})})
+  let reference: Reference
+  try {
+    reference = parseReference(text)
+  } catch (cause) {
+    throw wrong('is not the name of an image', [`${flag} registry.example.com/name@sha256:DIGEST`], cause)
+  }
+  if (isPinned(text)) return text
+  throw wrong(
+    'is not pinned by digest (NAME@sha256:…)',
+    ['inspect', 'cache-image'].map((verb) => `holdfast ${verb} ${formatReference(reference)}`),
+  )
+}
+
+function isPinned(text: string): text is PinnedImage {
+  return /@sha256:[0-9a-f]{64}$/.test(text)
 }
 
 /** `NAME=HOST:PORT`. @throws {HoldfastError} USAGE */

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import {parse, parseAllDocuments} from 'yaml'
+import {completePlan, writtenPlan} from '../../../src/lib/cli/mirror-plan.ts'
+import {renderMirror} from '../../../src/lib/cli/mirror-rendering.ts'
 import {hasCode} from '../../../src/lib/core/errors.ts'
 import {renderCompose, renderKubernetes} from '../../../src/lib/rendering/mirror-compose.ts'
 
-const VALUES = {name: 'mirror', version: '1.2.3', upstreams: ['docker.io', 'ghcr.io'], instances: 3, port: 80}
+const IMAGE = `registry.internal/tools/holdfast:1.2@sha256:${'a'.repeat(64)}` as const
+const PROXY_IMAGE = `registry.internal/nginx@sha256:${'b'.repeat(64)}` as const
+const VALUES = {name: 'mirror', image: IMAGE, proxyImage: PROXY_IMAGE, upstreams: ['docker.io', 'ghcr.io'], instances: 3, port: 80}
 
 interface KubernetesObject {
   readonly kind: string
@@ -29,6 +33,89 @@ describe('a protected mirror in containers', () => {
       ['docker.io', 'ghcr.io'],
     )
     assert.ok(compose.volumes.mirror)
+  })
+
+  it('runs holdfast of the image that it was given, pinned by digest, and fetches nothing else', async () => {
+    const plan = (target: string, more: object = {}) =>
+      completePlan(
+        {
+          target,
+          url: 'https://m.example.com',
+          upstream: ['docker.io'],
+          allow: ['10.0.0.0/8'],
+          image: IMAGE,
+          'proxy-image': PROXY_IMAGE,
+          ...more,
+        },
+        'the flags',
+      )
+    for (const store of [{}, {store: 'registry.internal/mirror'}]) {
+      const compose = parse((await renderMirror(plan('compose', store))).get('compose.yaml') ?? '')
+      assert.deepEqual([compose.services.mirror.image, compose.services.proxy.image], [IMAGE, PROXY_IMAGE])
+      assert.deepEqual(
+        [compose.services.mirror.entrypoint, compose.services.mirror.command.slice(0, 2)],
+        [['holdfast'], ['mirror', 'serve']],
+      )
+      const objects = parseAllDocuments((await renderMirror(plan('kubernetes', store))).get('kubernetes.yaml') ?? '')
+      const containers = objects.flatMap((object) => object.toJSON().spec?.template?.spec.containers ?? [])
+      assert.deepEqual(
+        containers.map(({name, image}) => [name, image]),
+        [
+          ['mirror', IMAGE],
+          ['nginx', PROXY_IMAGE],
+        ],
+      )
+      assert.deepEqual([containers[0].command, containers[0].args.slice(0, 2)], [['holdfast'], ['mirror', 'serve']])
+    }
+    for (const target of ['compose', 'kubernetes'])
+      assert.partialDeepStrictEqual(writtenPlan(plan(target)), {image: IMAGE, 'proxy-image': PROXY_IMAGE})
+    for (const target of ['compose', 'kubernetes'])
+      for (const flag of ['image', 'proxy-image'])
+        for (const wrong of [
+          undefined,
+          'nginx',
+          'registry.internal/nginx:1.28',
+          `nginx@sha256:${'a'.repeat(63)}`,
+          `nginx@sha256:${'A'.repeat(64)}`,
+        ]) {
+          const values = plan(target)
+          await assert.rejects(
+            renderMirror({...values, [flag]: wrong}),
+            (error) => hasCode(error, 'USAGE') && error.hints.length > 0,
+            `${target} --${flag} ${wrong}`,
+          )
+        }
+  })
+
+  it('learns the digest of a tag by the command in its hint', async () => {
+    const values = completePlan(
+      {
+        target: 'compose',
+        url: 'https://m.example.com',
+        upstream: ['docker.io'],
+        allow: ['10.0.0.0/8'],
+        image: IMAGE,
+        'proxy-image': 'nginx:1.28',
+      },
+      'the flags',
+    )
+    await assert.rejects(
+      renderMirror(values),
+      (error) => hasCode(error, 'USAGE') && error.hints[0] === 'holdfast inspect docker.io/library/nginx:1.28',
+    )
+  })
+
+  it('goes on with what runs when an instance is told to end', () => {
+    const {services} = parse(renderCompose(VALUES))
+    assert.deepEqual(
+      [services.proxy.stop_signal, services.proxy.stop_grace_period, services.mirror.stop_grace_period],
+      ['SIGQUIT', '60s', '60s'],
+    )
+    for (const {kind, spec} of objectsOf(renderKubernetes({...VALUES, nginx: 'x'}))) {
+      if (spec?.template === undefined) continue
+      const [container] = spec.template.spec.containers
+      assert.match(JSON.stringify(container), /"preStop":\{"exec":\{"command":\[.*sleep/, kind)
+    }
   })
 
   it('has as many mirrors as are wanted where a registry keeps what they have, and one with a disk otherwise', () => {

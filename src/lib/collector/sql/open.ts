@@ -3,6 +3,7 @@ import type {DatabaseSync, SQLInputValue} from 'node:sqlite'
 import {type Dialect, Kysely, PostgresDialect, type SqliteDatabase, SqliteDialect} from 'kysely'
 import {Migrator} from 'kysely/migration'
 import {HoldfastError} from '../../core/errors.ts'
+import {createBusyRetry} from '../../records/sqlite/busy-retry.ts'
 import {openConnection} from '../../records/sqlite/database.ts'
 import {databaseFailure, isBusy} from '../../records/sqlite/failure.ts'
 import type {CollectorStore} from '../store.ts'
@@ -59,9 +60,10 @@ function unusable(name: string, cause: unknown): HoldfastError {
 async function openSqlite(file: string): Promise<OpenDatabase> {
   const connection = await openConnection(file)
   connection.exec('PRAGMA foreign_keys = ON')
+  const retry = createBusyRetry(connection)
   const guard = <T>(work: () => T): T => {
     try {
-      return work()
+      return retry(work)
     } catch (error) {
       throw isBusy(error) ? databaseFailure('write', file, error) : error
     }

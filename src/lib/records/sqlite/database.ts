@@ -3,8 +3,9 @@ import {existsSync} from 'node:fs'
 import {dirname} from 'node:path'
 import type {DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync} from 'node:sqlite'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {type BusyRetry, createBusyRetry} from './busy-retry.ts'
 import {databaseFailure, isBusy} from './failure.ts'
-import {BUSY_TIMEOUT_MS, LOCK_RETRY_MS} from './limits.ts'
+import {BUSY_TIMEOUT_MS, LOCK_RETRY_MS, LOCK_TIMEOUT_MS} from './limits.ts'
 import {migrate} from './schema.ts'
 
 const PRIVATE_FILE = 0o600
@@ -17,11 +18,13 @@ export type Parameters = Record<string, SQLInputValue>
 export class Database {
   readonly #connection: DatabaseSync
   readonly #file: string
+  readonly #retry: BusyRetry
   readonly #statements = new Map<string, StatementSync>()
 
-  constructor(connection: DatabaseSync, file: string) {
+  constructor(connection: DatabaseSync, file: string, retry: BusyRetry) {
     this.#connection = connection
     this.#file = file
+    this.#retry = retry
   }
 
   /** The first row. */
@@ -36,13 +39,13 @@ export class Database {
 
   /** Writes; answers how many rows changed. */
   run(sql: string, parameters: Parameters = {}): number {
-    return this.#guard('write', () => Number(this.#prepare(sql).run(parameters).changes))
+    return this.#guard('write', () => this.#retry(() => Number(this.#prepare(sql).run(parameters).changes)))
   }
 
   /** Does all of `work` or nothing; the write lock is taken first, so that it cannot be lost half-way. */
   transaction(work: () => void): void {
     this.#guard('write', () => {
-      this.#connection.exec('BEGIN IMMEDIATE')
+      this.#retry(() => this.#connection.exec('BEGIN IMMEDIATE'))
       try {
         work()
         this.#connection.exec('COMMIT')
@@ -81,8 +84,9 @@ export class Database {
 export async function openDatabase(file: string): Promise<Database> {
   const connection = await openConnection(file)
   try {
-    migrate(connection, file)
-    return new Database(connection, file)
+    const retry = createBusyRetry(connection)
+    retry(() => migrate(connection, file))
+    return new Database(connection, file, retry)
   } catch (error) {
     connection.close()
     throw databaseFailure('open', file, error)
@@ -124,7 +128,7 @@ async function makePrivateFile(file: string): Promise<void> {
 
 /** The change to a write-ahead log needs the file to itself and does not wait for its turn, so processes that start together take turns here. */
 async function useWriteAheadLog(connection: DatabaseSync): Promise<void> {
-  const deadline = performance.now() + BUSY_TIMEOUT_MS
+  const deadline = performance.now() + LOCK_TIMEOUT_MS
   for (;;) {
     try {
       connection.exec('PRAGMA journal_mode = WAL')

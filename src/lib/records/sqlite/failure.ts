@@ -1,7 +1,6 @@
 /** What SQLite's result codes mean to a user (sqlite.org/rescode.html). */
 import {dirname} from 'node:path'
 import {HoldfastError} from '../../core/errors.ts'
-import {BUSY_TIMEOUT_MS} from './limits.ts'
 
 const PRIMARY_CODE_MASK = 0xff
 const SQLITE_BUSY = 5
@@ -32,7 +31,7 @@ export function databaseFailure(verb: 'open' | 'read' | 'write', file: string, c
     })
   }
   if (isBusy(cause)) {
-    return new HoldfastError('STORAGE', `cannot ${verb} "${file}": another process has kept it locked for ${BUSY_TIMEOUT_MS / 1000} s`, {
+    return new HoldfastError('STORAGE', `cannot ${verb} "${file}": another process keeps it locked`, {
       hints: [`fuser -v "${file}"`],
       cause,
     })

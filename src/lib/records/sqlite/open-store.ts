@@ -10,7 +10,8 @@ import {createRegistryStore} from './registries.ts'
 import {createSettingStore} from './settings.ts'
 
 /**
- * Opens the store, making file and folder when they are missing. Calls block the event loop for as long as SQLite takes, 5 s at most when another process writes.
+ * Opens the store, making file and folder when they are missing. Calls block the event loop for as long as SQLite takes: up to 5 s when another process holds the lock,
+ * up to 60 s while others commit one after the other.
  * @throws {HoldfastError} CONFIGURATION when the file is damaged, no database, or of a newer schema; STORAGE when it cannot be made, read or written.
  */
 export async function openSqliteStore({file}: {readonly file: string}): Promise<RecordStore> {
