@@ -5,7 +5,7 @@
 import {randomUUID} from 'node:crypto'
 import {createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse} from 'node:http'
 import {createServer as createSecureServer} from 'node:https'
-import {isDiskFull} from '../content/disk/storage-error.ts'
+import {hasTooManyFiles, isDiskFull} from '../content/disk/storage-error.ts'
 import {UpstreamUnavailableError} from '../content/pull-through/upstream.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import type {AccessControl, AllowedCaller} from './access-control.ts'
@@ -26,6 +26,8 @@ const CONNECTIONS_CHECK_MS = 5_000
 const IDLE_TIMEOUT_MS = 5 * 60_000
 /** How long a kept-alive connection waits for its next request. */
 const KEEP_ALIVE_MS = 60_000
+/** When a client should come again that found too many files open: other requests end meanwhile. */
+const BUSY_RETRY_SECONDS = '5'
 /** nginx's status for a client that closed the connection before it was answered; only ever logged. */
 const CLIENT_CLOSED_REQUEST = 499
 
@@ -250,7 +252,13 @@ function upstreamError(error: unknown): SpecError | undefined {
 }
 
 function internalError(error: unknown, requestId: string): SpecError {
-  const isFull = isDiskFull(error)
-  const message = isFull ? 'the registry has no space left' : 'the registry failed; its log says why under the request id'
-  return new SpecError(isFull ? 507 : 500, 'UNKNOWN', message, {detail: {requestId}, cause: error})
+  const options = {detail: {requestId}, cause: error}
+  if (isDiskFull(error)) return new SpecError(507, 'UNKNOWN', 'the registry has no space left', options)
+  if (hasTooManyFiles(error)) {
+    return new SpecError(503, 'UNAVAILABLE', 'the registry has too many files open', {
+      ...options,
+      headers: {'Retry-After': BUSY_RETRY_SECONDS},
+    })
+  }
+  return new SpecError(500, 'UNKNOWN', 'the registry failed; its log says why under the request id', options)
 }

@@ -55,6 +55,8 @@ async function fill(store: FilesystemStore): Promise<FilledStore> {
   // Without a tag.
   const byDigest = keep(untagged, await writeRunnableImage(store, untagged, parseTag('gone')))
   await store.deleteTag(untagged, parseTag('gone'))
+  const named = createRawManifest(image.mediaType, image.bytes, 'sha512')
+  await store.writeManifest(app, parseTag('sha512'), keep(app, named))
   // A mirror has a manifest before its blobs.
   const sparse = parseRepositoryName('sparse')
   await store.writeSparseManifest(sparse, parseTag('v1'), byDigest)

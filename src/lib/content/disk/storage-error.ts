@@ -24,8 +24,18 @@ export function hasErrno(error: unknown, ...codes: readonly string[]): boolean {
 
 /** Tells whether a disk, or what a user may store on it, is full: as the system says it, or as a STORAGE error says that it did. */
 export function isDiskFull(error: unknown): boolean {
+  return isFrom(error, 'ENOSPC', 'EDQUOT')
+}
+
+/** Tells whether this process, or the system, has as many files open as it may. */
+export function hasTooManyFiles(error: unknown): boolean {
+  return isFrom(error, 'EMFILE', 'ENFILE')
+}
+
+/** By the code of a system call, or of the STORAGE error that was made of it. */
+function isFrom(error: unknown, ...codes: readonly string[]): boolean {
   const errno = error instanceof HoldfastError ? error.details.errno : undefined
-  return errno === 'ENOSPC' || errno === 'EDQUOT' || hasErrno(error, 'ENOSPC', 'EDQUOT')
+  return (typeof errno === 'string' && codes.includes(errno)) || hasErrno(error, ...codes)
 }
 
 /**

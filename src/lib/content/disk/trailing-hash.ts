@@ -113,7 +113,7 @@ export class HashThread {
     })
     worker.on('error', (error) => {
       if (this.#worker === worker) this.#worker = undefined
-      this.#rejectAll(error instanceof Error ? error : new Error(String(error)))
+      this.#rejectAll(workerError(error))
     })
     this.#worker = worker
     return worker
@@ -140,4 +140,10 @@ async function hashHere(path: string, algorithm: DigestAlgorithm, sizeBytes: num
     await file.close()
   }
   return hash.digest('hex')
+}
+
+/** A thread that cannot start for want of file descriptors fails as opening a file would. */
+function workerError(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error(String(error))
+  return /\bEMFILE\b/.test(error.message) ? Object.assign(error, {code: 'EMFILE'}) : error
 }
