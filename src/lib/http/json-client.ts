@@ -2,6 +2,7 @@
  * The one home of undici: small requests to token endpoints and control planes, answered in JSON. Import it where it is used: loading undici costs more than
  * most requests.
  */
+import {ByteCollector} from '../core/byte-collector.ts'
 import {HoldfastError, IntegrityError, interrupted} from '../core/errors.ts'
 import type {TlsSettings} from './client.ts'
 import type {ObservedExchange} from './wire/client.ts'
@@ -118,16 +119,12 @@ async function connectOptions(settings: TlsSettings): Promise<import('undici').b
 }
 
 async function readText(body: AsyncIterable<Uint8Array>, url: URL, maxBytes: number): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let sizeBytes = 0
+  const collected = new ByteCollector(maxBytes)
   for await (const chunk of body) {
-    sizeBytes += chunk.length
-    if (sizeBytes > maxBytes) {
-      throw new IntegrityError(`cannot read "${url.origin}${url.pathname}": the answer has more than ${maxBytes} bytes`)
-    }
-    chunks.push(chunk)
+    if (collected.add(chunk)) continue
+    throw new IntegrityError(`cannot read "${url.origin}${url.pathname}": the answer has more than ${maxBytes} bytes`)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return collected.bytes.toString('utf8')
 }
 
 function joined(headers: Readonly<Record<string, string | string[] | undefined>>): Readonly<Record<string, string>> {
