@@ -24,7 +24,7 @@ import type {GlobalFlags} from './global-flags.ts'
 import {keychainProgram} from './keychain-program.ts'
 import {keychainTimeoutMs} from './keychain-timeout.ts'
 import type {Output} from './output.ts'
-import {type AccessFlags, rateLimitWaitMs} from './transfer-flags.ts'
+import {type AccessFlags, minimumBytesPerSecond, rateLimitWaitMs} from './transfer-flags.ts'
 
 /** Where `serve` listens unless told otherwise. */
 export const DEFAULT_LISTEN = '127.0.0.1:5050'
@@ -139,13 +139,19 @@ export class Context {
 
   /** Answers how to make HTTP clients that know an endpoint's TLS settings for its own origin and for no other; they are closed with the context. */
   async httpClients(mayConnect?: AddressPolicy): Promise<(endpoint: RegistryEndpoint) => HttpClient> {
-    const [{createWireClient}, proxyFor] = await Promise.all([import('../http/wire/client.ts'), this.proxyRule()])
-    const {output, userAgent} = this.#options
+    const [{createWireClient}, {MINIMUM_RATE}, proxyFor] = await Promise.all([
+      import('../http/wire/client.ts'),
+      import('../http/wire/limits.ts'),
+      this.proxyRule(),
+    ])
+    const {flags, output, userAgent} = this.#options
+    const bytesPerSecond = minimumBytesPerSecond(flags) ?? MINIMUM_RATE.bytesPerSecond
     return (endpoint) => {
       const client = createWireClient({
         userAgent,
         proxyFor,
         mayConnect,
+        minimumRate: {...MINIMUM_RATE, bytesPerSecond},
         tlsFor: (origin) => tlsForOrigin(endpoint, origin),
         onExchange: (exchange) => output.trace(describeExchange(exchange)),
       })

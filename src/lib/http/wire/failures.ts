@@ -3,6 +3,7 @@ import {HoldfastError} from '../../core/errors.ts'
 import {ConnectionClosedError, IdleTimeoutError} from './connection.ts'
 import {AddressRefusedError} from './guarded-lookup.ts'
 import {MalformedAnswerError} from './head.ts'
+import {SlowTransferError} from './rate-watch.ts'
 
 /** What was tried; `url` is shown without its query. */
 export interface Attempt {
@@ -68,6 +69,9 @@ export function describeFailure(cause: unknown, attempt: Attempt): HoldfastError
   const code = errorCode(cause)
   if (cause instanceof IdleTimeoutError || cause instanceof ConnectTimeoutError) {
     return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {hints: [reachHint(url, proxy)], cause})
+  }
+  if (cause instanceof SlowTransferError) {
+    return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {hints: ['export HOLDFAST_MIN_RATE=0  # however slow it is'], cause})
   }
   if (cause instanceof MalformedAnswerError) return new HoldfastError('NETWORK', `${object}: ${cause.message}`, {cause})
   if (cause instanceof ConnectionClosedError)
