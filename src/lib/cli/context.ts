@@ -97,10 +97,13 @@ export class Context {
   /** The keychain of this machine; it is talked to when a secret is first wanted. */
   keychain(): Promise<SecretStore> {
     const {environment} = this
-    this.#keychain ??= import('../credentials/keychain/open-keychain.ts').then(({openKeychain}) =>
+    this.#keychain ??= Promise.all([
+      import('../credentials/keychain/open-keychain.ts'),
+      import('../credentials/child-environments.ts'),
+    ]).then(([{openKeychain}, {keychainEnvironment}]) =>
       openKeychain({
         platform: process.platform,
-        program: {file: keychainProgram(), environment: withoutCredentials(environment)},
+        program: {file: keychainProgram(), environment: keychainEnvironment(environment)},
         timeoutMs: keychainTimeoutMs(environment),
       }),
     )
@@ -348,20 +351,28 @@ export class Context {
   }
 
   async #openCredentialSources(): Promise<Required<Omit<CredentialSources, 'given'>>> {
-    const [{createEnvironmentSource}, {createLoginSource}, {createDockerConfigSource}, {dockerConfigFiles}, logins, records] =
-      await Promise.all([
-        import('../credentials/environment.ts'),
-        import('../credentials/logins.ts'),
-        import('../credentials/docker-config/source.ts'),
-        import('../credentials/docker-config/paths.ts'),
-        this.logins(),
-        this.records(),
-      ])
+    const [
+      {foreignProgramEnvironment},
+      {createEnvironmentSource},
+      {createLoginSource},
+      {createDockerConfigSource},
+      {dockerConfigFiles},
+      logins,
+      records,
+    ] = await Promise.all([
+      import('../credentials/child-environments.ts'),
+      import('../credentials/environment.ts'),
+      import('../credentials/logins.ts'),
+      import('../credentials/docker-config/source.ts'),
+      import('../credentials/docker-config/paths.ts'),
+      this.logins(),
+      this.records(),
+    ])
     const {environment, flags, output} = this.#options
     const dockerConfig = createDockerConfigSource({
       files: dockerConfigFiles(environment, {homeDirectory: homedir(), uid: process.getuid?.()}),
       allowedHelpers: [...(flags['allow-helper'] ?? []), ...(await records.listAllowedHelpers())],
-      helperEnvironment: withoutCredentials(environment),
+      helperEnvironment: foreignProgramEnvironment(environment),
       onSkippedHelper: ({helper, path, registry, reason}) => {
         if (helper === OWN_HELPER) return
         const way = reason === 'not-allowed' ? `; allow it with: holdfast auth allow-helper ${helper}` : ''
@@ -381,9 +392,4 @@ export class Context {
 /** One request, as `--debug` shows it. */
 function describeExchange({method, host, path, status, durationMs}: ObservedExchange): string {
   return `${method} ${host}${path} ${status ?? 'no answer'} ${Math.round(durationMs)} ms`
-}
-
-/** Other programs have no business with our credentials. */
-function withoutCredentials(environment: Environment): Environment {
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('HOLDFAST_AUTH_')))
 }

@@ -1,7 +1,7 @@
 /** From whatever was thrown to what is said about it: the error of the envelope, text for people, and an exit code. */
 import {BuilderError} from '../builder/builder-error.ts'
 import {HoldfastError, interrupted, RegistryError} from '../core/errors.ts'
-import {printable, redactUrl} from '../core/redaction.ts'
+import {printable, redactText} from '../core/redaction.ts'
 import type {Paint} from './paint.ts'
 import {PartialFailure} from './partial-failure.ts'
 import {isInterruption, usageError} from './usage-error.ts'
@@ -89,12 +89,4 @@ function causes(thrown: unknown): readonly unknown[] {
 
 function stackOf(cause: unknown): string {
   return cause instanceof Error ? (cause.stack ?? `${cause.name}: ${cause.message}`) : String(cause)
-}
-
-/** URLs in text lose their credentials and the values of their queries. */
-function redactText(text: string): string {
-  return text.replace(/https?:\/\/[^\s"'<>)]+/g, (match) => {
-    const url = URL.parse(match)
-    return url === null ? '[url]' : redactUrl(url)
-  })
 }

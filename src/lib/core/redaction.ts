@@ -1,21 +1,42 @@
 /** What may be shown of things that can hold secrets. */
+import {maskDistinctSecrets, maskSecrets} from './known-secrets.ts'
 
 /** A URL for messages and logs: no user info, no fragment, and the names of query parameters without their values (signed URLs carry secrets there). */
 export function redactUrl(url: URL): string {
   const names = [...new Set(url.searchParams.keys())].map((name) => `${encodeURIComponent(name)}=***`)
-  return `${url.protocol}//${url.host}${url.pathname}${names.length === 0 ? '' : `?${names.join('&')}`}`
+  return maskSecrets(`${url.protocol}//${url.host}${url.pathname}${names.length === 0 ? '' : `?${names.join('&')}`}`)
 }
 
-/** Text that a server sent, for messages: one line, printable (no terminal escapes), at most `maxCharacters`. */
+/** Text that a server sent, for messages: one line, printable (no terminal escapes), without secrets of ours, at most `maxCharacters`. */
 export function printable(text: string, maxCharacters = 300): string {
-  const line = text.replace(/[\p{C}\p{Z}]+/gu, ' ').trim()
+  // Masked before it is cut: half a secret would not be found.
+  const line = maskSecrets(withoutQueries(text))
+    .replace(/[\p{C}\p{Z}]+/gu, ' ')
+    .trim()
   return line.length <= maxCharacters ? line : `${line.slice(0, maxCharacters - 1)}…`
 }
 
-/** Text from elsewhere with `***` for every secret in it, as it is or percent-encoded: some servers repeat what they were sent. */
-export function maskSecrets(text: string, secrets: readonly string[]): string {
-  return secrets
-    .flatMap((secret) => [secret, encodeURIComponent(secret)])
-    .filter((secret) => secret !== '')
-    .reduce((masked, secret) => masked.replaceAll(secret, '***'), text)
+/** Text of ours, for messages and logs: URLs in it lose their user info and the values of their queries, and secrets become `***`. */
+export function redactText(text: string): string {
+  return maskDistinctSecrets(withoutQueries(text))
+}
+
+/** The same for everything in a JSON value. */
+export function redactValue<T>(value: T): T
+export function redactValue(value: unknown): unknown {
+  if (typeof value === 'string') return redactText(value)
+  if (Array.isArray(value)) return value.map((item: unknown) => redactValue(item))
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, redactValue(item)]))
+}
+
+/** User info and the values of queries in whatever URLs a text has; the rest of it stays as it is. */
+function withoutQueries(text: string): string {
+  return text.replace(
+    /\b(https?:\/\/)(?:[^\s/"'<>@]*@)?([^\s"'<>)?]*)(\?[^\s"'<>)]*)?/gi,
+    (_, scheme: string, rest: string, query: string | undefined) => {
+      const names = query === undefined ? '' : query.replace(/=[^&;]*/g, '=***')
+      return `${scheme}${rest}${names}`
+    },
+  )
 }

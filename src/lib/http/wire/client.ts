@@ -6,10 +6,12 @@
 import type {AddressPolicy} from '../../core/address-policy.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import type {HttpClient, HttpRequest, HttpResponse, TlsSettings} from '../client.ts'
+import {rememberReceived, rememberSent} from '../traffic-secrets.ts'
 import {WireConnection, type WireStatistics} from './connection.ts'
 import {ConnectionPool} from './connection-pool.ts'
 import {dial, proxyAuthorization, type Route} from './dial.ts'
 import {exchange, type Line} from './exchange.ts'
+import {assertReached} from './failures.ts'
 import {CONNECT_TIMEOUT_MS, IDLE_TIMEOUT_MS, KEEP_ALIVE_MS, MINIMUM_RATE} from './limits.ts'
 import {type MinimumRate, RateWatch} from './rate-watch.ts'
 import {BufferPool} from './read-buffer.ts'
@@ -82,9 +84,13 @@ class SocketClient implements WireClient {
     this.#statistics.requests += 1
     const startedAt = performance.now()
     let status: number | undefined
+    const line = this.#lineTo(url)
+    rememberSent(request.headers ?? {}, request.body instanceof Uint8Array ? request.body : undefined)
     try {
-      const response = await exchange(this.#withUserAgent(request), this.#lineTo(url), this.#statistics)
+      const response = await exchange(this.#withUserAgent(request), line, this.#statistics)
       status = response.status
+      rememberReceived(response.headers, url)
+      assertReached(status, () => response.body.toString('latin1'), {method, url, proxy: line.proxy})
       return response
     } finally {
       const durationMs = performance.now() - startedAt

@@ -98,7 +98,7 @@ class Exchange implements AnswerListener, UploadOwner {
     }
     connecting.then(
       (connection) => this.#connected(connection),
-      (error: unknown) => this.#fail(describeFailure(error, this.#attempt())),
+      (error: unknown) => this.#fail(describeFailure(error, {...this.#attempt(), isSent: this.#hasRetried})),
     )
   }
 
