@@ -5,7 +5,7 @@ const POLL_MS = 20
 const PATIENCE_MS = 10_000
 
 /** @throws {Error} when it has not come about in time. */
-export async function until(isSo: () => Promise<boolean>, patienceMs = PATIENCE_MS): Promise<void> {
+export async function until(isSo: () => boolean | Promise<boolean>, patienceMs = PATIENCE_MS): Promise<void> {
   for (const end = Date.now() + patienceMs; ; await sleep(POLL_MS)) {
     if (await isSo()) return
     if (Date.now() > end) throw new Error('it does not come about')

@@ -2,7 +2,7 @@
  * What a registry or a token endpoint says when it refuses: `errors` of the distribution specification (1.1 §Error Codes), `error` and `error_description` of
  * OAuth 2 (RFC 6749 §5.2), or a lone `message`, `details` or `detail` as some endpoints have it.
  */
-import {excerpt, maskSecrets} from '../core/redaction.ts'
+import {excerpt} from '../core/redaction.ts'
 
 /** The first error of a body, shortened. */
 export interface Refusal {
@@ -14,16 +14,16 @@ const MAX_CODE_CHARACTERS = 64
 /** UAA, LDAP, and directories behind registries: `Your account has been locked because of too many failed attempts to login.` */
 const LOCKED = /\b(?:locked|lock-?out)\b|too many (?:failed|unsuccessful|invalid) /i
 
-/** Decodes the JSON of a refusal; empty when it is in none of these forms. What was sent as a secret is masked where the server repeats it. */
-export function decodeRefusal(json: unknown, secrets: readonly string[] = []): Refusal {
+/** Decodes the JSON of a refusal; empty when it is in none of these forms. Secrets that the server repeats are masked. */
+export function decodeRefusal(json: unknown): Refusal {
   if (!isObject(json)) return {}
   const first: unknown = Array.isArray(json.errors) ? json.errors[0] : undefined
   const [code, message] = isObject(first)
     ? [first.code, first.message]
     : [json.error, json.error_description ?? json.message ?? json.details ?? json.detail]
   return {
-    ...(typeof code === 'string' && code !== '' ? {code: excerpt(maskSecrets(code, secrets), MAX_CODE_CHARACTERS)} : {}),
-    ...(typeof message === 'string' && message !== '' ? {message: excerpt(maskSecrets(message, secrets))} : {}),
+    ...(typeof code === 'string' && code !== '' ? {code: excerpt(code, MAX_CODE_CHARACTERS)} : {}),
+    ...(typeof message === 'string' && message !== '' ? {message: excerpt(message)} : {}),
   }
 }
 

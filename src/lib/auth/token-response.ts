@@ -1,4 +1,5 @@
 /** What a token endpoint answers (distribution's token authentication and OAuth 2 specifications). */
+import {rememberSecrets} from '../core/known-secrets.ts'
 
 /** A token larger than this is no token; also the cap to read such an answer with. */
 export const MAX_TOKEN_RESPONSE_BYTES = 64 * 1024
@@ -39,6 +40,7 @@ export function decodeTokenFields(json: unknown, nowMs: number): TokenResponse |
   const fields: Readonly<Record<string, unknown>> = {...json}
   const token = [fields.token, fields.access_token].find((value) => typeof value === 'string' && value !== '')
   if (typeof token !== 'string' || !isTokenText(token)) return undefined
+  rememberSecrets(token, ...(typeof fields.refresh_token === 'string' ? [fields.refresh_token] : []))
   const {expires_in: expiresIn, issued_at: issuedAt, refresh_token: refreshToken} = fields
   const seconds = typeof expiresIn === 'number' && Number.isFinite(expiresIn) && expiresIn > 0 ? expiresIn : DEFAULT_TOKEN_LIFETIME_SECONDS
   const issued = typeof issuedAt === 'string' ? Date.parse(issuedAt) : Number.NaN

@@ -5,7 +5,8 @@ import {tmpdir} from 'node:os'
 import {basename, join} from 'node:path'
 import {promisify} from 'node:util'
 import {HoldfastError} from '../core/errors.ts'
-import {excerpt, maskSecrets} from '../core/redaction.ts'
+import {rememberSecrets} from '../core/known-secrets.ts'
+import {excerpt} from '../core/redaction.ts'
 import type {Secret} from '../core/secret.ts'
 
 const run = promisify(execFile)
@@ -36,6 +37,7 @@ export interface EngineRequest {
 export async function copyWithEngine(request: EngineRequest): Promise<void> {
   const {program, source, target, login, onStep, environment, signal} = request
   const kind = await engineOf(request)
+  if (login !== undefined) rememberSecrets(login.password.reveal())
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-engine-'))
   try {
     // Also when nobody logs in: what the machine's users have is none of the builder's business.
@@ -50,7 +52,7 @@ export async function copyWithEngine(request: EngineRequest): Promise<void> {
         })
       } catch (cause) {
         const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr) : String(cause)
-        const reason = excerpt(maskSecrets(said, login === undefined ? [] : [login.password.reveal()]), MAX_REASON_CHARACTERS)
+        const reason = excerpt(said.trim(), MAX_REASON_CHARACTERS)
         throw new HoldfastError('NETWORK', `cannot ${args[0]} "${target}" with ${basename(program)}: ${reason}`)
       }
     }

@@ -1,5 +1,7 @@
 /** What the builder works with, and its own command line: Go's flags beside a few of ours. */
+
 import type {BuilderDependencies} from '../builder/run-builder.ts'
+import {foreignProgramEnvironment} from '../credentials/child-environments.ts'
 import type {Context} from './context.ts'
 import type {GlobalFlags} from './global-flags.ts'
 
@@ -32,7 +34,7 @@ export async function builderAccess(context: Context): Promise<Omit<BuilderDepen
     records,
     now: () => new Date(),
     random: Math.random,
-    environment: Object.fromEntries(Object.entries(context.environment).filter(([name]) => !name.startsWith('HOLDFAST_'))),
+    environment: foreignProgramEnvironment(context.environment),
     signal: context.signal,
     async openSource({registry}, {isInsecure, credential}) {
       if (!isInsecure) return await context.openHost(registry, {credential})

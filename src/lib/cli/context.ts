@@ -26,7 +26,7 @@ import {keychainProgram} from './keychain-program.ts'
 import {keychainTimeoutMs} from './keychain-timeout.ts'
 import type {Output} from './output.ts'
 import {readSettings, type SettingFlags, type Settings} from './settings.ts'
-import {type AccessFlags, rateLimitWaitMs} from './transfer-flags.ts'
+import {type AccessFlags, minimumBytesPerSecond, rateLimitWaitMs} from './transfer-flags.ts'
 
 /** What `auth configure-docker` writes into the files of docker and podman: never asked through them, since what it keeps was looked at before. */
 const OWN_HELPER = 'holdfast'
@@ -106,10 +106,13 @@ export class Context {
   /** The keychain of this machine; it is talked to when a secret is first wanted. */
   keychain(): Promise<SecretStore> {
     const {environment} = this
-    this.#keychain ??= import('../credentials/keychain/open-keychain.ts').then(({openKeychain}) =>
+    this.#keychain ??= Promise.all([
+      import('../credentials/keychain/open-keychain.ts'),
+      import('../credentials/child-environments.ts'),
+    ]).then(([{openKeychain}, {keychainEnvironment}]) =>
       openKeychain({
         platform: process.platform,
-        program: {file: keychainProgram(), environment: withoutCredentials(environment)},
+        program: {file: keychainProgram(), environment: keychainEnvironment(environment)},
         timeoutMs: keychainTimeoutMs(environment),
       }),
     )
@@ -148,13 +151,19 @@ export class Context {
 
   /** Answers how to make HTTP clients that know an endpoint's TLS settings for its own origin and for no other; they are closed with the context. */
   async httpClients(mayConnect?: AddressPolicy): Promise<(endpoint: RegistryEndpoint) => HttpClient> {
-    const [{createWireClient}, proxyFor] = await Promise.all([import('../http/wire/client.ts'), this.proxyRule()])
-    const {output, userAgent} = this.#options
+    const [{createWireClient}, {MINIMUM_RATE}, proxyFor] = await Promise.all([
+      import('../http/wire/client.ts'),
+      import('../http/wire/limits.ts'),
+      this.proxyRule(),
+    ])
+    const {flags, output, userAgent} = this.#options
+    const bytesPerSecond = minimumBytesPerSecond(flags) ?? MINIMUM_RATE.bytesPerSecond
     return (endpoint) => {
       const client = createWireClient({
         userAgent,
         proxyFor,
         mayConnect,
+        minimumRate: {...MINIMUM_RATE, bytesPerSecond},
         tlsFor: (origin) => tlsForOrigin(endpoint, origin),
         onExchange: (exchange) => output.trace(describeExchange(exchange)),
       })
@@ -361,20 +370,28 @@ export class Context {
   }
 
   async #openCredentialSources(): Promise<Required<Omit<CredentialSources, 'given'>>> {
-    const [{createEnvironmentSource}, {createLoginSource}, {createDockerConfigSource}, {dockerConfigFiles}, logins, records] =
-      await Promise.all([
-        import('../credentials/environment.ts'),
-        import('../credentials/logins.ts'),
-        import('../credentials/docker-config/source.ts'),
-        import('../credentials/docker-config/paths.ts'),
-        this.logins(),
-        this.records(),
-      ])
+    const [
+      {foreignProgramEnvironment},
+      {createEnvironmentSource},
+      {createLoginSource},
+      {createDockerConfigSource},
+      {dockerConfigFiles},
+      logins,
+      records,
+    ] = await Promise.all([
+      import('../credentials/child-environments.ts'),
+      import('../credentials/environment.ts'),
+      import('../credentials/logins.ts'),
+      import('../credentials/docker-config/source.ts'),
+      import('../credentials/docker-config/paths.ts'),
+      this.logins(),
+      this.records(),
+    ])
     const {environment, flags, output} = this.#options
     const dockerConfig = createDockerConfigSource({
       files: dockerConfigFiles(environment, {homeDirectory: homedir(), uid: process.getuid?.()}),
       allowedHelpers: [...(flags['allow-helper'] ?? []), ...(await records.listAllowedHelpers())],
-      helperEnvironment: withoutCredentials(environment),
+      helperEnvironment: foreignProgramEnvironment(environment),
       onSkippedHelper: ({helper, path, registry, reason}) => {
         if (helper === OWN_HELPER) return
         const way = reason === 'not-allowed' ? `; allow it with: holdfast auth allow-helper ${helper}` : ''
@@ -394,9 +411,4 @@ export class Context {
 /** One request, as `--debug` shows it. */
 function describeExchange({method, host, path, status, durationMs}: ObservedExchange): TerminalText {
   return text`${method} ${host}${path} ${status ?? 'no answer'} ${Math.round(durationMs)} ms`
-}
-
-/** Other programs have no business with our credentials. */
-function withoutCredentials(environment: Environment): Environment {
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('HOLDFAST_AUTH_')))
 }

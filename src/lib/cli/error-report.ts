@@ -1,7 +1,7 @@
 /** From whatever was thrown to what is said about it: the error of the envelope, text for people, and an exit code. */
 import {BuilderError} from '../builder/builder-error.ts'
 import {HoldfastError, interrupted, RegistryError} from '../core/errors.ts'
-import {excerpt, redactUrl} from '../core/redaction.ts'
+import {excerpt, redactText} from '../core/redaction.ts'
 import {escapeText, joinText, type TerminalText, text} from '../core/terminal-text.ts'
 import type {Paint} from './paint.ts'
 import {PartialFailure} from './partial-failure.ts'
@@ -97,12 +97,4 @@ function describeCause(cause: unknown, introduction: string): readonly TerminalT
     .split('\n')
     .slice(1)
   return [`${introduction}${name}: ${message}`, ...frames].map((line) => escapeText(redactText(line)))
-}
-
-/** URLs in text lose their credentials and the values of their queries. */
-function redactText(text: string): string {
-  return text.replace(/https?:\/\/[^\s"'<>)]+/g, (match) => {
-    const url = URL.parse(match)
-    return url === null ? '[url]' : redactUrl(url)
-  })
 }

@@ -1,4 +1,5 @@
 /** A secret on standard input: the only way to give one without a terminal, since arguments are seen by everybody on the machine. */
+import {ByteCollector} from '../core/byte-collector.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
 
@@ -11,14 +12,11 @@ const MAX_SECRET_BYTES = 64 * 1024
  * @throws {HoldfastError} USAGE when it is empty, too long, not UTF-8, or has several lines.
  */
 export async function readSecret(flag: string, input: AsyncIterable<Uint8Array> = process.stdin): Promise<Secret> {
-  const chunks: Uint8Array[] = []
-  let sizeBytes = 0
+  const collected = new ByteCollector(MAX_SECRET_BYTES)
   for await (const chunk of input) {
-    chunks.push(chunk)
-    sizeBytes += chunk.length
-    if (sizeBytes > MAX_SECRET_BYTES) throw refused(flag, `it has more than ${MAX_SECRET_BYTES} bytes`)
+    if (!collected.add(chunk)) throw refused(flag, `it has more than ${MAX_SECRET_BYTES} bytes`)
   }
-  const text = decode(Buffer.concat(chunks), flag).replace(/\r?\n$/, '')
+  const text = decode(collected.bytes, flag).replace(/\r?\n$/, '')
   if (text === '') throw refused(flag, 'it is empty')
   if (/[\r\n]/.test(text)) throw refused(flag, 'it has several lines')
   return new Secret(text)

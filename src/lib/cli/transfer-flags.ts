@@ -3,6 +3,7 @@ import * as Flags from '@oclif/core/flags'
 import type {TransportSettings} from '../registries/endpoint.ts'
 
 const SECOND_MS = 1000
+const KILOBYTE = 1000
 
 /** Which login is used, how credentials are found, and how long a registry may make us wait. */
 export const ACCESS_FLAGS = {
@@ -28,18 +29,33 @@ export const ACCESS_FLAGS = {
     helpValue: 'SECONDS',
     summary: 'How long one request may wait for a registry that asks to slow down (HTTP 429). Default: 300.',
   }),
+  'min-rate': Flags.integer({
+    env: 'HOLDFAST_MIN_RATE',
+    min: 0,
+    max: 1_000_000,
+    helpGroup: 'REGISTRY ACCESS',
+    helpValue: 'KB/S',
+    summary: 'Lowest rate of each request in kB/s, averaged over 60 s (default 1); a slower one fails. 0: no limit.',
+  }),
 }
 
 export interface AccessFlags {
   readonly account?: string | undefined
   readonly 'allow-helper'?: readonly string[] | undefined
   readonly 'max-wait'?: number | undefined
+  readonly 'min-rate'?: number | undefined
 }
 
 /** The budget for HTTP 429 in milliseconds. */
 export function rateLimitWaitMs(flags: AccessFlags): number | undefined {
   const seconds = flags['max-wait']
   return seconds === undefined ? undefined : seconds * SECOND_MS
+}
+
+/** The lowest rate in bytes per second; undefined for the default. */
+export function minimumBytesPerSecond(flags: AccessFlags): number | undefined {
+  const kilobytes = flags['min-rate']
+  return kilobytes === undefined ? undefined : kilobytes * KILOBYTE
 }
 
 /** How to reach the source for this run, over what is declared. */

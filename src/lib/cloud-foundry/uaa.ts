@@ -1,7 +1,8 @@
 /** The token endpoint of a foundation (UAA): the grants that cf uses, asked at the login server. Nothing is tried twice: a wrong password more would lock the account. */
 import {basicAuthorization} from '../auth/basic.ts'
 import {type ErrorCode, HoldfastError} from '../core/errors.ts'
-import {excerpt, maskSecrets} from '../core/redaction.ts'
+import {rememberSecrets} from '../core/known-secrets.ts'
+import {excerpt} from '../core/redaction.ts'
 import {Secret} from '../core/secret.ts'
 import type {JsonRequest} from '../http/json-client.ts'
 
@@ -40,13 +41,13 @@ export async function passwordGrant(
 ): Promise<RenewedTokens> {
   const query = origin === undefined ? {} : {login_hint: JSON.stringify({origin})}
   const form = {grant_type: 'password', username, password: password.reveal()}
-  return await askForToken(place, {form, query, client: CF_CLIENT, secrets: [password]}, network)
+  return await askForToken(place, {form, query, client: CF_CLIENT}, network)
 }
 
 /** By a one-time passcode, which people get at `<login>/passcode` after single sign-on. */
 export async function passcodeGrant(place: LoginPlace, passcode: Secret, network: CloudFoundryNetwork): Promise<RenewedTokens> {
   const form = {grant_type: 'password', passcode: passcode.reveal()}
-  return await askForToken(place, {form, client: CF_CLIENT, secrets: [passcode]}, network)
+  return await askForToken(place, {form, client: CF_CLIENT}, network)
 }
 
 /** For programs; answers no refresh token. */
@@ -57,7 +58,7 @@ export async function clientCredentialsGrant(
   network: CloudFoundryNetwork,
 ): Promise<RenewedTokens> {
   const form = {grant_type: 'client_credentials', client_id: clientId, client_secret: clientSecret.reveal()}
-  return await askForToken(place, {form, secrets: [clientSecret]}, network)
+  return await askForToken(place, {form}, network)
 }
 
 export async function refreshGrant(
@@ -70,8 +71,7 @@ export async function refreshGrant(
   network: CloudFoundryNetwork,
 ): Promise<RenewedTokens> {
   const form = {grant_type: 'refresh_token', refresh_token: refreshToken.reveal()}
-  const secrets = [refreshToken, ...(clientSecret === undefined ? [] : [clientSecret])]
-  return await askForToken(place, {form, client: clientId, clientSecret, secrets}, network)
+  return await askForToken(place, {form, client: clientId, clientSecret}, network)
 }
 
 interface TokenRequest {
@@ -80,12 +80,11 @@ interface TokenRequest {
   /** Who asks, by HTTP Basic; absent when the form says so. */
   readonly client?: string
   readonly clientSecret?: Secret | undefined
-  readonly secrets: readonly Secret[]
 }
 
 async function askForToken(
   {login, insecure}: LoginPlace,
-  {form, query = {}, client, clientSecret, secrets}: TokenRequest,
+  {form, query = {}, client, clientSecret}: TokenRequest,
   {proxyFor, ca, signal, userAgent, onExchange}: CloudFoundryNetwork,
 ): Promise<RenewedTokens> {
   const {requestJson} = await import('../http/json-client.ts')
@@ -109,13 +108,11 @@ async function askForToken(
     return typeof value === 'string' && value !== '' ? value : undefined
   }
   const [accessToken, refreshToken] = [field('access_token'), field('refresh_token')]
+  rememberSecrets(...[accessToken, refreshToken].filter((token) => token !== undefined))
   if (status === 200 && accessToken !== undefined) {
     return {accessToken: new Secret(accessToken), ...(refreshToken === undefined ? {} : {refreshToken: new Secret(refreshToken)})}
   }
-  const said = maskSecrets(
-    excerpt([field('error'), field('error_description')].filter((part) => part !== undefined).join(': ')),
-    secrets.map((secret) => secret.reveal()),
-  )
+  const said = excerpt([field('error'), field('error_description')].filter((part) => part !== undefined).join(': '))
   throw refusal(login, status, said)
 }
 

@@ -3,6 +3,8 @@
  *
  * A code is stable: scripts match on it, never on the message. `docs/errors.md` lists the same table and a test holds the two together.
  */
+import {maskDistinctSecrets} from './known-secrets.ts'
+import {redactText, redactValue} from './redaction.ts'
 
 /** What a process ends with, by kind of failure. */
 export const EXIT = {
@@ -103,7 +105,7 @@ export interface HoldfastErrorOptions {
   readonly cause?: unknown
 }
 
-/** The one error class of the project; what it means is in `ERROR_TABLE` under its code. */
+/** The one error class of the project; what it means is in `ERROR_TABLE` under its code. Secrets that this process sent or received are masked in all that it says. */
 export class HoldfastError extends Error {
   override readonly name: string = 'HoldfastError'
   readonly code: ErrorCode
@@ -111,10 +113,10 @@ export class HoldfastError extends Error {
   readonly details: ErrorDetails
 
   constructor(code: ErrorCode, message: string, options: HoldfastErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : {cause: options.cause})
+    super(redactText(message), options.cause === undefined ? undefined : {cause: options.cause})
     this.code = code
-    this.hints = options.hints ?? []
-    this.details = options.details ?? {}
+    this.hints = options.hints?.map(maskDistinctSecrets) ?? []
+    this.details = redactValue(options.details ?? {})
   }
 
   get exitCode(): number {

@@ -2,11 +2,13 @@
  * The one home of undici: small requests to token endpoints and control planes, answered in JSON. Import it where it is used: loading undici costs more than
  * most requests.
  */
-import {HoldfastError, IntegrityError, interrupted} from '../core/errors.ts'
+import {ByteCollector} from '../core/byte-collector.ts'
+import {IntegrityError, interrupted} from '../core/errors.ts'
 import type {TlsSettings} from './client.ts'
+import {rememberReceived, rememberSent} from './traffic-secrets.ts'
 import type {ObservedExchange} from './wire/client.ts'
-import {describeFailure} from './wire/failures.ts'
-import {secureContextFor, withSystemTrust} from './wire/secure-context.ts'
+import {assertReached, ConnectTimeoutError, describeFailure} from './wire/failures.ts'
+import {CONNECT_TIMEOUT_MS} from './wire/limits.ts'
 
 /** An answer with a token is far smaller; whatever is larger is no such answer. */
 export const MAX_JSON_BODY_BYTES = 64 * 1024
@@ -47,16 +49,17 @@ export interface JsonResponse {
  */
 export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
   const {method, url, form, json, body, signal, timeoutMs = JSON_TIMEOUT_MS, maxBodyBytes = MAX_JSON_BODY_BYTES} = request
-  const {errors, request: send} = await import('undici')
   const timeout = AbortSignal.timeout(timeoutMs)
+  const ended = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
   const startedAt = performance.now()
+  const attempt = {method, url, proxy: request.proxy?.host}
   let status: number | undefined
-  const attempt = async (): Promise<JsonResponse> => {
-    const dispatcher = await createDispatcher(request)
+  rememberSent(request.headers ?? {}, form ?? json)
+  try {
+    const connection = await openConnection(request, ended, timeoutMs)
     try {
-      const answer = await send(url, {
+      const answer = await connection.send({
         method,
-        dispatcher,
         headers: {
           accept: 'application/json',
           ...(form === undefined ? {} : {'content-type': 'application/x-www-form-urlencoded'}),
@@ -65,27 +68,21 @@ export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
           ...request.headers,
         },
         body: encodeBody(request),
-        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+        signal: ended,
       })
       const text = await readText(answer.body, url, maxBodyBytes)
       status = answer.statusCode
-      return {status, headers: joined(answer.headers), json: parse(text)}
+      assertReached(status, () => text, attempt)
+      const headers = joined(answer.headers)
+      rememberReceived(headers, url)
+      return {status, headers, json: parse(text)}
     } finally {
-      await dispatcher.destroy()
+      await connection.close()
     }
-  }
-  try {
-    // A certificate is refused before anything was sent.
-    return await withSystemTrust(attempt)
   } catch (cause) {
     if (signal?.aborted === true) throw interrupted()
-    if (timeout.aborted || cause instanceof errors.ConnectTimeoutError) {
-      throw new HoldfastError(
-        'TIMEOUT',
-        `cannot ${method} "${url.origin}${url.pathname}": no answer in time (${timeoutMs / 1000} s at most)`,
-      )
-    }
-    throw describeFailure(cause, {method, url, proxy: request.proxy?.host})
+    if (timeout.aborted) throw describeFailure(new ConnectTimeoutError(`no answer in time (${timeoutMs / 1000} s at most)`), attempt)
+    throw describeFailure(cause instanceof DialError ? cause.cause : cause, attempt)
   } finally {
     request.onExchange?.({method, host: url.host, path: url.pathname, status, durationMs: performance.now() - startedAt})
   }
@@ -96,38 +93,52 @@ function encodeBody({form, json, body}: JsonRequest): string | Uint8Array | null
   return json === undefined ? (body?.bytes ?? null) : JSON.stringify(json)
 }
 
-/** The client certificate is for the origin: the proxy's own TLS never gets it. */
-async function createDispatcher(request: JsonRequest): Promise<import('undici').Dispatcher> {
-  const {Agent, ProxyAgent} = await import('undici')
-  const connect = request.url.protocol === 'https:' ? await connectOptions(request.tls ?? {}) : {}
-  const limits = {allowH2: false}
-  const {proxy} = request
-  if (proxy === undefined) return new Agent({...limits, connect})
-  const credentials = proxy.username === '' ? undefined : `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`
-  return new ProxyAgent({
-    ...limits,
-    uri: proxy.origin,
-    requestTls: connect,
-    ...(credentials === undefined ? {} : {token: `Basic ${Buffer.from(credentials).toString('base64')}`}),
-  })
+/** Opening the connection failed; `cause` says how. Undici would try again on some causes. */
+class DialError extends Error {
+  override readonly name = 'DialError'
 }
 
-async function connectOptions(settings: TlsSettings): Promise<import('undici').buildConnector.BuildOptions> {
-  const tls = await import('node:tls')
-  return {secureContext: secureContextFor(tls, settings), rejectUnauthorized: settings.insecure !== true}
+type SendOptions = Omit<import('undici').Dispatcher.RequestOptions, 'path'>
+
+interface Connection {
+  send(options: SendOptions): Promise<import('undici').Dispatcher.ResponseData>
+  close(): Promise<void>
+}
+
+/** A connection that is made as for registry traffic: proxies, TLS and their failures are the same. */
+async function openConnection({url, tls = {}, proxy}: JsonRequest, signal: AbortSignal, timeoutMs: number): Promise<Connection> {
+  const [{Client}, {dial, proxyAuthorization}] = await Promise.all([import('undici'), import('./wire/dial.ts')])
+  const isForwarded = proxy !== undefined && url.protocol === 'http:'
+  const authorization = isForwarded ? proxyAuthorization(proxy) : undefined
+  const options = {timeoutMs: Math.min(timeoutMs, CONNECT_TIMEOUT_MS), signal, session: undefined, keepSession: () => {}}
+  const client = new Client(url.origin, {
+    allowH2: false,
+    connect: (_, done) => {
+      dial({origin: url, proxy, tls}, undefined, options).then(
+        (socket) => done(null, socket),
+        (cause: unknown) => done(new DialError('no connection', {cause}), null),
+      )
+    },
+  })
+  const path = `${url.pathname}${url.search}`
+  return {
+    send: ({headers, ...request}) =>
+      client.request({
+        ...request,
+        path: isForwarded ? `${url.origin}${path}` : path,
+        headers: {...headers, ...(authorization === undefined ? {} : {'proxy-authorization': authorization})},
+      }),
+    close: () => client.destroy(),
+  }
 }
 
 async function readText(body: AsyncIterable<Uint8Array>, url: URL, maxBytes: number): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let sizeBytes = 0
+  const collected = new ByteCollector(maxBytes)
   for await (const chunk of body) {
-    sizeBytes += chunk.length
-    if (sizeBytes > maxBytes) {
-      throw new IntegrityError(`cannot read "${url.origin}${url.pathname}": the answer has more than ${maxBytes} bytes`)
-    }
-    chunks.push(chunk)
+    if (collected.add(chunk)) continue
+    throw new IntegrityError(`cannot read "${url.origin}${url.pathname}": the answer has more than ${maxBytes} bytes`)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return collected.bytes.toString('utf8')
 }
 
 function joined(headers: Readonly<Record<string, string | string[] | undefined>>): Readonly<Record<string, string>> {

@@ -10,8 +10,6 @@ export interface LoginAttempt {
   readonly registry: RegistryHost
   readonly account: string
   readonly secretKind: 'password' | 'identity-token'
-  /** Everything that is sent and must not come back in an error. */
-  readonly secrets: readonly string[]
 }
 
 /** An answer that is not the one that was hoped for. */
@@ -32,7 +30,7 @@ interface Meaning {
  * `retryAfterMs`, REGISTRY_UNAVAILABLE, UNTRUSTED_HOST for a redirect (a login is never redirected), else UNSUPPORTED.
  */
 export function loginRefusal(attempt: LoginAttempt, url: URL, answer: RefusingAnswer): HoldfastError {
-  const {code: said, message} = decodeRefusal(answer.json, attempt.secrets)
+  const {code: said, message} = decodeRefusal(answer.json)
   const words = [said, message].filter((part) => part !== undefined).join(': ')
   const quoted = `${answer.status}${words === '' ? '' : ` ${words}`}`
   const retryAfterMs = parseRetryAfter(answer.headers['retry-after'], Date.now())

@@ -1,5 +1,4 @@
 /** Logging in: what is typed is exchanged for the least that is worth keeping, proven, and only then kept. */
-import {basicAuthorization} from '../auth/basic.ts'
 import {readJwtExpiry} from '../auth/jwt-claims.ts'
 import {isTokenText} from '../auth/token-response.ts'
 import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
@@ -90,12 +89,11 @@ function prove(
 /** Checks what would be sent; an empty password would pass for nobody, whom many endpoints give a token as well. */
 function attemptOf({endpoint: {registry}, account, secret: {kind, value}}: LoginRequest): LoginAttempt {
   const text = value.reveal()
-  const basic = basicAuthorization(account, text).slice('Basic '.length)
   // RFC 7617 §2: the first colon ends the user name.
   if (!/^[^:\p{Cc}]+$/u.test(account)) throw loginFailure({registry, account}, 'USAGE', 'a user name has no colon and no control character')
   if (text === '') throw loginFailure({registry, account}, 'USAGE', `the ${kind === 'password' ? 'password' : 'identity token'} is empty`)
   if (kind === 'identity-token' && !isTokenText(text)) {
     throw loginFailure({registry, account}, 'USAGE', 'an identity token is printable ASCII without spaces')
   }
-  return {registry, account, secretKind: kind, secrets: [text, basic]}
+  return {registry, account, secretKind: kind}
 }

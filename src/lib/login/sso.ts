@@ -37,7 +37,6 @@ export async function signOn({endpoint, subject, provider, show}: SignOnRequest,
     registry: endpoint.registry,
     account: provider ?? 'single sign-on',
     secretKind: 'identity-token',
-    secrets: [],
   }
   const http = network.openHttp(endpoint)
   try {
@@ -59,7 +58,7 @@ export async function signOn({endpoint, subject, provider, show}: SignOnRequest,
     const chosen = await findIdentityProvider(realm, provider, {request, signal})
     const idToken = await logInByDevice(chosen, show, {request, signal})
     const answer = await request({method: 'POST', url: realm, form: tokenExchangeForm(idToken.reveal(), probe.service)})
-    if (answer.status !== 200) throw loginRefusal({...attempt, secrets: [idToken.reveal()]}, realm, answer)
+    if (answer.status !== 200) throw loginRefusal(attempt, realm, answer)
     const token = decodeTokenFields(answer.json, Date.now())
     const account = token === undefined ? undefined : readJwtClaims(token.token)?.sub
     if (token?.refreshToken === undefined || typeof account !== 'string') {

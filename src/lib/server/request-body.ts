@@ -1,5 +1,6 @@
 /** Bodies of requests: pushed into a store's sink, or collected up to a cap. */
 import type {BlobSource} from '../content/store.ts'
+import {ByteCollector} from '../core/byte-collector.ts'
 import {HoldfastError, interrupted} from '../core/errors.ts'
 import type {Exchange} from './exchange.ts'
 import {SpecError} from './spec-error.ts'
@@ -74,8 +75,7 @@ export function createBodySource(exchange: Exchange, expectedBytes?: number): Bl
 export async function collectBody(exchange: Exchange, maxBytes: number, timeoutMs: number): Promise<Buffer> {
   const tooLarge = (): SpecError => new SpecError(413, 'SIZE_INVALID', `the body has more than ${maxBytes} bytes`, {detail: {maxBytes}})
   if ((contentLength(exchange) ?? 0) > maxBytes) throw tooLarge()
-  const chunks: Buffer[] = []
-  let size = 0
+  const collected = new ByteCollector(maxBytes)
   const {request, traffic} = exchange
   const timer = setTimeout(
     () => request.destroy(new HoldfastError('TIMEOUT', 'cannot read the request body: it did not come in time')),
@@ -84,15 +84,13 @@ export async function collectBody(exchange: Exchange, maxBytes: number, timeoutM
   try {
     for await (const chunk of request.iterator({destroyOnReturn: false})) {
       const bytes: Buffer = chunk
-      size += bytes.length
       traffic.received += bytes.length
-      if (size > maxBytes) throw tooLarge()
-      chunks.push(bytes)
+      if (!collected.add(bytes)) throw tooLarge()
     }
   } finally {
     clearTimeout(timer)
   }
-  return Buffer.concat(chunks, size)
+  return collected.bytes
 }
 
 function wrongLength(expectedBytes: number): SpecError {

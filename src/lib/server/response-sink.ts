@@ -8,6 +8,8 @@ import type {Exchange} from './exchange.ts'
 
 /** Bytes handed over and not taken by the kernel beyond which the store is asked to wait; two buffers of a store's read loop fit below it. */
 const HIGH_WATER_BYTES = 4 * 1024 * 1024
+/** The same in slices: slices of one byte cost a hundred times their bytes. */
+const HIGH_WATER_SLICES = 4096
 
 /** Makes the sink of an answer whose status and headers are set and whose body has not begun. */
 export function createResponseSink({response, traffic}: Exchange): ByteSink {
@@ -31,7 +33,7 @@ export function createResponseSink({response, traffic}: Exchange): ByteSink {
       pending += chunk.length
       traffic.sent += chunk.length
       response.write(chunk, giveBack)
-      return pending < HIGH_WATER_BYTES
+      return pending < HIGH_WATER_BYTES && held.size < HIGH_WATER_SLICES
     },
   }
 }

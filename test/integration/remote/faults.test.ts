@@ -3,12 +3,14 @@ import {randomBytes} from 'node:crypto'
 import type {IncomingMessage} from 'node:http'
 import {CollectingSink} from '../../../src/lib/content/read-bytes.ts'
 import type {ByteSink} from '../../../src/lib/core/byte-sink.ts'
-import {hasCode} from '../../../src/lib/core/errors.ts'
+import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
 import {type Digest, digestOf} from '../../../src/lib/oci/digest.ts'
 import {createRawManifest} from '../../../src/lib/oci/manifest.ts'
 import {MEDIA_TYPE} from '../../../src/lib/oci/media-types.ts'
 import type {RegistryHost} from '../../../src/lib/oci/reference.ts'
 import {cleanUpAfterwards} from '../../support/afterwards.ts'
+import {ManualClock} from '../../support/manual-clock.ts'
+import {until} from '../../support/until.ts'
 import {
   type Answer,
   OTHER,
@@ -100,6 +102,70 @@ describe('the remote store and a registry that fails', () => {
       )
       await open(registry.host).store.writeManifest(REPOSITORY, TAG, MANIFEST)
       assert.ok(registry.seen[1]?.body.equals(Buffer.from(MANIFEST.bytes)))
+    })
+
+    it('lets the requests that waited go on one after the other', async () => {
+      const clock = new ManualClock(1_800_000_000_000)
+      const arrivals: number[] = []
+      let refuses = true
+      const registry = await start((_seen, response) => {
+        if (refuses) return reply(response, 429, {'retry-after': '10'})
+        arrivals.push(clock.now())
+        reply(response, 200, {'content-length': '5'})
+      })
+      const {store} = open(registry.host, {clock})
+      const work = Array.from({length: 6}, () => store.statBlob(REPOSITORY, BLOB.digest))
+      await until(() => registry.seen.length === 6)
+      refuses = false
+      const startMs = clock.now()
+      while (arrivals.length < 6) {
+        await clock.advance(10)
+        await new Promise((resolve) => setTimeout(resolve, 2))
+        assert.ok(clock.now() - startMs < 60_000, 'they do not go on')
+      }
+      await Promise.all(work)
+      const gaps = arrivals.slice(1).map((at, index) => at - (arrivals[index] ?? 0))
+      assert.ok((arrivals[0] ?? 0) - startMs > 10_000, 'the first comes at the very moment that was named, as of every other client')
+      assert.ok(
+        gaps.every((gap) => gap >= 50),
+        String(gaps),
+      )
+    })
+
+    it('adds something by chance to the time it was told, so that clients do not come back together', async () => {
+      const waits = await Promise.all(
+        [0, 0.5, 1].map(async (chance) => {
+          const {registry} = await limited('7', 1)
+          const clock = new ManualClock(0)
+          clock.chance = chance
+          const reading = open(registry.host, {clock}).store.readManifest(REPOSITORY, TAG)
+          await until(async () => {
+            await clock.advance(100)
+            return registry.seen.length === 2
+          })
+          await reading
+          return clock.now()
+        }),
+      )
+      assert.ok(
+        waits.every((waited, index) => waited >= 7000 && (index === 0 || waited > (waits[index - 1] ?? 0))),
+        String(waits),
+      )
+    })
+
+    it('lets more run at once after bodies, and not after existence checks and tokens', async () => {
+      const registry = await start(({method, url, headers}, response) => {
+        if (url.startsWith('/token')) return reply(response, 200, {}, {token: `t${registry.seen.length}`, expires_in: 300})
+        if (headers.authorization === undefined)
+          return reply(response, 401, {'www-authenticate': `Bearer realm="${registry.url}/token",service="s"`})
+        if (method === 'HEAD') return reply(response, 200, {'content-length': String(BLOB.size)})
+        reply(response, 200, {}, BYTES)
+      })
+      const {store} = open(registry.host)
+      for (let count = 0; count < 20; count++) await store.statBlob(REPOSITORY, BLOB.digest)
+      assert.equal(store.blobConcurrency, 6)
+      for (let count = 0; count < 6; count++) await store.readBlob(REPOSITORY, BLOB, new CollectingSink())
+      assert.equal(store.blobConcurrency, 7)
     })
 
     it('begins with one blob at a time where bursts are known to be refused, and with fewer after a refusal', async () => {
@@ -271,6 +337,26 @@ describe('the remote store and a registry that fails', () => {
       assert.equal(issued, 2)
     })
 
+    it('asks for another one when a fresh one is refused, once', async () => {
+      for (const [refusals, isServed] of [
+        [1, true],
+        [2, false],
+      ] as const) {
+        let issued = 0
+        const registry = await start(({url, headers}, response) => {
+          if (url.startsWith('/token')) return reply(response, 200, {}, {token: `token-${++issued}`, expires_in: 300})
+          const number = Number(/token-(\d+)/.exec(headers.authorization ?? '')?.[1] ?? 0)
+          if (number <= refusals) return reply(response, 401, {'www-authenticate': `Bearer realm="${registry.url}/token",service="s"`})
+          reply(response, 200, {'content-length': '5'})
+        })
+        const credentials = async () => ({kind: 'basic', username: 'u', password: 'a password'}) as const
+        const asking = open(registry.host, {credentials}).store.statBlob(REPOSITORY, BLOB.digest)
+        if (isServed) assert.equal(await asking, 5)
+        else await assert.rejects(asking, codes('DENIED'))
+        assert.equal(issued, 2)
+      }
+    })
+
     it('sends an identity token as a form, and no password', async () => {
       const registry = await start(({url, headers}, response) => {
         if (url.startsWith('/token')) return reply(response, 200, {}, {access_token: 'granted'})
@@ -401,6 +487,112 @@ describe('the remote store and a registry that fails', () => {
         .map((line) => line.split(' ')[0]),
       ['HEAD', 'POST', 'PATCH', 'PUT'],
     )
+  })
+
+  it('sends smaller and smaller chunks until a proxy lets them through, and remembers the size', async () => {
+    const limitBytes = 1024 * 1024
+    const big = randomBytes(9 * 1024 * 1024)
+    let kept = 0
+    const accepted: number[] = []
+    const registry = await start(({method, headers, body, url}, response) => {
+      if (method === 'HEAD') return reply(response, 404)
+      if (method === 'POST') {
+        kept = 0
+        return reply(response, 202, {location: '/up'})
+      }
+      if (method === 'DELETE') return reply(response, 204)
+      if (body.length > limitBytes) return reply(response, 413, {}, '<html><center>nginx</center></html>')
+      if (method === 'PUT') return reply(response, 201)
+      assert.equal(headers['content-range'], `${kept}-${kept + body.length - 1}`)
+      kept += body.length
+      accepted.push(body.length)
+      reply(response, 202, {location: url})
+    })
+    const {store} = open(registry.host)
+    assert.equal(await store.writeBlob(REPOSITORY, {digest: digestOf(big), size: big.length}, sourceOf(big).source), 'uploaded')
+    assert.deepEqual(accepted, Array(9).fill(limitBytes))
+    const before = registry.seen.length
+    await store.writeBlob(REPOSITORY, BLOB, sourceOf(BYTES).source)
+    assert.deepEqual(
+      registry
+        .lines()
+        .slice(before)
+        .map((line) => line.split(' ')[0]),
+      ['HEAD', 'POST', 'PATCH', 'PATCH', 'PATCH', 'PATCH', 'PUT'],
+    )
+  })
+
+  it('says that a proxy limits requests where not even small chunks get through', async () => {
+    const registry = await start(({method, body}, response) => {
+      if (method === 'HEAD') return reply(response, 404)
+      if (method === 'POST') return reply(response, 202, {location: '/up'})
+      reply(response, body.length > 0 ? 413 : 204)
+    })
+    await assert.rejects(open(registry.host).store.writeBlob(REPOSITORY, BLOB, sourceOf(BYTES).source), (error) => {
+      assert.ok(hasCode(error, 'UNSUPPORTED'))
+      assert.match(error.message, /answered 413; a proxy before it, or itself, limits the size of a request/)
+      assert.ok(!error.hints.join().includes('login'))
+      return true
+    })
+    assert.ok(registry.seen.length < 20, `${registry.seen.length} requests`)
+  })
+
+  describe('and the layer that retries', () => {
+    const deadSource = () => start((_seen, response) => void response.destroy())
+
+    it('is one: a blob of a dead source is asked for five times, and the target is not asked again', async () => {
+      const source = await deadSource()
+      const target = await start(({method}, response) =>
+        reply(response, method === 'HEAD' ? 404 : method === 'POST' ? 202 : 204, {location: '/up'}),
+      )
+      const from = open(source.host).store
+      const writing = open(target.host).store.writeBlob(REPOSITORY, BLOB, (sink, at, signal) =>
+        from.readBlob(REPOSITORY, BLOB, sink, {...(signal === undefined ? {} : {signal}), ...(at === 0 ? {} : {range: {start: at}})}),
+      )
+      await assert.rejects(writing, codes('NETWORK'))
+      assert.equal(source.seen.length, 5)
+      assert.deepEqual(
+        target.seen.map(({method}) => method),
+        ['HEAD', 'POST', 'DELETE'],
+      )
+    })
+
+    it('is not the target for a source of another kind that fails', async () => {
+      const target = await start(({method}, response) =>
+        reply(response, method === 'HEAD' ? 404 : method === 'POST' ? 202 : 204, {location: '/up'}),
+      )
+      let starts = 0
+      const writing = open(target.host).store.writeBlob(REPOSITORY, BLOB, async () => {
+        starts++
+        throw new HoldfastError('NETWORK', 'cannot read the request body: the client closed the connection')
+      })
+      await assert.rejects(writing, codes('NETWORK'))
+      assert.equal(starts, 1)
+    })
+
+    it('asks a token endpoint that is down five times, however often the blob would be asked for', async () => {
+      const registry = await start(({url}, response) =>
+        url.startsWith('/token')
+          ? reply(response, 503)
+          : reply(response, 401, {'www-authenticate': `Bearer realm="${registry.url}/token",service="s"`}),
+      )
+      const reading = open(registry.host).store.readBlob(REPOSITORY, BLOB, new CollectingSink())
+      await assert.rejects(reading, (error) => {
+        assert.ok(hasCode(error, 'REGISTRY_UNAVAILABLE'))
+        assert.match(error.message, new RegExp(`token endpoint "${registry.host}" answered 503`))
+        return true
+      })
+      assert.equal(registry.seen.filter(({url}) => url.startsWith('/token')).length, 5)
+    })
+
+    for (const status of [408, 425, 500, 503]) {
+      it(`repeats what was answered with ${status}`, async () => {
+        const registry = await start((_seen, response) =>
+          registry.seen.length < 3 ? reply(response, status) : reply(response, 200, manifestHeaders, Buffer.from(MANIFEST.bytes)),
+        )
+        assert.equal((await open(registry.host).store.readManifest(REPOSITORY, TAG))?.digest, MANIFEST.digest)
+      })
+    }
   })
 
   it('lets no wrong blob become whole at a registry that checks nothing', async () => {

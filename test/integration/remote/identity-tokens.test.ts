@@ -11,7 +11,7 @@ import {type DockerRegistry, startDockerRegistry} from '../../support/docker-reg
 import {needs} from '../../support/required-program.ts'
 import {createTemporaryDirectory} from '../../support/temporary-directory.ts'
 import {type RefreshTokenRules, startTokenServer, type TokenServer} from '../../support/token-server.ts'
-import {OTHER, REPOSITORY, sourceOf, storeFor} from './scripted-registry.ts'
+import {OTHER, REPOSITORY, reply, sourceOf, startScriptedRegistry, storeFor} from './scripted-registry.ts'
 
 const BYTES = randomBytes(5000)
 const BLOB = {digest: digestOf(BYTES), size: BYTES.length}
@@ -135,6 +135,65 @@ describe('an identity token', () => {
       return true
     })
     assert.equal(tokens.requests.length, 1)
+  })
+
+  /** A registry whose token endpoint replaces each token that it is shown, and loses an answer. */
+  const losing = async (loses: (exchange: number) => boolean, rotates = true) => {
+    const shown: string[] = []
+    const registry = await startScriptedRegistry(({url, headers, body}, response) => {
+      if (!url.startsWith('/token')) {
+        if (headers.authorization !== undefined) return reply(response, 200, {'content-length': '5'})
+        return reply(response, 401, {'www-authenticate': `Bearer realm="${registry.url}/token",service="s"`})
+      }
+      shown.push(new URLSearchParams(body.toString()).get('refresh_token') ?? '')
+      if (loses(shown.length)) return void response.destroy()
+      reply(response, 200, {}, {access_token: `access-${shown.length}`, ...(rotates ? {refresh_token: `rotated-${shown.length}`} : {})})
+    })
+    afterwards(registry.close)
+    return {registry, shown}
+  }
+
+  it('is not shown again when the answer was lost: neither at once, nor for another repository', async () => {
+    const {registry, shown} = await losing((exchange) => exchange === 1)
+    const {store, close} = storeFor(registry.host, {credentials: keeper('first').lookup})
+    afterwards(close)
+    for (const repository of [REPOSITORY, OTHER]) await assert.rejects(store.statBlob(repository, BLOB.digest), {code: 'NETWORK'})
+    assert.deepEqual(shown, ['first'])
+  })
+
+  it('is asked for again after a lost answer, since another run may have exchanged it', async () => {
+    const {registry, shown} = await losing((exchange) => exchange === 1)
+    const {kept, lookup} = keeper('first')
+    const {store, close} = storeFor(registry.host, {credentials: lookup})
+    afterwards(close)
+    await assert.rejects(store.statBlob(REPOSITORY, BLOB.digest), {code: 'NETWORK'})
+    kept.push('of another run')
+    assert.equal(await store.statBlob(OTHER, BLOB.digest), 5)
+    assert.deepEqual(shown, ['first', 'of another run'])
+  })
+
+  it('is shown again after a lost answer where the endpoint lets tokens stay as they are', async () => {
+    const {registry, shown} = await losing((exchange) => exchange === 2, false)
+    const {store, close} = storeFor(registry.host, {credentials: keeper('first').lookup})
+    afterwards(close)
+    assert.equal(await store.statBlob(REPOSITORY, BLOB.digest), 5)
+    await assert.rejects(store.statBlob(OTHER, BLOB.digest), {code: 'NETWORK'})
+    assert.equal(await store.statBlob(OTHER, BLOB.digest), 5)
+    assert.deepEqual(shown, ['first', 'first', 'first'])
+  })
+
+  it('is sent again as long as no byte of it went out', async () => {
+    const {registry, shown} = await losing(() => false)
+    const realm = await startScriptedRegistry((_seen, response) => reply(response, 500))
+    await realm.close()
+    registry.answer = (_seen, response) => reply(response, 401, {'www-authenticate': `Bearer realm="${realm.url}/token",service="s"`})
+    const {store, clock, close} = storeFor(registry.host, {credentials: keeper('first').lookup})
+    afterwards(close)
+    await assert.rejects(
+      store.statBlob(REPOSITORY, BLOB.digest),
+      (error) => hasCode(error, 'NETWORK') && error.details.requestSent === false,
+    )
+    assert.deepEqual([clock.slept.length, shown.length], [4, 0])
   })
 
   it('of a locked account tells so', async () => {

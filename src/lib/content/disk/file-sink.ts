@@ -4,6 +4,8 @@ import type {ByteSink} from '../../core/byte-sink.ts'
 
 /** Bytes handed over and not yet written beyond which the giver is asked to wait. */
 const HIGH_WATER_BYTES = 4 * 1024 * 1024
+/** Slices handed over and not yet written beyond which the giver is asked to wait: slices of one byte cost a hundred times their bytes. */
+const HIGH_WATER_SLICES = 4096
 /** A gathered write ends with the slice that reaches this size. Linux takes larger ones from pages that are slower to get: 1 GB took 2.4 s instead of 2.7 s. */
 const WRITE_BYTES = 128 * 1024
 /** Slices of one gathered write; below every system's IOV_MAX. */
@@ -56,7 +58,7 @@ export class FileSink implements ByteSink {
     this.#queue.push({chunk, release})
     this.#queuedBytes += chunk.length
     if (!this.#isWriting) this.#pump = this.#writeQueue()
-    return this.#queuedBytes < HIGH_WATER_BYTES
+    return this.#queuedBytes < HIGH_WATER_BYTES && this.#queue.length < HIGH_WATER_SLICES
   }
 
   /**

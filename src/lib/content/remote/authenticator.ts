@@ -9,13 +9,15 @@ import {formatScope, mergeScopes, parseScopes, type Scope} from '../../auth/scop
 import {refreshTokenForm, tokenUrl} from '../../auth/token-request.ts'
 import {decodeTokenResponse, MAX_TOKEN_RESPONSE_BYTES, type TokenResponse} from '../../auth/token-response.ts'
 import {HoldfastError} from '../../core/errors.ts'
+import {excerpt} from '../../core/redaction.ts'
 import type {Clock} from '../../core/retry.ts'
 import {Secret} from '../../core/secret.ts'
-import type {HttpRequest, HttpResponse} from '../../http/client.ts'
+import {SharedWork} from '../../core/shared-work.ts'
+import type {HttpResponse} from '../../http/client.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
 import type {CredentialLookup, RegistryCredential, RegistryEndpoint} from './endpoint.ts'
 import {IdentityTokens} from './identity-tokens.ts'
-import type {PacedClient} from './paced-client.ts'
+import {givenUp, type PacedClient, type PacedRequest} from './paced-client.ts'
 import {loginHints, registryError} from './registry-error.ts'
 import {trustedRealm} from './trust.ts'
 
@@ -56,7 +58,7 @@ type Scheme =
 export class Authenticator {
   readonly #options: AuthenticatorOptions
   readonly #credentials = new Map<string, Promise<RegistryCredential | undefined>>()
-  readonly #tokens = new Map<string, Promise<CachedToken>>()
+  readonly #tokens = new Map<string, SharedWork<CachedToken>>()
   readonly #identityTokens: IdentityTokens
   #scheme: Scheme | undefined
 
@@ -76,10 +78,10 @@ export class Authenticator {
         ? basicAuthorization(credential.username, credential.password)
         : undefined
     const key = tokenKey(scheme, wanted(scheme, access), credential)
-    const cached = await this.#tokens.get(key)?.catch(() => undefined)
+    const cached = await this.#tokens.get(key)?.wait(signal)
     if (cached !== undefined && this.#options.clock.now() < cached.renewAtMs) return `Bearer ${cached.token.reveal()}`
     if (cached !== undefined) this.#tokens.delete(key)
-    return `Bearer ${(await this.#fetchOnce(key, scheme, access, credential, signal)).token.reveal()}`
+    return `Bearer ${(await this.#fetchOnce(key, scheme, access, credential).wait(signal)).token.reveal()}`
   }
 
   /**
@@ -95,7 +97,7 @@ export class Authenticator {
     signal?: AbortSignal,
   ): Promise<string | undefined> {
     const challenges = parseChallenges(challenge.headers['www-authenticate'] ?? '')
-    const bearer = challenges.find(({scheme, parameters}) => scheme === 'bearer' && parameters.realm !== undefined)
+    const bearer = challenges.find((one) => one.scheme === 'bearer' && isUsable(one))
     if (bearer !== undefined && (await this.#credential(access))?.kind === 'registry-token') this.#scheme ??= {kind: 'given'}
     else if (bearer !== undefined) this.#learnBearer(bearer, base, access)
     else if (challenges.some(({scheme}) => scheme === 'basic')) this.#scheme = {kind: 'basic'}
@@ -109,10 +111,20 @@ export class Authenticator {
   async refusal(action: string, response: HttpResponse, access: Access): Promise<HoldfastError> {
     const {registry} = this.#options.endpoint
     const credential = await this.#credential(access)
-    const challenge = parseChallenges(response.headers['www-authenticate'] ?? '')[0]
+    const challenges = parseChallenges(response.headers['www-authenticate'] ?? '')
+    const challenge = challenges[0]
     const known = registryError(registry, action, response)
     const scopes = access.scopes.map(formatScope).join(' ')
     const isTokenRefused = credential?.kind === 'registry-token' && challenge?.parameters.error !== 'insufficient_scope'
+    if (response.status === 401 && !challenges.some(isUsable)) {
+      const schemes = challenges.map(({scheme}) => excerpt(scheme))
+      const instead = schemes.length === 0 ? '' : `, but for ${schemes.join(' and ')}`
+      return new HoldfastError('UNAUTHENTICATED', `${known.message}; it asks for neither Basic nor Bearer authentication${instead}`, {
+        hints: [`holdfast registry check ${registry}`],
+        details: known.details,
+        cause: known,
+      })
+    }
     if (credential === undefined)
       return new HoldfastError('UNAUTHENTICATED', `${known.message}; no credentials for "${registry}" were found`, {
         hints: loginHints(registry),
@@ -147,7 +159,7 @@ export class Authenticator {
 
   async #forget(refused: string): Promise<void> {
     for (const [key, cached] of this.#tokens) {
-      const token = await cached.catch(() => undefined)
+      const token = await cached.result.catch(() => undefined)
       if (token !== undefined && `Bearer ${token.token.reveal()}` === refused && this.#tokens.get(key) === cached) this.#tokens.delete(key)
     }
   }
@@ -167,13 +179,12 @@ export class Authenticator {
     scheme: Scheme & {kind: 'bearer'},
     access: Access,
     credential: RegistryCredential | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<CachedToken> {
+  ): SharedWork<CachedToken> {
     const running = this.#tokens.get(key)
-    if (running !== undefined) return running
-    const fetched = this.#fetch(scheme, access, credential, signal)
+    if (running?.isStopped === false) return running
+    const fetched = new SharedWork((signal) => this.#fetch(scheme, access, credential, signal))
     this.#tokens.set(key, fetched)
-    fetched.catch(() => {
+    fetched.result.catch(() => {
       if (this.#tokens.get(key) === fetched) this.#tokens.delete(key)
     })
     return fetched
@@ -183,7 +194,7 @@ export class Authenticator {
     scheme: Scheme & {kind: 'bearer'},
     access: Access,
     credential: RegistryCredential | undefined,
-    signal: AbortSignal | undefined,
+    signal: AbortSignal,
   ): Promise<CachedToken> {
     const {realm, service} = scheme
     const query = {service, scopes: wanted(scheme, access)}
@@ -191,9 +202,10 @@ export class Authenticator {
       return cachedToken(
         await this.#identityTokens.exchange(credential, {
           send: (token) =>
-            this.#ask([token], signal, {
+            this.#ask(signal, {
               method: 'POST',
               url: realm,
+              isSpent: true,
               headers: {'content-type': 'application/x-www-form-urlencoded', accept: 'application/json'},
               body: Buffer.from(new URLSearchParams(refreshTokenForm(token, query)).toString()),
             }),
@@ -204,7 +216,7 @@ export class Authenticator {
     const basic = credential?.kind === 'basic' ? credential : undefined
     const authorization = basic === undefined ? undefined : basicAuthorization(basic.username, basic.password)
     return cachedToken(
-      await this.#ask(basic === undefined ? [] : [basic.password], signal, {
+      await this.#ask(signal, {
         method: 'GET',
         url: tokenUrl(realm, {...query, account: basic?.username}),
         headers: {accept: 'application/json', ...(authorization === undefined ? {} : {authorization})},
@@ -212,35 +224,38 @@ export class Authenticator {
     )
   }
 
-  /** Sends one request to the token endpoint; the secrets in it are masked where the answer repeats them. */
-  async #ask(secrets: readonly string[], signal: AbortSignal | undefined, request: HttpRequest): Promise<ArrivedToken> {
+  /** Sends one request to the token endpoint. Its failures are final: the layers above repeat what they asked for, and not this. */
+  async #ask(signal: AbortSignal, request: PacedRequest): Promise<ArrivedToken> {
     const {client, clock, endpoint} = this.#options
-    const response = await client.request({
-      ...request,
-      maxBodyBytes: MAX_TOKEN_RESPONSE_BYTES,
-      ...(signal === undefined ? {} : {signal}),
-    })
+    const response = await client.request({...request, maxBodyBytes: MAX_TOKEN_RESPONSE_BYTES, signal})
     const arrivedAtMs = clock.now()
-    const action = `get a token for "${endpoint.registry}" from "${request.url.host}"`
+    const action = `get a token for "${endpoint.registry}"`
+    const {host} = request.url
     if (response.status !== 200) {
-      const known = registryError(endpoint.registry, action, response, loginHints(endpoint.registry), secrets)
-      // Token endpoints answer 400 for a refresh token that is spent, and 401 or 403 for a wrong password.
-      const refused = response.status >= 400 && response.status < 500
-      if (!refused) throw known
+      const known = registryError(endpoint.registry, action, response, {kind: 'token endpoint', host})
       const isLocked = saysLocked({code: known.registryCode ?? '', message: known.registryMessage ?? ''})
-      throw new HoldfastError(isLocked ? 'ACCOUNT_LOCKED' : 'UNAUTHENTICATED', known.message, {
-        hints: known.hints,
-        details: known.details,
-        cause: known,
-      })
+      const isRefused = response.status === 401 || response.status === 403 || (response.status === 400 && request.method === 'POST')
+      if (response.status < 500 && (isLocked || isRefused)) {
+        throw new HoldfastError(isLocked ? 'ACCOUNT_LOCKED' : 'UNAUTHENTICATED', known.message, {
+          hints: loginHints(endpoint.registry),
+          details: known.details,
+          cause: known,
+        })
+      }
+      throw givenUp(known)
     }
     const token = decodeTokenResponse(response.body, arrivedAtMs)
     if (token === undefined)
-      throw new HoldfastError('UNAUTHENTICATED', `cannot ${action}: the answer holds no token`, {
+      throw new HoldfastError('UNAUTHENTICATED', `cannot ${action}: the answer of token endpoint "${host}" holds no token`, {
         hints: [`holdfast registry check ${endpoint.registry}`],
       })
     return {...token, arrivedAtMs}
   }
+}
+
+/** A challenge that can be answered: Basic, or Bearer with a realm. */
+function isUsable({scheme, parameters}: Challenge): boolean {
+  return scheme === 'basic' || (scheme === 'bearer' && parameters.realm !== undefined)
 }
 
 /** A token answer, and when it came. */

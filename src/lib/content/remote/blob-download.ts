@@ -1,12 +1,14 @@
 /** Reading a blob out of a registry: one GET, resumed with Range where the connection breaks (distribution-spec 1.1 §Pulling blobs). */
 import type {ByteSink} from '../../core/byte-sink.ts'
-import {hasCode, IntegrityError} from '../../core/errors.ts'
+import {IntegrityError} from '../../core/errors.ts'
+import {excerpt} from '../../core/redaction.ts'
 import {backOffMs} from '../../core/retry.ts'
 import type {HttpHeaders} from '../../http/client.ts'
 import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import type {Digest} from '../../oci/digest.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
 import type {CallOptions, ReadBlobOptions} from '../store.ts'
+import {givenUp, isWorthRepeating} from './paced-client.ts'
 import {pullAccess, type RegistrySession} from './session.ts'
 
 /** Broken connections in a row that are put up with; progress begins the count anew. */
@@ -76,12 +78,12 @@ export async function readBlob(
       if (window.isComplete) return
       if (window.delivered === before) throw window.tooShort()
     } catch (error) {
-      if (!hasCode(error, 'NETWORK', 'TIMEOUT', 'REGISTRY_UNAVAILABLE')) throw error
+      if (!isWorthRepeating(error)) throw error
       if (window.delivered - mark >= PROGRESS_BYTES) {
         mark = window.delivered
         breaks = 0
       }
-      if (++breaks >= MAX_BREAKS) throw error
+      if (++breaks >= MAX_BREAKS) throw givenUp(error)
       await session.clock.sleep(backOffMs(breaks, session.clock), options.signal)
     }
   }
@@ -139,7 +141,7 @@ class BlobWindow implements ByteSink {
       const isOurs = Number(first) === this.#offset && Number(last) >= this.#offset && Number(last) <= this.#end
       if (!isOurs || (total !== '*' && Number(total) !== size))
         throw this.#lie(
-          `it was asked for bytes ${this.#offset}-${this.#end} of ${size} and sends "${headers['content-range'] ?? 'no range'}"`,
+          `it was asked for bytes ${this.#offset}-${this.#end} of ${size} and sends "${excerpt(headers['content-range'] ?? 'no range')}"`,
         )
       this.#toSkip = 0
       this.#allowed = Number(last) - this.#offset + 1

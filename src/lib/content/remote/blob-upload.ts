@@ -7,11 +7,12 @@ import type {RepositoryName} from '../../oci/reference.ts'
 import type {BlobOutcome, BlobSource, WriteBlobOptions} from '../store.ts'
 import {MAX_BREAKS, PROGRESS_BYTES, statBlob} from './blob-download.ts'
 import {ChunkBuffer} from './chunk-buffer.ts'
+import {givenUp, isWorthRepeating} from './paced-client.ts'
 import type {RegistryResponse, RegistrySession} from './session.ts'
 import {UploadCheck} from './upload-check.ts'
 import {UploadSession} from './upload-session.ts'
 
-/** Chunks where one PUT is refused; below the limits of usual proxies, and held in memory while on its way. */
+/** Chunks where one PUT is refused, to begin with; each is held in memory while on its way. */
 const CHUNK_BYTES = 8 * 1024 * 1024
 /** A registry that wants larger chunks than this is not served: each lane holds one in memory. */
 const MAX_CHUNK_BYTES = 64 * 1024 * 1024
@@ -27,10 +28,12 @@ interface Job {
   readonly signal: AbortSignal | undefined
 }
 
-/** The uploads to one registry; remembers whether it takes a blob in one PUT. */
+/** The uploads to one registry; remembers whether it takes a blob in one PUT, and how large a chunk may be. */
 export class BlobUploader {
   readonly #session: RegistrySession
   #needsChunks = false
+  /** Becomes smaller where a proxy refuses larger requests. */
+  #chunkBytes = CHUNK_BYTES
 
   constructor(session: RegistrySession) {
     this.#session = session
@@ -93,21 +96,20 @@ export class BlobUploader {
     let breaks = 0
     for (;;) {
       try {
-        const refused = await this.#send(job, upload, check, offset)
-        if (refused === undefined) return
+        if (await this.#send(job, upload, check, offset)) return
         await upload.cancel()
         upload = await this.#reopen(job)
         await this.#sendInChunks(job, upload, new UploadCheck(job.blob, job.action, isHashed))
         this.#needsChunks = true
         return
       } catch (error) {
-        if (!hasCode(error, 'NETWORK', 'TIMEOUT', 'REGISTRY_UNAVAILABLE')) {
+        if (check.isSourceFailure(error) || !isWorthRepeating(error)) {
           if (!hasCode(error, 'INTERRUPTED')) await upload.cancel()
           throw error
         }
         if (++breaks >= MAX_BREAKS) {
           await upload.cancel()
-          throw error
+          throw givenUp(error)
         }
         await clock.sleep(backOffMs(breaks, clock), signal)
         const kept = await upload.kept(signal).catch(unlessUnreachable)
@@ -124,29 +126,29 @@ export class BlobUploader {
     }
   }
 
-  /** Sends the blob from `offset` on. Answers a refusal that means that this registry wants chunks, undefined when the blob is there. */
-  async #send(job: Job, upload: UploadSession, check: UploadCheck, offset: number): Promise<RegistryResponse | undefined> {
+  /** Sends the blob from `offset` on. Returns whether the blob is there; false when this registry, or a proxy before it, wants chunks. */
+  async #send(job: Job, upload: UploadSession, check: UploadCheck, offset: number): Promise<boolean> {
     const {blob, source, signal} = job
     if (this.#needsChunks) {
       await this.#sendInChunks(job, upload, check)
-      return undefined
+      return true
     }
     const body = {sizeBytes: blob.size - offset, send: (sink: Parameters<BlobSource>[0]) => check.push(source, offset, sink, signal)}
     if (offset > 0) {
-      if (offset < blob.size) await upload.append(offset, blob.size - offset, body, signal)
+      if (offset < blob.size && !(await upload.tryAppend(offset, blob.size - offset, body, signal))) return false
       // Everything had arrived and only the answer was lost: with a hash of our own it was checked before the last byte went out.
       await this.#complete(job, upload)
-      return undefined
+      return true
     }
     const response = await upload.complete(blob.digest, body, signal)
     const isRefusal = REFUSES_ONE_PUT.includes(response.status) && this.#session.refusal(job.action, response).code !== 'INTEGRITY'
-    if (isRefusal && blob.size > 0) return response
+    if (isRefusal && blob.size > 0) return false
     this.#assertStored(job, response)
-    return undefined
+    return true
   }
 
   async #sendInChunks(job: Job, upload: UploadSession, check: UploadCheck): Promise<void> {
-    const chunkBytes = Math.max(CHUNK_BYTES, upload.minChunkBytes)
+    const chunkBytes = Math.max(this.#chunkBytes, upload.minChunkBytes)
     if (chunkBytes > MAX_CHUNK_BYTES)
       throw new HoldfastError(
         'UNSUPPORTED',
@@ -154,12 +156,26 @@ export class BlobUploader {
       )
     let sent = 0
     const chunks = new ChunkBuffer(Math.min(chunkBytes, Math.max(1, job.blob.size)), async (chunk) => {
-      await upload.append(sent, chunk.length, chunk, job.signal)
+      await this.#append(job, upload, sent, chunk)
       sent += chunk.length
     })
     await check.push(job.source, 0, chunks, job.signal)
     await chunks.end()
     await this.#complete(job, upload)
+  }
+
+  /** Sends a chunk; in smaller ones where a proxy finds it too large, and so from now on. */
+  async #append({signal}: Job, upload: UploadSession, start: number, chunk: Uint8Array): Promise<void> {
+    let sizeBytes = Math.min(chunk.length, Math.max(this.#chunkBytes, upload.minChunkBytes))
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + sizeBytes)
+      if (await upload.tryAppend(start + at, part.length, part, signal)) {
+        at += part.length
+        continue
+      }
+      sizeBytes = Math.max(upload.leastChunkBytes, Math.floor(part.length / 2))
+      this.#chunkBytes = sizeBytes
+    }
   }
 
   async #complete(job: Job, upload: UploadSession): Promise<void> {

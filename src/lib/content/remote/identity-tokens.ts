@@ -2,7 +2,7 @@
  * Refresh tokens in use. An endpoint may answer each exchange with a new one and let the old one die (RFC 6749 §6), so the exchanges of one login go one after the
  * other, each with what the one before it was given.
  */
-import {hasCode} from '../../core/errors.ts'
+import {type HoldfastError, hasCode} from '../../core/errors.ts'
 import type {RegistryHost} from '../../oci/reference.ts'
 import type {IdentityTokenCredential, RegistryCredential} from './endpoint.ts'
 
@@ -20,7 +20,14 @@ interface Login {
   token: string
   /** Settles when the exchanges so far have. */
   last: Promise<unknown>
+  /** An exchange has shown that the endpoint lets tokens stay as they are: one may be shown again. */
+  isLasting: boolean
+  /** The answer to the newest token was lost, so that the endpoint may have replaced it. */
+  lostAnswer: HoldfastError | undefined
 }
+
+/** What became of a request whose answer is not known. */
+const LOST_ANSWERS = ['NETWORK', 'TIMEOUT', 'REGISTRY_UNAVAILABLE', 'INTERRUPTED', 'INTEGRITY'] as const
 
 export class IdentityTokens {
   readonly #registry: RegistryHost
@@ -35,10 +42,11 @@ export class IdentityTokens {
 
   /**
    * Exchanges the newest refresh token of a login, once the exchanges before have ended; hands a new one on to be kept, and goes on when that fails.
-   * A token that is refused is asked for again, once.
+   * A token that is refused is asked for again, once. So is one whose answer was lost, which is shown no more unless the endpoint lets tokens stay as they are: a spent token
+   * that is shown twice is taken for a stolen one.
    */
   exchange<T extends {readonly refreshToken?: string}>(credential: IdentityTokenCredential, how: TokenExchange<T>): Promise<T> {
-    const login = this.#logins.get(credential.token) ?? {credential, token: credential.token, last: Promise.resolve()}
+    const login = this.#logins.get(credential.token) ?? newLogin(credential)
     this.#logins.set(credential.token, login)
     const exchanged = login.last.then(() => this.#exchange(login, how))
     login.last = exchanged.catch(() => {})
@@ -46,23 +54,41 @@ export class IdentityTokens {
   }
 
   async #exchange<T extends {readonly refreshToken?: string}>(login: Login, how: TokenExchange<T>): Promise<T> {
-    const answer = await how.send(login.token).catch(async (error: unknown) => {
+    if (login.lostAnswer !== undefined && !login.isLasting) await this.#findAnother(login, how, login.lostAnswer)
+    const answer = await this.#send(login, how).catch(async (error: unknown) => {
       if (!hasCode(error, 'UNAUTHENTICATED')) throw error
-      const found = await how.findAgain()
-      if (found?.kind !== 'identity-token' || this.#logins.get(found.token) === login) throw error
-      login.credential = found
-      this.#replace(login, found.token)
-      return how.send(found.token)
+      await this.#findAnother(login, how, error)
+      return this.#send(login, how)
     })
-    if (answer.refreshToken !== undefined && answer.refreshToken !== login.token) {
+    const isReplaced = answer.refreshToken !== undefined && answer.refreshToken !== login.token
+    login.isLasting = !isReplaced
+    if (answer.refreshToken !== undefined && isReplaced) {
       this.#replace(login, answer.refreshToken)
       await this.#keep(login.credential, answer.refreshToken)
     }
     return answer
   }
 
+  async #send<T>(login: Login, how: TokenExchange<T>): Promise<T> {
+    try {
+      return await how.send(login.token)
+    } catch (error) {
+      if (hasCode(error, ...LOST_ANSWERS) && error.details.requestSent !== false) login.lostAnswer = error
+      throw error
+    }
+  }
+
+  /** @throws {HoldfastError} `reason` when the login's source has no other token. */
+  async #findAnother<T>(login: Login, how: TokenExchange<T>, reason: HoldfastError): Promise<void> {
+    const found = await how.findAgain()
+    if (found?.kind !== 'identity-token' || this.#logins.get(found.token) === login) throw reason
+    login.credential = found
+    this.#replace(login, found.token)
+  }
+
   #replace(login: Login, token: string): void {
     login.token = token
+    login.lostAnswer = undefined
     this.#logins.set(token, login)
   }
 
@@ -76,4 +102,8 @@ export class IdentityTokens {
       )
     }
   }
+}
+
+function newLogin(credential: IdentityTokenCredential): Login {
+  return {credential, token: credential.token, last: Promise.resolve(), isLasting: false, lostAnswer: undefined}
 }

@@ -14,9 +14,15 @@ const MAX_ATTEMPTS = 5
 export const DEFAULT_RATE_LIMIT_WAIT_MS = 5 * 60_000
 /** First wait after a 429 that names no time. */
 const RATE_LIMIT_BACK_OFF = {baseMs: 1000, maxMs: 60_000}
-/** Added to what the host asked for, so that waiting requests do not come back all at once. */
+/** Added to what the host asked for, so that several processes do not come back all at once. */
 const RATE_LIMIT_JITTER = 0.1
 const MIN_JITTER_MS = 50
+/** Requests that waited for the same host go on one after the other, this far apart on average. */
+const TURN_SPACING_MS = 100
+/** A request that came too late (RFC 9110 §15.5.9) or too early (RFC 8470 §5.2) may be sent again as it is. */
+const TRANSIENT_CLIENT_ERRORS: readonly number[] = [408, 425]
+/** What the server does not implement it will not implement soon. */
+const LASTING_SERVER_ERRORS: readonly number[] = [501, 505]
 
 export interface PacedClientOptions {
   readonly http: HttpClient
@@ -28,12 +34,42 @@ export interface PacedClientOptions {
 export interface PacedRequest extends HttpRequest {
   /** Tries after server errors and broken connections; 1 when the caller resumes by itself. A 429 is waited for in any case. */
   readonly attempts?: number
+  /**
+   * It holds something that is spent by showing it. It is repeated only while no byte of it was sent, or after a 429, and the signal does not stop it once it is on its way,
+   * so that its answer is not lost.
+   */
+  readonly isSpent?: boolean
+  /** It moves content: its success lets more of it run at once. */
+  readonly isContent?: boolean
+}
+
+/** When the next request to a host may be sent. */
+interface Pace {
+  /** The host asked for no request before. */
+  notBeforeMs: number
+  /** The first turn that no waiting request has. */
+  nextTurnMs: number
+  refusals: number
+}
+
+/** Tells whether an error is worth another try: not when the layer that met it has tried enough. */
+export function isWorthRepeating(error: unknown): error is HoldfastError {
+  return hasCode(error, 'NETWORK', 'TIMEOUT', 'REGISTRY_UNAVAILABLE') && error.details.gaveUp !== true
+}
+
+/** The same error, which no layer above repeats any more. */
+export function givenUp(error: HoldfastError): HoldfastError {
+  return new HoldfastError(error.code, error.message, {hints: error.hints, details: {...error.details, gaveUp: true}, cause: error})
+}
+
+/** Tells whether the same request may succeed a little later. */
+function isTransient(status: number): boolean {
+  return TRANSIENT_CLIENT_ERRORS.includes(status) || (status >= 500 && !LASTING_SERVER_ERRORS.includes(status))
 }
 
 export class PacedClient {
   readonly #options: PacedClientOptions
-  /** By host: when the next request may be sent. */
-  readonly #notBefore = new Map<string, number>()
+  readonly #paces = new Map<string, Pace>()
 
   constructor(options: PacedClientOptions) {
     this.#options = options
@@ -41,22 +77,25 @@ export class PacedClient {
 
   /**
    * Sends a request; every status but 429 is an answer.
-   * @throws {HoldfastError} RATE_LIMITED with `retryAfterMs` when the wait would exceed the budget; NETWORK, TIMEOUT, TLS, PLAIN_HTTP, INTERRUPTED.
+   * @throws {HoldfastError} RATE_LIMITED with `retryAfterMs` when the wait would exceed the budget; NETWORK, TIMEOUT, TLS, PLAIN_HTTP, INTERRUPTED; `givenUp` unless the
+   * caller asked for one attempt.
    */
   async request(request: PacedRequest): Promise<HttpResponse> {
     const {http, clock, limit} = this.#options
-    const attempts = request.attempts ?? MAX_ATTEMPTS
+    const {attempts = MAX_ATTEMPTS, isSpent = false, signal} = request
     const host = request.url.host
     let waitedMs = 0
     let refusals = 0
     for (let attempt = 1; ; ) {
-      waitedMs += await this.#waitForTurn(host, request.signal)
+      waitedMs += await this.#waitForTurn(host, signal)
       let response: HttpResponse
       try {
-        response = await http.request(request)
+        response = await http.request(isSpent ? withoutSignal(request) : request)
       } catch (error) {
-        if (attempt >= attempts || !hasCode(error, 'NETWORK', 'TIMEOUT')) throw error
-        await clock.sleep(backOffMs(attempt++, clock), request.signal)
+        if (!hasCode(error, 'NETWORK', 'TIMEOUT')) throw error
+        const isRepeatable = !isSpent || error.details.requestSent === false
+        if (attempt >= attempts || !isRepeatable) throw attempts === 1 ? error : givenUp(error)
+        await clock.sleep(backOffMs(attempt++, clock), signal)
         continue
       }
       if (response.status === 429) {
@@ -65,32 +104,48 @@ export class PacedClient {
         const asked = parseRetryAfter(response.headers['retry-after'], clock.now())
         const pauseMs = asked === undefined ? backOffMs(refusals, clock, RATE_LIMIT_BACK_OFF) : withJitter(asked, clock)
         if (waitedMs + pauseMs > this.#options.rateLimitWaitMs) throw rateLimited(request, response, pauseMs, waitedMs)
-        this.#notBefore.set(host, Math.max(this.#notBefore.get(host) ?? 0, clock.now() + pauseMs))
+        this.#holdBack(host, clock.now() + pauseMs)
         continue
       }
-      if (response.status >= 500 && response.status !== 501 && attempt < attempts) {
+      if (isTransient(response.status) && attempt < attempts && !isSpent) {
         const asked = parseRetryAfter(response.headers['retry-after'], clock.now()) ?? 0
         const pauseMs = Math.max(asked, backOffMs(attempt++, clock))
         if (waitedMs + pauseMs > this.#options.rateLimitWaitMs) return response
         waitedMs += pauseMs
-        await clock.sleep(pauseMs, request.signal)
+        await clock.sleep(pauseMs, signal)
         continue
       }
-      if (response.status < 400) limit.succeeded()
+      if (response.status < 400 && request.isContent === true) limit.succeeded()
       return response
     }
   }
 
+  #holdBack(host: string, untilMs: number): void {
+    const pace = this.#paces.get(host)
+    const notBeforeMs = Math.max(pace?.notBeforeMs ?? 0, untilMs)
+    this.#paces.set(host, {notBeforeMs, nextTurnMs: notBeforeMs, refusals: (pace?.refusals ?? 0) + 1})
+  }
+
+  /** Waits until the host may be asked, in a turn of its own: those that waited together would be refused together. Returns how long that took, in milliseconds. */
   async #waitForTurn(host: string, signal: AbortSignal | undefined): Promise<number> {
     const {clock} = this.#options
-    let waitedMs = 0
+    const startMs = clock.now()
     for (;;) {
-      const waitMs = (this.#notBefore.get(host) ?? 0) - clock.now()
-      if (waitMs <= 0) return waitedMs
-      await clock.sleep(waitMs, signal)
-      waitedMs += waitMs
+      const pace = this.#paces.get(host)
+      const turnMs = Math.max(pace?.notBeforeMs ?? 0, pace?.nextTurnMs ?? 0)
+      // One that has not to wait keeps no other one waiting.
+      if (pace === undefined || turnMs <= clock.now()) return clock.now() - startMs
+      pace.nextTurnMs = turnMs + TURN_SPACING_MS * (0.5 + clock.random())
+      const {refusals} = pace
+      for (let leftMs = turnMs - clock.now(); leftMs > 0; leftMs = turnMs - clock.now()) await clock.sleep(leftMs, signal)
+      // After another refusal the turns are given anew.
+      if (this.#paces.get(host)?.refusals === refusals) return clock.now() - startMs
     }
   }
+}
+
+function withoutSignal({signal: _, ...request}: PacedRequest): PacedRequest {
+  return request
 }
 
 function withJitter(askedMs: number, clock: Clock): number {

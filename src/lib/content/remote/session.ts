@@ -11,6 +11,8 @@ import {DEFAULT_RATE_LIMIT_WAIT_MS, PacedClient} from './paced-client.ts'
 import {MAX_ERROR_BODY_BYTES, registryError} from './registry-error.ts'
 import {assertTrusted, isLoopbackHost, isSameOrigin, type Referral} from './trust.ts'
 
+/** Tokens asked for because the registry refused the one before: the first may have been old, and a fresh one may not have reached every replica of the registry yet. */
+const MAX_RENEWALS = 2
 /** Redirects followed for one request. */
 const MAX_REDIRECTS = 5
 const REDIRECT_STATUSES: readonly number[] = [301, 302, 303, 307, 308]
@@ -79,19 +81,26 @@ export class RegistrySession {
     const base = await this.#baseUrl(request.signal)
     const url = typeof request.target === 'string' ? new URL(request.target, base) : request.target
     const ours = isSameOrigin(url, base)
-    const authorization = ours ? await this.#authenticator.authorization(request.access, request.signal) : undefined
+    let authorization = ours ? await this.#authenticator.authorization(request.access, request.signal) : undefined
     let answer = await this.#follow(request, url, base, authorization)
-    if (answer.status === 401 && ours && isSameOrigin(answer.url, base)) {
-      const second = await this.#authenticator.answer(answer, authorization, base, request.access, request.signal)
-      if (second !== undefined) answer = await this.#follow(request, url, base, second)
+    for (let renewals = 0; answer.status === 401 && isSameOrigin(answer.url, base) && ours && renewals < MAX_RENEWALS; renewals++) {
+      const next = await this.#authenticator.answer(answer, authorization, base, request.access, request.signal)
+      if (next === undefined) break
+      authorization = next
+      answer = await this.#follow(request, url, base, authorization)
     }
-    if (answer.status === 401 || answer.status === 403) throw await this.#authenticator.refusal(request.action, answer, request.access)
-    return answer
+    if (answer.status !== 401 && answer.status !== 403) return answer
+    // Our credentials did not go there, so that none of them is refused.
+    if (!isSameOrigin(answer.url, base)) throw this.refusal(request.action, answer)
+    throw await this.#authenticator.refusal(request.action, answer, request.access)
   }
 
-  /** Makes the error for an answer that is not what was asked for. */
-  refusal(action: string, response: HttpResponse): HoldfastError {
-    return registryError(this.endpoint.registry, action, response)
+  /** Makes the error for an answer that is not what was asked for; it names the host that gave it where that is not the registry. */
+  refusal(action: string, response: RegistryResponse): HoldfastError {
+    const {registry, apiHost} = this.endpoint
+    const {host} = response.url
+    const isOurs = host === new URL(`${response.url.protocol}//${apiHost ?? registry}`).host
+    return registryError(registry, action, response, isOurs ? undefined : {kind: 'blob store', host})
   }
 
   /**
@@ -117,6 +126,7 @@ export class RegistrySession {
         url,
         headers: {...headers, ...(carried === undefined ? {} : {authorization: carried})},
         maxBodyBytes,
+        isContent: method !== 'HEAD',
         ...(body === undefined ? {} : {body}),
         ...(sinkFor === undefined ? {} : {sinkFor}),
         ...(signal === undefined ? {} : {signal}),

@@ -22,12 +22,18 @@ export class UploadCheck {
   readonly #action: string
   readonly #isHashed: boolean
   #checkpoints: Checkpoint[]
+  #sourceFailure: unknown
 
   constructor(blob: BlobDescriptor, action: string, isHashed: boolean) {
     this.#blob = blob
     this.#action = action
     this.#isHashed = isHashed
     this.#checkpoints = [{at: 0, hash: isHashed ? createDigestHash(blob.digest) : undefined}]
+  }
+
+  /** Tells whether an error is the source's own: the target has nothing to do with it, and another try at the target does not help. */
+  isSourceFailure(error: unknown): boolean {
+    return error !== undefined && error === this.#sourceFailure
   }
 
   /**
@@ -44,6 +50,7 @@ export class UploadCheck {
       if (sink.failure !== undefined) throw sink.failure
       // The registry answered before the end and takes no more: its answer says why, not the source's interruption.
       if (sink.isTargetGone) return
+      this.#sourceFailure = error
       throw error
     } finally {
       stop.abort()

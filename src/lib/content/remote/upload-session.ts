@@ -9,6 +9,9 @@ import {pushAccess} from './session.ts'
 
 /** Giving up a session is a courtesy: nobody waits for it longer than this. */
 const CANCEL_TIMEOUT_MS = 3000
+/** A proxy that allows less than this lets no registry work. */
+const LEAST_CHUNK_BYTES = 64 * 1024
+const CONTENT_TOO_LARGE = 413
 const RANGE = /^(?:bytes=)?0-([0-9]{1,15})$/
 
 /** What the registry is asked for when a session is opened. */
@@ -70,19 +73,26 @@ export class UploadSession {
   }
 
   /**
-   * Appends bytes `start` to `start + sizeBytes - 1`.
+   * Appends bytes `start` to `start + sizeBytes - 1`. Returns false when a proxy finds them too many for one request: they are not there then.
    * @throws {HoldfastError} when the registry does not accept them.
    */
-  async append(start: number, sizeBytes: number, body: RegistryRequest['body'], signal: AbortSignal | undefined): Promise<void> {
+  async tryAppend(start: number, sizeBytes: number, body: RegistryRequest['body'], signal: AbortSignal | undefined): Promise<boolean> {
     const headers: HttpHeaders = {'content-type': 'application/octet-stream', 'content-range': `${start}-${start + sizeBytes - 1}`}
     const response = await this.#send('PATCH', this.#location, signal, {headers, body: body ?? new Uint8Array(0), attempts: 1})
+    if (response.status === CONTENT_TOO_LARGE && sizeBytes > this.leastChunkBytes) return false
     if (response.status !== 202 && response.status !== 201 && response.status !== 204) throw this.#session.refusal(this.#action, response)
     this.#follow(response)
+    return true
+  }
+
+  /** Chunks are not made smaller than this. */
+  get leastChunkBytes(): number {
+    return Math.max(LEAST_CHUNK_BYTES, this.minChunkBytes)
   }
 
   /** How many bytes the registry has kept; undefined when it does not say, or has forgotten the session. */
   async kept(signal: AbortSignal | undefined): Promise<number | undefined> {
-    const response = await this.#send('GET', this.#location, signal, {})
+    const response = await this.#send('GET', this.#location, signal, {attempts: 1})
     if (response.status !== 204 && response.status !== 202 && response.status !== 200) return undefined
     const last = Number(RANGE.exec(response.headers.range ?? '')?.[1] ?? Number.NaN)
     // `0-0` should mean one byte, and is what distribution answers when it has none.

@@ -3,6 +3,7 @@
  * (protocol: docker/docker-credential-helpers, `get` with the server on standard input and JSON on standard output).
  */
 import type {RegistryCredential} from '../../content/remote/endpoint.ts'
+import {ByteCollector} from '../../core/byte-collector.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {DOCKER_HUB, type RegistryHost} from '../../oci/reference.ts'
 import {credentialOf} from './auth-entry.ts'
@@ -56,8 +57,7 @@ async function runHelper(name: string, server: string, options: HelperOptions): 
   const timeoutMs = options.timeoutMs ?? HELPER_TIMEOUT_MS
   return new Promise((resolve, reject) => {
     const helper = spawn(programOf(name), ['get'], {env: {...options.environment}, stdio: ['pipe', 'pipe', 'ignore']})
-    const chunks: Buffer[] = []
-    let sizeBytes = 0
+    const collected = new ByteCollector(MAX_OUTPUT_BYTES)
     const stop = (reason: string): void => {
       helper.kill('SIGKILL')
       // A process that the helper started may hold the pipe open: do not wait for it.
@@ -70,9 +70,7 @@ async function runHelper(name: string, server: string, options: HelperOptions): 
       outcome()
     }
     helper.stdout.on('data', (chunk: Buffer) => {
-      chunks.push(chunk)
-      sizeBytes += chunk.length
-      if (sizeBytes > MAX_OUTPUT_BYTES) stop(`it wrote more than ${MAX_OUTPUT_BYTES} bytes`)
+      if (!collected.add(chunk)) stop(`it wrote more than ${MAX_OUTPUT_BYTES} bytes`)
     })
     helper.on('error', (error: NodeJS.ErrnoException) => {
       const reason = error.code === 'ENOENT' ? 'no such program is in PATH' : `it could not be started (${error.code})`
@@ -80,7 +78,7 @@ async function runHelper(name: string, server: string, options: HelperOptions): 
     })
     helper.on('close', (code, signal) => {
       if (code === null) settle(() => reject(helperFailed(name, server, `it was ended by ${signal}`)))
-      else settle(() => resolve({exitCode: code, stdout: Buffer.concat(chunks).toString('utf8')}))
+      else settle(() => resolve({exitCode: code, stdout: collected.bytes.toString('utf8')}))
     })
     // A helper may end without reading; its status says what that means.
     helper.stdin.on('error', () => {})

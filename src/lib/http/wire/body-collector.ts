@@ -1,34 +1,30 @@
 /** A sink that keeps an answer's body in memory, up to a cap. */
+import {ByteCollector} from '../../core/byte-collector.ts'
 import type {ByteSink} from '../../core/byte-sink.ts'
 import {IntegrityError} from '../../core/errors.ts'
 
 export class BodyCollector implements ByteSink {
-  readonly #maxBytes: number
+  readonly #bytes: ByteCollector
   readonly #name: string
-  #chunks: Buffer[] = []
-  #sizeBytes = 0
 
   /** `name` is what the error calls the answer. */
   constructor(maxBytes: number, name: string) {
-    this.#maxBytes = maxBytes
+    this.#bytes = new ByteCollector(maxBytes)
     this.#name = name
   }
 
   /** @throws {IntegrityError} when the body is larger than the cap. */
   write(chunk: Uint8Array, release: () => void): boolean {
-    this.#sizeBytes += chunk.length
-    if (this.#sizeBytes > this.#maxBytes) throw this.tooLarge()
-    this.#chunks.push(Buffer.from(chunk))
+    if (!this.#bytes.add(chunk)) throw this.tooLarge()
     release()
     return true
   }
 
   tooLarge(): IntegrityError {
-    return new IntegrityError(`cannot read "${this.#name}": the answer has more than ${this.#maxBytes} bytes`)
+    return new IntegrityError(`cannot read "${this.#name}": the answer has more than ${this.#bytes.maxBytes} bytes`)
   }
 
   get body(): Buffer {
-    const [only] = this.#chunks
-    return this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks, this.#sizeBytes)
+    return this.#bytes.bytes
   }
 }

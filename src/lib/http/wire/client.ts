@@ -6,11 +6,14 @@
 import type {AddressPolicy} from '../../core/address-policy.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import type {HttpClient, HttpRequest, HttpResponse, TlsSettings} from '../client.ts'
+import {rememberReceived, rememberSent} from '../traffic-secrets.ts'
 import {WireConnection, type WireStatistics} from './connection.ts'
 import {ConnectionPool} from './connection-pool.ts'
 import {dial, proxyAuthorization, type Route} from './dial.ts'
 import {exchange, type Line} from './exchange.ts'
-import {CONNECT_TIMEOUT_MS, IDLE_TIMEOUT_MS, KEEP_ALIVE_MS} from './limits.ts'
+import {assertReached} from './failures.ts'
+import {CONNECT_TIMEOUT_MS, IDLE_TIMEOUT_MS, KEEP_ALIVE_MS, MINIMUM_RATE} from './limits.ts'
+import {type MinimumRate, RateWatch} from './rate-watch.ts'
 import {BufferPool} from './read-buffer.ts'
 
 /** What `--debug` shows of one exchange: no header, no query, no body. */
@@ -36,6 +39,8 @@ export interface WireClientOptions {
   readonly onExchange?: (exchange: ObservedExchange) => void
   readonly connectTimeoutMs?: number
   readonly idleTimeoutMs?: number
+  /** `MINIMUM_RATE` when absent. */
+  readonly minimumRate?: MinimumRate | undefined
   /** How long an unused connection is kept. */
   readonly keepAliveMs?: number
 }
@@ -54,6 +59,7 @@ class SocketClient implements WireClient {
   readonly #options: WireClientOptions
   readonly #buffers = new BufferPool()
   readonly #pool: ConnectionPool
+  readonly #rates: RateWatch
   readonly #sessions = new Map<string, Buffer>()
   readonly #connections = new Set<WireConnection>()
   readonly #statistics: WireStatistics = {requests: 0, connections: 0, bytesReceived: 0, bytesSent: 0}
@@ -62,6 +68,7 @@ class SocketClient implements WireClient {
   constructor(options: WireClientOptions) {
     this.#options = options
     this.#pool = new ConnectionPool(options.keepAliveMs ?? KEEP_ALIVE_MS)
+    this.#rates = new RateWatch(options.minimumRate ?? MINIMUM_RATE)
   }
 
   get statistics(): Readonly<WireStatistics> {
@@ -77,9 +84,13 @@ class SocketClient implements WireClient {
     this.#statistics.requests += 1
     const startedAt = performance.now()
     let status: number | undefined
+    const line = this.#lineTo(url)
+    rememberSent(request.headers ?? {}, request.body instanceof Uint8Array ? request.body : undefined)
     try {
-      const response = await exchange(this.#withUserAgent(request), this.#lineTo(url), this.#statistics)
+      const response = await exchange(this.#withUserAgent(request), line, this.#statistics)
       status = response.status
+      rememberReceived(response.headers, url)
+      assertReached(status, () => response.body.toString('latin1'), {method, url, proxy: line.proxy})
       return response
     } finally {
       const durationMs = performance.now() - startedAt
@@ -90,6 +101,7 @@ class SocketClient implements WireClient {
   close(): void {
     this.#isClosed = true
     this.#pool.close()
+    this.#rates.close()
     for (const connection of this.#connections) connection.socket.destroy()
   }
 
@@ -121,6 +133,7 @@ class SocketClient implements WireClient {
     const connection = new WireConnection({
       buffers: this.#buffers,
       statistics: this.#statistics,
+      rates: this.#rates,
       idleTimeoutMs: this.#options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
       isTls: (isForwarded ? proxy : url).protocol === 'https:',
     })

@@ -9,6 +9,7 @@ import type {ByteSink} from '../../core/byte-sink.ts'
 import {ChunkedDecoder} from './chunked.ts'
 import {type AnswerHead, MalformedAnswerError, parseAnswerHead} from './head.ts'
 import {MAX_HEAD_BYTES, MAX_INFORMATIONAL_ANSWERS, MAX_UNRELEASED_BUFFERS, SMALL_BUFFER_BYTES, TLS_BATCH_ROOM_BYTES} from './limits.ts'
+import {type RateWatch, type SlowTransferError, sentBytes, type WatchedTransfer} from './rate-watch.ts'
 import {type BufferPool, ReadBuffer, type SliceOwner} from './read-buffer.ts'
 
 /** What a client counts, over all its connections. */
@@ -51,7 +52,7 @@ type State = 'idle' | 'head' | 'length' | 'chunked' | 'until-close' | 'complete'
 
 const END_OF_HEAD = '\r\n\r\n'
 
-export class WireConnection implements SliceOwner {
+export class WireConnection implements SliceOwner, WatchedTransfer {
   /** To be given to the socket when it is made. */
   readonly onread = {
     buffer: (): Uint8Array => this.#nextBuffer(),
@@ -61,6 +62,7 @@ export class WireConnection implements SliceOwner {
   wasUsed = false
   readonly #buffers: BufferPool
   readonly #statistics: WireStatistics
+  readonly #rates: RateWatch
   readonly #idleTimeoutMs: number
   readonly #isTls: boolean
   readonly #small = new ReadBuffer(SMALL_BUFFER_BYTES)
@@ -74,6 +76,7 @@ export class WireConnection implements SliceOwner {
   #listener: AnswerListener | undefined
   #isHeadRequest = false
   #isAnswered = false
+  #receivedBytes = 0
   #informationalAnswers = 0
   #keepAlive = false
   #sink: ByteSink | undefined
@@ -97,11 +100,13 @@ export class WireConnection implements SliceOwner {
   constructor(options: {
     readonly buffers: BufferPool
     readonly statistics: WireStatistics
+    readonly rates: RateWatch
     readonly idleTimeoutMs: number
     readonly isTls: boolean
   }) {
     this.#buffers = options.buffers
     this.#statistics = options.statistics
+    this.#rates = options.rates
     this.#idleTimeoutMs = options.idleTimeoutMs
     this.#isTls = options.isTls
     this.#small.owner = this
@@ -142,11 +147,27 @@ export class WireConnection implements SliceOwner {
     this.#keepAlive = false
     this.#state = 'head'
     this.socket.setTimeout(this.#idleTimeoutMs)
+    this.#rates.add(this)
     if (!isUsable) setImmediate(() => this.#fail(new ConnectionClosedError('it was closed before the request was sent')))
+  }
+
+  get movedBytes(): number {
+    return this.#receivedBytes + (this.#socket === undefined ? 0 : sentBytes(this.#socket))
+  }
+
+  get isPeerMoving(): boolean {
+    if (this.#isBlocked) return false
+    if (this.#state === 'head') return this.#isAnswered || this.socket.writableLength > 0
+    return this.#state === 'length' || this.#state === 'chunked' || this.#state === 'until-close'
+  }
+
+  tooSlow(error: SlowTransferError): void {
+    this.#fail(error)
   }
 
   /** Lets nobody hear of this connection again, and closes it at once. */
   destroy(): void {
+    this.#rates.delete(this)
     this.#listener = undefined
     this.#state = 'closed'
     this.#socket?.destroy()
@@ -183,6 +204,7 @@ export class WireConnection implements SliceOwner {
   /** The read callback: `bytesRead` more bytes lie at `#end`; answers whether to go on reading. */
   #read(bytesRead: number): boolean {
     this.#statistics.bytesReceived += bytesRead
+    this.#receivedBytes += bytesRead
     this.#end += bytesRead
     if (this.#state === 'idle' || this.#state === 'complete') {
       // An answer to no request: whatever comes next on this connection could be mistaken for another one.
@@ -383,6 +405,7 @@ export class WireConnection implements SliceOwner {
     this.#isLarge = false
     this.#state = 'idle'
     this.wasUsed = true
+    this.#rates.delete(this)
     this.#socket?.setTimeout(0)
     if (this.#start !== this.#end) this.#keepAlive = false
     listener?.ended()

@@ -5,8 +5,9 @@ import type {AddressPolicy} from '../../core/address-policy.ts'
 import {awaitedLater} from '../../core/awaited-later.ts'
 import {interrupted} from '../../core/errors.ts'
 import type {TlsSettings} from '../client.ts'
+import {rememberAuthorization} from '../traffic-secrets.ts'
 import type {WireConnection} from './connection.ts'
-import {ConnectTimeoutError, ProxyRefusedError} from './failures.ts'
+import {ConnectTimeoutError, ProxyRefusedError, ProxyTlsError} from './failures.ts'
 import {assertAllowed, guardedLookup} from './guarded-lookup.ts'
 import {MalformedAnswerError, parseAnswerHead} from './head.ts'
 import {MAX_HEAD_BYTES} from './limits.ts'
@@ -37,14 +38,16 @@ type TlsDialOptions = ConnectionOptions & {readonly onread?: Onread}
 export function proxyAuthorization(proxy: URL): string | undefined {
   if (proxy.username === '' && proxy.password === '') return undefined
   const pair = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`
-  return `Basic ${Buffer.from(pair).toString('base64')}`
+  const value = `Basic ${Buffer.from(pair).toString('base64')}`
+  rememberAuthorization(value)
+  return value
 }
 
 /**
- * Opens a socket that reads through `onread` and is ready for a request.
- * Rejects with what the socket or TLS said, with ConnectTimeoutError, ProxyRefusedError, or INTERRUPTED.
+ * Opens a socket that is ready for a request, and reads through `onread` where that is given.
+ * Rejects with what the socket or TLS said, with ConnectTimeoutError, ProxyRefusedError, ProxyTlsError, or INTERRUPTED.
  */
-export async function dial(route: Route, onread: Onread, options: DialOptions): Promise<Socket> {
+export async function dial(route: Route, onread: Onread | undefined, options: DialOptions): Promise<Socket> {
   const attempt = new Dialing(options)
   try {
     return await Promise.race([attempt.stopped, withSystemTrust(() => open(route, onread, options, attempt))])
@@ -104,7 +107,7 @@ class Dialing {
   }
 }
 
-async function open(route: Route, onread: Onread, options: DialOptions, attempt: Dialing): Promise<Socket> {
+async function open(route: Route, onread: Onread | undefined, options: DialOptions, attempt: Dialing): Promise<Socket> {
   const {origin, proxy, mayConnect} = route
   const isSecure = origin.protocol === 'https:'
   if (mayConnect !== undefined) assertAllowed(hostOf(origin), mayConnect)
@@ -129,11 +132,17 @@ async function plain(url: URL, onread: Onread | undefined, attempt: Dialing, may
   return socket
 }
 
-async function secure(route: Route, onread: Onread, options: DialOptions, attempt: Dialing, carrier: Socket | undefined): Promise<Socket> {
+async function secure(
+  route: Route,
+  onread: Onread | undefined,
+  options: DialOptions,
+  attempt: Dialing,
+  carrier: Socket | undefined,
+): Promise<Socket> {
   const tls = await import('node:tls')
   const settings: TlsDialOptions = {
     ...target(route.origin),
-    ...(carrier === undefined ? {onread} : {socket: carrier}),
+    ...(carrier !== undefined ? {socket: carrier} : onread === undefined ? {} : {onread}),
     ...(carrier === undefined && route.mayConnect !== undefined ? {lookup: guardedLookup(route.mayConnect)} : {}),
     secureContext: secureContextFor(tls, route.tls),
     rejectUnauthorized: route.tls.insecure !== true,
@@ -143,7 +152,7 @@ async function secure(route: Route, onread: Onread, options: DialOptions, attemp
   const socket = tls.connect(settings)
   socket.on('session', options.keepSession)
   const shaken = await shake(socket, attempt)
-  if (carrier !== undefined) feed(shaken, onread)
+  if (carrier !== undefined && onread !== undefined) feed(shaken, onread)
   return shaken
 }
 
@@ -172,7 +181,16 @@ async function secureProxy(proxy: URL, onread: Onread | undefined, attempt: Dial
     rejectUnauthorized: true,
     ALPNProtocols: ['http/1.1'],
   }
-  return shake(tls.connect(settings), attempt)
+  try {
+    return await shake(tls.connect(settings), attempt)
+  } catch (cause) {
+    throw isTlsFailure(cause) ? new ProxyTlsError('the proxy is not trusted', {cause}) : cause
+  }
+}
+
+/** TLS and OpenSSL have codes of their own; what remains are those of the connection below. */
+function isTlsFailure(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && !('syscall' in cause) && cause.code !== 'ECONNRESET'
 }
 
 async function shake(socket: TLSSocket, attempt: Dialing): Promise<Socket> {
@@ -203,8 +221,7 @@ async function openTunnel(carrier: Socket, proxy: URL, origin: URL): Promise<voi
   const credentials = authorization === undefined ? '' : `Proxy-Authorization: ${authorization}\r\n`
   carrier.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${credentials}\r\n`, 'latin1')
   const {status} = parseTunnelAnswer(await readTunnelAnswer(carrier))
-  if (status === 407) throw new ProxyRefusedError('wants credentials, or refuses the given ones')
-  if (status < 200 || status > 299) throw new ProxyRefusedError(`refuses the tunnel with status ${status}`)
+  if (status < 200 || status > 299) throw ProxyRefusedError.forStatus(status)
 }
 
 function parseTunnelAnswer(text: string): {readonly status: number} {

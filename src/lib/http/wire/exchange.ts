@@ -99,7 +99,7 @@ class Exchange implements AnswerListener, UploadOwner {
     connecting
       .then(
         (connection) => this.#connected(connection),
-        (error: unknown) => this.#fail(describeFailure(error, this.#attempt())),
+        (error: unknown) => this.#fail(describeFailure(error, {...this.#attempt(), isSent: this.#hasRetried})),
       )
       .catch((error: unknown) => this.#fail(error))
   }

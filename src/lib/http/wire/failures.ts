@@ -1,8 +1,10 @@
 /** Turns what a socket, TLS or a malformed answer says into an error of the table, with a reason in words and commands that help. */
 import {HoldfastError} from '../../core/errors.ts'
+import {excerpt} from '../../core/redaction.ts'
 import {ConnectionClosedError, IdleTimeoutError} from './connection.ts'
 import {AddressRefusedError} from './guarded-lookup.ts'
 import {MalformedAnswerError} from './head.ts'
+import {SlowTransferError} from './rate-watch.ts'
 
 /** What was tried; `url` is shown without its query. */
 export interface Attempt {
@@ -10,6 +12,8 @@ export interface Attempt {
   readonly url: URL
   /** `host:port` of the proxy that was to carry it. */
   readonly proxy?: string | undefined
+  /** False when no byte of the request was sent: the error says so in `requestSent`. */
+  readonly isSent?: boolean
 }
 
 const SOCKET_REASONS: Readonly<Record<string, string>> = {
@@ -55,63 +59,150 @@ export class ConnectTimeoutError extends Error {
   override readonly name = 'ConnectTimeoutError'
 }
 
-/** The proxy did not open a tunnel; the message is the reason. */
+/** The proxy did not open a tunnel, or did not take the request; the message is the reason. */
 export class ProxyRefusedError extends Error {
   override readonly name = 'ProxyRefusedError'
+  /** It wants credentials. */
+  readonly isUnauthenticated: boolean
+
+  constructor(reason: string, isUnauthenticated = false) {
+    super(reason)
+    this.isUnauthenticated = isUnauthenticated
+  }
+
+  /** @param status what the proxy answered instead of opening a tunnel. */
+  static forStatus(status: number): ProxyRefusedError {
+    return status === 407
+      ? new ProxyRefusedError('wants credentials, or refuses the given ones (407)', true)
+      : new ProxyRefusedError(`refuses the tunnel with status ${status}`)
+  }
+}
+
+/** The TLS connection to the proxy itself failed; `cause` is what TLS said. */
+export class ProxyTlsError extends Error {
+  override readonly name = 'ProxyTlsError'
+}
+
+/** How nginx, Apache, Go and Tomcat answer plain HTTP where they speak TLS. */
+const WANTS_TLS =
+  /plain HTTP request was sent to HTTPS port|speaking plain HTTP to an SSL-enabled|HTTP request to an HTTPS server|requires TLS/i
+const HTTP_BAD_REQUEST = 400
+const HTTP_PROXY_AUTHENTICATION_REQUIRED = 407
+
+/**
+ * Refuses answers that are not those of the server that was meant: a proxy that wants credentials, and a port that speaks TLS.
+ * @throws {HoldfastError} CONFIGURATION
+ */
+export function assertReached(status: number, body: () => string, attempt: Attempt): void {
+  const {method, url, proxy} = attempt
+  if (status === HTTP_PROXY_AUTHENTICATION_REQUIRED && proxy !== undefined)
+    throw describeFailure(ProxyRefusedError.forStatus(status), attempt)
+  if (status !== HTTP_BAD_REQUEST || url.protocol !== 'http:' || !WANTS_TLS.test(body())) return
+  throw new HoldfastError(
+    'CONFIGURATION',
+    `cannot ${method} "${url.origin}${url.pathname}": the server speaks https there, and was asked by plain http`,
+    {
+      hints: [`holdfast registry add NAME https://${url.host}`],
+      details: {httpStatus: status},
+    },
+  )
 }
 
 /** The error that a caller gets for `cause`; an error of ours passes unchanged. */
 export function describeFailure(cause: unknown, attempt: Attempt): HoldfastError {
   if (cause instanceof HoldfastError) return cause
+  const error = describe(cause, attempt)
+  if (attempt.isSent !== false) return error
+  return new HoldfastError(error.code, error.message, {hints: error.hints, details: {...error.details, requestSent: false}, cause})
+}
+
+function describe(cause: unknown, attempt: Attempt): HoldfastError {
   const {url, method, proxy} = attempt
   const object = `cannot ${method} "${url.origin}${url.pathname}"`
   const code = errorCode(cause)
   if (cause instanceof IdleTimeoutError || cause instanceof ConnectTimeoutError) {
     return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {hints: [reachHint(url, proxy)], cause})
   }
+  if (cause instanceof SlowTransferError) {
+    return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {hints: ['export HOLDFAST_MIN_RATE=0  # however slow it is'], cause})
+  }
   if (cause instanceof MalformedAnswerError) return new HoldfastError('NETWORK', `${object}: ${cause.message}`, {cause})
   if (cause instanceof ConnectionClosedError)
     return new HoldfastError('NETWORK', `${object}: the connection broke: ${cause.message}`, {cause})
   if (cause instanceof AddressRefusedError) return new HoldfastError('UNTRUSTED_HOST', `${object}: ${cause.message}`, {cause})
   if (cause instanceof ProxyRefusedError) {
-    return new HoldfastError('NETWORK', `${object}: proxy "${proxy}" ${cause.message}`, {
-      hints: [`export NO_PROXY="${url.hostname},$NO_PROXY"`],
+    const variable = `${url.protocol.slice(0, -1).toUpperCase()}_PROXY`
+    return new HoldfastError(cause.isUnauthenticated ? 'CONFIGURATION' : 'NETWORK', `${object}: proxy "${proxy}" ${cause.message}`, {
+      hints: [...(cause.isUnauthenticated ? [`export ${variable}=http://USER:PASSWORD@${proxy}`] : []), bypassHint(url)],
+      details: {proxy},
       cause,
     })
   }
+  if (cause instanceof ProxyTlsError && proxy !== undefined) return describeProxyTls(object, cause.cause, url, proxy)
   if (url.protocol === 'https:') {
-    const tls = describeTls(object, code, cause, url)
+    const tls = describeTls(object, code, cause, url, proxy)
     if (tls !== undefined) return tls
   }
   const reason = SOCKET_REASONS[code ?? ''] ?? (code === undefined ? 'the connection failed' : `the connection failed (${code})`)
   const through = proxy === undefined ? '' : ` (through proxy "${proxy}")`
   return new HoldfastError('NETWORK', `${object}: ${reason}${through}`, {
     hints: [reachHint(url, proxy)],
-    details: code === undefined ? {} : {code},
+    details: {...(code === undefined ? {} : {code}), ...(proxy === undefined ? {} : {proxy})},
     cause,
   })
 }
 
-function describeTls(object: string, code: string | undefined, cause: unknown, url: URL): HoldfastError | undefined {
+/** What a proxy says by TLS before it has been asked for anything. The registry has no part in it, so that no setting of the registry helps. */
+function describeProxyTls(object: string, cause: unknown, url: URL, proxy: string): HoldfastError {
+  const code = errorCode(cause)
+  if (code !== undefined && NOT_TLS_CODES.has(code)) {
+    return new HoldfastError('CONFIGURATION', `${object}: proxy "${proxy}" does not speak TLS`, {
+      hints: [`export ${url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'}=http://${proxy}`],
+      details: {code, proxy},
+      cause,
+    })
+  }
+  const reason = TRUST_REASONS[code ?? ''] ?? VALIDITY_REASONS[code ?? ''] ?? `its TLS handshake failed (${code ?? 'unknown reason'})`
+  const hints = [
+    ...(TRUST_REASONS[code ?? ''] === undefined ? [] : [extraAuthorityHint(proxy)]),
+    `openssl s_client -connect ${proxy} -showcerts </dev/null`,
+  ]
+  return new HoldfastError('TLS', `${object}: the connection to proxy "${proxy}" is not trusted: ${reason}`, {
+    hints,
+    details: {...(code === undefined ? {} : {code}), proxy},
+    cause,
+  })
+}
+
+function describeTls(
+  object: string,
+  code: string | undefined,
+  cause: unknown,
+  url: URL,
+  proxy: string | undefined,
+): HoldfastError | undefined {
   if (code === undefined) return undefined
-  const details = {code}
+  const details = {code, ...(proxy === undefined ? {} : {proxy})}
   const add = `holdfast registry add NAME ${url.origin}`
+  // A proxy that looks into TLS shows a certificate of its own: whether that is wanted is for its operator to say, and never to be switched off with the checks.
+  const through = proxy === undefined ? '' : ` (through proxy "${proxy}", which may show a certificate of its own)`
+  const insecure = proxy === undefined ? [`${add} --insecure`] : []
   if (NOT_TLS_CODES.has(code)) {
     const hints = [`holdfast registry add NAME http://${url.host} --plain-http`]
     return new HoldfastError('PLAIN_HTTP', `${object}: the server does not speak TLS but plain HTTP`, {hints, details, cause})
   }
   const trust = TRUST_REASONS[code]
   if (trust !== undefined) {
-    const hints = [`${add} --ca-file FILE`, `${add} --insecure`]
-    return new HoldfastError('TLS', `${object}: ${trust}`, {hints, details, cause})
+    const hints = [...(proxy === undefined ? [] : [extraAuthorityHint(proxy)]), `${add} --ca-file FILE`, ...insecure]
+    return new HoldfastError('TLS', `${object}: ${trust}${through}`, {hints, details, cause})
   }
   const validity = VALIDITY_REASONS[code]
   if (validity !== undefined)
-    return new HoldfastError('TLS', `${object}: ${validity}`, {hints: [inspectHint(url), `${add} --insecure`], details, cause})
+    return new HoldfastError('TLS', `${object}: ${validity}${through}`, {hints: [inspectHint(url, proxy), ...insecure], details, cause})
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    const names = cause instanceof Error && 'reason' in cause ? ` (${String(cause.reason)})` : ''
-    return new HoldfastError('TLS', `${object}: its certificate is for another host name${names}`, {
-      hints: [inspectHint(url), `${add} --insecure`],
+    const names = cause instanceof Error && 'reason' in cause ? ` (${excerpt(String(cause.reason))})` : ''
+    return new HoldfastError('TLS', `${object}: its certificate is for another host name${names}${through}`, {
+      hints: [inspectHint(url, proxy), ...insecure],
       details,
       cause,
     })
@@ -121,7 +212,11 @@ function describeTls(object: string, code: string | undefined, cause: unknown, u
     return new HoldfastError('TLS', `${object}: the server wants a client certificate that it trusts (${code})`, {hints, details, cause})
   }
   if (!code.startsWith('ERR_SSL_') && !code.startsWith('ERR_OSSL_') && code !== 'EPROTO') return undefined
-  return new HoldfastError('TLS', `${object}: the TLS handshake failed (${code})`, {hints: [inspectHint(url)], details, cause})
+  return new HoldfastError('TLS', `${object}: the TLS handshake failed (${code})${through}`, {
+    hints: [inspectHint(url, proxy)],
+    details,
+    cause,
+  })
 }
 
 function errorCode(cause: unknown): string | undefined {
@@ -132,12 +227,19 @@ function errorCode(cause: unknown): string | undefined {
 }
 
 function reachHint(url: URL, proxy: string | undefined): string {
-  return proxy === undefined
-    ? `curl -sS -o /dev/null -w '%{http_code}\\n' ${url.origin}/v2/`
-    : `export NO_PROXY="${url.hostname},$NO_PROXY"`
+  return proxy === undefined ? `curl -sS -o /dev/null -w '%{http_code}\\n' ${url.origin}/v2/` : bypassHint(url)
 }
 
-function inspectHint(url: URL): string {
+function bypassHint(url: URL): string {
+  return `export NO_PROXY="${url.hostname},$NO_PROXY"`
+}
+
+function extraAuthorityHint(proxy: string): string {
+  return `export NODE_EXTRA_CA_CERTS=FILE  # the authority of proxy ${proxy}, in PEM`
+}
+
+function inspectHint(url: URL, proxy: string | undefined): string {
   const port = url.port === '' ? '443' : url.port
-  return `openssl s_client -connect ${url.hostname}:${port} -showcerts </dev/null`
+  const through = proxy === undefined ? '' : `-proxy ${proxy} `
+  return `openssl s_client ${through}-connect ${url.hostname}:${port} -showcerts </dev/null`
 }

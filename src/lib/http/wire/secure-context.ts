@@ -32,7 +32,9 @@ export async function withSystemTrust<T>(
     const result = await attempt()
     if (!isWorthAnother(distrust(result))) return result
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && isWorthAnother(String(error.code)))) throw error
+    // The proxy's own TLS has its code one level deeper.
+    const said = error instanceof Error && error.cause instanceof Error ? error.cause : error
+    if (!(said instanceof Error && 'code' in said && isWorthAnother(String(said.code)))) throw error
   }
   trustsSystem = true
   return await attempt()
