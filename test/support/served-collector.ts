@@ -15,9 +15,13 @@ export interface ServedCollector {
   kill(): Promise<void>
 }
 
-/** Serves the collector of a user, with its embedded registry, on a free port of loopback. */
-export async function serveCollector(holdfast: Holdfast, args: readonly string[] = []): Promise<ServedCollector> {
-  const all = ['serve', '--authenticate', '--json', ...(args.includes('--listen') ? [] : ['--listen', '127.0.0.1:0']), ...args]
+/** Serves the collector of a user, with its embedded registry, on a free port of loopback; the registry alone, open to this machine, when told so. */
+export async function serveCollector(
+  holdfast: Holdfast,
+  args: readonly string[] = [],
+  {authenticate = true}: {readonly authenticate?: boolean} = {},
+): Promise<ServedCollector> {
+  const all = ['serve', ...(authenticate ? ['--authenticate'] : []), '--json', ...(args.includes('--listen') ? [] : ['--listen', '127.0.0.1:0']), ...args]
   const child = spawn(process.execPath, [HOLDFAST_LAUNCHER, ...all], {env: holdfast.env, stdio: ['ignore', 'pipe', 'inherit']})
   const [line] = await once(createInterface({input: child.stdout}), 'line', {signal: AbortSignal.timeout(20_000)})
   const {result} = JSON.parse(line) as {result: {registry: string; url: string}}
