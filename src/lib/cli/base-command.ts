@@ -14,6 +14,7 @@ export abstract class BaseCommand<Result extends object> extends Command {
   static override readonly baseFlags = GLOBAL_FLAGS
   #output: Output | undefined
   #interruption: Interruption | undefined
+  readonly #overdue = Promise.withResolvers<never>()
   #context: Context | undefined
 
   abstract override run(): Promise<Result>
@@ -38,7 +39,10 @@ export abstract class BaseCommand<Result extends object> extends Command {
 
   /** Opens the context of this run; SIGINT and SIGTERM are its `signal` from now on. */
   protected openContext(flags: GlobalFlags & AccessFlags): Context {
-    this.#interruption ??= listenForSignals()
+    if (this.#interruption === undefined) {
+      this.#interruption = listenForSignals()
+      this.#interruption.overdue.catch(this.#overdue.reject)
+    }
     this.#context ??= new Context({
       flags,
       environment: process.env,
@@ -63,7 +67,8 @@ export abstract class BaseCommand<Result extends object> extends Command {
     let result: Result | undefined
     try {
       await this.init()
-      result = await this.run()
+      // A command that does not end when it is told to is not waited for.
+      result = await Promise.race([this.run(), this.#overdue.promise])
       await this.#context?.close()
       this.output.succeed(result)
     } catch (error) {

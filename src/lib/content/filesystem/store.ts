@@ -12,7 +12,7 @@ import {describeManifest, type RawManifest} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
 import {hasErrno, onDisk} from '../disk/storage-error.ts'
 import {HashThread} from '../disk/trailing-hash.ts'
-import type {BlobSource, ContentStore, RepositoryLister} from '../store.ts'
+import type {BlobSource, CallOptions, ContentStore, RepositoryLister} from '../store.ts'
 import {FilesystemBlobs} from './blobs.ts'
 import {RegistryLayout} from './layout.ts'
 import {FilesystemManifests} from './manifests.ts'
@@ -43,7 +43,7 @@ export interface UploadSessions {
   /** Answers whether there was such a session. */
   cancelUpload(repository: RepositoryName, id: string): Promise<boolean>
   /** Removes sessions, and what killed processes left, that nobody wrote to for seven days; answers how many sessions. */
-  purgeStaleUploads(): Promise<number>
+  purgeStaleUploads(call?: CallOptions): Promise<number>
 }
 
 export interface FilesystemStore extends ContentStore, RepositoryLister, UploadSessions {
@@ -109,7 +109,8 @@ export function createFilesystemStore(options: {readonly root: string}): Filesys
     finishUpload: (repository, id, digest) =>
       guard('finish upload', id, undefined, () => uploads.finish(repository, id, digest, undefined)),
     cancelUpload: (repository, id) => guard('cancel upload', id, undefined, () => uploads.cancel(repository, id)),
-    purgeStaleUploads: () => guard('purge', root, undefined, () => purgeStale(layout, uploads, Date.now() - STALE_UPLOAD_MS)),
+    purgeStaleUploads: ({signal} = {}) =>
+      guard('purge', root, signal, () => purgeStale(layout, uploads, Date.now() - STALE_UPLOAD_MS, signal)),
 
     close: () => thread.close(),
   }
@@ -141,12 +142,19 @@ async function* listRepositories(
   }
 }
 
-async function purgeStale(layout: RegistryLayout, uploads: FilesystemUploads, before: number): Promise<number> {
+async function purgeStale(
+  layout: RegistryLayout,
+  uploads: FilesystemUploads,
+  before: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
   let purged = 0
   for await (const {name, parts} of walkRepositories(layout.repositories())) {
+    signal?.throwIfAborted()
     if (parts.has('_uploads')) purged += await uploads.purge(name, before)
   }
   for (const name of await readdir(layout.temporaries()).catch(ignoreMissing)) {
+    signal?.throwIfAborted()
     const path = join(layout.temporaries(), name)
     const found = await stat(path).catch(() => undefined)
     if (found !== undefined && found.mtimeMs < before) await rm(path, {recursive: true, force: true})
