@@ -89,6 +89,7 @@ import UserUpdate from './commands/user/update.ts'
 import Warm from './commands/warm.ts'
 import WhoAmI from './commands/whoami.ts'
 
+import {endLingering} from './lib/cli/last-resort.ts'
 import {runProgram} from './lib/cli/run.ts'
 
 /** The folder of package.json, seen from `src/` as from `dist/`. */
@@ -186,6 +187,7 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
 /** Runs the bundled program; its commands are described by `oclif.manifest.json`. */
 export async function main(argv: readonly string[]): Promise<void> {
   await runProgram(argv, {root: ROOT, pjson: packageWithCommands('./dist/main.cjs')})
+  endLingering()
 }
 
 /** Runs the source, whose commands describe themselves. */

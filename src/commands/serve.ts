@@ -98,6 +98,7 @@ With --json the envelope is printed as soon as it listens.`
     const planned = await planWarming(flags)
     const {serveRegistry} = await import('../lib/server/serve.ts')
     const tls = await readServerCertificate(flags)
+    let collector: ServedCollector | undefined
     const listener = (event: Parameters<typeof describeServerEvent>[0]): void => {
       if (event.type === 'failure') this.output.note(describeServerEvent(event))
       else {
@@ -105,22 +106,25 @@ With --json the envelope is printed as soon as it listens.`
         collector?.onRequest(event)
       }
     }
-    const collector: ServedCollector | undefined = flags.authenticate
-      ? await openServedCollector(context, {...flags, isSecure: tls !== undefined, version: this.config.version, listener})
-      : undefined
+    const openAuthority = async (): Promise<ServedCollector> => {
+      collector = await openServedCollector(context, {...flags, isSecure: tls !== undefined, version: this.config.version, listener})
+      return collector
+    }
     const served = await serveRegistry({
-      accessControl: collector?.accessControl,
-      others: collector?.others,
+      openAuthority: flags.authenticate ? openAuthority : undefined,
       tls,
       host,
       port,
       dataDirectory: directory,
       readOnly,
       listener,
+      signal,
     })
+    context.defer(() => served.stop())
     context.setEmbeddedRegistry(localRegistry({host, port: served.address.port}))
     if (flags.authenticate) await recordEmbeddedUrl(context, {...flags, isSecure: tls !== undefined})
     const warming = await this.#warm(planned, context, flags.authenticate ?? false)
+    if (warming !== undefined) context.defer(() => warming.stop())
     const {address} = served
     const registry = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
     const result = {
@@ -135,9 +139,6 @@ With --json the envelope is printed as soon as it listens.`
     this.output.succeed(result)
     if (!signal.aborted) await once(signal, 'abort')
     this.output.note(text`stopping: running requests may finish`)
-    await warming?.stop()
-    await served.stop()
-    await collector?.close()
     return result
   }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import {once} from 'node:events'
 import {readFile, stat, writeFile} from 'node:fs/promises'
+import {type AddressInfo, createServer} from 'node:net'
 import {join} from 'node:path'
 import {openCollectorStore} from '../../src/lib/collector/sql/open.ts'
 import {hasCode} from '../../src/lib/core/errors.ts'
@@ -7,6 +9,7 @@ import {type Postgres, startPostgres} from '../support/postgres.ts'
 import {needs} from '../support/required-program.ts'
 import {runOk} from '../support/run-program.ts'
 import {createTemporaryDirectory, type TemporaryDirectory} from '../support/temporary-directory.ts'
+import {until} from '../support/until.ts'
 import {collectorStoreContract} from './collector-store.ts'
 
 const OPEN = new URL('../../src/lib/collector/sql/open.ts', import.meta.url).href
@@ -73,6 +76,40 @@ describe('the collector store over PostgreSQL', function () {
     const stores = await Promise.all([1, 2, 3].map(() => openCollectorStore({postgresUrl})))
     assert.deepEqual(await Promise.all(stores.map(async (store) => (await store.listGroups()).length)), [3, 3, 3])
     for (const store of stores) await store.close()
+  })
+
+  it('outlives its database, whatever was under way, and can then be closed', async () => {
+    const dying = await startPostgres()
+    const store = await openCollectorStore({postgresUrl: await dying.createDatabase('dying')})
+    let failures = 0
+    const write = async (writer: number): Promise<void> => {
+      for (let count = 0; ; count++) {
+        try {
+          await store.addGroup(`g-${writer}-${count}`)
+        } catch {
+          failures++
+          return
+        }
+      }
+    }
+    const writers = Array.from({length: 20}, (_, writer) => write(writer))
+    await until(async () => (await store.listGroups()).length > 20)
+    await dying.stop()
+    await Promise.all(writers)
+    assert.equal(failures, 20)
+    await store.close()
+  })
+
+  it('can be closed while its database says nothing more', async () => {
+    const silent = createServer((socket) => void socket.on('error', () => {}).resume()).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const {port} = silent.address() as AddressInfo
+    const end = new AbortController()
+    const opening = openCollectorStore({postgresUrl: `postgres://nobody@127.0.0.1:${port}/x`}, end.signal)
+    await once(silent, 'connection')
+    end.abort(new Error('told to'))
+    await assert.rejects(opening, /told to/)
+    silent.close()
   })
 
   it('is a storage error when nobody listens there', async () => {

@@ -107,8 +107,11 @@ With --store a registry keeps the images, and mirrors hold nothing: start as man
       onEvent: (upstream, event) => {
         if (event.type === 'moved') this.output.trace(text`${upstream}/${event.repository}:${event.tag} is ${event.digest} now`)
       },
+      signal: context.signal,
     })
+    context.defer(() => served.stop())
     const warming = planned?.start(await warmingOf(served, context.signal), this.output)
+    if (warming !== undefined) context.defer(() => warming.stop())
     const {address} = served
     const url = `${tls === undefined ? 'http' : 'https'}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
     const result = {url, upstreams: upstreams.map(({name}) => name), store: place}
@@ -117,8 +120,6 @@ With --store a registry keeps the images, and mirrors hold nothing: start as man
     this.output.succeed(result)
     if (!context.signal.aborted) await once(context.signal, 'abort')
     this.output.note(text`stopping: running requests may finish`)
-    await warming?.stop()
-    await served.stop()
     return result
   }
 }

@@ -17,6 +17,7 @@ export abstract class BaseCommand<Result extends object> extends Command {
   static override readonly baseFlags = GLOBAL_FLAGS
   #output: Output | undefined
   #interruption: Interruption | undefined
+  readonly #overdue = Promise.withResolvers<never>()
   #context: Context | undefined
 
   abstract override run(): Promise<Result>
@@ -41,7 +42,10 @@ export abstract class BaseCommand<Result extends object> extends Command {
 
   /** Opens the context of this run; SIGINT and SIGTERM are its `signal` from now on. */
   protected openContext(flags: GlobalFlags & AccessFlags & SettingFlags): Context {
-    this.#interruption ??= listenForSignals()
+    if (this.#interruption === undefined) {
+      this.#interruption = listenForSignals()
+      this.#interruption.overdue.catch(this.#overdue.reject)
+    }
     this.#context ??= new Context({
       flags,
       environment: process.env,
@@ -67,7 +71,8 @@ export abstract class BaseCommand<Result extends object> extends Command {
     const settle = onCrash(async (error) => await this.output.fail(this.#report(error)))
     try {
       await this.init()
-      result = await this.run()
+      // A command that does not end when it is told to is not waited for.
+      result = await Promise.race([this.run(), this.#overdue.promise])
       await this.#context?.close()
       this.output.succeed(result)
     } catch (error) {

@@ -10,6 +10,7 @@ import {tlsForOrigin} from '../content/remote/endpoint-tls.ts'
 import type {RemoteStore} from '../content/remote/store.ts'
 import type {ContentStore, SourceStore, TargetStore} from '../content/store.ts'
 import type {AddressPolicy} from '../core/address-policy.ts'
+import {settlesWithin} from '../core/settle-within.ts'
 import {escapeText, type TerminalText, text} from '../core/terminal-text.ts'
 import type {Logins} from '../credentials/logins.ts'
 import type {CredentialSources} from '../credentials/lookup.ts'
@@ -31,6 +32,8 @@ import {type AccessFlags, minimumBytesPerSecond, rateLimitWaitMs} from './transf
 /** What `auth configure-docker` writes into the files of docker and podman: never asked through them, since what it keeps was looked at before. */
 const OWN_HELPER = 'holdfast'
 
+/** How long closing everything may take: longer than a server takes that lets its requests finish, shorter than what ends containers waits (30 s). */
+const CLOSE_MS = 20_000
 /** Stands for the collector of this machine where a URL is wanted. */
 const LOCAL_COLLECTOR = 'local'
 
@@ -66,7 +69,7 @@ export class Context {
   readonly signal: AbortSignal
   readonly settings: Settings
   readonly #options: ContextOptions
-  readonly #closers: (() => void | Promise<void>)[] = []
+  readonly #opened = new AsyncDisposableStack()
   #embeddedRegistry: RegistryHost
   #records: Promise<RecordStore> | undefined
   #collectorStore: Promise<CollectorStore> | undefined
@@ -167,7 +170,7 @@ export class Context {
         tlsFor: (origin) => tlsForOrigin(endpoint, origin),
         onExchange: (exchange) => output.trace(describeExchange(exchange)),
       })
-      this.#closers.push(() => client.close())
+      this.defer(() => client.close())
       return client
     }
   }
@@ -265,7 +268,7 @@ export class Context {
   openEmbedded(): Promise<FilesystemStore> {
     this.#embedded ??= import('../content/filesystem/store.ts').then(({createFilesystemStore}) => {
       const store = createFilesystemStore({root: registryDirectory(this.dataDirectory)})
-      this.#closers.push(() => store.close())
+      this.defer(() => store.close())
       return store
     })
     return this.#embedded
@@ -275,13 +278,25 @@ export class Context {
   async openLayout(directory: string): Promise<TargetStore & SourceStore> {
     const {createOciLayoutStore} = await import('../content/oci-layout/store.ts')
     const store = createOciLayoutStore({directory})
-    this.#closers.push(() => store.close())
+    this.defer(() => store.close())
     return store
   }
 
-  /** Ends everything that was opened, last first. */
+  /** Has something that was opened ended with the context; at once when that has been closed meanwhile. */
+  defer(close: () => void | Promise<void>): void {
+    if (!this.#opened.disposed) {
+      this.#opened.defer(close)
+      return
+    }
+    const closeNow = async (): Promise<void> => await close()
+    closeNow().catch((error: unknown) => this.#options.output.trace(escapeText(String(error))))
+  }
+
+  /** Ends everything that was opened, last first, whichever of it fails to; returns after `CLOSE_MS` what does not end. */
   async close(): Promise<void> {
-    for (const close of this.#closers.splice(0).reverse()) await close()
+    const closed = this.#opened.disposeAsync()
+    if (await settlesWithin(closed, CLOSE_MS)) return await closed
+    this.#options.output.trace(text`not everything that was opened could be closed in time`)
   }
 
   /** The collector elsewhere that was chosen; undefined for that of this machine. */
@@ -357,15 +372,15 @@ export class Context {
   async #openCollectorStore(): Promise<CollectorStore> {
     const {openCollectorStore} = await import('../collector/sql/open.ts')
     const url = this.environment.HOLDFAST_DATABASE_URL
-    const store = await openCollectorStore(url ? {postgresUrl: url} : {file: collectorFile(this.dataDirectory)})
-    this.#closers.push(() => store.close())
+    const store = await openCollectorStore(url ? {postgresUrl: url} : {file: collectorFile(this.dataDirectory)}, this.signal)
+    this.defer(() => store.close())
     return store
   }
 
   async #openRecords(): Promise<RecordStore> {
     const {openSqliteStore} = await import('../records/sqlite/open-store.ts')
     const records = await openSqliteStore({file: recordsFile(this.dataDirectory)})
-    this.#closers.push(() => records.close())
+    this.defer(() => records.close())
     return records
   }
 

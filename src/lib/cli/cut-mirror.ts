@@ -32,7 +32,7 @@ export async function openCutMirror(context: Context, upstream: MirroredUpstream
   const served = await serveMirror({host: '127.0.0.1', port: 0, upstreams: [{...upstream, store: CUT_UPSTREAM}], rules: []})
   const host = parseRegistryHost(`127.0.0.1:${served.address.port}`)
   const store = await context.openUpstream(await undeclaredEndpoint(host, {plainHttp: true}))
-  return {store, stop: served.stop}
+  return {store, stop: () => served.stop()}
 }
 
 /** Every tag that a mirror has. */

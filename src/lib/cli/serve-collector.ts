@@ -1,4 +1,5 @@
 /** What `serve` needs beyond the registry: its certificate, and with --authenticate the collector of this machine. */
+import {createSecureContext} from 'node:tls'
 import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../collector/objects.ts'
 import {HoldfastError} from '../core/errors.ts'
 import type {ServedCollector} from '../server/collector/served-collector.ts'
@@ -19,14 +20,23 @@ interface CertificateFlags {
   readonly 'tls-key'?: string | undefined
 }
 
-/** @throws {HoldfastError} CONFIGURATION when a file cannot be read. */
+/** @throws {HoldfastError} CONFIGURATION when a file cannot be read, or the two are no certificate and its key. */
 export async function readServerCertificate(
   flags: CertificateFlags,
 ): Promise<{readonly certificate: Buffer; readonly key: Buffer} | undefined> {
   const [certificateFile, keyFile] = [flags['tls-cert'], flags['tls-key']]
   if (certificateFile === undefined || keyFile === undefined) return undefined
-  const [certificate, key] = await Promise.all([certificateFile, keyFile].map(readInputFile))
-  return certificate === undefined || key === undefined ? undefined : {certificate, key}
+  const [certificate, key] = await Promise.all([readInputFile(certificateFile), readInputFile(keyFile)])
+  try {
+    createSecureContext({cert: certificate, key})
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new HoldfastError('CONFIGURATION', `cannot serve with "${certificateFile}" and "${keyFile}": ${reason}`, {
+      hints: [`openssl x509 -noout -subject -in "${certificateFile}"`, `openssl pkey -noout -in "${keyFile}"`],
+      cause,
+    })
+  }
+  return {certificate, key}
 }
 
 interface ServedCollectorFlags {
@@ -65,6 +75,7 @@ export async function openServedCollector(context: Context, flags: ServedCollect
     trustedProxies: flags['trusted-proxy'] ?? [],
     version: flags.version,
     listener: flags.listener,
+    signal: context.signal,
   })
 }
 

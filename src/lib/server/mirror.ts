@@ -4,6 +4,7 @@ import type {MirrorCache} from '../content/pull-through/cache.ts'
 import type {RevalidationRule} from '../content/pull-through/revalidation.ts'
 import {createPullThroughStore, type MirrorEvent, type PullThroughStore} from '../content/pull-through/store.ts'
 import {Upstream, type UpstreamStore} from '../content/pull-through/upstream.ts'
+import {unlessAborted} from '../core/settle-within.ts'
 import {parseNamed, type RepositoryName} from '../oci/reference.ts'
 import type {AccessControl} from './access-control.ts'
 import {createRegistryServer, type ListenAddress, type RegistryServerOptions, type SelectedStore} from './registry-server.ts'
@@ -29,35 +30,46 @@ export interface MirrorOptions extends ListenAddress, Pick<RegistryServerOptions
   readonly accessControl?: AccessControl | undefined
   readonly listener?: ServerListener | undefined
   readonly onEvent?: ((upstream: string, event: MirrorEvent) => void) | undefined
+  /** Gives up the start; what had been opened is closed. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface ServedMirror {
   readonly address: ListenAddress
   /** What clients see of an upstream, by its name. */
   readonly stores: ReadonlyMap<string, PullThroughStore>
-  /** Stops the server; what is on its way from upstreams is finished first. */
-  stop(): Promise<void>
+  /** Stops the server; requests, and what is on its way from upstreams, may take `graceMs` to finish, which is `STOP_GRACE_MS` unless said. */
+  stop(options?: {readonly graceMs?: number}): Promise<void>
 }
 
 interface Mirror {
   readonly name: string
   readonly path: RepositoryName
-  readonly cache: MirrorCache
   readonly store: PullThroughStore
 }
 
-/** @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION */
+/**
+ * Serves what upstreams have and had. The port is taken first: a start that fails for it has opened nothing.
+ * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION; INTERRUPTED; what opening a cache throws.
+ */
 export async function serveMirror(options: MirrorOptions): Promise<ServedMirror> {
-  const {upstreams, rules, host, port, tls, accessControl, listener, onEvent} = options
-  const {createMirrorMetrics} = await import('./mirror-metrics.ts')
-  const metrics = createMirrorMetrics()
+  const {upstreams, rules, host, port, tls, accessControl, listener, onEvent, signal} = options
+  await using opened = new AsyncDisposableStack()
   let purge: UploadPurge | undefined
   const tell: ServerListener = (event) => {
     listener?.(event)
     if (event.type === 'failure') purge?.noteFailure(event.error)
   }
+  const server = createRegistryServer({tls, isGuarded: accessControl !== undefined, listener: tell})
+  opened.defer(() => server.close({graceMs: 0}))
+  const address = await server.listen({host, port})
+  const {createMirrorMetrics} = await import('./mirror-metrics.ts')
+  const metrics = createMirrorMetrics()
+  const caches: MirrorCache[] = []
   const open = async ({name, path, store: source, openCache}: MirroredUpstream): Promise<Mirror> => {
     const cache = await openCache()
+    opened.defer(() => cache.close())
+    caches.push(cache)
     const upstream = new Upstream({name, store: source, now: Date.now, onPause: () => metrics.paused(name)})
     const store = createPullThroughStore({
       cache,
@@ -70,37 +82,32 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
         if (event.type === 'failure') tell({type: 'failure', requestId: `mirror of ${name}`, error: event.error})
       },
     })
-    return {name, path, cache, store}
+    opened.defer(() => store.close({graceMs: 0}))
+    return {name, path, store}
   }
-  const [first, ...others] = await Promise.all([open(upstreams[0]), ...upstreams.slice(1).map(open)])
+  const [first, ...others] = await unlessAborted(Promise.all([open(upstreams[0]), ...upstreams.slice(1).map(open)]), signal)
   const mirrors = [first, ...others]
-  const server = createRegistryServer({
+  server.answer({
     store: first.store,
     select: (route, query) => select(mirrors, route, query.get('ns')),
     accessControl,
-    tls,
     others: answerOthers(metrics),
-    listener: tell,
-  })
-  const close = async (): Promise<void> => {
-    await Promise.all(mirrors.map(({store}) => store.settled()))
-    await Promise.all(mirrors.map(({cache}) => cache.close()))
-  }
-  const address = await server.listen({host, port}).catch(async (error: unknown) => {
-    await close()
-    throw error
   })
   purge = startUploadPurge({
-    purge: (options) => Promise.all(mirrors.map(({cache}) => cache.purgeStaleUploads?.(options))),
+    purge: (options) => Promise.all(caches.map((cache) => cache.purgeStaleUploads?.(options))),
     listener,
   })
+  opened.defer(async () => await purge?.stop())
+  const rest = opened.move()
   return {
     address,
     stores: new Map(mirrors.map(({name, store}) => [name, store])),
-    async stop() {
-      await server.close({graceMs: STOP_GRACE_MS})
-      await purge?.stop()
-      await close()
+    async stop({graceMs = STOP_GRACE_MS} = {}) {
+      const endMs = performance.now() + graceMs
+      await server.close({graceMs})
+      const leftMs = Math.max(0, endMs - performance.now())
+      await Promise.all(mirrors.map(({store}) => store.close({graceMs: leftMs})))
+      await rest.disposeAsync()
     },
   }
 }

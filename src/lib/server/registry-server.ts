@@ -5,9 +5,11 @@
 import {randomUUID} from 'node:crypto'
 import {createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse} from 'node:http'
 import {createServer as createSecureServer} from 'node:https'
+import type {Socket} from 'node:net'
 import {hasTooManyFiles, isDiskFull} from '../content/disk/storage-error.ts'
 import {UpstreamUnavailableError} from '../content/pull-through/upstream.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
+import {settlesWithin} from '../core/settle-within.ts'
 import type {AccessControl, AllowedCaller} from './access-control.ts'
 import {dispatch} from './dispatch.ts'
 import {type Exchange, reply} from './exchange.ts'
@@ -31,19 +33,28 @@ const BUSY_RETRY_SECONDS = '5'
 /** nginx's status for a client that closed the connection before it was answered; only ever logged. */
 const CLIENT_CLOSED_REQUEST = 499
 
+/** How long requests that were cut off may take to let go of the store. */
+const CUT_MS = 3_000
+
 export interface RegistryServerOptions {
+  /** What it serves comes with access control: other machines may reach it. */
+  readonly isGuarded: boolean
+  readonly listener?: ServerListener | undefined
+  /** PEM; plain HTTP when absent. */
+  readonly tls?: {readonly certificate: Buffer; readonly key: Buffer} | undefined
+}
+
+/** What a server serves. */
+interface RegistryService {
   readonly store: ReadableStore
   /** The store of a request and the route within it, where several are served; `store` for those that it answers undefined for. */
   readonly select?: ((route: Route, query: URLSearchParams) => SelectedStore | undefined) | undefined
   /** Takes every change; without it they are refused. */
   readonly changes?: ServableStore | undefined
-  readonly listener?: ServerListener
   /** Who may do what; without it only programs of this machine are answered, and they may do everything. */
   readonly accessControl?: AccessControl | undefined
   /** Answers every path but those of the registry. */
   readonly others?: RequestListener | undefined
-  /** PEM; plain HTTP when absent. */
-  readonly tls?: {readonly certificate: Buffer; readonly key: Buffer} | undefined
 }
 
 export interface SelectedStore {
@@ -59,13 +70,15 @@ export interface ListenAddress {
 
 export interface RegistryServer {
   /**
-   * Starts to listen; port 0 takes a free one.
+   * Takes the port and starts to listen; port 0 takes a free one. Requests wait until `answer` is called, so that a server may open what it serves once the port is its own.
    * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION
    */
   listen(address: ListenAddress): Promise<ListenAddress>
+  /** Answers requests from now on, those that wait first. To be called once. */
+  answer(service: RegistryService): void
   /**
-   * Stops: takes no new connection, lets running requests finish for `graceMs`, then cuts them off. Settles when none touches the store any more; uploads that
-   * were cut off can be resumed.
+   * Stops: takes no new connection, lets running requests finish for `graceMs`, then cuts them off. Settles when none touches the store any more, or `CUT_MS` after they were cut off,
+   * which the listener is then told; uploads that were cut off can be resumed. Requests that still wait for `answer` are cut off at once.
    */
   close(options: {readonly graceMs: number}): Promise<void>
 }
@@ -74,16 +87,25 @@ export interface RegistryServer {
 export function createRegistryServer(options: RegistryServerOptions): RegistryServer {
   const running = new Set<Promise<void>>()
   const open = new Set<ServerResponse>()
+  /** Those that have not finished their TLS handshake too, which Node's own list of connections lacks. */
+  const sockets = new Set<Socket>()
   const stop = new AbortController()
-  let isClosing = false
+  const serving = Promise.withResolvers<RegistryService | undefined>()
+  let isServing = false
+  let closing: Promise<void> | undefined
   const listener: RequestListener = (request, response) => {
-    if (isClosing) response.setHeader('Connection', 'close')
+    if (closing !== undefined) response.setHeader('Connection', 'close')
     open.add(response)
     response.once('close', () => {
       open.delete(response)
-      if (isClosing) setImmediate(() => server.closeIdleConnections())
+      if (closing !== undefined) setImmediate(() => server.closeIdleConnections())
     })
-    const answered = answer(request, response, options, stop.signal).finally(() => running.delete(answered))
+    const answered = serving.promise
+      .then(async (service) => {
+        if (service === undefined) response.destroy()
+        else if (!response.closed) await answer(request, response, {...options, ...service}, stop.signal)
+      })
+      .finally(() => running.delete(answered))
     running.add(answered)
   }
   const settings = {connectionsCheckingInterval: CONNECTIONS_CHECK_MS, noDelay: true}
@@ -95,28 +117,43 @@ export function createRegistryServer(options: RegistryServerOptions): RegistrySe
   server.requestTimeout = 0
   server.timeout = IDLE_TIMEOUT_MS
   server.keepAliveTimeout = KEEP_ALIVE_MS
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+
+  const close = async (graceMs: number): Promise<void> => {
+    for (const response of open) if (!response.headersSent) response.setHeader('Connection', 'close')
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    const isOver = isServing && (await settlesWithin(closed, graceMs))
+    serving.resolve(undefined)
+    if (!isOver) {
+      stop.abort()
+      for (const socket of sockets) socket.destroy()
+    }
+    if (await settlesWithin(Promise.all([closed, ...running]), CUT_MS)) return
+    stop.abort()
+    const error = new HoldfastError('INTERNAL', `cannot end ${running.size} requests: they still run after they were cut off`)
+    options.listener?.({type: 'failure', requestId: 'stop', error})
+  }
 
   return {
     listen: async ({host, port}) => {
-      const address = await listen(server, {
-        host: options.accessControl === undefined ? await assertLoopback(host) : await addressOf(host),
-        port,
-      })
+      const address = await listen(server, {host: options.isGuarded ? await addressOf(host) : await assertLoopback(host), port})
       // A connection that cannot be accepted, for want of file descriptors for example, must not end the server.
       server.on('error', (error) => options.listener?.({type: 'failure', requestId: 'accept', error}))
       return address
     },
-    close: async ({graceMs}) => {
-      isClosing = true
-      for (const response of open) if (!response.headersSent) response.setHeader('Connection', 'close')
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      const cut = setTimeout(() => {
-        stop.abort()
-        server.closeAllConnections()
-      }, graceMs)
-      await closed
-      clearTimeout(cut)
-      await Promise.all(running)
+    answer(service) {
+      if (options.isGuarded !== (service.accessControl !== undefined)) {
+        throw new HoldfastError('INTERNAL', 'cannot serve: a server beyond loopback and access control go together')
+      }
+      isServing = true
+      serving.resolve(service)
+    },
+    close({graceMs}) {
+      closing ??= close(graceMs)
+      return closing
     },
   }
 }
@@ -135,24 +172,29 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
   const details = {host, port}
   if (error.code === 'EADDRINUSE') {
     return new HoldfastError('ADDRESS_IN_USE', `cannot listen on "${object}": another program does`, {
-      hints: ['holdfast serve --port 0  # takes a free port and prints it', `ss -ltnp 'sport = :${port}'`],
+      hints: [`ss -ltnp 'sport = :${port}'  # names it`, '--listen 127.0.0.1:0  # takes a free port and prints it'],
       details,
       cause: error,
     })
   }
-  const reason = error.code === 'EACCES' ? 'this user may not use that port' : `the system says ${error.code ?? error.message}`
-  return new HoldfastError('CONFIGURATION', `cannot listen on "${object}": ${reason}`, {
-    hints: ['holdfast serve --host 127.0.0.1 --port 0'],
+  return new HoldfastError('CONFIGURATION', `cannot listen on "${object}": ${listenReason(error)}`, {
+    hints: error.code === 'EADDRNOTAVAIL' ? ['ip -brief address  # shows those of this machine'] : ['--listen 127.0.0.1:0'],
     details,
     cause: error,
   })
+}
+
+function listenReason({code, message}: NodeJS.ErrnoException): string {
+  if (code === 'EACCES') return 'this user may not use that port'
+  if (code === 'EADDRNOTAVAIL') return 'this machine does not have that address'
+  return `the system says ${code ?? message}`
 }
 
 /** Answers one request and tells the listener; never rejects. Settles when the endpoint is done with the store and the answer is out. */
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  options: RegistryServerOptions,
+  options: RegistryService & Pick<RegistryServerOptions, 'listener'>,
   stop: AbortSignal,
 ): Promise<void> {
   const startedAt = performance.now()

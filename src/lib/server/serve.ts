@@ -1,5 +1,8 @@
 /** The embedded registry as the `serve` command runs it: a server over the store in a data directory. */
+import type {RequestListener} from 'node:http'
 import {createFilesystemStore} from '../content/filesystem/store.ts'
+import {unlessAborted} from '../core/settle-within.ts'
+import type {AccessControl} from './access-control.ts'
 import {createRegistryServer, type ListenAddress, type RegistryServerOptions} from './registry-server.ts'
 import type {ServerListener} from './server-events.ts'
 import {startUploadPurge, type UploadPurge} from './upload-purge.ts'
@@ -7,11 +10,22 @@ import {startUploadPurge, type UploadPurge} from './upload-purge.ts'
 /** How long running requests may go on after a stop was asked for. */
 export const STOP_GRACE_MS = 10_000
 
-export interface ServeOptions extends ListenAddress, Pick<RegistryServerOptions, 'accessControl' | 'others' | 'tls'> {
+export interface ServeOptions extends ListenAddress, Pick<RegistryServerOptions, 'tls'> {
   /** The root of the store, in CNCF Distribution's layout; it need not exist yet. */
   readonly dataDirectory: string
   readonly readOnly?: boolean
   readonly listener?: ServerListener
+  /** Opens what knows who may do what, once the port is taken; it is closed with the server. Without it only programs of this machine are answered. */
+  readonly openAuthority?: (() => Promise<ServedAuthority>) | undefined
+  /** Gives up the start; what had been opened is closed. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Who may do what with the registry, and what is served beside it. */
+export interface ServedAuthority {
+  readonly accessControl: AccessControl
+  readonly others: RequestListener
+  close(): Promise<void>
 }
 
 export interface ServedRegistry {
@@ -22,35 +36,33 @@ export interface ServedRegistry {
 }
 
 /**
- * Serves the store in a data directory.
- * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION
+ * Serves the store in a data directory. The port is taken first: a start that fails for it has changed nothing.
+ * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION; INTERRUPTED; what opening the authority throws.
  */
 export async function serveRegistry(options: ServeOptions): Promise<ServedRegistry> {
-  const {dataDirectory, host, port, readOnly = false, listener, accessControl, others, tls} = options
-  const store = createFilesystemStore({root: dataDirectory})
+  const {dataDirectory, host, port, readOnly = false, listener, openAuthority, tls, signal} = options
+  await using opened = new AsyncDisposableStack()
   let purge: UploadPurge | undefined
-  const server = createRegistryServer({
-    store,
-    changes: readOnly ? undefined : store,
-    accessControl,
-    others,
-    tls,
-    listener: (event) => {
-      listener?.(event)
-      if (event.type === 'failure') purge?.noteFailure(event.error)
-    },
-  })
-  const address = await server.listen({host, port}).catch(async (error: unknown) => {
-    await store.close()
-    throw error
-  })
+  const tell: ServerListener = (event) => {
+    listener?.(event)
+    if (event.type === 'failure') purge?.noteFailure(event.error)
+  }
+  const server = createRegistryServer({tls, isGuarded: openAuthority !== undefined, listener: tell})
+  opened.defer(() => server.close({graceMs: 0}))
+  const address = await server.listen({host, port})
+  const store = createFilesystemStore({root: dataDirectory})
+  opened.defer(() => store.close())
+  const authority = openAuthority === undefined ? undefined : await unlessAborted(openAuthority(), signal)
+  if (authority !== undefined) opened.defer(() => authority.close())
   if (!readOnly) purge = startUploadPurge({purge: store.purgeStaleUploads, listener})
+  opened.defer(async () => await purge?.stop())
+  server.answer({store, changes: readOnly ? undefined : store, accessControl: authority?.accessControl, others: authority?.others})
+  const rest = opened.move()
   return {
     address,
     stop: async ({graceMs = STOP_GRACE_MS} = {}) => {
       await server.close({graceMs})
-      await purge?.stop()
-      await store.close()
+      await rest.disposeAsync()
     },
   }
 }

@@ -2,10 +2,13 @@
 import {awaitedLater} from '../core/awaited-later.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {type Clock, SYSTEM_CLOCK} from '../core/retry.ts'
+import {settlesWithin} from '../core/settle-within.ts'
 import type {WarmedImage} from './warm.ts'
 
 /** An interval is this much longer or shorter by chance, as a share of it: replicas must not march in step. */
 const JITTER = 0.1
+/** How long what is under way may take to end. */
+const STOP_MS = 3_000
 
 export type WarmTurn =
   | {readonly kind: 'warmed'; readonly images: readonly WarmedImage[]}
@@ -22,7 +25,7 @@ export interface WarmScheduleOptions {
   readonly clock?: Clock
 }
 
-/** Begins at once. @returns what stops it, and settles when nothing is under way any more. */
+/** Begins at once. @returns what stops it, and settles when nothing is under way any more, or does not end in `STOP_MS`. */
 export function startWarmSchedule({everyMs, warm, tryLock, report, clock = SYSTEM_CLOCK}: WarmScheduleOptions): {stop(): Promise<void>} {
   const end = new AbortController()
   const {signal} = end
@@ -53,7 +56,7 @@ export function startWarmSchedule({everyMs, warm, tryLock, report, clock = SYSTE
   return {
     async stop() {
       end.abort()
-      await ended
+      if (await settlesWithin(ended, STOP_MS)) await ended
     },
   }
 }

@@ -41,7 +41,8 @@ describe('a registry with accounts', () => {
     afterwards(directory.remove)
     store = createFilesystemStore({root: directory.path})
     afterwards(() => store.close())
-    server = createRegistryServer({
+    server = createRegistryServer({isGuarded: true})
+    server.answer({
       store,
       changes: store,
       accessControl: createAccessControl({

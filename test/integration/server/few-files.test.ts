@@ -83,7 +83,8 @@ describe('a registry that may open few files', function () {
 
   it('answers 503 and says when to come again', async () => {
     const store = createFilesystemStore({root: directory.path})
-    const server = createRegistryServer({
+    const server = createRegistryServer({isGuarded: false})
+    server.answer({
       store: {
         ...store,
         readManifest: async () => {

@@ -1,8 +1,10 @@
 /** Opens a collector's database: a file of this machine, or PostgreSQL for several replicas. */
+import {Socket} from 'node:net'
 import type {DatabaseSync, SQLInputValue} from 'node:sqlite'
 import {type Dialect, Kysely, PostgresDialect, type SqliteDatabase, SqliteDialect} from 'kysely'
 import {Migrator} from 'kysely/migration'
 import {HoldfastError} from '../../core/errors.ts'
+import {settlesWithin} from '../../core/settle-within.ts'
 import {createBusyRetry} from '../../records/sqlite/busy-retry.ts'
 import {openConnection} from '../../records/sqlite/database.ts'
 import {databaseFailure, isBusy} from '../../records/sqlite/failure.ts'
@@ -16,33 +18,48 @@ export type DatabaseLocation = {readonly file: string} | {readonly postgresUrl: 
 
 const MAX_CONNECTIONS = 10
 const CONNECT_TIMEOUT_MS = 5_000
+/** How long queries under way may take when the store is closed, and again when their connections were cut. */
+const CLOSE_TIMEOUT_MS = 3_000
 
 /**
- * Opens the store with the newest schema.
+ * Opens the store with the newest schema; the signal gives that up.
  * @throws {HoldfastError} CONFIGURATION when the database is damaged or of a newer Holdfast; STORAGE when it cannot be reached or written.
  */
-export async function openCollectorStore(location: DatabaseLocation): Promise<CollectorStore> {
+export async function openCollectorStore(location: DatabaseLocation, signal?: AbortSignal): Promise<CollectorStore> {
   const dialect = 'file' in location ? 'sqlite' : 'postgres'
   const name = 'file' in location ? location.file : 'PostgreSQL'
-  const {kyselyDialect, alone} = 'file' in location ? await openSqlite(location.file) : await openPostgres(location.postgresUrl)
+  signal?.throwIfAborted()
+  const {kyselyDialect, alone, cut} = 'file' in location ? await openSqlite(location.file) : await openPostgres(location.postgresUrl)
   const database = new Kysely<Tables>({dialect: kyselyDialect})
   const migrator = new Migrator({db: database, provider: {getMigrations: async () => ({...migrations(dialect)})}})
+  // A connection that is in use is waited for, and its server may never answer.
+  const close = async (): Promise<void> => {
+    const closed = database.destroy()
+    if (!(await settlesWithin(closed, CLOSE_TIMEOUT_MS))) cut()
+    await settlesWithin(closed, CLOSE_TIMEOUT_MS)
+  }
+  signal?.addEventListener('abort', cut, {once: true})
   try {
     await alone(async () => {
       const {error} = await migrator.migrateToLatest()
       if (error !== undefined) throw error
     })
+    signal?.throwIfAborted()
   } catch (error) {
-    await database.destroy()
-    throw unusable(name, error)
+    await close()
+    throw signal?.aborted ? signal.reason : unusable(name, error)
+  } finally {
+    signal?.removeEventListener('abort', cut)
   }
-  return createSqlStore(database)
+  return {...createSqlStore(database), close}
 }
 
 interface OpenDatabase {
   readonly kyselyDialect: Dialect
   /** Does the work while no other process changes the schema. */
   readonly alone: <T>(work: () => Promise<T>) => Promise<T>
+  /** Ends every connection, whatever it is waiting for. */
+  readonly cut: () => void
 }
 
 function unusable(name: string, cause: unknown): HoldfastError {
@@ -69,6 +86,7 @@ async function openSqlite(file: string): Promise<OpenDatabase> {
     }
   }
   return {
+    cut: () => {},
     kyselyDialect: new SqliteDialect({database: adapt(connection, guard)}),
     // kysely's own lock is none in SQLite, where changes of the schema are part of a transaction as everything else.
     async alone(work) {
@@ -110,8 +128,18 @@ function toInput(value: unknown): SQLInputValue {
 
 async function openPostgres(url: string): Promise<OpenDatabase> {
   const {default: pg} = await import('pg')
-  const pool = new pg.Pool({connectionString: url, max: MAX_CONNECTIONS, connectionTimeoutMillis: CONNECT_TIMEOUT_MS})
-  // A connection that breaks while nobody uses it is replaced at the next query.
+  const sockets = new Set<Socket>()
+  const openSocket = (): Socket => {
+    const socket = new Socket()
+    sockets.add(socket)
+    return socket.once('close', () => sockets.delete(socket))
+  }
+  const pool = new pg.Pool({connectionString: url, max: MAX_CONNECTIONS, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, stream: openSocket})
+  // A connection that breaks while nobody uses it is replaced at the next query; one that breaks between two queries of a transaction fails the second.
   pool.on('error', () => {})
-  return {kyselyDialect: new PostgresDialect({pool}), alone: (work) => work()}
+  pool.on('connect', (client) => void client.on('error', () => {}))
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy()
+  }
+  return {kyselyDialect: new PostgresDialect({pool}), alone: (work) => work(), cut}
 }

@@ -16,7 +16,7 @@ import type {Tables} from './tables.ts'
 import {createRefreshTokenStore, createSessionStore} from './tokens.ts'
 import {createUserStore} from './users.ts'
 
-export function createSqlStore(database: Kysely<Tables>): CollectorStore {
+export function createSqlStore(database: Kysely<Tables>): Omit<CollectorStore, 'close'> {
   return {
     ...createUserStore(database),
     ...createGroupStore(database),
@@ -32,6 +32,5 @@ export function createSqlStore(database: Kysely<Tables>): CollectorStore {
     ...createIndexStore(database),
     ...createCachedImageNoteStore(database),
     ...createFailureStore(database),
-    close: () => database.destroy(),
   }
 }

@@ -176,6 +176,7 @@ async function tidy({layout, uploads, manifests}: StoreParts, before: number, si
     if (parts.has('_uploads')) purged += await uploads.purge(name, before)
   }
   for (const name of await readdir(layout.temporaries()).catch(ignoreMissing)) {
+    signal?.throwIfAborted()
     const path = join(layout.temporaries(), name)
     const found = await stat(path).catch(() => undefined)
     if (found !== undefined && found.mtimeMs < before) await rm(path, {recursive: true, force: true})

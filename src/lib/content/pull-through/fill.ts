@@ -36,9 +36,9 @@ export class BlobFill {
 
   /**
    * Gives a client the blob's bytes from the first one while they come; answers from which byte on it has to read the store, when that has the blob, or else why it has not.
-   * Who has all of them waits for no disk.
+   * Who has all of them waits for no disk, and who leaves, by the signal, for nothing.
    */
-  async follow(sink: ByteSink): Promise<{readonly position: number; readonly failure?: unknown}> {
+  async follow(sink: ByteSink, signal?: AbortSignal): Promise<{readonly position: number; readonly failure?: unknown}> {
     const given = Promise.withResolvers<object>()
     const follower: Follower = {sink, position: 0, isKeepingUp: true, held: 0, onFree: () => {}}
     follower.onFree = () => {
@@ -49,7 +49,14 @@ export class BlobFill {
       () => ({}),
       (failure: unknown) => ({failure}),
     )
+    const leave = (): void => {
+      this.#followers.delete(follower)
+      given.resolve({})
+    }
+    signal?.addEventListener('abort', leave, {once: true})
+    if (signal?.aborted) leave()
     const outcome = await Promise.race([stored, given.promise])
+    signal?.removeEventListener('abort', leave)
     this.#followers.delete(follower)
     // Whoever has said that it is full is given nothing before it has given back everything.
     if (follower.held > 0) {
@@ -58,11 +65,6 @@ export class BlobFill {
       await promise
     }
     return {position: follower.position, ...outcome}
-  }
-
-  /** A client that has left is given nothing more. */
-  leave(sink: ByteSink): void {
-    for (const follower of this.#followers) if (follower.sink === sink) this.#followers.delete(follower)
   }
 
   /** Hands each slice to the store, and to every client that is just there; a slice goes back when all have given it back. */

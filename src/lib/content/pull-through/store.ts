@@ -7,7 +7,8 @@
  * - an upstream that is gone, for a moment or for days, takes nothing away.
  */
 import {LRUCache} from 'lru-cache'
-import {hasCode} from '../../core/errors.ts'
+import {hasCode, interrupted} from '../../core/errors.ts'
+import {settlesWithin, unlessAborted} from '../../core/settle-within.ts'
 import type {Descriptor} from '../../oci/descriptor.ts'
 import {type Digest, isDigest} from '../../oci/digest.ts'
 import {describeManifest, type RawManifest} from '../../oci/manifest.ts'
@@ -25,6 +26,9 @@ const SIZE_LIFE_MS = 60_000
 /** What is cached is not held back for long by an upstream that hangs. */
 const LOOKUP_PATIENCE_MS = 3_000
 const MAX_REMEMBERED = 10_000
+/** How long what was given up may take to end. */
+const GIVE_UP_MS = 3_000
+
 /** How a question was answered; what a mirror is worth. */
 export type MirrorEvent =
   | {readonly type: 'hit' | 'miss'; readonly kind: 'manifest' | 'blob'}
@@ -48,8 +52,8 @@ export interface PullThroughOptions {
 export interface PullThroughStore extends SourceStore, RepositoryLister {
   /** Why what was just answered may be out of date; undefined when it is not. */
   warningOf(answer: object): string | undefined
-  /** Settles when nothing is on its way from the upstream any more. */
-  settled(): Promise<void>
+  /** Lets what is on its way from the upstream finish for `graceMs`, then gives it up; the store must not be used any more. */
+  close(options: {readonly graceMs: number}): Promise<void>
 }
 
 export function createPullThroughStore(options: PullThroughOptions): PullThroughStore {
@@ -82,6 +86,8 @@ class CachedUpstream implements PullThroughStore {
   readonly #moves: TagMoves
   readonly #guard: CacheGuard
   readonly #stale = new WeakSet<object>()
+  /** Ends what the upstream is asked for, which is asked for several clients at once and for none of them alone. */
+  readonly #end = new AbortController()
 
   constructor(options: PullThroughOptions) {
     this.#options = options
@@ -95,9 +101,15 @@ class CachedUpstream implements PullThroughStore {
     return this.#stale.has(answer) ? `110 holdfast "the upstream ${this.#options.upstream.name} could not be asked"` : undefined
   }
 
-  async settled(): Promise<void> {
-    await Promise.allSettled([...this.#fills.values()].map(({done}) => done))
-    await this.#moves.close()
+  async close({graceMs}: {readonly graceMs: number}): Promise<void> {
+    const finished = Promise.allSettled([...this.#fills.values()].map(({done}) => done)).then(() => this.#moves.close())
+    if (await settlesWithin(finished, graceMs)) return
+    this.#end.abort(interrupted())
+    await settlesWithin(finished, GIVE_UP_MS)
+  }
+
+  get #upstreamCall(): CallOptions {
+    return {signal: this.#end.signal}
   }
 
   /** What is here: nobody lists a whole upstream. */
@@ -113,14 +125,14 @@ class CachedUpstream implements PullThroughStore {
     const fill = this.#fills.get(key)
     if (fill !== undefined) return fill.blob.size
     const known = this.#sizes.get(key)
-    if (known !== undefined) return await known
-    const size = upstream.ask(`@${digest}`, repository, (source) => source.statBlob(repository, digest))
+    if (known !== undefined) return await unlessAborted(known, call?.signal)
+    const size = upstream.ask(`@${digest}`, repository, (source) => source.statBlob(repository, digest, this.#upstreamCall))
     this.#sizes.set(key, size)
     size.then(
       (found) => found === undefined && this.#sizes.delete(key),
       () => this.#sizes.delete(key),
     )
-    return await size
+    return await unlessAborted(size, call?.signal)
   }
 
   async readBlob(...[repository, blob, sink, call = {}]: Parameters<SourceStore['readBlob']>): Promise<void> {
@@ -133,26 +145,21 @@ class CachedUpstream implements PullThroughStore {
     if (this.#guard.isClosed) return await this.#pass(repository, blob, sink, call)
     const fill = this.#fill(repository, blob)
     if (call.range !== undefined) {
-      const failure = await fill.done.then(
+      const failure = await unlessAborted(fill.done, call.signal).then(
         () => undefined,
         (error: unknown) => error,
       )
+      if (call.signal?.aborted === true) return
       if (failure === undefined) return await cache.readBlob(repository, blob, sink, call)
       if (isOfUpstream(failure)) throw failure
       return await this.#pass(repository, blob, sink, call)
     }
-    const leave = (): void => fill.leave(sink)
-    call.signal?.addEventListener('abort', leave, {once: true})
-    try {
-      const {position, failure} = await fill.follow(sink)
-      if (isOfUpstream(failure)) throw failure
-      if (position === blob.size || call.signal?.aborted === true) return
-      if (failure === undefined) await cache.readBlob(repository, blob, sink, restOf(call, position))
-      // It could not be kept: the client shall have it all the same.
-      else await this.#pass(repository, blob, sink, restOf(call, position))
-    } finally {
-      call.signal?.removeEventListener('abort', leave)
-    }
+    const {position, failure} = await fill.follow(sink, call.signal)
+    if (isOfUpstream(failure)) throw failure
+    if (position === blob.size || call.signal?.aborted === true) return
+    if (failure === undefined) await cache.readBlob(repository, blob, sink, restOf(call, position))
+    // It could not be kept: the client shall have it all the same.
+    else await this.#pass(repository, blob, sink, restOf(call, position))
   }
 
   async statManifest(repository: RepositoryName, reference: Tag | Digest, call: CallOptions = {}): Promise<Descriptor | undefined> {
@@ -161,7 +168,7 @@ class CachedUpstream implements PullThroughStore {
       return raw === undefined ? undefined : describeManifest(raw)
     }
     const {cache} = this.#options
-    const answer = await this.#resolve(repository, reference)
+    const answer = await unlessAborted(this.#resolve(repository, reference), call.signal)
     if (answer === undefined) return undefined
     // A look at a tag that has moved fetches nothing, and loses nothing.
     if (answer.descriptor !== undefined) return answer.descriptor
@@ -172,7 +179,7 @@ class CachedUpstream implements PullThroughStore {
   async readManifest(repository: RepositoryName, reference: Tag | Digest, call: CallOptions = {}): Promise<RawManifest | undefined> {
     if (isDigest(reference)) return await this.#byDigest(repository, reference, call)
     const {cache} = this.#options
-    const answer = await this.#resolve(repository, reference)
+    const answer = await unlessAborted(this.#resolve(repository, reference), call.signal)
     if (answer === undefined) return undefined
     const {digest, isStale, isSettled} = answer
     try {
@@ -219,8 +226,8 @@ class CachedUpstream implements PullThroughStore {
     const here = await this.#guard.ask(() => cache.readManifest(repository, digest, call))
     onEvent({type: here === undefined ? 'miss' : 'hit', kind: 'manifest'})
     if (here !== undefined) return here
-    return await once(this.#fetches, `${repository}@${digest}`, async () => {
-      const raw = await upstream.ask(`@${digest}`, repository, (source) => source.readManifest(repository, digest))
+    const fetched = once(this.#fetches, `${repository}@${digest}`, async () => {
+      const raw = await upstream.ask(`@${digest}`, repository, (source) => source.readManifest(repository, digest, this.#upstreamCall))
       if (raw !== undefined) {
         await this.#guard.ask(async () => {
           await cache.keepManifest(repository, raw)
@@ -231,6 +238,7 @@ class CachedUpstream implements PullThroughStore {
       }
       return raw
     })
+    return await unlessAborted(fetched, call.signal)
   }
 
   /** What a tag names: what the upstream says, as often as the policy wants it; else the last image that is whole here. */
@@ -249,7 +257,7 @@ class CachedUpstream implements PullThroughStore {
       const isCached = whole !== undefined || this.#moves.has(repository)
       const patience = isCached ? {patienceMs: LOOKUP_PATIENCE_MS} : {}
       const found = await once(this.#lookups, key, () =>
-        upstream.ask(`:${tag}`, repository, (source) => source.statManifest(repository, tag), patience),
+        upstream.ask(`:${tag}`, repository, (source) => source.statManifest(repository, tag, this.#upstreamCall), patience),
       )
       if (found === undefined) {
         // Deleted there: a mirror that never loses what it has goes on serving it.
@@ -294,13 +302,14 @@ class CachedUpstream implements PullThroughStore {
       blob,
       async (sink, start, signal) => {
         try {
-          await this.#pass(repository, blob, sink, restOf(signal === undefined ? {} : {signal}, start))
+          const ends = signal === undefined ? this.#end.signal : AbortSignal.any([signal, this.#end.signal])
+          await this.#pass(repository, blob, sink, restOf({signal: ends}, start))
         } catch (error) {
-          isUpstreamToBlame = signal?.aborted !== true
+          isUpstreamToBlame = signal?.aborted !== true && !this.#end.signal.aborted
           throw error
         }
       },
-      (source) => cache.writeBlob(repository, blob, source, {verify: true}),
+      (source) => cache.writeBlob(repository, blob, source, {verify: true, signal: this.#end.signal}),
     )
     this.#fills.set(key, fill)
     fill.done
@@ -309,7 +318,11 @@ class CachedUpstream implements PullThroughStore {
           onEvent({type: 'filled', repository, digest: blob.digest, bytes: blob.size})
           await this.#moves.settle(repository)
         },
-        (error: unknown) => (isCacheFailure(error) && !isUpstreamToBlame ? this.#guard.note(error) : onEvent({type: 'failure', error})),
+        (error: unknown) => {
+          if (this.#end.signal.aborted) return
+          if (isCacheFailure(error) && !isUpstreamToBlame) this.#guard.note(error)
+          else onEvent({type: 'failure', error})
+        },
       )
       .catch((error: unknown) => onEvent({type: 'failure', error}))
       .finally(() => this.#fills.delete(key))

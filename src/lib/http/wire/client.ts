@@ -4,7 +4,7 @@
  */
 
 import type {AddressPolicy} from '../../core/address-policy.ts'
-import {HoldfastError} from '../../core/errors.ts'
+import {HoldfastError, interrupted} from '../../core/errors.ts'
 import type {HttpClient, HttpRequest, HttpResponse, TlsSettings} from '../client.ts'
 import {rememberReceived, rememberSent} from '../traffic-secrets.ts'
 import {WireConnection, type WireStatistics} from './connection.ts'
@@ -63,7 +63,7 @@ class SocketClient implements WireClient {
   readonly #sessions = new Map<string, Buffer>()
   readonly #connections = new Set<WireConnection>()
   readonly #statistics: WireStatistics = {requests: 0, connections: 0, bytesReceived: 0, bytesSent: 0}
-  #isClosed = false
+  readonly #end = new AbortController()
 
   constructor(options: WireClientOptions) {
     this.#options = options
@@ -77,7 +77,7 @@ class SocketClient implements WireClient {
 
   async request(request: HttpRequest): Promise<HttpResponse> {
     const {url, method} = request
-    if (this.#isClosed) throw new HoldfastError('INTERNAL', `cannot ${method} "${url.origin}": the client was closed`)
+    if (this.#end.signal.aborted) throw new HoldfastError('INTERNAL', `cannot ${method} "${url.origin}": the client was closed`)
     if (url.protocol !== 'https:' && url.protocol !== 'http:') {
       throw new HoldfastError('INTERNAL', `cannot ${method} "${url.protocol}": only http: and https: are spoken here`)
     }
@@ -99,7 +99,7 @@ class SocketClient implements WireClient {
   }
 
   close(): void {
-    this.#isClosed = true
+    this.#end.abort(interrupted())
     this.#pool.close()
     this.#rates.close()
     for (const connection of this.#connections) connection.socket.destroy()
@@ -139,7 +139,7 @@ class SocketClient implements WireClient {
     })
     const socket = await dial(route, connection.onread, {
       timeoutMs: this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
-      signal,
+      signal: signal === undefined ? this.#end.signal : AbortSignal.any([signal, this.#end.signal]),
       session: this.#sessions.get(key),
       keepSession: (session) => this.#sessions.set(key, session),
     })
@@ -147,7 +147,7 @@ class SocketClient implements WireClient {
     this.#statistics.connections += 1
     this.#connections.add(connection)
     socket.once('close', () => this.#connections.delete(connection))
-    if (this.#isClosed) socket.destroy()
+    if (this.#end.signal.aborted) socket.destroy()
     return connection
   }
 }

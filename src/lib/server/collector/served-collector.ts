@@ -20,6 +20,7 @@ import type {ContentStore} from '../../content/store.ts'
 import {awaitedLater} from '../../core/awaited-later.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
+import {settlesWithin} from '../../core/settle-within.ts'
 import {createEventRecorder} from '../../events/record-events.ts'
 import {createRegistryTokens, type RegistryTokens} from '../../tokens/registry-token.ts'
 import type {KeyRing} from '../../tokens/signing-keys.ts'
@@ -33,6 +34,8 @@ import type {SearchFor} from './search-routes.ts'
 
 /** How often the keys are looked at: a rotation by another replica is known in time. */
 const KEYS_CHECK_MS = 60_000
+/** How long sweeps and events under way may take to end. */
+const CLOSE_MS = 5_000
 const SEARCH: readonly Scope[] = [{type: 'registry', name: 'catalog', actions: ['search']}]
 const CATALOG_PAGE_ENTRIES = 1_000
 const BEARER = /^Bearer +([^ ]+)$/i
@@ -60,6 +63,8 @@ export interface ServedCollectorOptions {
   readonly openSource: OpenSweepSource
   /** Opens a registry for single requests. */
   readonly openProbe: SweeperOptions['openProbe']
+  /** Gives up the start before anything runs in the background. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface ServedCollector {
@@ -148,6 +153,11 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     trustedProxies: options.trustedProxies,
     listener,
   })
+  if (options.signal?.aborted === true) {
+    verifier.stop()
+    await app.close()
+    throw options.signal.reason
+  }
   const pending = new Set<Promise<unknown>>()
   const sweeper = startSweeper(sweeping, ({registry, outcome, durationMs}) => {
     searchService.invalidate()
@@ -190,8 +200,8 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     },
     async close() {
       verifier.stop()
-      await sweeper.stop()
-      await Promise.allSettled(pending)
+      // What waits for a registry or a database that says nothing more ends when their connections do.
+      await settlesWithin(Promise.allSettled([sweeper.stop(), ...pending]), CLOSE_MS)
       await app.close()
     },
   }
