@@ -2,8 +2,8 @@
  * The bundle: one CommonJS file with the whole program, since that starts fastest, and a module for each package that is loaded only where it shows
  * (prompts, spinner, colours). Nothing is left to be installed.
  */
-import {rm} from 'node:fs/promises'
-import {join} from 'node:path'
+import {mkdir, mkdtemp, readdir, rename, rm} from 'node:fs/promises'
+import {dirname, join, relative} from 'node:path'
 import {type BuildOptions, build, type Plugin} from 'esbuild'
 import {startFaster} from './start-faster.ts'
 
@@ -43,9 +43,36 @@ const COMMON: BuildOptions = {
   logLevel: 'warning',
 }
 
-/** Writes the bundle into `folder`, which is emptied before. */
+/** Writes the bundle into `folder` and removes what was there. A program that runs from it, or another build, misses no file meanwhile. */
 export async function bundle(root: string, folder: string): Promise<void> {
-  await rm(folder, {recursive: true, force: true})
+  await mkdir(join(root, '.tmp'), {recursive: true})
+  const fresh = await mkdtemp(join(root, '.tmp', 'dist-'))
+  try {
+    await bundleInto(root, fresh)
+    await replaceFiles(folder, fresh)
+  } finally {
+    await rm(fresh, {recursive: true, force: true})
+  }
+}
+
+/** Moves the files of `fresh` to their places in `folder`, and then removes the others. */
+async function replaceFiles(folder: string, fresh: string): Promise<void> {
+  const files = await listFiles(fresh)
+  for (const file of files) {
+    await mkdir(dirname(join(folder, file)), {recursive: true})
+    await rename(join(fresh, file), join(folder, file))
+  }
+  const old = (await listFiles(folder)).filter((file) => !files.includes(file))
+  for (const file of old) await rm(join(folder, file), {force: true})
+}
+
+/** The files below a folder, relative to it. */
+async function listFiles(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, {recursive: true, withFileTypes: true})
+  return entries.filter((entry) => entry.isFile()).map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+}
+
+async function bundleInto(root: string, folder: string): Promise<void> {
   const programs: BuildOptions = {
     ...COMMON,
     absWorkingDir: root,
