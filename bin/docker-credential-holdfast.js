@@ -10,6 +10,7 @@ if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
   const {runOnBundledNode} = require('./old-node.js')
   runOnBundledNode(engines.node)
 } else {
-  require('node:module').enableCompileCache()
+  const {useCompileCache} = require('./compile-cache.js')
+  useCompileCache()
   require('../dist/docker-credential.cjs').main(process.argv[2] ?? '')
 }

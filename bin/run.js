@@ -12,6 +12,7 @@ if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
 } else if (process.argv.length === 3 && process.argv[2] === '--version') {
   process.stdout.write(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}\n`)
 } else {
-  require('node:module').enableCompileCache()
+  const {useCompileCache} = require('./compile-cache.js')
+  useCompileCache()
   require('../dist/main.cjs').main(process.argv.slice(2))
 }
