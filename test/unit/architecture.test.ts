@@ -179,6 +179,14 @@ describe('the library', () => {
     assert.deepEqual(wrong, [])
   })
 
+  it('makes directories by makeDirectory alone: the recursive mkdir of Node never ends below /proc', () => {
+    const wrong = FILES.filter(({path, code}) => path !== 'lib/core/make-directory.ts' && /\bmkdir(?:Sync)?\b|\bcp(?:Sync)?\(/.test(code))
+    assert.deepEqual(
+      wrong.map(({path}) => path),
+      [],
+    )
+  })
+
   it('has no folder or file for things without a name', () => {
     const nameless = FILES.filter(({path}) => /(?:^|\/)(?:utils?|helpers|common|misc|index)(?:\/|\.ts$)/.test(path))
     assert.deepEqual(

@@ -16,11 +16,6 @@ const REASONS: Readonly<Record<string, string>> = {
   EXDEV: 'the directory spans several file systems',
 }
 
-/** Tells whether `error` came from a system call with one of these codes. */
-export function hasErrno(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code)
-}
-
 /**
  * Runs an operation on the files below `directory`; a failure of the disk becomes a STORAGE error that names `verb` and `object`, an abort INTERRUPTED, and
  * every other error passes unchanged.

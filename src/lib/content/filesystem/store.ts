@@ -6,11 +6,12 @@
  */
 import {readdir, rm, stat} from 'node:fs/promises'
 import {join} from 'node:path'
+import {hasErrno} from '../../core/errno.ts'
 import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import type {Digest} from '../../oci/digest.ts'
 import {describeManifest, type RawManifest} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
-import {hasErrno, onDisk} from '../disk/storage-error.ts'
+import {onDisk} from '../disk/storage-error.ts'
 import {HashThread} from '../disk/trailing-hash.ts'
 import type {BlobSource, ContentStore, RepositoryLister} from '../store.ts'
 import {FilesystemBlobs} from './blobs.ts'

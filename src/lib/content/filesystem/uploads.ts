@@ -2,15 +2,16 @@
  * Upload sessions: blobs on their way in. A session is a directory, `_uploads/<uuid>`; its offset is the size of its file, so that it can go on after a restart.
  * A blob leaves it by a rename, after its digest was verified and its bytes are on the disk.
  */
-import {mkdir, open, readdir, rm, stat, writeFile} from 'node:fs/promises'
+import {open, readdir, rm, stat, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError, IntegrityError} from '../../core/errors.ts'
+import {makeDirectory} from '../../core/make-directory.ts'
 import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import {type Digest, type DigestAlgorithm, digestAlgorithm} from '../../oci/digest.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
 import {moveDurably} from '../disk/durable.ts'
 import {receiveFile} from '../disk/receive-file.ts'
-import {hasErrno} from '../disk/storage-error.ts'
 import type {HashThread, TrailingHash} from '../disk/trailing-hash.ts'
 import type {BlobSource, CallOptions} from '../store.ts'
 import type {RegistryLayout} from './layout.ts'
@@ -47,7 +48,7 @@ export class FilesystemUploads {
   async start(repository: RepositoryName): Promise<UploadId> {
     const id = createUploadId()
     const directory = this.#layout.upload(repository, id)
-    await mkdir(directory, {recursive: true})
+    await makeDirectory(directory)
     await Promise.all([writeFile(join(directory, 'startedat'), rfc3339(new Date())), writeFile(join(directory, 'data'), '')])
     return id
   }

@@ -112,8 +112,8 @@ export async function openConnection(file: string): Promise<DatabaseSync> {
 async function makePrivateFile(file: string): Promise<void> {
   // The usual case; the first asynchronous call costs a short-lived program more than everything else here.
   if (existsSync(file)) return
-  const {mkdir, open} = await import('node:fs/promises')
-  await mkdir(dirname(file), {recursive: true, mode: PRIVATE_DIRECTORY})
+  const [{open}, {makeDirectory}] = await Promise.all([import('node:fs/promises'), import('../../core/make-directory.ts')])
+  await makeDirectory(dirname(file), {mode: PRIVATE_DIRECTORY})
   try {
     const handle = await open(file, 'wx', PRIVATE_FILE)
     await handle.close()
