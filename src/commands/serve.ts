@@ -4,6 +4,7 @@ import {BaseCommand} from '../lib/cli/base-command.ts'
 import {type Context, DEFAULT_ISSUER, DEFAULT_LISTEN} from '../lib/cli/context.ts'
 import {registryDirectory} from '../lib/cli/data-directory.ts'
 import {parseListenAddress} from '../lib/cli/listen-address.ts'
+import {prepareDataDirectory} from '../lib/cli/prepare-data-directory.ts'
 import {openServedCollector, readServerCertificate} from '../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../lib/cli/server-log.ts'
 import {openWarming, type PlannedWarming, planWarming, WARM_FLAGS} from '../lib/cli/warming.ts'
@@ -93,6 +94,7 @@ With --json the envelope is printed as soon as it listens.`
     const {dataDirectory, signal} = context
     const directory = registryDirectory(dataDirectory)
     const readOnly = flags['read-only'] ?? false
+    if (!readOnly) await prepareDataDirectory(dataDirectory, directory)
     const planned = await planWarming(flags)
     const {serveRegistry} = await import('../lib/server/serve.ts')
     const tls = await readServerCertificate(flags)

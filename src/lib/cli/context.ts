@@ -1,6 +1,5 @@
 /** The one place that puts adapters together; each is loaded and opened when a command first asks for it. */
 import {existsSync} from 'node:fs'
-import {homedir} from 'node:os'
 import type {Collector} from '../collector/collector.ts'
 import type {CollectorStore} from '../collector/store.ts'
 import type {SweeperOptions} from '../collector/sweeper.ts'
@@ -21,9 +20,11 @@ import type {RecordStore} from '../records/store.ts'
 import type {TransportSettings} from '../registries/endpoint.ts'
 import {collectorFile, dataDirectory, recordsFile, registryDirectory} from './data-directory.ts'
 import type {GlobalFlags} from './global-flags.ts'
+import {homeDirectory} from './home-directory.ts'
 import {keychainProgram} from './keychain-program.ts'
 import {keychainTimeoutMs} from './keychain-timeout.ts'
 import type {Output} from './output.ts'
+import {prepareDataDirectory} from './prepare-data-directory.ts'
 import {type AccessFlags, rateLimitWaitMs} from './transfer-flags.ts'
 
 /** Where `serve` listens unless told otherwise. */
@@ -69,6 +70,7 @@ export class Context {
   /** The embedded registry's name in references: where it listens, by `HOLDFAST_LISTEN` or the default. */
   readonly embeddedRegistry: RegistryHost
   readonly #options: ContextOptions
+  readonly #isDataDirectoryChosen: boolean
   readonly #closers: (() => void | Promise<void>)[] = []
   #records: Promise<RecordStore> | undefined
   #collectorStore: Promise<CollectorStore> | undefined
@@ -84,8 +86,10 @@ export class Context {
     this.environment = options.environment
     this.signal = options.signal
     this.embeddedRegistry = parseRegistryHost(options.environment.HOLDFAST_LISTEN || DEFAULT_LISTEN)
-    const machine = {platform: process.platform, homeDirectory: homedir()}
-    this.dataDirectory = dataDirectory(options.flags['data-dir'], options.environment, machine)
+    const machine = {platform: process.platform, homeDirectory: homeDirectory()}
+    const chosen = options.flags['data-dir'] || options.environment.HOLDFAST_DATA_DIR
+    this.#isDataDirectoryChosen = Boolean(chosen)
+    this.dataDirectory = dataDirectory(chosen, options.environment, machine)
   }
 
   /** Declared registries, cached images and logins. */
@@ -225,11 +229,12 @@ export class Context {
 
   /**
    * Where images go: the registry that is named, else the default one, else the embedded one.
-   * @throws {HoldfastError} REGISTRY_NOT_DECLARED, CONFIGURATION
+   * @throws {HoldfastError} REGISTRY_NOT_DECLARED, CONFIGURATION; STORAGE when it is the embedded one, which cannot be written
    */
   async openTarget(nameOrHost: string | undefined): Promise<OpenTarget> {
     const records = await this.records()
     if (nameOrHost === undefined && (await records.findDefaultRegistry()) === undefined) {
+      await prepareDataDirectory(this.dataDirectory, registryDirectory(this.dataDirectory))
       return {registry: this.embeddedRegistry, store: await this.openEmbedded(), isEmbedded: true}
     }
     const {findEndpoint} = await import('../registries/find.ts')
@@ -335,10 +340,23 @@ export class Context {
   }
 
   async #openRecords(): Promise<RecordStore> {
-    const {openSqliteStore} = await import('../records/sqlite/open-store.ts')
-    const records = await openSqliteStore({file: recordsFile(this.dataDirectory)})
+    const [{openSqliteStore}, {createForgivingRecords}] = await Promise.all([
+      import('../records/sqlite/open-store.ts'),
+      import('../records/forgiving.ts'),
+    ])
+    const {output} = this.#options
+    const records = await openSqliteStore({
+      file: recordsFile(this.dataDirectory),
+      // A home that belongs to another user is as good as none; a folder that was chosen must be one that can be used.
+      onDenied: this.#isDataDirectoryChosen
+        ? undefined
+        : ({message}) =>
+            output.warn(`${message}; no declared registry and no login is used: set HOLDFAST_DATA_DIR to a folder of your own`),
+    })
     this.#closers.push(() => records.close())
-    return records
+    return createForgivingRecords(records, ({message}) =>
+      output.warn(`${message}; what was copied is not remembered: set HOLDFAST_DATA_DIR to a folder that you may write`),
+    )
   }
 
   async #openCredentialSources(): Promise<Required<Omit<CredentialSources, 'given'>>> {
@@ -353,7 +371,7 @@ export class Context {
       ])
     const {environment, flags, output} = this.#options
     const dockerConfig = createDockerConfigSource({
-      files: dockerConfigFiles(environment, {homeDirectory: homedir(), uid: process.getuid?.()}),
+      files: dockerConfigFiles(environment, {homeDirectory: homeDirectory(), uid: process.getuid?.()}),
       allowedHelpers: [...(flags['allow-helper'] ?? []), ...(await records.listAllowedHelpers())],
       helperEnvironment: withoutCredentials(environment),
       onSkippedHelper: ({helper, path, registry, reason}) => {

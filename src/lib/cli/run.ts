@@ -5,6 +5,7 @@ import type {Options} from '@oclif/core/interfaces'
 import {run} from '@oclif/core/run'
 import {HoldfastError} from '../core/errors.ts'
 import {reportError} from './error-report.ts'
+import {completeUserEnvironment} from './home-directory.ts'
 import {Output} from './output.ts'
 import {suggest} from './suggestion.ts'
 import {createTerminal} from './terminal.ts'
@@ -13,7 +14,9 @@ import {createTerminal} from './terminal.ts'
 export async function runProgram(argv: readonly string[], options: Options): Promise<void> {
   process.stderr.on('error', ignoreClosedPipe)
   try {
-    const config = await Config.load(options)
+    completeUserEnvironment(process.env)
+    // Plugins of users would be code from the data directory; nothing adds any.
+    const config = await Config.load({...options, userPlugins: false})
     const args = helpWord(argv)
     const unknown = findUnknownCommand(args, config)
     if (unknown !== undefined) throw unknown
