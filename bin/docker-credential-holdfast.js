@@ -11,7 +11,8 @@ if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
   const {runOnBundledNode} = require('./old-node.js')
   runOnBundledNode(engines.node)
 } else {
-  require('node:module').enableCompileCache()
+  const {useCompileCache} = require('./compile-cache.js')
+  useCompileCache()
   const {loadProgram} = require('./load-program.js')
   loadProgram(join(__dirname, '../dist/docker-credential.cjs'))?.main(process.argv[2] ?? '')
 }

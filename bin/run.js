@@ -19,7 +19,8 @@ if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
 }
 
 function start() {
-  require('node:module').enableCompileCache()
+  const {useCompileCache} = require('./compile-cache.js')
+  useCompileCache()
   const {loadProgram} = require('./load-program.js')
   loadProgram(join(__dirname, '../dist/main.cjs'))?.main(process.argv.slice(2))
 }

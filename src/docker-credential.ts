@@ -1,9 +1,9 @@
 /** `docker-credential-holdfast`: what docker, podman and skopeo run to ask for the logins that Holdfast keeps. It has twice the time of an empty Node program. */
 import {readFileSync, writeFileSync} from 'node:fs'
-import {homedir} from 'node:os'
 import {onCrash} from './lib/cli/crash.ts'
 import {dataDirectory, recordsFile} from './lib/cli/data-directory.ts'
 import {formatError, reportError} from './lib/cli/error-report.ts'
+import {homeDirectory} from './lib/cli/home-directory.ts'
 import {keychainTimeoutMs} from './lib/cli/keychain-timeout.ts'
 import {PLAIN} from './lib/cli/paint.ts'
 import {writeError} from './lib/cli/standard-streams.ts'
@@ -48,8 +48,9 @@ async function respond(action: string, onAbandoned: () => void): Promise<HelperA
   const timeoutMs = keychainTimeoutMs(env) ?? DEFAULT_KEYCHAIN_TIMEOUT_MS
   // The bus answers while the records are opened.
   const items = createGuardedItems(createNativeItems(), {ready: findBus(timeoutMs), timeoutMs, onAbandoned})
-  const file = recordsFile(dataDirectory(env.HOLDFAST_DATA_DIR, env, {platform, homeDirectory: homedir()}))
-  const records = await openSqliteStore({file})
+  const file = recordsFile(dataDirectory(env.HOLDFAST_DATA_DIR, env, {platform, homeDirectory: homeDirectory()}))
+  // A home that belongs to another user is as good as none.
+  const records = await openSqliteStore({file, onDenied: env.HOLDFAST_DATA_DIR ? undefined : () => {}})
   const logins = createLogins({records, secrets: createKeychain(items, platform)})
   try {
     return await answerHelper(action, action === 'list' ? '' : readFileSync(STANDARD_INPUT, 'utf8'), {logins, now: () => new Date()})

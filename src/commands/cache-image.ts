@@ -26,7 +26,7 @@ Without --to and without a default registry, images go to the embedded registry;
     '<%= config.bin %> <%= command.id %> alpine:3.20',
     '<%= config.bin %> <%= command.id %> alpine:3.20 redis:7 --to registry.example.com --app shop',
     '<%= config.bin %> <%= command.id %> alpine:3.20 --platform linux/amd64 --json',
-    '<%= config.bin %> <%= command.id %> localhost:5000/shop/web:v2 --repository shop/web --result /tmp/result.json',
+    '<%= config.bin %> <%= command.id %> localhost:5000/shop/web:v2 --repository shop/web --result result.json',
   ]
   static override readonly strict = false
   static override readonly args = {

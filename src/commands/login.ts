@@ -155,6 +155,7 @@ On a terminal, user name and password are asked for. There is no flag for a pass
     ])
     const {pathPrefix, nameOrHost} = await findLoginPlace(records, args.registry, 'login')
     const {endpoint, subject} = await findEndpoint(records, nameOrHost)
+    await records.prepareForWriting()
     const {account, secret} = flags.sso
       ? await this.#signOn(context, {endpoint, subject, provider: flags['identity-provider']})
       : await this.#ask(flags, endpoint.registry)

@@ -4,6 +4,7 @@ import {BaseCommand} from '../lib/cli/base-command.ts'
 import type {Context} from '../lib/cli/context.ts'
 import {registryDirectory} from '../lib/cli/data-directory.ts'
 import {parseListenAddress} from '../lib/cli/listen-address.ts'
+import {prepareDataDirectory} from '../lib/cli/prepare-data-directory.ts'
 import {openServedCollector, readServerCertificate, recordEmbeddedUrl} from '../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../lib/cli/server-log.ts'
 import {DEFAULT_ISSUER, DEFAULT_LISTEN, localRegistry} from '../lib/cli/settings.ts'
@@ -95,6 +96,7 @@ With --json the envelope is printed as soon as it listens.`
     const {dataDirectory, signal} = context
     const directory = registryDirectory(dataDirectory)
     const readOnly = flags['read-only'] ?? false
+    if (!readOnly) await prepareDataDirectory(dataDirectory, directory)
     const planned = await planWarming(flags)
     const {serveRegistry} = await import('../lib/server/serve.ts')
     const tls = await readServerCertificate(flags)

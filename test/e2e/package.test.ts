@@ -37,7 +37,7 @@ describe('the published package', function () {
       .map(({path}) => path)
       .filter(
         (path) =>
-          !/^(?:bin\/(?:run|load-program|old-node|docker-credential-holdfast)\.js|bin\/package\.json|dist\/|schemas\/|docs\/(?:collector|credentials|errors)\.md|oclif\.manifest\.json|[A-Z]+(?:\.md)?$|package\.json$)/.test(
+          !/^(?:bin\/(?:run|load-program|old-node|compile-cache|docker-credential-holdfast)\.js|bin\/package\.json|dist\/|schemas\/|docs\/(?:collector|credentials|errors)\.md|oclif\.manifest\.json|[A-Z]+(?:\.md)?$|package\.json$)/.test(
             path,
           ),
       )

@@ -20,6 +20,9 @@ import {serveCollector} from '../support/served-collector.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 import {startTokenServer, type TokenServer} from '../support/token-server.ts'
 
+/** Below the home; see bin/compile-cache.js. */
+const COMPILE_CACHE = join('.cache', 'holdfast')
+
 const ROOT = join(import.meta.dirname, '../..')
 const ALICE = 'alice'
 /** Each encoding on the way changes it: URLs, JSON, HTML, base64. */
@@ -312,7 +315,7 @@ describe('secrets', function () {
         .filter((entry) => entry.isFile())
         .map(({parentPath, name}) => join(parentPath, name)),
     )
-    for (const expected of ['.db', 'helper.env', 'config.json', 'node-compile-cache', 'login.keyring']) {
+    for (const expected of ['.db', 'helper.env', 'config.json', COMPILE_CACHE, 'login.keyring']) {
       assert.ok(
         files.some((file) => file.includes(expected)),
         `no file of ${expected}: ${files.slice(0, 50).join(' ')}`,
@@ -320,7 +323,7 @@ describe('secrets', function () {
     }
     for (const file of files) assertClean(readFileSync(file, 'latin1'), file)
     // Non-ASCII is read right as well.
-    for (const file of files.filter((name) => !name.includes('compile-cache'))) assertClean(readFileSync(file, 'utf8'), file)
+    for (const file of files.filter((name) => !name.includes(COMPILE_CACHE))) assertClean(readFileSync(file, 'utf8'), file)
   })
 
   it('are in the arguments of no process, and in the environment of none but the one that was given them', async () => {

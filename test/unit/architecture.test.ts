@@ -189,6 +189,22 @@ describe('the library', () => {
     )
   })
 
+  it('makes directories by makeDirectory alone: the recursive mkdir of Node never ends below /proc', () => {
+    const wrong = FILES.filter(({path, code}) => path !== 'lib/core/make-directory.ts' && /\bmkdir(?:Sync)?\b|\bcp(?:Sync)?\(/.test(code))
+    assert.deepEqual(
+      wrong.map(({path}) => path),
+      [],
+    )
+  })
+
+  it('asks the system for the user in one place, which works for a user id that it does not know', () => {
+    const wrong = FILES.filter(({path, code}) => path !== 'lib/cli/home-directory.ts' && /\b(?:homedir|userInfo)\b/.test(code))
+    assert.deepEqual(
+      wrong.map(({path}) => path),
+      [],
+    )
+  })
+
   it('has no folder or file for things without a name', () => {
     const nameless = FILES.filter(({path}) => /(?:^|\/)(?:utils?|helpers|common|misc|index)(?:\/|\.ts$)/.test(path))
     assert.deepEqual(

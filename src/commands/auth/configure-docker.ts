@@ -1,10 +1,10 @@
-import {homedir} from 'node:os'
 import {resolve} from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {type ConfigurationChange, describeChange} from '../../lib/cli/configuration-report.ts'
 import type {Context} from '../../lib/cli/context.ts'
 import {configurationJournal} from '../../lib/cli/data-directory.ts'
+import {homeDirectory} from '../../lib/cli/home-directory.ts'
 import {isInPath} from '../../lib/cli/program-path.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
 import {text} from '../../lib/core/terminal-text.ts'
@@ -54,7 +54,7 @@ The change is shown first; on a terminal you are asked. Without --registry it is
     ])
     const journal = createFileJournal(configurationJournal(context.dataDirectory))
     const tool = flags.podman ? 'podman' : 'docker'
-    const file = flags.file === undefined ? configurationFile(tool, context.environment, homedir()) : resolve(flags.file)
+    const file = flags.file === undefined ? configurationFile(tool, context.environment, homeDirectory()) : resolve(flags.file)
     const given = flags.registry?.map(parseRegistryHost)
     const plan = flags.undo
       ? await planUndo({file, tool, registries: given ?? []}, journal)

@@ -36,6 +36,7 @@ On a terminal, whatever is missing is asked for.`
   async run(): Promise<RegistryRecord> {
     const {args, flags} = await this.parse(RegistryAdd)
     const context = this.openContext(flags)
+    await (await context.records()).prepareForWriting()
     const url = args.url ?? (await this.prompts.input({message: text`URL of the registry:`, flag: ADD}))
     const name = args.name ?? (await this.prompts.input({message: text`What to call it:`, flag: ADD}))
     const {registry, notes} = await this.#declare({name, url, ...registryChange(flags)}, await registryDependencies(context))

@@ -1,4 +1,4 @@
-import {mkdir, rm, symlink} from 'node:fs/promises'
+import {rm, symlink} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
@@ -144,7 +144,6 @@ names. The keys of the bucket are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of
       name,
       directory,
     })
-    await mkdir(directory, {recursive: true})
     for (const [file, content, mode] of files) {
       await writeFileAtomically(join(directory, file), content, mode)
       this.output.print(escapeText(join(directory, file)))

@@ -1,6 +1,5 @@
 /** The way to Cloud Foundry: the session of `holdfast login --cf`, in the keychain, else that of the cf command line; and what is targeted. */
 import {readFile} from 'node:fs/promises'
-import {homedir} from 'node:os'
 import type {CloudFoundryPlatformOptions} from '../apps/cloud-foundry-platform.ts'
 import type {Controller} from '../cloud-foundry/controller.ts'
 import type {NamedGuid, SessionState, SessionStore} from '../cloud-foundry/session.ts'
@@ -12,6 +11,7 @@ import {Secret} from '../core/secret.ts'
 import {parseRegistryHost} from '../oci/reference.ts'
 import type {LoginKey} from '../records/store.ts'
 import type {Context} from './context.ts'
+import {homeDirectory} from './home-directory.ts'
 
 const MINUTE_MS = 60_000
 const LOGIN_HINT = 'holdfast login --cf API'
@@ -110,7 +110,7 @@ interface OpenSession {
 async function findSession(context: Context): Promise<OpenSession | undefined> {
   const own = await rememberedTarget(context)
   if (own !== undefined) return {store: createKeychainSession(context, own), target: own}
-  const file = sessionFile(context.environment.CF_HOME || homedir())
+  const file = sessionFile(context.environment.CF_HOME || homeDirectory())
   const session = await readCfSession(file)
   return session === undefined ? undefined : {store: createSessionFileStore(file), target: session}
 }

@@ -1,6 +1,5 @@
 /** The one place that puts adapters together; each is loaded and opened when a command first asks for it. */
 import {existsSync} from 'node:fs'
-import {homedir} from 'node:os'
 import type {Collector} from '../collector/collector.ts'
 import type {CollectorStore} from '../collector/store.ts'
 import type {SweeperOptions} from '../collector/sweeper.ts'
@@ -23,9 +22,11 @@ import type {RecordStore} from '../records/store.ts'
 import type {TransportSettings} from '../registries/endpoint.ts'
 import {collectorFile, dataDirectory, recordsFile, registryDirectory} from './data-directory.ts'
 import type {GlobalFlags} from './global-flags.ts'
+import {homeDirectory} from './home-directory.ts'
 import {keychainProgram} from './keychain-program.ts'
 import {keychainTimeoutMs} from './keychain-timeout.ts'
 import type {Output} from './output.ts'
+import {prepareDataDirectory} from './prepare-data-directory.ts'
 import {readSettings, type SettingFlags, type Settings} from './settings.ts'
 import {type AccessFlags, minimumBytesPerSecond, rateLimitWaitMs} from './transfer-flags.ts'
 
@@ -69,6 +70,7 @@ export class Context {
   readonly signal: AbortSignal
   readonly settings: Settings
   readonly #options: ContextOptions
+  readonly #isDataDirectoryChosen: boolean
   readonly #opened = new AsyncDisposableStack()
   #embeddedRegistry: RegistryHost
   #records: Promise<RecordStore> | undefined
@@ -86,8 +88,10 @@ export class Context {
     this.signal = options.signal
     this.settings = readSettings(options.flags, options.environment)
     this.#embeddedRegistry = this.settings.embeddedRegistry
-    const machine = {platform: process.platform, homeDirectory: homedir()}
-    this.dataDirectory = dataDirectory(options.flags['data-dir'], options.environment, machine)
+    const machine = {platform: process.platform, homeDirectory: homeDirectory()}
+    const chosen = options.flags['data-dir'] || options.environment.HOLDFAST_DATA_DIR
+    this.#isDataDirectoryChosen = Boolean(chosen)
+    this.dataDirectory = dataDirectory(chosen, options.environment, machine)
   }
 
   /** The embedded registry's name in references. */
@@ -252,11 +256,12 @@ export class Context {
 
   /**
    * Where images go: the registry that is named, else the default one, else the embedded one.
-   * @throws {HoldfastError} REGISTRY_NOT_DECLARED, CONFIGURATION
+   * @throws {HoldfastError} REGISTRY_NOT_DECLARED, CONFIGURATION; STORAGE when it is the embedded one, which cannot be written
    */
   async openTarget(nameOrHost: string | undefined): Promise<OpenTarget> {
     const records = await this.records()
     if (nameOrHost === undefined && (await records.findDefaultRegistry()) === undefined) {
+      await prepareDataDirectory(this.dataDirectory, registryDirectory(this.dataDirectory))
       return {registry: this.embeddedRegistry, store: await this.openEmbedded(), isEmbedded: true}
     }
     const {findEndpoint} = await import('../registries/find.ts')
@@ -378,10 +383,23 @@ export class Context {
   }
 
   async #openRecords(): Promise<RecordStore> {
-    const {openSqliteStore} = await import('../records/sqlite/open-store.ts')
-    const records = await openSqliteStore({file: recordsFile(this.dataDirectory)})
+    const [{openSqliteStore}, {createForgivingRecords}] = await Promise.all([
+      import('../records/sqlite/open-store.ts'),
+      import('../records/forgiving.ts'),
+    ])
+    const {output} = this.#options
+    const records = await openSqliteStore({
+      file: recordsFile(this.dataDirectory),
+      // A home that belongs to another user is as good as none; a folder that was chosen must be one that can be used.
+      onDenied: this.#isDataDirectoryChosen
+        ? undefined
+        : ({message}) =>
+            output.warn(text`${message}; no declared registry and no login is used: set HOLDFAST_DATA_DIR to a folder of your own`),
+    })
     this.defer(() => records.close())
-    return records
+    return createForgivingRecords(records, ({message}) =>
+      output.warn(text`${message}; what was copied is not remembered: set HOLDFAST_DATA_DIR to a folder that you may write`),
+    )
   }
 
   async #openCredentialSources(): Promise<Required<Omit<CredentialSources, 'given'>>> {
@@ -404,7 +422,7 @@ export class Context {
     ])
     const {environment, flags, output} = this.#options
     const dockerConfig = createDockerConfigSource({
-      files: dockerConfigFiles(environment, {homeDirectory: homedir(), uid: process.getuid?.()}),
+      files: dockerConfigFiles(environment, {homeDirectory: homeDirectory(), uid: process.getuid?.()}),
       allowedHelpers: [...(flags['allow-helper'] ?? []), ...(await records.listAllowedHelpers())],
       helperEnvironment: foreignProgramEnvironment(environment),
       onSkippedHelper: ({helper, path, registry, reason}) => {

@@ -1,5 +1,5 @@
 /** Where Holdfast keeps what it remembers. */
-import {join, resolve} from 'node:path'
+import {isAbsolute, join, resolve} from 'node:path'
 
 export interface DataDirectoryEnvironment {
   readonly XDG_DATA_HOME?: string | undefined
@@ -8,7 +8,7 @@ export interface DataDirectoryEnvironment {
 
 /**
  * The data directory as an absolute path: the one that was given, else where the platform's programs keep data
- * (XDG Base Directory; `Application Support`; `LocalAppData`).
+ * (XDG Base Directory, which knows no relative paths; `Application Support`; `LocalAppData`).
  */
 export function dataDirectory(
   given: string | undefined,
@@ -19,7 +19,8 @@ export function dataDirectory(
   const {platform, homeDirectory} = machine
   if (platform === 'darwin') return join(homeDirectory, 'Library', 'Application Support', 'holdfast')
   if (platform === 'win32') return join(environment.LOCALAPPDATA || join(homeDirectory, 'AppData', 'Local'), 'holdfast')
-  return join(environment.XDG_DATA_HOME || join(homeDirectory, '.local', 'share'), 'holdfast')
+  const {XDG_DATA_HOME: named} = environment
+  return join(named !== undefined && isAbsolute(named) ? named : join(homeDirectory, '.local', 'share'), 'holdfast')
 }
 
 /** The embedded registry's bytes, in CNCF Distribution's layout. */

@@ -8,6 +8,7 @@ import type {MirroredUpstream} from '../server/mirror.ts'
 import type {Context} from './context.ts'
 import {mirrorDirectory} from './data-directory.ts'
 import {repositoryPathOf} from './mirror-values.ts'
+import {prepareDataDirectory} from './prepare-data-directory.ts'
 
 /** Repositories of a mirror in a registry, unless told otherwise: `mirror/docker.io/library/alpine`. */
 const DEFAULT_PREFIX = 'mirror'
@@ -26,11 +27,11 @@ export interface OpenMirrors {
 
 /**
  * @param store `REGISTRY[/PREFIX]` that keeps what the mirror has; a folder of this machine when absent.
- * @throws {HoldfastError} USAGE for the same upstream twice; REGISTRY_NOT_DECLARED, CONFIGURATION, INVALID_REFERENCE.
+ * @throws {HoldfastError} USAGE for the same upstream twice; REGISTRY_NOT_DECLARED, CONFIGURATION, INVALID_REFERENCE; STORAGE for a folder that cannot be written.
  */
 export async function openUpstreams(context: Context, names: readonly string[], store?: string): Promise<OpenMirrors> {
   const records = await context.records()
-  const cache = store === undefined ? diskCache(context) : await registryCache(context, store)
+  const cache = store === undefined ? await diskCache(context) : await registryCache(context, store)
   const upstreams: MirroredUpstream[] = []
   for (const text of names) {
     const {endpoint} = await findEndpoint(records, text)
@@ -46,8 +47,9 @@ export async function openUpstreams(context: Context, names: readonly string[], 
   return {place: cache.place, upstreams: [first, ...others]}
 }
 
-function diskCache({dataDirectory}: Context): Cache {
+async function diskCache({dataDirectory}: Context): Promise<Cache> {
   const place = mirrorDirectory(dataDirectory)
+  await prepareDataDirectory(dataDirectory, place)
   return {
     place,
     open: async (upstream) => {

@@ -5,6 +5,7 @@ import {run} from '@oclif/core/run'
 import {HoldfastError} from '../core/errors.ts'
 import {onCrash} from './crash.ts'
 import {reportError} from './error-report.ts'
+import {completeUserEnvironment} from './home-directory.ts'
 import {Output} from './output.ts'
 import {watchStandardStreams} from './standard-streams.ts'
 import {suggest} from './suggestion.ts'
@@ -26,7 +27,9 @@ export async function runProgram(argv: readonly string[], options: Options): Pro
 }
 
 async function runCommandLine(argv: readonly string[], options: Options): Promise<void> {
-  const config = await Config.load(options)
+  completeUserEnvironment(process.env)
+  // Plugins of users would be code from the data directory; nothing adds any.
+  const config = await Config.load({...options, userPlugins: false})
   const args = helpWord(argv)
   const unknown = findUnknownCommand(args, config)
   if (unknown !== undefined) throw unknown

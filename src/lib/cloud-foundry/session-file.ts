@@ -1,8 +1,9 @@
 /** The session of the cf command line: `$CF_HOME/.cf/config.json`. Only its tokens are ever written, and what is not known in it stays as it is. */
-import {chmod, mkdir, readFile} from 'node:fs/promises'
+import {chmod, readFile} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {writeFileAtomically} from '../core/atomic-file.ts'
 import {HoldfastError} from '../core/errors.ts'
+import {makeDirectory} from '../core/make-directory.ts'
 import {Secret} from '../core/secret.ts'
 import type {NamedGuid, SessionState, SessionStore} from './session.ts'
 
@@ -69,7 +70,7 @@ export function createSessionFileStore(file: string): SessionStore {
         ...(refreshToken === undefined ? {} : {RefreshToken: refreshToken.reveal()}),
       }
       const directory = dirname(file)
-      await mkdir(directory, {recursive: true, mode: DIRECTORY_MODE})
+      await makeDirectory(directory, {mode: DIRECTORY_MODE})
       await chmod(directory, DIRECTORY_MODE)
       await writeFileAtomically(file, JSON.stringify(renewed, undefined, 2), FILE_MODE)
     },

@@ -1,8 +1,9 @@
 /** Writing a file so that whoever reads it sees the old one or the new one, whole, even after a crash. */
 import {randomUUID} from 'node:crypto'
-import {mkdir, open, rename, rm} from 'node:fs/promises'
+import {open, rename, rm} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {HoldfastError} from './errors.ts'
+import {makeDirectory} from './make-directory.ts'
 
 /**
  * Replaces `file` with `text`: temporary file beside it, fsync, rename. Missing folders are made.
@@ -11,7 +12,7 @@ import {HoldfastError} from './errors.ts'
 export async function writeFileAtomically(file: string, text: string, mode = 0o644): Promise<void> {
   const temporary = `${file}.${randomUUID()}.tmp`
   try {
-    await mkdir(dirname(file), {recursive: true})
+    await makeDirectory(dirname(file))
     const handle = await open(temporary, 'wx', mode)
     try {
       await handle.writeFile(text)

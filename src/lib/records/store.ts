@@ -181,5 +181,10 @@ export interface RecordStore
     AllowedHelperStore,
     AppRecordStore,
     SettingStore {
+  /**
+   * Makes the store where it is missing, before work that would be in vain if it could not be remembered.
+   * @throws {HoldfastError} STORAGE when nothing can be written.
+   */
+  prepareForWriting(): Promise<void>
   close(): void
 }

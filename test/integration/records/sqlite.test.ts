@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {mkdir, mkdtemp, rm, stat, writeFile} from 'node:fs/promises'
+import {chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {DatabaseSync} from 'node:sqlite'
@@ -10,16 +10,18 @@ import {openSqliteStore} from '../../../src/lib/records/sqlite/open-store.ts'
 import {image, registry} from '../../contract/record-store.ts'
 
 const MODE_BITS = 0o777
+const OTHER_USER = 12_345
 const openStoreModule = new URL('../../../src/lib/records/sqlite/open-store.ts', import.meta.url)
 
 /** Runs `body` in a process of its own, with `store` opened on `file`. */
-function writer(file: string, body: string) {
+function writer(file: string, body: string, user: {readonly uid?: number; readonly gid?: number} = {}) {
   const script = `
     const {openSqliteStore} = await import(${JSON.stringify(openStoreModule.href)})
     const store = await openSqliteStore({file: ${JSON.stringify(file)}})
     ${body}`
   return spawn(process.execPath, ['--input-type=module', '--disable-warning=ExperimentalWarning', '-e', script], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    ...user,
   })
 }
 
@@ -102,6 +104,7 @@ describe('the embedded database file', () => {
 
   it('is refused when a newer Holdfast has written it', async () => {
     const store = await openSqliteStore({file})
+    await store.prepareForWriting()
     store.close()
     const newer = new DatabaseSync(file)
     newer.exec('PRAGMA user_version = 999')
@@ -132,17 +135,96 @@ describe('the embedded database file', () => {
     damaged.close()
   })
 
-  it('is a storage error where no file can be', async () => {
+  it('is a storage error where no file can be: when something is written, and at once for what is no file', async () => {
     await writeFile(join(directory, 'data'), 'a file where the folder should be')
-    await assert.rejects(
-      openSqliteStore({file}),
-      (error) => hasCode(error, 'STORAGE') && error.hints.some((hint) => hint.startsWith('ls -ld')),
-    )
-    await assert.rejects(openSqliteStore({file: directory}), (error) => hasCode(error, 'STORAGE'))
+    const store = await openSqliteStore({file})
+    assert.deepEqual(await store.listRegistries(), [])
+    const isStorage = (error: unknown): boolean =>
+      hasCode(error, 'STORAGE') &&
+      ['ls -ld', 'export HOLDFAST_DATA_DIR='].every((start) => error.hints.some((hint) => hint.startsWith(start)))
+    await assert.rejects(store.saveRegistry(registry('a')), isStorage)
+    await assert.rejects(store.prepareForWriting(), isStorage)
+    store.close()
+    await assert.rejects(openSqliteStore({file: directory}), isStorage)
+  })
+
+  it('is empty and is not made while it is only read, and is seen once another process has made it', async () => {
+    const store = await openSqliteStore({file})
+    assert.deepEqual(await store.listRegistries(), [])
+    assert.equal(await store.findDefaultRegistry(), undefined)
+    assert.equal(await store.removeRegistry('a'), false)
+    await store.saveSetting('collector', undefined)
+    assert.deepEqual(await readdir(directory), [])
+    const {code, stderr} = await outcome(writer(file, `await store.saveRegistry(${JSON.stringify(registry('a'))})`))
+    assert.equal(code, 0, stderr)
+    assert.deepEqual(await store.listRegistries(), [registry('a')])
+    store.close()
+  })
+
+  it('is read where it may not be written, with and without its log, and refuses writes', async function () {
+    if (process.geteuid?.() !== 0) {
+      process.stderr.write('skipped: only root can start a program as another user\n')
+      return this.skip()
+    }
+    await chmod(directory, 0o755)
+    const store = await openSqliteStore({file})
+    await store.saveRegistry(registry('a'))
+    const body = `
+      process.stdout.write(JSON.stringify(await store.listRegistries()))
+      await store.saveRegistry(${JSON.stringify(registry('b'))}).catch((error) => process.stdout.write(error.code))`
+    const readAsOther = async (): Promise<string> => {
+      await chmod(join(directory, 'data'), 0o755)
+      for (const name of await readdir(join(directory, 'data'))) await chmod(join(directory, 'data', name), 0o644)
+      const child = writer(file, body, {uid: OTHER_USER, gid: OTHER_USER})
+      let said = ''
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        said += text
+      })
+      const {code, stderr} = await outcome(child)
+      assert.equal(code, 0, stderr)
+      return said
+    }
+    const expected = `${JSON.stringify([registry('a')])}STORAGE`
+    assert.equal(await readAsOther(), expected, 'while another process has it open')
+    store.close()
+    assert.equal(await readAsOther(), expected, 'after the last process closed it')
+  })
+
+  it('is a storage error in a folder that this user may not search, or empty where that is expected', async function () {
+    if (process.geteuid?.() !== 0) {
+      process.stderr.write('skipped: only root can start a program as another user\n')
+      return this.skip()
+    }
+    await mkdir(join(directory, 'data'), {mode: 0o700})
+    const opening = (options: string): string =>
+      `const {openSqliteStore: open} = await import(${JSON.stringify(openStoreModule.href)})
+       const told = []
+       try {
+         const denied = await open({file: ${JSON.stringify(file)}, ${options}})
+         told.push(await denied.listRegistries(), await denied.listLogins())
+       } catch (error) { told.push(error.code) }
+       process.stdout.write(JSON.stringify(told))`
+    for (const [options, expected] of [
+      ['', '["STORAGE"]'],
+      ['onDenied: (error) => told.push(error.code)', '["STORAGE",[],[]]'],
+    ] as const) {
+      const child = spawn(process.execPath, ['--input-type=module', '--disable-warning=ExperimentalWarning', '-e', opening(options)], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        uid: OTHER_USER,
+        gid: OTHER_USER,
+      })
+      let said = ''
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        said += text
+      })
+      const {code, stderr} = await outcome(child)
+      assert.deepEqual([code, said], [0, expected], stderr)
+    }
   })
 
   it('is a storage error when another process keeps it locked for longer than we wait', async () => {
     const store = await openSqliteStore({file})
+    await store.prepareForWriting()
     const other = new DatabaseSync(file)
     other.exec('BEGIN IMMEDIATE')
     await assert.rejects(store.saveRegistry(registry('a')), (error) => hasCode(error, 'STORAGE') && /locked/.test(error.message))

@@ -2,9 +2,10 @@
  * Files that appear whole or not at all, and that are still there after the power failed: temporary file → fsync → rename → fsync of the directory.
  * The temporary file must be on the same file system as its target.
  */
-import {mkdir, open, rename, rm} from 'node:fs/promises'
+import {open, rename, rm} from 'node:fs/promises'
 import {dirname} from 'node:path'
-import {hasErrno} from './storage-error.ts'
+import {hasErrno} from '../../core/errno.ts'
+import {makeDirectory} from '../../core/make-directory.ts'
 
 /** Writes a small file durably by way of `temporary`, an unused name; a file that is already there is replaced atomically. Nothing is left of a failure. */
 export async function writeDurably(target: string, temporary: string, bytes: Uint8Array | string): Promise<void> {
@@ -54,7 +55,7 @@ export async function makeDirectoryDurably(directory: string): Promise<void> {
 
 /** Makes a directory; answers with every directory whose entries change once something is put into it: that one alone where it was there. */
 async function growDirectory(directory: string): Promise<readonly string[]> {
-  const first = await mkdir(directory, {recursive: true})
+  const first = await makeDirectory(directory)
   const changed = [directory]
   if (first === undefined) return changed
   const top = dirname(first)

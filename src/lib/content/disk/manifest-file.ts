@@ -1,11 +1,11 @@
 /** Manifests as files: they lie on the disk without their media type, which is therefore found in their own bytes. */
 import {open} from 'node:fs/promises'
+import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError, IntegrityError} from '../../core/errors.ts'
 import type {Descriptor} from '../../oci/descriptor.ts'
 import {type Digest, digestAlgorithm, digestOf} from '../../oci/digest.ts'
 import {MAX_MANIFEST_BYTES, type Manifest, parseManifest, type RawManifest} from '../../oci/manifest.ts'
 import {isForeignLayerType, MEDIA_TYPE} from '../../oci/media-types.ts'
-import {hasErrno} from './storage-error.ts'
 
 /** The most parts of a manifest that are looked up at once. */
 const LOOKUP_CONCURRENCY = 16

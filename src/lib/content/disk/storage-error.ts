@@ -1,4 +1,5 @@
 /** What the operating system says of a disk, as an error that a user can act on. */
+import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError, interrupted} from '../../core/errors.ts'
 import {DiskFullError} from './free-space.ts'
 
@@ -15,11 +16,6 @@ const REASONS: Readonly<Record<string, string>> = {
   ELOOP: 'a symbolic link is in the way',
   ENAMETOOLONG: 'the name is too long for the file system',
   EXDEV: 'the directory spans several file systems',
-}
-
-/** Tells whether `error` came from a system call with one of these codes. */
-export function hasErrno(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code)
 }
 
 /** Tells whether a disk, or what a user may store on it, is full: as the system says it, or as a STORAGE error says that it did. */

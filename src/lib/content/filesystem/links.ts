@@ -1,9 +1,10 @@
 /** Links: small files whose content is a digest. They say what a repository holds; the bytes are in the blobs area, once for all repositories. */
-import {mkdir, readFile, rename, rm, stat} from 'node:fs/promises'
+import {readFile, rename, rm, stat} from 'node:fs/promises'
 import {dirname} from 'node:path'
+import {hasErrno} from '../../core/errno.ts'
+import {makeDirectory} from '../../core/make-directory.ts'
 import {type Digest, isDigest} from '../../oci/digest.ts'
 import {syncDirectory, writeDurably} from '../disk/durable.ts'
-import {hasErrno} from '../disk/storage-error.ts'
 import type {RegistryLayout} from './layout.ts'
 
 /** What a link names; undefined when there is none, or when it was left empty or broken by a power failure. */
@@ -19,13 +20,13 @@ export async function readLink(path: string): Promise<Digest | undefined> {
 
 /** Writes or replaces a link durably. */
 export async function writeLink(layout: RegistryLayout, path: string, digest: Digest): Promise<void> {
-  await mkdir(layout.temporaries(), {recursive: true})
+  await makeDirectory(layout.temporaries())
   await writeDurably(path, layout.newTemporary(), digest)
 }
 
 /** Removes a directory as one step, whatever is in it: it is first moved out of sight. Answers whether it was there. */
 export async function removeDirectory(layout: RegistryLayout, directory: string): Promise<boolean> {
-  await mkdir(layout.temporaries(), {recursive: true})
+  await makeDirectory(layout.temporaries())
   const doomed = layout.newTemporary()
   try {
     await rename(directory, doomed)

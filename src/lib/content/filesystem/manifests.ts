@@ -1,12 +1,13 @@
 /** Manifests of a repository: a revision link in the repository, the bytes in the blobs area, and tags that point at them. */
-import {mkdir, readFile} from 'node:fs/promises'
+import {readFile} from 'node:fs/promises'
 import {dirname} from 'node:path'
+import {hasErrno} from '../../core/errno.ts'
+import {makeDirectory} from '../../core/make-directory.ts'
 import {type Digest, isDigest} from '../../oci/digest.ts'
 import {type RawManifest, verifyManifest} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
 import {makeDirectoryDurably, writeDurably} from '../disk/durable.ts'
 import {checkManifest, readManifestFile} from '../disk/manifest-file.ts'
-import {hasErrno} from '../disk/storage-error.ts'
 import type {FilesystemBlobs} from './blobs.ts'
 import type {RegistryLayout} from './layout.ts'
 import {readLink, removeDirectory, sizeOf, writeLink} from './links.ts'
@@ -77,7 +78,7 @@ export class FilesystemManifests {
     } catch (error) {
       if (!hasErrno(error, 'ENOENT')) throw error
     }
-    await mkdir(this.#layout.temporaries(), {recursive: true})
+    await makeDirectory(this.#layout.temporaries())
     await writeDurably(path, this.#layout.newTemporary(), raw.bytes)
   }
 }

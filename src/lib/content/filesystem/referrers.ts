@@ -4,13 +4,13 @@
  */
 import {readdir, stat} from 'node:fs/promises'
 import {join} from 'node:path'
+import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import type {Descriptor} from '../../oci/descriptor.ts'
 import {type Digest, isDigest} from '../../oci/digest.ts'
 import {describeReferrer, type Manifest, parseManifest} from '../../oci/manifest.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
 import {readManifestFile} from '../disk/manifest-file.ts'
-import {hasErrno} from '../disk/storage-error.ts'
 import type {RegistryLayout} from './layout.ts'
 import type {FilesystemManifests} from './manifests.ts'
 

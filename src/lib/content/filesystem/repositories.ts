@@ -1,8 +1,8 @@
 /** The repositories of a store, found by walking its directories. */
 import {readdir} from 'node:fs/promises'
 import {join} from 'node:path'
+import {hasErrno} from '../../core/errno.ts'
 import {isRepositoryName, type RepositoryName} from '../../oci/reference.ts'
-import {hasErrno} from '../disk/storage-error.ts'
 
 /** A directory that may be a repository: its name, and which of the layout's own directories (`_layers`, `_manifests`, `_uploads`) it has. */
 export interface RepositoryDirectory {

@@ -1,10 +1,11 @@
 /** Tags of a repository: a directory each, whose `current/link` names the manifest. */
-import {mkdir, readdir, rm, writeFile} from 'node:fs/promises'
+import {readdir, rm, writeFile} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
+import {hasErrno} from '../../core/errno.ts'
+import {makeDirectory} from '../../core/make-directory.ts'
 import type {Digest} from '../../oci/digest.ts'
 import {isTag, type RepositoryName, type Tag} from '../../oci/reference.ts'
 import {moveDurably, syncDirectory} from '../disk/durable.ts'
-import {hasErrno} from '../disk/storage-error.ts'
 import {CURRENT_LINK, historyLink, type RegistryLayout} from './layout.ts'
 import {readLink, removeDirectory, writeLink} from './links.ts'
 
@@ -55,7 +56,7 @@ export class FilesystemTags {
     const links = [join(temporary, CURRENT_LINK), join(temporary, historyLink(digest))]
     try {
       for (const link of links) {
-        await mkdir(dirname(link), {recursive: true})
+        await makeDirectory(dirname(link))
         await writeFile(link, digest, {flush: true})
       }
       const directories = links.flatMap((link) => ancestors(link, temporary))

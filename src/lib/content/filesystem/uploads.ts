@@ -2,16 +2,18 @@
  * Upload sessions: blobs on their way in. A session is a directory, `_uploads/<uuid>`; its offset is the size of its file, so that it can go on after a restart.
  * A blob leaves it by a rename, after its digest was verified and its bytes are on the disk.
  */
-import {mkdir, open, readdir, rm, stat, writeFile} from 'node:fs/promises'
+import {open, readdir, rm, stat, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError, IntegrityError} from '../../core/errors.ts'
+import {makeDirectory} from '../../core/make-directory.ts'
 import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import {type Digest, type DigestAlgorithm, digestAlgorithm} from '../../oci/digest.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
 import {moveDurably} from '../disk/durable.ts'
 import type {FreeSpace} from '../disk/free-space.ts'
 import {receiveFile} from '../disk/receive-file.ts'
-import {hasErrno, isDiskFull} from '../disk/storage-error.ts'
+import {isDiskFull} from '../disk/storage-error.ts'
 import type {HashThread, TrailingHash} from '../disk/trailing-hash.ts'
 import type {BlobSource, CallOptions} from '../store.ts'
 import type {RegistryLayout} from './layout.ts'
@@ -55,7 +57,7 @@ export class FilesystemUploads {
     const id = createUploadId()
     const directory = this.#layout.upload(repository, id)
     try {
-      await mkdir(directory, {recursive: true})
+      await makeDirectory(directory)
       await writeFile(join(directory, 'startedat'), rfc3339(new Date()))
       await writeFile(join(directory, 'data'), '')
     } catch (error) {

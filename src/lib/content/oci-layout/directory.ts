@@ -1,11 +1,12 @@
 /** The files of an OCI image layout (image-spec 1.1 image-layout.md), none of which may lie outside its directory. */
 import {randomUUID} from 'node:crypto'
-import {mkdir, readFile, realpath} from 'node:fs/promises'
+import {readFile, realpath} from 'node:fs/promises'
 import {join, resolve, sep} from 'node:path'
+import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError} from '../../core/errors.ts'
+import {makeDirectory} from '../../core/make-directory.ts'
 import {type Digest, digestAlgorithm, digestHex} from '../../oci/digest.ts'
 import {writeDurably} from '../disk/durable.ts'
-import {hasErrno} from '../disk/storage-error.ts'
 
 const LAYOUT_FILE = 'oci-layout'
 const LAYOUT_VERSION = '1.0.0'
@@ -41,7 +42,7 @@ export class LayoutDirectory {
   /** Where a new blob goes; makes the directory for it. */
   async blobTarget(digest: Digest): Promise<string> {
     const directory = join('blobs', digestAlgorithm(digest))
-    await mkdir(join(this.path, directory), {recursive: true})
+    await makeDirectory(join(this.path, directory))
     return join((await this.#resolveInside(directory)) ?? join(this.path, directory), digestHex(digest))
   }
 
@@ -66,7 +67,7 @@ export class LayoutDirectory {
 
   /** Makes the directory a layout unless it is one. */
   async create(): Promise<void> {
-    await mkdir(this.path, {recursive: true})
+    await makeDirectory(this.path)
     if (await this.exists()) return
     await writeDurably(join(this.path, LAYOUT_FILE), this.newTemporary(), JSON.stringify({imageLayoutVersion: LAYOUT_VERSION}))
   }

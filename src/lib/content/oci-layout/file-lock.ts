@@ -2,8 +2,8 @@
 import {randomUUID} from 'node:crypto'
 import {readFile, rename, rm, stat, writeFile} from 'node:fs/promises'
 import {setTimeout as delay} from 'node:timers/promises'
+import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError} from '../../core/errors.ts'
-import {hasErrno} from '../disk/storage-error.ts'
 
 const RETRY_MS = 10
 /** A lock older than this was left by a process that died. */

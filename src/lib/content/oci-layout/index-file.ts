@@ -1,12 +1,12 @@
 /** `index.json` of an OCI image layout: the manifests it offers, and their names as annotations. Other tools' entries and fields are kept as they are. */
 import {readFile} from 'node:fs/promises'
+import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import type {Descriptor} from '../../oci/descriptor.ts'
 import type {Digest} from '../../oci/digest.ts'
 import {createRawManifest, parseManifest} from '../../oci/manifest.ts'
 import {MEDIA_TYPE} from '../../oci/media-types.ts'
 import {writeDurably} from '../disk/durable.ts'
-import {hasErrno} from '../disk/storage-error.ts'
 import type {LayoutDirectory} from './directory.ts'
 import {withFileLock} from './file-lock.ts'
 

@@ -1,8 +1,9 @@
 /** A configuration file as it is on disk: found through symbolic links, replaced whole, with the mode it had. */
 import {randomUUID} from 'node:crypto'
-import {chown, mkdir, open, readFile, realpath, rename, rm, stat} from 'node:fs/promises'
+import {chown, open, readFile, realpath, rename, rm, stat} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {HoldfastError, hasCode} from '../../core/errors.ts'
+import {makeDirectory} from '../../core/make-directory.ts'
 
 /** Longer files are refused; real ones have a few kilobytes. */
 const MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -46,7 +47,7 @@ export async function replaceTextFile(read: TextFile, text: string): Promise<voi
   await assertUnchanged(read)
   const temporary = `${path}.${randomUUID()}.tmp`
   try {
-    await mkdir(dirname(path), {recursive: true, mode: PRIVATE_DIRECTORY})
+    await makeDirectory(dirname(path), {mode: PRIVATE_DIRECTORY})
     const before = read.text === undefined ? undefined : await stat(path)
     const handle = await open(temporary, 'wx', PRIVATE_FILE)
     try {

@@ -1,12 +1,11 @@
 /** The configuration files of docker and podman as values. Errors name the file and never quote it. */
-import {readFile} from 'node:fs/promises'
+import {readFile, stat} from 'node:fs/promises'
+import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import type {DockerConfigFile} from './paths.ts'
 
 /** Longer files are refused; real ones have a few kilobytes. */
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024
-/** A file that is not there: the usual case for most candidates. */
-const ABSENT = new Set(['ENOENT', 'ENOTDIR'])
 
 /** The parts of a file that concern credentials; entries of `auths` are decoded when they are asked for. */
 export interface DockerConfig {
@@ -19,11 +18,11 @@ export interface DockerConfig {
 }
 
 /**
- * Reads a file; undefined when it is not there or empty.
+ * Reads a file; undefined when it is not there or empty, or at a usual place in a folder of another user.
  * @throws {HoldfastError} CONFIGURATION when it cannot be read, is too long, or is not JSON of the expected shape.
  */
 export async function readDockerConfig(file: DockerConfigFile): Promise<DockerConfig | undefined> {
-  const text = await readText(file.path)
+  const text = await readText(file)
   if (text === undefined || text.trim() === '') return undefined
   const root = parseObject(text, file.path)
   if (file.format === 'dockercfg') return {path: file.path, auths: root, credHelpers: {}, credsStore: undefined}
@@ -45,21 +44,30 @@ export function malformed(path: string, reason: string): HoldfastError {
   })
 }
 
-async function readText(path: string): Promise<string | undefined> {
+async function readText({path, isChosen = false}: DockerConfigFile): Promise<string | undefined> {
   try {
     const bytes = await readFile(path)
     if (bytes.length > MAX_CONFIG_BYTES) throw malformed(path, `it has ${bytes.length} bytes, more than ${MAX_CONFIG_BYTES}`)
     return bytes.toString('utf8')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    if (ABSENT.has(code)) return undefined
     if (error instanceof HoldfastError) throw error
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
+    if (!isChosen && hasErrno(error, 'EACCES') && (await isHidden(path))) return undefined
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     throw new HoldfastError('CONFIGURATION', `cannot read credentials from "${path}": ${code}`, {
       hints: [`ls -l ${path}`],
       details: {path},
       cause: error,
     })
   }
+}
+
+/** Whether a folder above it may not be searched, as with the home or the session of another user. */
+async function isHidden(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => false,
+    (error: unknown) => hasErrno(error, 'EACCES'),
+  )
 }
 
 type JsonObject = Readonly<Record<string, unknown>>

@@ -7,6 +7,8 @@ export type DockerConfigFormat = 'config' | 'dockercfg'
 export interface DockerConfigFile {
   readonly path: string
   readonly format: DockerConfigFormat
+  /** The user named it by a variable of its own, so it must be possible to look for it. */
+  readonly isChosen?: boolean
 }
 
 /** The environment variables that decide; an empty one counts as unset. */
@@ -39,9 +41,10 @@ export function dockerConfigFiles(environment: DockerConfigEnvironment, user: Do
     join(environment.XDG_CONFIG_HOME || join(homeDirectory, '.config'), 'containers', 'auth.json'),
     join(environment.DOCKER_CONFIG || join(homeDirectory, '.docker'), 'config.json'),
   ]
+  const chosen = [environment.REGISTRY_AUTH_FILE, environment.DOCKER_CONFIG && join(environment.DOCKER_CONFIG, 'config.json')]
   const configs = [...new Set(paths.filter((path) => path !== undefined))]
   return [
-    ...configs.map((path): DockerConfigFile => ({path, format: 'config'})),
+    ...configs.map((path): DockerConfigFile => ({path, format: 'config', isChosen: chosen.includes(path)})),
     {path: join(homeDirectory, '.dockercfg'), format: 'dockercfg'},
   ]
 }

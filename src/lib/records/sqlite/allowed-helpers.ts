@@ -6,13 +6,13 @@ import type {Database} from './database.ts'
 export function createAllowedHelperStore(database: Database): AllowedHelperStore {
   return {
     async allowHelper(name) {
-      database.run('INSERT OR IGNORE INTO allowed_helper (name) VALUES (:name)', {name})
+      await database.run('INSERT OR IGNORE INTO allowed_helper (name) VALUES (:name)', {name})
     },
     async listAllowedHelpers() {
-      return database.all('SELECT name FROM allowed_helper ORDER BY name').map(({name}) => String(name))
+      return (await database.all('SELECT name FROM allowed_helper ORDER BY name')).map(({name}) => String(name))
     },
     async disallowHelper(name) {
-      return database.run('DELETE FROM allowed_helper WHERE name = :name', {name}) > 0
+      return (await database.remove('DELETE FROM allowed_helper WHERE name = :name', {name})) > 0
     },
   }
 }

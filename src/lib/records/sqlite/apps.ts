@@ -1,6 +1,7 @@
 /** Apps as rows. */
 import type {AppRecord, AppRecordStore} from '../store.ts'
-import type {Database, Row} from './database.ts'
+import type {Row} from './connection.ts'
+import type {Database} from './database.ts'
 
 const SAVE = `
   INSERT INTO app (name, opt_in, image, previous_image, source, source_digest, cached, staged_at, staged_previous, updated_at)
@@ -14,14 +15,14 @@ const SAVE = `
 export function createAppRecordStore(database: Database): AppRecordStore {
   return {
     async findAppRecord(name) {
-      const row = database.get('SELECT * FROM app WHERE name = :name', {name})
+      const row = await database.get('SELECT * FROM app WHERE name = :name', {name})
       return row === undefined ? undefined : decode(row)
     },
     async listAppRecords() {
-      return database.all('SELECT * FROM app ORDER BY name').map(decode)
+      return (await database.all('SELECT * FROM app ORDER BY name')).map(decode)
     },
     async saveAppRecord({name, optIn, image, previousImage, staged, updatedAt}) {
-      database.run(SAVE, {
+      await database.run(SAVE, {
         name,
         opt_in: optIn ?? null,
         image: image ?? null,

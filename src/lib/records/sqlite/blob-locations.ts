@@ -11,13 +11,16 @@ const RECORD = `
 export function createBlobLocationStore(database: Database): BlobLocationStore {
   return {
     async findBlobLocation(registry, digest) {
-      const row = database.get('SELECT repository FROM blob_location WHERE registry = :registry AND digest = :digest', {registry, digest})
+      const row = await database.get('SELECT repository FROM blob_location WHERE registry = :registry AND digest = :digest', {
+        registry,
+        digest,
+      })
       return row === undefined ? undefined : (String(row.repository) as RepositoryName)
     },
     async recordBlobLocations(registry, repository, digests) {
       if (digests.length === 0) return
-      database.transaction(() => {
-        for (const digest of digests) database.run(RECORD, {registry, digest, repository})
+      await database.transaction((connection) => {
+        for (const digest of digests) connection.run(RECORD, {registry, digest, repository})
       })
     },
   }

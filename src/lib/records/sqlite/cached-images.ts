@@ -1,6 +1,7 @@
 /** Cached images as rows. An absent app or platform list is the empty string, so that equality and uniqueness need no special case for NULL. */
 import type {CachedImageRecord, CachedImageStore} from '../store.ts'
-import type {Database, Row} from './database.ts'
+import type {Row} from './connection.ts'
+import type {Database} from './database.ts'
 
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 const ALGORITHM_PREFIX = /^sha(?:256|512):/
@@ -39,7 +40,7 @@ const SEARCH = `
 export function createCachedImageStore(database: Database): CachedImageStore {
   return {
     async recordCachedImage(record) {
-      database.run(RECORD, {
+      await database.run(RECORD, {
         registry: record.registry,
         repository: record.repository,
         is_guid: Number(UUID_V4.test(record.repository)),
@@ -53,7 +54,7 @@ export function createCachedImageStore(database: Database): CachedImageStore {
       })
     },
     async findCachedImage(key) {
-      const row = database.get(FIND, {
+      const row = await database.get(FIND, {
         source: key.source,
         registry: key.registry,
         app: key.app ?? '',
@@ -63,9 +64,9 @@ export function createCachedImageStore(database: Database): CachedImageStore {
       return row === undefined ? undefined : decode(row)
     },
     async searchCachedImages(query) {
-      if (query === undefined || query === '') return database.all(LIST).map(decode)
+      if (query === undefined || query === '') return (await database.all(LIST)).map(decode)
       const text = query.toLowerCase()
-      return database.all(SEARCH, {query: text, start: text.replace(ALGORITHM_PREFIX, '')}).map(decode)
+      return (await database.all(SEARCH, {query: text, start: text.replace(ALGORITHM_PREFIX, '')})).map(decode)
     },
   }
 }

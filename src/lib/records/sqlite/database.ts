@@ -1,141 +1,87 @@
-/** One connection to the embedded database: opened for several processes, statements kept, errors made ours. */
-import {existsSync} from 'node:fs'
-import {dirname} from 'node:path'
-import type {DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync} from 'node:sqlite'
-import {setTimeout as sleep} from 'node:timers/promises'
-import {type BusyRetry, createBusyRetry} from './busy-retry.ts'
-import {databaseFailure, isBusy} from './failure.ts'
-import {BUSY_TIMEOUT_MS, LOCK_RETRY_MS, LOCK_TIMEOUT_MS} from './limits.ts'
-import {migrate} from './schema.ts'
+/** The embedded database as a whole: opened when something is first asked of it, and made when something is first written. */
+import {statSync} from 'node:fs'
+import {hasErrno} from '../../core/errno.ts'
+import type {HoldfastError} from '../../core/errors.ts'
+import {type Connection, openMigrated, type Parameters, type Row} from './connection.ts'
+import {databaseFailure} from './failure.ts'
 
-const PRIVATE_FILE = 0o600
-const PRIVATE_DIRECTORY = 0o700
+export interface DatabaseOptions {
+  readonly file: string
+  /** Told once of a folder that this user may not look into, which then counts as one without a database; absent: that is an error. */
+  readonly onDenied?: ((error: HoldfastError) => void) | undefined
+}
 
-export type Row = Record<string, SQLOutputValue>
-export type Parameters = Record<string, SQLInputValue>
-
-/** A connection; every method throws {HoldfastError} CONFIGURATION for a damaged file and STORAGE for a disk or lock that is in the way. */
+/**
+ * Where no file is, there are no rows. Every method throws {HoldfastError} CONFIGURATION for a damaged file or one of a newer schema, and STORAGE for a disk or
+ * lock that is in the way.
+ */
 export class Database {
-  readonly #connection: DatabaseSync
-  readonly #file: string
-  readonly #retry: BusyRetry
-  readonly #statements = new Map<string, StatementSync>()
+  readonly #options: DatabaseOptions
+  #connection: Connection | undefined
+  #opening: Promise<Connection> | undefined
+  #isClosed = false
+  #isDenialTold = false
 
-  constructor(connection: DatabaseSync, file: string, retry: BusyRetry) {
-    this.#connection = connection
-    this.#file = file
-    this.#retry = retry
+  constructor(options: DatabaseOptions) {
+    this.#options = options
+  }
+
+  /** Opens the file where there is one. */
+  async openExisting(): Promise<Connection | undefined> {
+    return this.#connection ?? (this.#exists() ? await this.#open() : undefined)
   }
 
   /** The first row. */
-  get(sql: string, parameters: Parameters = {}): Row | undefined {
-    return this.#guard('read', () => this.#prepare(sql).get(parameters))
+  async get(sql: string, parameters?: Parameters): Promise<Row | undefined> {
+    return (await this.openExisting())?.get(sql, parameters)
   }
 
   /** Every row. */
-  all(sql: string, parameters: Parameters = {}): Row[] {
-    return this.#guard('read', () => this.#prepare(sql).all(parameters))
+  async all(sql: string, parameters?: Parameters): Promise<readonly Row[]> {
+    return (await this.openExisting())?.all(sql, parameters) ?? []
   }
 
-  /** Writes; answers how many rows changed. */
-  run(sql: string, parameters: Parameters = {}): number {
-    return this.#guard('write', () => this.#retry(() => Number(this.#prepare(sql).run(parameters).changes)))
+  /** Writes; returns how many rows changed. */
+  async run(sql: string, parameters?: Parameters): Promise<number> {
+    return (await this.#open()).run(sql, parameters)
   }
 
-  /** Does all of `work` or nothing; the write lock is taken first, so that it cannot be lost half-way. */
-  transaction(work: () => void): void {
-    this.#guard('write', () => {
-      this.#retry(() => this.#connection.exec('BEGIN IMMEDIATE'))
-      try {
-        work()
-        this.#connection.exec('COMMIT')
-      } catch (error) {
-        if (this.#connection.isTransaction) this.#connection.exec('ROLLBACK')
-        throw error
-      }
-    })
+  /** Removes; returns how many rows there were. */
+  async remove(sql: string, parameters?: Parameters): Promise<number> {
+    return (await this.openExisting())?.run(sql, parameters) ?? 0
+  }
+
+  /** Does all of `work` or nothing. */
+  async transaction(work: (connection: Connection) => void): Promise<void> {
+    const connection = await this.#open()
+    connection.transaction(() => work(connection))
   }
 
   close(): void {
-    if (this.#connection.isOpen) this.#connection.close()
+    this.#isClosed = true
+    this.#connection?.close()
   }
 
-  #prepare(sql: string): StatementSync {
-    const known = this.#statements.get(sql)
-    if (known !== undefined) return known
-    const statement = this.#connection.prepare(sql)
-    this.#statements.set(sql, statement)
-    return statement
+  async #open(): Promise<Connection> {
+    if (this.#connection !== undefined) return this.#connection
+    this.#opening ??= openMigrated(this.#options.file).finally(() => {
+      this.#opening = undefined
+    })
+    this.#connection = await this.#opening
+    if (this.#isClosed) this.#connection.close()
+    return this.#connection
   }
 
-  #guard<T>(verb: 'read' | 'write', work: () => T): T {
+  #exists(): boolean {
+    const {file, onDenied} = this.#options
     try {
-      return work()
-    } catch (error) {
-      throw databaseFailure(verb, this.#file, error)
-    }
-  }
-}
-
-/**
- * Opens or makes the database file, readable by its owner only, with the newest schema. Committed rows survive a crash of the machine (`synchronous=FULL`).
- * @throws {HoldfastError} CONFIGURATION when the file is no database or of a newer schema; STORAGE when it cannot be made or written.
- */
-export async function openDatabase(file: string): Promise<Database> {
-  const connection = await openConnection(file)
-  try {
-    const retry = createBusyRetry(connection)
-    retry(() => migrate(connection, file))
-    return new Database(connection, file, retry)
-  } catch (error) {
-    connection.close()
-    throw databaseFailure('open', file, error)
-  }
-}
-
-/**
- * Opens or makes a database file for several processes; its schema is the caller's.
- * @throws {HoldfastError} CONFIGURATION when the file is no database; STORAGE when it cannot be made or written.
- */
-export async function openConnection(file: string): Promise<DatabaseSync> {
-  let connection: DatabaseSync | undefined
-  try {
-    await makePrivateFile(file)
-    const {DatabaseSync} = await import('node:sqlite')
-    connection = new DatabaseSync(file, {timeout: BUSY_TIMEOUT_MS})
-    await useWriteAheadLog(connection)
-    connection.exec('PRAGMA synchronous = FULL')
-    return connection
-  } catch (error) {
-    connection?.close()
-    throw databaseFailure('open', file, error)
-  }
-}
-
-/** SQLite gives its `-wal` and `-shm` files the mode of the database. An existing file is not opened here: closing it again would drop SQLite's locks on it. */
-async function makePrivateFile(file: string): Promise<void> {
-  // The usual case; the first asynchronous call costs a short-lived program more than everything else here.
-  if (existsSync(file)) return
-  const {mkdir, open} = await import('node:fs/promises')
-  await mkdir(dirname(file), {recursive: true, mode: PRIVATE_DIRECTORY})
-  try {
-    const handle = await open(file, 'wx', PRIVATE_FILE)
-    await handle.close()
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
-  }
-}
-
-/** The change to a write-ahead log needs the file to itself and does not wait for its turn, so processes that start together take turns here. */
-async function useWriteAheadLog(connection: DatabaseSync): Promise<void> {
-  const deadline = performance.now() + LOCK_TIMEOUT_MS
-  for (;;) {
-    try {
-      connection.exec('PRAGMA journal_mode = WAL')
-      return
-    } catch (error) {
-      if (!isBusy(error) || performance.now() > deadline) throw error
-      await sleep(LOCK_RETRY_MS)
+      return statSync(file, {throwIfNoEntry: false}) !== undefined
+    } catch (cause) {
+      const error = databaseFailure('open', file, cause)
+      if (onDenied === undefined || !hasErrno(cause, 'EACCES')) throw error
+      if (!this.#isDenialTold) onDenied(error)
+      this.#isDenialTold = true
+      return false
     }
   }
 }

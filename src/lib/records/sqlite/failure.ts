@@ -5,8 +5,13 @@ import {HoldfastError} from '../../core/errors.ts'
 const PRIMARY_CODE_MASK = 0xff
 const SQLITE_BUSY = 5
 const SQLITE_LOCKED = 6
+const SQLITE_READONLY = 8
 const SQLITE_CORRUPT = 11
+const SQLITE_CANTOPEN = 14
 const SQLITE_NOTADB = 26
+
+/** Helps where the usual data directory is not this user's to write. */
+const OTHER_DATA_DIRECTORY = 'export HOLDFAST_DATA_DIR="$PWD/holdfast-data"   # or another folder that you may write'
 
 /** The primary result code of an error thrown by node:sqlite; undefined for any other error. */
 function resultCode(error: unknown): number | undefined {
@@ -18,6 +23,12 @@ function resultCode(error: unknown): number | undefined {
 export function isBusy(error: unknown): boolean {
   const code = resultCode(error)
   return code === SQLITE_BUSY || code === SQLITE_LOCKED
+}
+
+/** Whether the file, or its folder, may be read and not written. */
+export function isUnwritable(error: unknown): boolean {
+  const code = resultCode(error instanceof HoldfastError ? error.cause : error)
+  return code === SQLITE_READONLY || code === SQLITE_CANTOPEN
 }
 
 /** The error for a database that cannot be used: CONFIGURATION when the file is no database, STORAGE when the disk or another process is in the way. */
@@ -38,7 +49,7 @@ export function databaseFailure(verb: 'open' | 'read' | 'write', file: string, c
   }
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new HoldfastError('STORAGE', `cannot ${verb} "${file}": ${reason}`, {
-    hints: [`ls -ld "${dirname(file)}" "${file}"; df -h "${dirname(file)}"`],
+    hints: [OTHER_DATA_DIRECTORY, `ls -ld "${dirname(file)}" "${file}"; df -h "${dirname(file)}"`],
     cause,
   })
 }

@@ -1,6 +1,7 @@
 /** Logins as rows; a registry's whole has the empty path prefix. */
 import type {LoginKey, LoginRecord, LoginStore} from '../store.ts'
-import type {Database, Parameters, Row} from './database.ts'
+import type {Parameters, Row} from './connection.ts'
+import type {Database} from './database.ts'
 
 /** A login that is saved again is the newest again, so it gets a new id. */
 const SAVE = `
@@ -11,18 +12,21 @@ const SAVE = `
 export function createLoginStore(database: Database): LoginStore {
   return {
     async saveLogin(login) {
-      database.run(SAVE, {...keyOf(login), kind: login.kind, logged_in_at: login.loggedInAt, expires_at: login.expiresAt ?? null})
+      await database.run(SAVE, {...keyOf(login), kind: login.kind, logged_in_at: login.loggedInAt, expires_at: login.expiresAt ?? null})
     },
     async listLogins(registry) {
       const rows =
         registry === undefined
-          ? database.all('SELECT * FROM login ORDER BY logged_in_at DESC, id DESC')
-          : database.all('SELECT * FROM login WHERE registry = :registry ORDER BY logged_in_at DESC, id DESC', {registry})
+          ? await database.all('SELECT * FROM login ORDER BY logged_in_at DESC, id DESC')
+          : await database.all('SELECT * FROM login WHERE registry = :registry ORDER BY logged_in_at DESC, id DESC', {registry})
       return rows.map(decode)
     },
     async removeLogin(key) {
       return (
-        database.run('DELETE FROM login WHERE registry = :registry AND path_prefix = :path_prefix AND account = :account', keyOf(key)) > 0
+        (await database.remove(
+          'DELETE FROM login WHERE registry = :registry AND path_prefix = :path_prefix AND account = :account',
+          keyOf(key),
+        )) > 0
       )
     },
   }

@@ -1,7 +1,8 @@
 /** Declared registries as rows. */
 import {HoldfastError} from '../../core/errors.ts'
 import type {RegistryRecord, RegistryStore} from '../store.ts'
-import type {Database, Parameters, Row} from './database.ts'
+import type {Connection, Parameters, Row} from './connection.ts'
+import type {Database} from './database.ts'
 
 const SAVE = `
   INSERT INTO registry (name, host, url, insecure, plain_http, ca_file, client_cert_file, client_key_file, is_default,
@@ -20,31 +21,31 @@ export function createRegistryStore(database: Database): RegistryStore {
     async findRegistry(nameOrHost) {
       // A name wins over a host.
       return decode(
-        database.get('SELECT * FROM registry WHERE name = :key OR host = :key ORDER BY name = :key DESC LIMIT 1', {key: nameOrHost}),
+        await database.get('SELECT * FROM registry WHERE name = :key OR host = :key ORDER BY name = :key DESC LIMIT 1', {key: nameOrHost}),
       )
     },
     async findDefaultRegistry() {
-      return decode(database.get('SELECT * FROM registry WHERE is_default = 1'))
+      return decode(await database.get('SELECT * FROM registry WHERE is_default = 1'))
     },
     async listRegistries() {
-      return database.all('SELECT * FROM registry ORDER BY name').flatMap((row) => decode(row) ?? [])
+      return (await database.all('SELECT * FROM registry ORDER BY name')).flatMap((row) => decode(row) ?? [])
     },
     async saveRegistry(registry) {
-      database.transaction(() => {
+      await database.transaction((connection) => {
         if (registry.isDefault)
-          database.run('UPDATE registry SET is_default = 0 WHERE is_default = 1 AND name <> :name', {name: registry.name})
-        saveRow(database, registry)
+          connection.run('UPDATE registry SET is_default = 0 WHERE is_default = 1 AND name <> :name', {name: registry.name})
+        saveRow(connection, registry)
       })
     },
     async removeRegistry(name) {
-      return database.run('DELETE FROM registry WHERE name = :name', {name}) > 0
+      return (await database.remove('DELETE FROM registry WHERE name = :name', {name})) > 0
     },
   }
 }
 
 /** Two names for one host would leave open which of them a reference means. */
-function saveRow(database: Database, registry: RegistryRecord): void {
-  const other = database.get('SELECT name FROM registry WHERE host = :host AND name <> :name', {host: registry.host, name: registry.name})
+function saveRow(connection: Connection, registry: RegistryRecord): void {
+  const other = connection.get('SELECT name FROM registry WHERE host = :host AND name <> :name', {host: registry.host, name: registry.name})
   if (other !== undefined) {
     throw new HoldfastError(
       'CONFLICT',
@@ -54,7 +55,7 @@ function saveRow(database: Database, registry: RegistryRecord): void {
       },
     )
   }
-  database.run(SAVE, encode(registry))
+  connection.run(SAVE, encode(registry))
 }
 
 function encode(registry: RegistryRecord): Parameters {

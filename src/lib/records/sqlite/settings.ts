@@ -6,13 +6,13 @@ import type {Database} from './database.ts'
 export function createSettingStore(database: Database): SettingStore {
   return {
     async readSetting(name) {
-      const value = database.get('SELECT value FROM setting WHERE name = :name', {name})?.value
+      const value = (await database.get('SELECT value FROM setting WHERE name = :name', {name}))?.value
       return value === undefined ? undefined : String(value)
     },
     async saveSetting(name, value) {
-      if (value === undefined) database.run('DELETE FROM setting WHERE name = :name', {name})
+      if (value === undefined) await database.remove('DELETE FROM setting WHERE name = :name', {name})
       else
-        database.run('INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = :value', {
+        await database.run('INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = :value', {
           name,
           value,
         })

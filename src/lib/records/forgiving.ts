@@ -1,0 +1,22 @@
+/** Records for work whose purpose is something else: an image that is where it should be is a success, also when it cannot be remembered. */
+import {type HoldfastError, hasCode} from '../core/errors.ts'
+import type {RecordStore} from './store.ts'
+
+/** The same records; cached images and blob locations that cannot be written are lost, and `onLost` is told of the first. */
+export function createForgivingRecords(records: RecordStore, onLost: (error: HoldfastError) => void): RecordStore {
+  let isTold = false
+  const forgive = async (write: Promise<void>): Promise<void> => {
+    try {
+      await write
+    } catch (error) {
+      if (!hasCode(error, 'STORAGE')) throw error
+      if (!isTold) onLost(error)
+      isTold = true
+    }
+  }
+  return {
+    ...records,
+    recordCachedImage: (record) => forgive(records.recordCachedImage(record)),
+    recordBlobLocations: (registry, repository, digests) => forgive(records.recordBlobLocations(registry, repository, digests)),
+  }
+}
