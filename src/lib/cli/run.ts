@@ -4,6 +4,7 @@ import {flush} from '@oclif/core/flush'
 import type {Options} from '@oclif/core/interfaces'
 import {run} from '@oclif/core/run'
 import {HoldfastError} from '../core/errors.ts'
+import {text} from '../core/terminal-text.ts'
 import {reportError} from './error-report.ts'
 import {Output} from './output.ts'
 import {suggest} from './suggestion.ts'
@@ -12,6 +13,7 @@ import {createTerminal} from './terminal.ts'
 /** Runs the command line `argv` (without node and script); sets the exit code of the process and never rejects. */
 export async function runProgram(argv: readonly string[], options: Options): Promise<void> {
   process.stderr.on('error', ignoreClosedPipe)
+  reportWarnings(programOutput(argv))
   try {
     const config = await Config.load(options)
     const args = helpWord(argv)
@@ -69,6 +71,12 @@ function findUnknownCommand(argv: readonly string[], config: Config): HoldfastEr
       ],
     },
   )
+}
+
+/** Warnings of Node and oclif, which Node would print as they are: paths and messages of others are in them. */
+function reportWarnings(output: Output): void {
+  process.removeAllListeners('warning')
+  process.on('warning', ({name, message}) => output.note(text`Warning: ${name}: ${message}`))
 }
 
 function programOutput(argv: readonly string[]): Output {
