@@ -28,7 +28,11 @@ export default class Inspect extends BaseCommand<InspectedImage | RawInspection>
     image: Args.string({required: true, description: 'An image in a registry, or oci:DIR[:TAG].'}),
   }
   static override readonly flags = {
-    raw: Flags.boolean({env: 'HOLDFAST_RAW', exclusive: ['platform'], summary: 'Print the manifest byte for byte.'}),
+    raw: Flags.boolean({
+      env: 'HOLDFAST_RAW',
+      exclusive: ['platform'],
+      summary: 'Print the manifest byte for byte; on a terminal, control characters are shown as escapes.',
+    }),
     platform: Flags.string({env: 'HOLDFAST_PLATFORM', helpValue: 'OS/ARCH[/VARIANT]', summary: 'Show this platform only.'}),
     ...SOURCE_FLAGS,
     ...SOURCE_CREDENTIAL_FLAGS,

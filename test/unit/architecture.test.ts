@@ -100,6 +100,10 @@ const PURE_MODULES = ['node:crypto', 'node:net', 'node:buffer', 'node:path']
 /** What belongs to the process as a whole and therefore to whoever starts it. */
 const PROCESS_GLOBALS = /\bconsole\.|\bprocess\.(?:env|argv|exit|exitCode|stdin|stdout|stderr|chdir|cwd|on|once)\b/
 
+/** Ways to a terminal that take any text: of Node, and of oclif's commands. */
+const RAW_PRINTING = /\bconsole\.|\b(?:stdout|stderr)\.write\(|\bthis\.(?:log|logToStderr|logJson|warn|error)\(/
+const AS_ESCAPED = /\bas (?:unknown as )?TerminalText\b/
+
 interface SourceFile {
   /** Relative to src, with `/`. */
   readonly path: string
@@ -202,6 +206,18 @@ describe('the library', () => {
     assert.deepEqual(
       wrong.map(({path}) => path),
       [],
+    )
+  })
+
+  it('sends a terminal what was escaped, since one file prints and one escapes', () => {
+    const wrong = FILES.filter(({path}) => path.startsWith('lib/cli/') || path.startsWith('commands/')).flatMap(({path, code}) => [
+      ...(RAW_PRINTING.test(code) && path !== 'lib/cli/output.ts' ? [`${path} prints`] : []),
+      ...(AS_ESCAPED.test(code) && path !== 'lib/cli/paint.ts' ? [`${path} calls something escaped`] : []),
+    ])
+    assert.deepEqual(wrong, [])
+    assert.ok(
+      FILES.some(({path, code}) => path === 'lib/cli/output.ts' && RAW_PRINTING.test(code)),
+      'the rule finds no printing',
     )
   })
 

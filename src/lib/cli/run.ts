@@ -3,6 +3,7 @@ import {Config} from '@oclif/core/config'
 import type {Options} from '@oclif/core/interfaces'
 import {run} from '@oclif/core/run'
 import {HoldfastError} from '../core/errors.ts'
+import {text} from '../core/terminal-text.ts'
 import {onCrash} from './crash.ts'
 import {reportError} from './error-report.ts'
 import {completeUserEnvironment} from './home-directory.ts'
@@ -17,6 +18,7 @@ export async function runProgram(argv: readonly string[], options: Options): Pro
   let isAnswered = false
   // For good: what a command started may fail after its end.
   onCrash((error) => reportCrash(error, argv, isAnswered))
+  reportWarnings(programOutput(argv))
   try {
     await runCommandLine(argv, options)
   } catch (error) {
@@ -104,6 +106,12 @@ function findUnknownCommand(argv: readonly string[], config: Config): HoldfastEr
       ],
     },
   )
+}
+
+/** Warnings of Node and oclif, which Node would print as they are: paths and messages of others are in them. */
+function reportWarnings(output: Output): void {
+  process.removeAllListeners('warning')
+  process.on('warning', ({name, message}) => output.note(text`Warning: ${name}: ${message}`))
 }
 
 function programOutput(argv: readonly string[], json = argv.includes('--json')): Output {
