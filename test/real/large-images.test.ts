@@ -94,7 +94,10 @@ describe('the embedded store under load', function () {
 
   it(`takes an index of ${PLATFORMS} platforms`, async () => {
     const layer = createLayer('shared', 'by all')
-    const platforms = Array.from({length: PLATFORMS}, (_, n) => [`linux/arch${n}`, createImage([layer], {architecture: `arch${n}`})] as const)
+    const platforms = Array.from(
+      {length: PLATFORMS},
+      (_, n) => [`linux/arch${n}`, createImage([layer], {architecture: `arch${n}`})] as const,
+    )
     const index = createIndex(Object.fromEntries(platforms))
     await store(atOrigin, parseRepositoryName('platforms'), 'v1', index)
     const cached = await cache('platforms:v1')

@@ -21,7 +21,13 @@ export async function serveCollector(
   args: readonly string[] = [],
   {authenticate = true}: {readonly authenticate?: boolean} = {},
 ): Promise<ServedCollector> {
-  const all = ['serve', ...(authenticate ? ['--authenticate'] : []), '--json', ...(args.includes('--listen') ? [] : ['--listen', '127.0.0.1:0']), ...args]
+  const all = [
+    'serve',
+    ...(authenticate ? ['--authenticate'] : []),
+    '--json',
+    ...(args.includes('--listen') ? [] : ['--listen', '127.0.0.1:0']),
+    ...args,
+  ]
   const child = spawn(process.execPath, [HOLDFAST_LAUNCHER, ...all], {env: holdfast.env, stdio: ['ignore', 'pipe', 'inherit']})
   const [line] = await once(createInterface({input: child.stdout}), 'line', {signal: AbortSignal.timeout(20_000)})
   const {result} = JSON.parse(line) as {result: {registry: string; url: string}}

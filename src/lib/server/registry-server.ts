@@ -135,14 +135,14 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
   const details = {host, port}
   if (error.code === 'EADDRINUSE') {
     return new HoldfastError('ADDRESS_IN_USE', `cannot listen on "${object}": another program does`, {
-      hints: ['holdfast serve --port 0  # takes a free port and prints it', `ss -ltnp 'sport = :${port}'`],
+      hints: ['holdfast serve --listen 127.0.0.1:0  # takes a free port and prints it', `ss -ltnp 'sport = :${port}'`],
       details,
       cause: error,
     })
   }
   const reason = error.code === 'EACCES' ? 'this user may not use that port' : `the system says ${error.code ?? error.message}`
   return new HoldfastError('CONFIGURATION', `cannot listen on "${object}": ${reason}`, {
-    hints: ['holdfast serve --host 127.0.0.1 --port 0'],
+    hints: ['holdfast serve --listen 127.0.0.1:0'],
     details,
     cause: error,
   })
