@@ -171,8 +171,14 @@ describe('a collector', function () {
     assert.equal((await ask('q=', {})).status, 401)
     assert.equal((await ask('q=', basic('bob', 'wrong'))).status, 401)
     assert.equal((await ask('q=&n=1000000000', basic('bob'))).status, 400)
-    const names = async (user: string) => (await ask('q=private&n=100', basic(user))).body.results.map(({name}) => name)
-    assert.deepEqual([await names('ann'), await names('bob')], [['users/ann/private'], []])
+    const tokenOf = async (user: string) => {
+      const answer = await fetch(`${collector.url}/token?service=genuine&scope=registry:catalog:search`, {headers: basic(user)})
+      return {authorization: `Bearer ${((await answer.json()) as {token: string}).token}`}
+    }
+    const names = async (headers: Record<string, string>) => (await ask('q=private&n=100', headers)).body.results.map(({name}) => name)
+    assert.deepEqual([await names(await tokenOf('ann')), await names(await tokenOf('bob'))], [['users/ann/private'], []])
+    // By password it is a search of the registry that has the host of the request: here the embedded one.
+    assert.deepEqual(await names(basic('ann')), [])
     const token = async (scope: string) => {
       const answer = await fetch(`${collector.url}/token?service=genuine&scope=${scope}`, {headers: basic('bob')})
       return ((await answer.json()) as {token: string}).token

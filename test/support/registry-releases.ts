@@ -10,7 +10,7 @@ export interface RegistryRelease {
 }
 
 /** Programs apart from the installed one: 2.8.3 of a later Debian, or 3.x, where the machine has them. */
-export function otherRegistryPrograms(): readonly string[] {
+function otherRegistryPrograms(): readonly string[] {
   return (process.env.HOLDFAST_TEST_REGISTRIES ?? '').split(delimiter).filter((program) => program !== '')
 }
 

@@ -10,7 +10,7 @@ const PURGE_INTERVAL_MS = 60 * 60 * 1000
 const PRESSED_INTERVAL_MS = 60 * 1000
 
 /** Removes what no client will finish. */
-export type Purge = (options: PurgeOptions) => Promise<unknown>
+type Purge = (options: PurgeOptions) => Promise<unknown>
 
 export interface UploadPurge {
   /** To be called with every failure: when one says that the disk is full, abandoned uploads are removed at once. */

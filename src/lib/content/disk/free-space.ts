@@ -12,7 +12,7 @@ const MAX_RESERVED_PART = 1 / 16
 const CHECK_BYTES = 16 * 1024 * 1024
 
 /** What a file system says of itself, in bytes. */
-export interface DiskSpace {
+interface DiskSpace {
   readonly availableBytes: number
   readonly totalBytes: number
 }
