@@ -14,6 +14,7 @@ describe('the data directory', () => {
     assert.equal(dataDirectory(undefined, {}, on('linux')), '/home/ada/.local/share/holdfast')
     assert.equal(dataDirectory('', {XDG_DATA_HOME: '/data'}, on('linux')), '/data/holdfast')
     assert.equal(dataDirectory(undefined, {XDG_DATA_HOME: ''}, on('freebsd')), '/home/ada/.local/share/holdfast')
+    assert.equal(dataDirectory(undefined, {XDG_DATA_HOME: 'relative'}, on('linux')), '/home/ada/.local/share/holdfast')
     assert.equal(dataDirectory(undefined, {XDG_DATA_HOME: '/data'}, on('darwin')), '/home/ada/Library/Application Support/holdfast')
     assert.equal(dataDirectory(undefined, {LOCALAPPDATA: '/local'}, on('win32')), '/local/holdfast')
   })
