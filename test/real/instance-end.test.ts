@@ -19,7 +19,7 @@ import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 import {until} from '../support/until.ts'
 
 /** More than the sockets on the way hold. */
-const LAYER_BYTES = 24_000_000
+const LAYER_BYTES = 48_000_000
 const MIRROR = {
   name: 'mirror',
   image: 'registry:2.8.3',
