@@ -10,6 +10,7 @@ import {type DockerRegistry, startDockerRegistry} from '../support/docker-regist
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
 import {createImage, createLayer} from '../support/images.ts'
 import {startDesktopSession} from '../support/keyring.ts'
+import {PATIENCE_MS} from '../support/patience.ts'
 import {pushImage} from '../support/push-image.ts'
 import {needs} from '../support/required-program.ts'
 import {command, type ServedCollector, serveCollector} from '../support/served-collector.ts'
@@ -18,7 +19,6 @@ import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 const SCHEMAS = join(import.meta.dirname, '../../schemas')
 const PASSWORD = 'correct horse'
 const SETTLE_MS = 50
-const PATIENCE_MS = 10_000
 
 describe('a collector', function () {
   this.timeout(120_000)

@@ -16,7 +16,7 @@ import {listenToNotifications, type NotifyingRegistryOptions, startNotifyingRegi
 import {fetchManifest, pushImage} from '../support/push-image.ts'
 import {needs} from '../support/required-program.ts'
 
-const ARRIVAL_TIMEOUT_MS = 10_000
+const ARRIVAL_TIMEOUT_MS = 300_000
 /** After the last event that a test waits for, how long it looks whether another one comes. */
 const QUIET_MS = 300
 const AUTHORIZATION = 'Bearer events-of-this-registry'

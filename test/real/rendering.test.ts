@@ -11,6 +11,7 @@ import {freePort} from '../support/free-port.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
 import {createImage, createLayer} from '../support/images.ts'
 import {startNginx} from '../support/nginx.ts'
+import {PATIENCE_MS} from '../support/patience.ts'
 import {pushImage} from '../support/push-image.ts'
 import {findProgram, needs} from '../support/required-program.ts'
 import {command, type ServedCollector, serveCollector} from '../support/served-collector.ts'
@@ -18,7 +19,6 @@ import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 import {until} from '../support/until.ts'
 
 const PASSWORD = 'correct horse'
-const PATIENCE_MS = 10_000
 const LARGE_LAYER_BYTES = 20_000_000
 
 describe('a rendered registry', function () {

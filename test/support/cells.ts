@@ -4,8 +4,7 @@ import {once} from 'node:events'
 import {mkdir, readFile, writeFile} from 'node:fs/promises'
 import {createServer, request as forward, type Server} from 'node:http'
 import type {AddressInfo} from 'node:net'
-import {join} from 'node:path'
-import {setTimeout as sleep} from 'node:timers/promises'
+import {delimiter, dirname, join} from 'node:path'
 import type {InstanceRunner, RunningInstance} from './fake-cf/fake-cf.ts'
 import type {App} from './fake-cf/state.ts'
 import {freePort} from './free-port.ts'
@@ -13,6 +12,9 @@ import {findProgram} from './required-program.ts'
 import {run} from './run-program.ts'
 import {createTemporaryDirectory} from './temporary-directory.ts'
 import {until} from './until.ts'
+
+/** Of gorouter, unless it is told otherwise. */
+const ROUTER_ATTEMPTS = 3
 
 export class Cells implements InstanceRunner {
   url = ''
@@ -34,18 +36,28 @@ export class Cells implements InstanceRunner {
   async open(): Promise<void> {
     const route = async (app: string, forwards: boolean): Promise<number> => {
       const server = createServer((incoming, response) => {
-        const ports = this.#instances.get(app) ?? []
-        const port = ports[this.#turn++ % ports.length]
-        if (port === undefined) return void response.writeHead(503).end()
         const headers = {...incoming.headers}
         // As the router of the platform does: it appends who asks; here tests say who that is.
         if (forwards) headers['x-forwarded-for'] = String(this.forwardedFor ?? incoming.headers['x-forwarded-for'] ?? '')
-        const sent = forward({host: '127.0.0.1', port, path: incoming.url, method: incoming.method, headers, agent: false}, (answer) => {
-          response.writeHead(answer.statusCode ?? 502, answer.headers)
-          answer.pipe(response)
-        })
-        sent.on('error', () => response.headersSent || response.writeHead(502).end())
-        incoming.pipe(sent)
+        const send = (attemptsLeft: number): void => {
+          const ports = this.#instances.get(app) ?? []
+          const port = ports[this.#turn++ % ports.length]
+          if (port === undefined) return void response.writeHead(503).end()
+          const sent = forward({host: '127.0.0.1', port, path: incoming.url, method: incoming.method, headers, agent: false}, (answer) => {
+            response.writeHead(answer.statusCode ?? 502, answer.headers)
+            answer.pipe(response)
+            answer.on('error', () => response.destroy())
+          })
+          sent.on('error', (error) => {
+            if (response.headersSent) return void response.destroy()
+            // As the router does: an instance that no longer listens is not asked twice, another is.
+            const isRefused = 'code' in error && error.code === 'ECONNREFUSED'
+            if (isRefused && attemptsLeft > 1) return send(attemptsLeft - 1)
+            response.writeHead(502).end()
+          })
+          incoming.pipe(sent)
+        }
+        send(ROUTER_ATTEMPTS)
       })
       server.listen(0, '127.0.0.1')
       await once(server, 'listening')
@@ -69,7 +81,7 @@ export class Cells implements InstanceRunner {
       )
       const env = {...variables, REGISTRY_PROXY_REMOTEURL: this.upstream, PATH: process.env.PATH}
       const serving = this.isBroken ? ['no-such-command'] : ['serve', config]
-      return {child: spawn(findProgram('docker-registry') ?? '', serving, {env, stdio: 'ignore'}), port}
+      return {child: spawn(findProgram('docker-registry') ?? '', serving, {env, stdio: 'ignore', detached: true}), port}
     }
     // What the buildpack fills in; its name servers know the internal route, which is an address here.
     const files = join(scratch.path, 'nginx')
@@ -86,10 +98,10 @@ export class Cells implements InstanceRunner {
         `http {\n${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${files}/${kind};`).join('\n')}`,
       )
     await writeFile(join(files, 'nginx.conf'), `pid ${files}/nginx.pid;\n${conf}`)
-    const args = ['-p', files, '-c', join(files, 'nginx.conf')]
-    const looked = await run(findProgram('nginx') ?? 'nginx', ['-t', ...args])
+    const nginx = findProgram('nginx') ?? 'nginx'
+    const looked = await run(nginx, ['-t', '-p', files, '-c', join(files, 'nginx.conf')])
     if (looked.exitCode !== 0) throw new Error(looked.stderr)
-    return {child: spawn(findProgram('nginx') ?? 'nginx', args, {stdio: 'ignore'}), port}
+    return {child: startBuildpackNginx(app.command ?? 'nginx -p $PWD -c ./nginx.conf', files, nginx), port}
   }
 
   async start(app: App): Promise<RunningInstance> {
@@ -106,8 +118,7 @@ export class Cells implements InstanceRunner {
     return {
       stop: async () => {
         ports.splice(ports.indexOf(port), 1)
-        // What is on its way may end.
-        await sleep(300)
+        // No pause: what is on its way ends because the instance sees to it.
         child.kill('SIGTERM')
         if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
         this.#children.delete(child)
@@ -116,7 +127,28 @@ export class Cells implements InstanceRunner {
   }
 
   async stop(): Promise<void> {
-    for (const child of this.#children) child.kill('SIGKILL')
+    for (const child of this.#children) killGroup(child)
     for (const server of this.#servers) server.close()
+  }
+}
+
+/** Starts nginx in its folder by a start command, as the launcher of Cloud Foundry does; `varify` of the buildpack has nothing left to fill in. */
+export function startBuildpackNginx(command: string, folder: string, nginx: string): ChildProcess {
+  const PATH = [dirname(nginx), process.env.PATH].join(delimiter)
+  return spawn('/bin/bash', ['-c', `varify() { :; }; ${command}`], {
+    cwd: folder,
+    env: {PATH, HOME: folder, DEP_DIR: folder},
+    stdio: 'ignore',
+    detached: true,
+  })
+}
+
+/** Ends a program that was started in a group of its own, with all that it started. */
+export function killGroup({pid}: ChildProcess): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
   }
 }

@@ -1,11 +1,12 @@
 /** A genuine Consul agent in its development mode, where the machine has one: it is in no release of Debian that is supported now. */
+
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {freePort} from './free-port.ts'
+import {PATIENCE_MS} from './patience.ts'
 import {findProgram} from './required-program.ts'
 
-const START_TIMEOUT_MS = 20_000
 const POLL_MS = 50
 
 export interface Consul {
@@ -25,7 +26,7 @@ export async function startConsul(program: string): Promise<Consul> {
   const args = ['agent', '-dev', '-bind', '127.0.0.1', '-client', '127.0.0.1', '-disable-host-node-id', ...ports.map(String)]
   const child = spawn(program, args, {stdio: 'ignore', env: {PATH: process.env.PATH, HOME: process.env.HOME}})
   const url = `http://127.0.0.1:${http}`
-  const end = Date.now() + START_TIMEOUT_MS
+  const end = Date.now() + PATIENCE_MS
   for (;;) {
     const leader = await fetch(`${url}/v1/status/leader`).then(
       (answer) => answer.text(),

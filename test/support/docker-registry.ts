@@ -1,4 +1,5 @@
 /** The genuine docker-registry (CNCF Distribution 2.8), started on a free port of loopback. */
+
 import {type ChildProcess, spawn} from 'node:child_process'
 import {writeFile} from 'node:fs/promises'
 import {request as httpRequest} from 'node:http'
@@ -6,12 +7,11 @@ import {request as httpsRequest} from 'node:https'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import type {Certificate} from './certificates.ts'
+import {PATIENCE_MS} from './patience.ts'
 import {findProgram} from './required-program.ts'
 import {runOk} from './run-program.ts'
 import {createTemporaryDirectory} from './temporary-directory.ts'
 
-const START_TIMEOUT_MS = 10_000
-const LOG_TIMEOUT_MS = 5_000
 /** Go writes a line of the log after the answer went out: requests that ended just before are given this long. */
 const LOG_SETTLE_MS = 30
 const STOP_TIMEOUT_MS = 3_000
@@ -154,7 +154,7 @@ function listeningPort(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     const said: string[] = []
     const fail = (reason: string): void => reject(new Error(`docker-registry ${reason}: ${said.join('\n')}`))
-    const timer = setTimeout(() => fail(`did not start in ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS)
+    const timer = setTimeout(() => fail(`did not start in ${PATIENCE_MS} ms`), PATIENCE_MS)
     child.once('exit', (code) => {
       clearTimeout(timer)
       fail(`ended with ${code}`)
@@ -222,7 +222,7 @@ class AccessLog {
   #reachEnd(url: string): Promise<void> {
     const mark = `${MARK_AGENT}-${++this.#marks}`
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`the access log of ${url} has no end`)), LOG_TIMEOUT_MS)
+      const timer = setTimeout(() => reject(new Error(`the access log of ${url} has no end`)), PATIENCE_MS)
       this.#waiting.set(mark, () => {
         clearTimeout(timer)
         this.#waiting.delete(mark)

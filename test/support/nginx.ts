@@ -1,14 +1,15 @@
 /** A genuine nginx around configurations as they were rendered: looked at with `-t`, then started. */
+
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {PATIENCE_MS} from './patience.ts'
 import {findProgram} from './required-program.ts'
 import {run} from './run-program.ts'
 
 const POLL_MS = 50
-const START_TIMEOUT_MS = 10_000
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
 export interface NginxOptions {
@@ -35,7 +36,7 @@ export async function startNginx({directory, include, url}: NginxOptions): Promi
     child.kill('SIGTERM')
     await once(child, 'exit')
   }
-  for (const end = Date.now() + START_TIMEOUT_MS; ; await sleep(POLL_MS)) {
+  for (const end = Date.now() + PATIENCE_MS; ; await sleep(POLL_MS)) {
     if ((await fetch(url).catch(() => undefined)) !== undefined) return {stop}
     if (Date.now() < end) continue
     await stop()

@@ -1,15 +1,16 @@
 /** The genuine docker-registry with notifications, and who listens to them. */
+
 import {type ChildProcess, spawn} from 'node:child_process'
 import {writeFile} from 'node:fs/promises'
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
+import {PATIENCE_MS} from './patience.ts'
 import {findProgram} from './required-program.ts'
 import {runOk} from './run-program.ts'
 import {createTemporaryDirectory} from './temporary-directory.ts'
 
-const START_TIMEOUT_MS = 10_000
 const STOP_TIMEOUT_MS = 3_000
 
 /** One POST of a registry. */
@@ -120,7 +121,7 @@ function listeningPort({stderr}: ChildProcess): Promise<number> {
       clearTimeout(timer)
       reject(new Error(`docker-registry did not start: ${said.join('\n')}`))
     }
-    const timer = setTimeout(fail, START_TIMEOUT_MS)
+    const timer = setTimeout(fail, PATIENCE_MS)
     const lines = createInterface({input: stderr})
     lines.once('close', fail)
     lines.on('line', (line) => {

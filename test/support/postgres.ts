@@ -1,9 +1,11 @@
 /** The genuine PostgreSQL with a cluster of its own, on a free port of loopback. */
+
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {chown, mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {freePort} from './free-port.ts'
+import {PATIENCE_MS} from './patience.ts'
 import {findProgram} from './required-program.ts'
 import {run, runOk} from './run-program.ts'
 import {createTemporaryDirectory} from './temporary-directory.ts'
@@ -11,7 +13,6 @@ import {createTemporaryDirectory} from './temporary-directory.ts'
 const PASSWORD = 'postgres'
 /** PostgreSQL does not run as root; this user owns nothing. */
 const NOBODY = 65534
-const START_TIMEOUT_MS = 20_000
 
 export interface Postgres {
   /** Makes an empty database; answers its URL. */
@@ -49,7 +50,7 @@ export async function startPostgres(): Promise<Postgres> {
     await client.query(statement)
     await client.end()
   }
-  for (const end = Date.now() + START_TIMEOUT_MS; ; ) {
+  for (const end = Date.now() + PATIENCE_MS; ; ) {
     try {
       await query('SELECT 1')
       break

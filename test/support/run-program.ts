@@ -1,7 +1,6 @@
 /** Running a program to its end. */
 import {spawn} from 'node:child_process'
-
-const DEFAULT_TIMEOUT_MS = 60_000
+import {PATIENCE_MS} from './patience.ts'
 
 export interface ProgramResult {
   readonly stdout: string
@@ -28,7 +27,7 @@ export function run(program: string, args: readonly string[], options: RunOption
     const stderr: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
-    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS
+    const timeoutMs = options.timeoutMs ?? PATIENCE_MS
     const timer = setTimeout(() => {
       child.kill('SIGKILL')
       reject(new Error(`${program} ${args.join(' ')} took more than ${timeoutMs} ms; it said: ${Buffer.concat(stderr).toString()}`))

@@ -1,14 +1,15 @@
 /** The genuine OpenLDAP server with a directory of its own, on a free port of loopback. */
+
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Certificate} from './certificates.ts'
 import {freePort} from './free-port.ts'
+import {PATIENCE_MS} from './patience.ts'
 import {findProgram} from './required-program.ts'
 import {run, runOk} from './run-program.ts'
 
-const START_TIMEOUT_MS = 10_000
 /** Where Debian keeps schemas and modules. */
 const SCHEMAS = '/etc/ldap/schema'
 const MODULES = '/usr/lib/ldap'
@@ -58,7 +59,7 @@ export async function startSlapd({directory, suffix, rootDn, rootPassword, entri
   const child: ChildProcess = spawn(findProgram('slapd') ?? 'slapd', ['-f', configuration, '-h', urls.join(' '), '-d', '0'], {
     stdio: 'ignore',
   })
-  for (const end = Date.now() + START_TIMEOUT_MS; ; ) {
+  for (const end = Date.now() + PATIENCE_MS; ; ) {
     const {exitCode} = await run('ldapwhoami', ['-x', '-H', `ldap://127.0.0.1:${port}`])
     if (exitCode === 0) break
     if (Date.now() > end || child.exitCode !== null) throw new Error('slapd does not start')

@@ -1,4 +1,5 @@
 /** OpenStack Swift with its S3 API: a genuine object store that checks signatures, with one disk and one account, on free ports of loopback. */
+
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdir, readFile, writeFile} from 'node:fs/promises'
@@ -6,10 +7,10 @@ import {userInfo} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {freePorts} from './free-port.ts'
+import {PATIENCE_MS} from './patience.ts'
 import {runOk} from './run-program.ts'
 import {createTemporaryDirectory} from './temporary-directory.ts'
 
-const START_TIMEOUT_MS = 30_000
 const POLL_MS = 50
 /** Debian's own: Swift is installed for it and for no other. */
 const PYTHON = '/usr/bin/python3'
@@ -105,7 +106,7 @@ sys.exit(run_wsgi(${JSON.stringify(file(`${kind}.conf`))}, '${kind}-server'))`
     await directory.remove()
   }
   const url = `http://127.0.0.1:${proxy}`
-  for (const end = Date.now() + START_TIMEOUT_MS; ; await sleep(POLL_MS)) {
+  for (const end = Date.now() + PATIENCE_MS; ; await sleep(POLL_MS)) {
     const answers = await Promise.all([proxy, ...ports].map((port) => fetch(`http://127.0.0.1:${port}/`).catch(() => undefined)))
     if (answers.every((answer) => answer !== undefined)) break
     if (Date.now() < end && children.every(({exitCode}) => exitCode === null)) continue

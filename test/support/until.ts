@@ -1,8 +1,8 @@
 /** Waiting for what comes about by itself. */
 import {setTimeout as sleep} from 'node:timers/promises'
+import {PATIENCE_MS} from './patience.ts'
 
 const POLL_MS = 20
-const PATIENCE_MS = 10_000
 
 /** @throws {Error} when it has not come about in time. */
 export async function until(isSo: () => boolean | Promise<boolean>, patienceMs = PATIENCE_MS): Promise<void> {

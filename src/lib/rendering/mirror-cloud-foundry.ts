@@ -46,6 +46,16 @@ const NAMES: Readonly<Record<keyof CloudFoundryVariables, string>> = {
   endpoint: 's3-endpoint',
 }
 
+/**
+ * Diego ends an instance with SIGTERM and kills it ten seconds later. docker-registry breaks off what it serves unless it is told to drain; so does nginx, which drains on SIGQUIT
+ * alone. The command is that of the buildpack's bin/release, with the signal translated.
+ */
+const DRAIN_TIMEOUT = '8s'
+const PROXY_COMMAND = [
+  'varify -buildpack-yml-path ./buildpack.yml ./nginx.conf $HOME/modules $DEP_DIR/nginx/modules &&',
+  '{ nginx -p $PWD -c ./nginx.conf & nginx=$!; trap "kill -QUIT $nginx" TERM; wait $nginx; wait $nginx; }',
+].join(' ')
+
 /** The variable by which nginx knows the mirror: in the manifest of the proxy, and in its configuration. */
 const ROUTE_VARIABLE = 'MIRROR_ROUTE'
 
@@ -63,6 +73,7 @@ export function renderMirrorManifest({name, image, upstream, instances, memory}:
         docker: {image},
         env: {
           REGISTRY_PROXY_REMOTEURL: apiUrlOf(upstream),
+          REGISTRY_HTTP_DRAINTIMEOUT: DRAIN_TIMEOUT,
           REGISTRY_STORAGE: 's3',
           REGISTRY_STORAGE_S3_ACCESSKEY: variable('accessKey'),
           REGISTRY_STORAGE_S3_BUCKET: variable('bucket'),
@@ -92,6 +103,7 @@ export function renderProxyManifest({name, instances, memory}: CloudFoundryMirro
         instances,
         path: 'nginx',
         buildpacks: ['nginx_buildpack'],
+        command: PROXY_COMMAND,
         env: {[ROUTE_VARIABLE]: variable('mirrorRoute')},
         routes: [{route: variable('proxyRoute')}],
       },

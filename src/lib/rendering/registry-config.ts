@@ -71,6 +71,8 @@ export function renderRegistryConfig(values: RegistryConfigValues): string {
     http: {
       addr: listen,
       secret: httpSecret,
+      // Told to end, it serves running requests first; without this it breaks them off. systemd waits for 90 s.
+      draintimeout: '60s',
       // Uploads go on under the name that the client used, whatever stands between.
       relativeurls: true,
       headers: {'X-Content-Type-Options': ['nosniff']},

@@ -675,7 +675,7 @@ export class FakeCloudFoundry {
     const applications: unknown = Reflect.get(Object(parseYaml(text)), 'applications')
     if (!Array.isArray(applications)) throw unprocessable("Cannot parse manifest with no 'applications' field.")
     for (const one of applications) {
-      const {name, docker, env = {}, instances = 1, routes = [], buildpacks, ...rest} = Object(one)
+      const {name, docker, env = {}, instances = 1, routes = [], buildpacks, command, ...rest} = Object(one)
       const known = ['memory', 'disk_quota', 'path', 'health-check-type']
       for (const key of Object.keys(rest)) if (!known.includes(key)) throw unprocessable(`For application '${name}': ${key} is unknown`)
       if (/\(\([a-z0-9-]+\)\)/.test(JSON.stringify(one))) throw unprocessable(`For application '${name}': a variable is not filled in`)
@@ -684,6 +684,7 @@ export class FakeCloudFoundry {
       if (docker === undefined && !(Array.isArray(buildpacks) && buildpacks.length > 0))
         throw unprocessable(`For application '${name}': Buildpacks required`)
       for (const [variable, value] of Object.entries(env)) app.variables.set(variable, String(value))
+      if (typeof command === 'string') app.command = command
       app.wantedInstances = Number(instances)
       app.routes = (routes as {route: string}[]).map(({route}) => route)
     }

@@ -15,6 +15,8 @@ export interface App extends Named {
   readonly lifecycle: 'docker' | 'buildpack'
   state: 'STARTED' | 'STOPPED'
   readonly variables: Map<string, string>
+  /** What starts it, instead of what its buildpack or image says. */
+  command?: string
   readonly annotations: Map<string, string>
   readonly labels: Map<string, string>
   dropletGuid: string | undefined
