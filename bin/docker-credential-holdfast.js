@@ -9,7 +9,7 @@ const [major, minor] = process.versions.node.split('.').map(Number)
 
 if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
   const {runOnBundledNode} = require('./old-node.js')
-  runOnBundledNode(engines.node)
+  void runOnBundledNode(engines.node)
 } else {
   const {useCompileCache} = require('./compile-cache.js')
   useCompileCache()

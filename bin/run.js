@@ -9,7 +9,7 @@ const [major, minor] = process.versions.node.split('.').map(Number)
 
 if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
   const {runOnBundledNode} = require('./old-node.js')
-  runOnBundledNode(engines.node)
+  void runOnBundledNode(engines.node)
 } else if (process.argv.length === 3 && process.argv[2] === '--version') {
   // Where this cannot be written, the program tells why.
   process.stdout.once('error', start)

@@ -58,7 +58,7 @@ export function startCommand(
     },
     async says(text) {
       let isOver = false
-      closed.then(() => {
+      void closed.then(() => {
         isOver = true
       })
       await until(async () => {
