@@ -9,7 +9,7 @@ import {join} from 'node:path'
 import {parse} from 'yaml'
 import {renderMirrorManifest, renderProxyManifest} from '../../src/lib/rendering/mirror-cloud-foundry.ts'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
-import {killGroup, startBuildpackNginx} from '../support/cells.ts'
+import {killGroup, startBuildpackNginx, withPatience} from '../support/cells.ts'
 import {startDockerRegistry} from '../support/docker-registry.ts'
 import {freePort} from '../support/free-port.ts'
 import {createImage, createLayer} from '../support/images.ts'
@@ -70,8 +70,9 @@ describe('an instance of a mirror that is told to end', function () {
       config,
       `version: 0.1\nlog: {level: error}\nhttp: {addr: "127.0.0.1:${port}"}\nstorage: {filesystem: {rootdirectory: "${join(folder.path, 'content')}"}}\n`,
     )
-    const {REGISTRY_HTTP_DRAINTIMEOUT} = parse(renderMirrorManifest(MIRROR)).applications[0].env
-    const env = {PATH: process.env.PATH, REGISTRY_HTTP_DRAINTIMEOUT}
+    const {REGISTRY_HTTP_DRAINTIMEOUT = ''} = parse(renderMirrorManifest(MIRROR)).applications[0].env
+    assert.match(REGISTRY_HTTP_DRAINTIMEOUT, /^[1-9]s$/, 'Diego kills it after ten seconds')
+    const env = {PATH: process.env.PATH, ...withPatience({REGISTRY_HTTP_DRAINTIMEOUT})}
     const child = spawn(findProgram('docker-registry') ?? '', ['serve', config], {env, stdio: 'ignore'})
     afterwards(() => child.kill('SIGKILL'))
     await answers(`http://127.0.0.1:${port}/v2/`)

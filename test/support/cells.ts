@@ -8,6 +8,7 @@ import {delimiter, dirname, join} from 'node:path'
 import type {InstanceRunner, RunningInstance} from './fake-cf/fake-cf.ts'
 import type {App} from './fake-cf/state.ts'
 import {freePort} from './free-port.ts'
+import {PATIENCE_MS} from './patience.ts'
 import {findProgram} from './required-program.ts'
 import {run} from './run-program.ts'
 import {createTemporaryDirectory} from './temporary-directory.ts'
@@ -79,7 +80,7 @@ export class Cells implements InstanceRunner {
         config,
         `version: 0.1\nlog: {level: error}\nhttp: {addr: "127.0.0.1:${port}"}\nstorage: {cache: {blobdescriptor: inmemory}}\n`,
       )
-      const env = {...variables, REGISTRY_PROXY_REMOTEURL: this.upstream, PATH: process.env.PATH}
+      const env = {...withPatience(variables), REGISTRY_PROXY_REMOTEURL: this.upstream, PATH: process.env.PATH}
       const serving = this.isBroken ? ['no-such-command'] : ['serve', config]
       return {child: spawn(findProgram('docker-registry') ?? '', serving, {env, stdio: 'ignore', detached: true}), port}
     }
@@ -141,6 +142,11 @@ export function startBuildpackNginx(command: string, folder: string, nginx: stri
     stdio: 'ignore',
     detached: true,
   })
+}
+
+/** The variables of docker-registry, with more time to drain where it drains: on a busy machine a request takes longer than Diego's ten seconds. */
+export function withPatience(variables: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return variables.REGISTRY_HTTP_DRAINTIMEOUT === undefined ? variables : {...variables, REGISTRY_HTTP_DRAINTIMEOUT: `${PATIENCE_MS}ms`}
 }
 
 /** Ends a program that was started in a group of its own, with all that it started. */

@@ -1,8 +1,10 @@
 /** `holdfast serve --authenticate` as a process, and the commands that fill its collector. */
+
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {createInterface} from 'node:readline'
 import {HOLDFAST_LAUNCHER, type Holdfast} from './holdfast.ts'
+import {PATIENCE_MS} from './patience.ts'
 
 export interface ServedCollector {
   /** `127.0.0.1:port` */
@@ -29,7 +31,7 @@ export async function serveCollector(
     ...args,
   ]
   const child = spawn(process.execPath, [HOLDFAST_LAUNCHER, ...all], {env: holdfast.env, stdio: ['ignore', 'pipe', 'inherit']})
-  const [line] = await once(createInterface({input: child.stdout}), 'line', {signal: AbortSignal.timeout(20_000)})
+  const [line] = await once(createInterface({input: child.stdout}), 'line', {signal: AbortSignal.timeout(PATIENCE_MS)})
   const {result} = JSON.parse(line) as {result: {registry: string; url: string}}
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     if (child.exitCode === null && child.signalCode === null) {

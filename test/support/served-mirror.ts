@@ -1,8 +1,10 @@
 /** `holdfast mirror serve` as a process. */
+
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {createInterface} from 'node:readline'
 import {HOLDFAST_LAUNCHER, type Holdfast} from './holdfast.ts'
+import {PATIENCE_MS} from './patience.ts'
 
 export interface ServedMirror {
   readonly url: string
@@ -18,7 +20,7 @@ export async function serveMirror(holdfast: Holdfast, args: readonly string[]): 
     env: holdfast.env,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const [line] = await once(createInterface({input: child.stdout}), 'line', {signal: AbortSignal.timeout(20_000)})
+  const [line] = await once(createInterface({input: child.stdout}), 'line', {signal: AbortSignal.timeout(PATIENCE_MS)})
   const {url} = (JSON.parse(line) as {result: {url: string}}).result
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     if (child.exitCode === null && child.signalCode === null) {

@@ -10,6 +10,9 @@ import {type Peer, randomBody, type ScriptedServer, sha256, startScriptedServer}
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 const MIB = 1024 * 1024
 
+/** More than the server of these tests needs for its answer on a busy machine. */
+const SLOW_MS = 1_000
+
 describe('an exchange', () => {
   const afterwards = cleanUpAfterwards()
   const newClient = (options: WireClientOptions = {}): WireClient => {
@@ -113,8 +116,7 @@ describe('an exchange', () => {
       const server = await start(obliging)
       const client = newClient({keepAliveMs: 30})
       await client.request({method: 'GET', url: server.url})
-      await sleep(200)
-      assert.equal(server.peers[0]?.socket.destroyed, true)
+      while (server.peers[0]?.socket.destroyed === false) await sleep(1)
     })
   })
 
@@ -185,8 +187,7 @@ describe('an exchange', () => {
         },
       })
       assert.deepEqual([answer.status, answer.body.toString()], [413, 'large'])
-      const deadline = Date.now() + 2000
-      while (stopped === undefined && Date.now() < deadline) await sleep(1)
+      while (stopped === undefined) await sleep(1)
       assert.ok(hasCode(stopped, 'INTERRUPTED'))
       assert.ok(slices < 1000)
       while (server.peers[0]?.socket.destroyed === false) await sleep(1)
@@ -286,22 +287,25 @@ describe('an exchange', () => {
       const server = await start(obliging)
       const sink = {
         write: (_chunk: Uint8Array, release: () => void) => {
-          setTimeout(release, 300)
+          setTimeout(release, 2 * SLOW_MS)
           return false
         },
       }
-      assert.equal((await newClient({idleTimeoutMs: 60}).request({method: 'GET', url: server.url, sinkFor: () => sink})).status, 200)
+      assert.equal((await newClient({idleTimeoutMs: SLOW_MS}).request({method: 'GET', url: server.url, sinkFor: () => sink})).status, 200)
     })
 
     it('because the source of its body is slow is not the server’s fault', async () => {
       const server = await start(obliging)
       const send = async (sink: {write(chunk: Uint8Array, release: () => void): boolean}): Promise<void> => {
         for (let index = 0; index < 2; index += 1) {
-          await sleep(200)
+          await sleep(2 * SLOW_MS)
           await new Promise<void>((resolve) => sink.write(Buffer.from('x'), resolve))
         }
       }
-      assert.equal((await newClient({idleTimeoutMs: 60}).request({method: 'PUT', url: server.url, body: {sizeBytes: 2, send}})).status, 200)
+      assert.equal(
+        (await newClient({idleTimeoutMs: SLOW_MS}).request({method: 'PUT', url: server.url, body: {sizeBytes: 2, send}})).status,
+        200,
+      )
     })
 
     it('to shake hands ends with TIMEOUT', async () => {
@@ -324,8 +328,7 @@ describe('an exchange', () => {
         const request = newClient().request({method: 'GET', url: server.url, signal: controller.signal})
         await assert.rejects(request, (error) => hasCode(error, 'INTERRUPTED'))
         assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
-        const deadline = Date.now() + 2000
-        while (server.peers.some(({socket}) => !socket.destroyed) && Date.now() < deadline) await sleep(1)
+        while (server.peers.some(({socket}) => !socket.destroyed)) await sleep(1)
         assert.ok(server.peers.every(({socket}) => socket.destroyed))
       })
     }

@@ -144,7 +144,7 @@ async function finishFrom(base: string, location: string, expectedOffset: number
   const rest = {headers: {'Content-Range': `${expectedOffset}-${BLOB.length - 1}`}, body: BLOB.subarray(expectedOffset)}
   // The store may still be writing what came before the connection broke; a client asks again.
   let stored = await fetch(`${base}${location}?digest=${DIGEST}`, {method: 'PUT', ...rest})
-  for (let tries = 0; stored.status === 416 && tries < 50; tries += 1) {
+  for (let tries = 0; stored.status === 416 && tries < 5_000; tries += 1) {
     await sleep(20)
     stored = await fetch(`${base}${location}?digest=${DIGEST}`, {method: 'PUT', ...rest})
   }
@@ -152,7 +152,7 @@ async function finishFrom(base: string, location: string, expectedOffset: number
 }
 
 async function offsetReaches(url: string, offset: number): Promise<void> {
-  for (let tries = 0; tries < 200; tries += 1) {
+  for (let tries = 0; tries < 5_000; tries += 1) {
     const status = await fetch(url)
     assert.equal(status.status, 204)
     if (status.headers.get('range') === `0-${offset - 1}`) return
