@@ -8,8 +8,8 @@ export interface TemporaryDirectory {
   remove(): Promise<void>
 }
 
-/** Makes an empty folder of its own. */
-export async function createTemporaryDirectory(purpose = 'test'): Promise<TemporaryDirectory> {
-  const path = await mkdtemp(join(tmpdir(), `holdfast-${purpose}-`))
+/** Makes an empty folder of its own, below `parent`. */
+export async function createTemporaryDirectory(purpose = 'test', parent = tmpdir()): Promise<TemporaryDirectory> {
+  const path = await mkdtemp(join(parent, `holdfast-${purpose}-`))
   return {path, remove: () => rm(path, {recursive: true, force: true, maxRetries: 3})}
 }
