@@ -1,10 +1,10 @@
 /** The program as it is started from a shell: help, versions, exit codes, pipes, and what stands where. */
 import assert from 'node:assert/strict'
-import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {cp, mkdir, readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
+import {spawnChild} from '../support/child-process.ts'
 import {createHoldfast, HOLDFAST_LAUNCHER, type Holdfast} from '../support/holdfast.ts'
 import {run} from '../support/run-program.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
@@ -138,7 +138,7 @@ describe('the program', function () {
 
   it('stops serving on SIGINT and on SIGTERM, and ends with 0', async () => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      const child = spawn(process.execPath, [HOLDFAST_LAUNCHER, 'serve', '--listen', '127.0.0.1:0'], {env: holdfast.env})
+      const child = spawnChild(process.execPath, [HOLDFAST_LAUNCHER, 'serve', '--listen', '127.0.0.1:0'], {env: holdfast.env})
       const [url] = await once(child.stdout, 'data')
       assert.match(String(url), /^http:\/\/127\.0\.0\.1:\d+\n$/)
       child.kill(signal)

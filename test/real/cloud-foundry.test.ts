@@ -1,12 +1,12 @@
 /** Apps of a Cloud Foundry: a fake foundation that keeps its contract, genuine registries behind it, and instances that pull from them whenever they start. */
 import assert from 'node:assert/strict'
-import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {type CfSession, writeCfSession} from '../support/cf-session.ts'
+import {spawnChild} from '../support/child-process.ts'
 import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
 import {FakeCloudFoundry} from '../support/fake-cf/fake-cf.ts'
 import {createHoldfast, HOLDFAST_LAUNCHER, type Holdfast, type JsonRun} from '../support/holdfast.ts'
@@ -231,7 +231,7 @@ describe('apps of Cloud Foundry', function () {
       await foundation.stop()
       await setUp({pollsUntilDone: 3})
       await addShop()
-      const child = spawn(process.execPath, [HOLDFAST_LAUNCHER, 'stage', 'shop'], {env: user.env, stdio: 'ignore'})
+      const child = spawnChild(process.execPath, [HOLDFAST_LAUNCHER, 'stage', 'shop'], {env: user.env, stdio: 'ignore'})
       while (!foundation.requests.some(({method, path}) => method === 'POST' && path === point)) {
         assert.equal(child.exitCode, null, 'it ended by itself')
         await sleep(POLL_MS)

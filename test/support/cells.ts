@@ -1,11 +1,12 @@
 /** The cells and the router of a foundation: genuine docker-registries and nginx with what their apps say, an address for each route, and rounds over the instances of a route. */
-import {type ChildProcess, spawn} from 'node:child_process'
+import type {ChildProcess} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdir, readFile, writeFile} from 'node:fs/promises'
 import {createServer, request as forward, type Server} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {spawnChild} from './child-process.ts'
 import type {InstanceRunner, RunningInstance} from './fake-cf/fake-cf.ts'
 import type {App} from './fake-cf/state.ts'
 import {freePort} from './free-port.ts'
@@ -69,7 +70,7 @@ export class Cells implements InstanceRunner {
       )
       const env = {...variables, REGISTRY_PROXY_REMOTEURL: this.upstream, PATH: process.env.PATH}
       const serving = this.isBroken ? ['no-such-command'] : ['serve', config]
-      return {child: spawn(findProgram('docker-registry') ?? '', serving, {env, stdio: 'ignore'}), port}
+      return {child: spawnChild(findProgram('docker-registry') ?? '', serving, {env, stdio: 'ignore'}), port}
     }
     // What the buildpack fills in; its name servers know the internal route, which is an address here.
     const files = join(scratch.path, 'nginx')
@@ -89,7 +90,7 @@ export class Cells implements InstanceRunner {
     const args = ['-p', files, '-c', join(files, 'nginx.conf')]
     const looked = await run(findProgram('nginx') ?? 'nginx', ['-t', ...args])
     if (looked.exitCode !== 0) throw new Error(looked.stderr)
-    return {child: spawn(findProgram('nginx') ?? 'nginx', args, {stdio: 'ignore'}), port}
+    return {child: spawnChild(findProgram('nginx') ?? 'nginx', args, {stdio: 'ignore'}), port}
   }
 
   async start(app: App): Promise<RunningInstance> {

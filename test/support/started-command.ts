@@ -1,8 +1,9 @@
 /** A command that goes on, such as `holdfast serve`, as a process whose end is looked at. */
-import {spawn} from 'node:child_process'
+
 import {once} from 'node:events'
 import {createInterface} from 'node:readline'
 import {settlesWithin} from '../../src/lib/core/settle-within.ts'
+import {spawnChild} from './child-process.ts'
 import {HOLDFAST_LAUNCHER, type Holdfast} from './holdfast.ts'
 import {until} from './until.ts'
 
@@ -34,7 +35,7 @@ export function startCommand(
   args: readonly string[],
   {env = {}, isAsked = false}: {readonly env?: NodeJS.ProcessEnv; readonly isAsked?: boolean} = {},
 ): StartedCommand {
-  const child = spawn(process.execPath, [HOLDFAST_LAUNCHER, ...args], {
+  const child = spawnChild(process.execPath, [HOLDFAST_LAUNCHER, ...args], {
     env: {...holdfast.env, ...env},
     stdio: ['pipe', 'pipe', 'pipe'],
   })

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdir, mkdtemp, rm, stat, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
@@ -8,6 +7,7 @@ import {DatabaseSync} from 'node:sqlite'
 import {hasCode} from '../../../src/lib/core/errors.ts'
 import {openSqliteStore} from '../../../src/lib/records/sqlite/open-store.ts'
 import {image, registry} from '../../contract/record-store.ts'
+import {spawnChild} from '../../support/child-process.ts'
 
 const MODE_BITS = 0o777
 const openStoreModule = new URL('../../../src/lib/records/sqlite/open-store.ts', import.meta.url)
@@ -18,7 +18,7 @@ function writer(file: string, body: string) {
     const {openSqliteStore} = await import(${JSON.stringify(openStoreModule.href)})
     const store = await openSqliteStore({file: ${JSON.stringify(file)}})
     ${body}`
-  return spawn(process.execPath, ['--input-type=module', '--disable-warning=ExperimentalWarning', '-e', script], {
+  return spawnChild(process.execPath, ['--input-type=module', '--disable-warning=ExperimentalWarning', '-e', script], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 }
