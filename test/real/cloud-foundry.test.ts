@@ -14,7 +14,9 @@ import {createImage, createLayer} from '../support/images.ts'
 import {startDesktopSession} from '../support/keyring.ts'
 import {pushImage} from '../support/push-image.ts'
 import {needs} from '../support/required-program.ts'
+import {startCommand} from '../support/started-command.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
+import {until} from '../support/until.ts'
 
 const ANN = {username: 'ann', password: 'password of ann'}
 const PULLER = {username: 'platform', password: 'password-of-the-platform'}
@@ -246,6 +248,17 @@ describe('apps of Cloud Foundry', function () {
       assert.equal((await succeed('rollback shop')).image, image)
     })
   }
+
+  it('are left as they are when a command that waits for their staging is told to end', async () => {
+    await foundation.stop()
+    await setUp({pollsUntilDone: 1_000_000})
+    await addShop()
+    const command = startCommand(user, ['stage', 'shop'])
+    await until(async () => foundation.requests.some(({method, path}) => method === 'GET' && path.startsWith('/v3/builds/')), 60_000)
+    command.kill('SIGTERM')
+    assert.equal((await command.ended()).exitCode, 130)
+    assert.deepEqual(digests(), [old.digest])
+  })
 
   it('that are stopped get their release, and start with it', async () => {
     await addShop({state: 'STOPPED'})

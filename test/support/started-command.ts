@@ -4,7 +4,7 @@ import {once} from 'node:events'
 import {createInterface} from 'node:readline'
 import {settlesWithin} from '../../src/lib/core/settle-within.ts'
 import {spawnChild} from './child-process.ts'
-import {HOLDFAST_LAUNCHER, type Holdfast} from './holdfast.ts'
+import {assertEndedByItself, HOLDFAST_LAUNCHER, type Holdfast} from './holdfast.ts'
 import {until} from './until.ts'
 
 /** Far more than any command may take to end: with its grace for requests, and on a machine that is busy. */
@@ -75,7 +75,7 @@ export function startCommand(
         child.kill('SIGKILL')
         throw new Error(`holdfast ${args.join(' ')} has not ended; it said: ${said.stdout}${said.stderr}`)
       }
-      if (said.stderr.includes('still open')) throw new Error(`holdfast ${args.join(' ')} did not end by itself: ${said.stderr}`)
+      assertEndedByItself(args, said.stderr)
       return {exitCode: child.exitCode, signal: child.signalCode, ...said}
     },
   }
