@@ -27,7 +27,7 @@ export default class Serve extends BaseCommand<ServeResult> {
   static override readonly description = `Serves what is cached in the embedded registry, and takes pushes, over the OCI distribution API.
 Without authentication it listens on loopback only. With --authenticate it is a registry with accounts: users, groups, apps and services of the collector on this machine get
 tokens at /token for what the access policy allows them; the collector's REST API is at /api/v1 and described at /openapi.json, search at /v1/search.
-SIGINT or SIGTERM stops it; running uploads finish or can be resumed.
+SIGINT or SIGTERM stops it: running requests have 10 s to finish, and uploads that are cut off can be resumed. A second signal ends it at once.
 With --json the envelope is printed as soon as it listens.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %>',

@@ -1,12 +1,12 @@
 /** A collector as a document: applied, applied again, exported, and refused. */
 import assert from 'node:assert/strict'
-import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {readdirSync, readFileSync} from 'node:fs'
 import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {Ajv2020} from 'ajv/dist/2020.js'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
+import {spawnChild} from '../support/child-process.ts'
 import {createHoldfast, HOLDFAST_LAUNCHER, type Holdfast} from '../support/holdfast.ts'
 import {command} from '../support/served-collector.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
@@ -152,7 +152,7 @@ describe('a document of a collector', function () {
   it('is finished by the next run when the first one was killed', async () => {
     const users = Array.from({length: 300}, (_, number) => `  - {name: user-${number}, groups: [everybody], privileges: [Puller]}`)
     await writeFile(file, `groups: [everybody]\nusers:\n${users.join('\n')}\n`)
-    const child = spawn(process.execPath, [HOLDFAST_LAUNCHER, 'apply', file], {env: holdfast.env, stdio: 'ignore'})
+    const child = spawnChild(process.execPath, [HOLDFAST_LAUNCHER, 'apply', file], {env: holdfast.env, stdio: 'ignore'})
     await new Promise((resolve) => setTimeout(resolve, 400))
     child.kill('SIGKILL')
     await once(child, 'exit')

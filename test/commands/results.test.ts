@@ -1,6 +1,5 @@
 /** What the commands print with `--json`, held against the schemas that are published. */
 import assert from 'node:assert/strict'
-import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {readdirSync, readFileSync} from 'node:fs'
 import {readFile} from 'node:fs/promises'
@@ -8,6 +7,7 @@ import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {Ajv2020} from 'ajv/dist/2020.js'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
+import {spawnChild} from '../support/child-process.ts'
 import {createHoldfast, HOLDFAST_LAUNCHER, type Holdfast, type JsonRun} from '../support/holdfast.ts'
 import {createImage, createIndex, createLayer, createReferrer} from '../support/images.ts'
 import {pushImage} from '../support/push-image.ts'
@@ -45,7 +45,7 @@ describe('the results of commands', function () {
   }
 
   async function startServe(args: readonly string[]): Promise<Served> {
-    const child = spawn(process.execPath, [HOLDFAST_LAUNCHER, 'serve', '--listen', '127.0.0.1:0', ...args], {
+    const child = spawnChild(process.execPath, [HOLDFAST_LAUNCHER, 'serve', '--listen', '127.0.0.1:0', ...args], {
       env: holdfast.env,
       stdio: ['ignore', 'pipe', 'inherit'],
     })

@@ -1,10 +1,11 @@
 /** The program as it is started from a shell: help, versions, exit codes, pipes, and what stands where. */
 import assert from 'node:assert/strict'
-import {type ChildProcessWithoutNullStreams, spawn} from 'node:child_process'
+import type {ChildProcessWithoutNullStreams} from 'node:child_process'
 import {once} from 'node:events'
 import {cp, mkdir, readFile, symlink} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
+import {spawnChild} from '../support/child-process.ts'
 import {createHoldfast, HOLDFAST_LAUNCHER, type Holdfast} from '../support/holdfast.ts'
 import {BUNDLED_NODE, findOldNode} from '../support/old-node.ts'
 import {run} from '../support/run-program.ts'
@@ -139,7 +140,7 @@ describe('the program', function () {
 
   it('stops serving on SIGINT and on SIGTERM, and ends with 0', async () => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      const child = spawn(process.execPath, [HOLDFAST_LAUNCHER, 'serve', '--listen', '127.0.0.1:0'], {env: holdfast.env})
+      const child = spawnChild(process.execPath, [HOLDFAST_LAUNCHER, 'serve', '--listen', '127.0.0.1:0'], {env: holdfast.env})
       const [url] = await once(child.stdout, 'data')
       assert.match(String(url), /^http:\/\/127\.0\.0\.1:\d+\n$/)
       child.kill(signal)
@@ -186,7 +187,9 @@ describe('the program', function () {
     const old = await findOldNode()
     if (old === undefined) return this.skip()
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      const child: ChildProcessWithoutNullStreams = spawn(old, [HOLDFAST_LAUNCHER, 'serve', '--listen', '127.0.0.1:0'], {env: holdfast.env})
+      const child: ChildProcessWithoutNullStreams = spawnChild(old, [HOLDFAST_LAUNCHER, 'serve', '--listen', '127.0.0.1:0'], {
+        env: holdfast.env,
+      })
       await once(child.stdout, 'data')
       child.kill(signal)
       assert.deepEqual(await once(child, 'exit'), [0, null])

@@ -1,12 +1,12 @@
 /** Apps of a Cloud Foundry: a fake foundation that keeps its contract, genuine registries behind it, and instances that pull from them whenever they start. */
 import assert from 'node:assert/strict'
-import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {type CfSession, writeCfSession} from '../support/cf-session.ts'
+import {spawnChild} from '../support/child-process.ts'
 import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
 import {FakeCloudFoundry} from '../support/fake-cf/fake-cf.ts'
 import {createHoldfast, HOLDFAST_LAUNCHER, type Holdfast, type JsonRun} from '../support/holdfast.ts'
@@ -14,7 +14,9 @@ import {createImage, createLayer} from '../support/images.ts'
 import {startDesktopSession} from '../support/keyring.ts'
 import {pushImage} from '../support/push-image.ts'
 import {needs} from '../support/required-program.ts'
+import {startCommand} from '../support/started-command.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
+import {until} from '../support/until.ts'
 
 const ANN = {username: 'ann', password: 'password of ann'}
 const PULLER = {username: 'platform', password: 'password-of-the-platform'}
@@ -231,7 +233,7 @@ describe('apps of Cloud Foundry', function () {
       await foundation.stop()
       await setUp({pollsUntilDone: 3})
       await addShop()
-      const child = spawn(process.execPath, [HOLDFAST_LAUNCHER, 'stage', 'shop'], {env: user.env, stdio: 'ignore'})
+      const child = spawnChild(process.execPath, [HOLDFAST_LAUNCHER, 'stage', 'shop'], {env: user.env, stdio: 'ignore'})
       while (!foundation.requests.some(({method, path}) => method === 'POST' && path === point)) {
         assert.equal(child.exitCode, null, 'it ended by itself')
         await sleep(POLL_MS)
@@ -246,6 +248,17 @@ describe('apps of Cloud Foundry', function () {
       assert.equal((await succeed('rollback shop')).image, image)
     })
   }
+
+  it('are left as they are when a command that waits for their staging is told to end', async () => {
+    await foundation.stop()
+    await setUp({pollsUntilDone: 1_000_000})
+    await addShop()
+    const command = startCommand(user, ['stage', 'shop'])
+    await until(async () => foundation.requests.some(({method, path}) => method === 'GET' && path.startsWith('/v3/builds/')), 60_000)
+    command.kill('SIGTERM')
+    assert.equal((await command.ended()).exitCode, 130)
+    assert.deepEqual(digests(), [old.digest])
+  })
 
   it('that are stopped get their release, and start with it', async () => {
     await addShop({state: 'STOPPED'})

@@ -1,11 +1,11 @@
 /** Two collectors on one PostgreSQL behind nginx as rendered, and a genuine docker-registry that trusts them: restarted one after the other under load, and killed. */
 import assert from 'node:assert/strict'
-import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
+import {spawnChild} from '../support/child-process.ts'
 import {startDockerRegistry} from '../support/docker-registry.ts'
 import {freePort, freePorts} from '../support/free-port.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
@@ -64,7 +64,7 @@ describe('replicas of a collector', function () {
       ...['--listen', registry, '--storage', join(directory, 'storage')],
       ...replicas.flatMap(({port}) => ['--collector-address', `127.0.0.1:${port}`]),
     ])
-    const child = spawn(findProgram('docker-registry') ?? '', ['serve', join(folder, 'config.yml')], {
+    const child = spawnChild(findProgram('docker-registry') ?? '', ['serve', join(folder, 'config.yml')], {
       stdio: 'ignore',
       env: {PATH: process.env.PATH},
     })

@@ -1,11 +1,11 @@
 /** The embedded store needs no other server, and its bytes are those of a genuine docker-registry, in both directions. */
 import assert from 'node:assert/strict'
-import {spawn} from 'node:child_process'
 import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {cacheImage} from '../support/cache-image.ts'
+import {spawnChild} from '../support/child-process.ts'
 import {type ContainerClients, createContainerClients} from '../support/clients.ts'
 import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
 import {createHoldfast, HOLDFAST_LAUNCHER, type Holdfast} from '../support/holdfast.ts'
@@ -32,7 +32,7 @@ describe('the embedded store', function () {
   /** Starts `holdfast serve` on a free port; answers its address. */
   const serve = async (): Promise<{readonly host: string; readonly url: string}> => {
     const args = [HOLDFAST_LAUNCHER, 'serve', '--listen', '127.0.0.1:0']
-    const child = spawn(process.execPath, args, {env: holdfast.env, stdio: ['ignore', 'pipe', 'pipe']})
+    const child = spawnChild(process.execPath, args, {env: holdfast.env, stdio: ['ignore', 'pipe', 'pipe']})
     afterwards(
       () =>
         new Promise<void>((resolve) => {

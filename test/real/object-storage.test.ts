@@ -1,6 +1,6 @@
 /** What `registry render --storage s3` writes, started as it is: replicas of a genuine docker-registry over Swift's S3, Redis and nginx; one dies, and a mirror stands over them. */
 import assert from 'node:assert/strict'
-import {type ChildProcess, spawn} from 'node:child_process'
+import type {ChildProcess} from 'node:child_process'
 import {createHash} from 'node:crypto'
 import {once} from 'node:events'
 import {chmod, readFile, stat, writeFile} from 'node:fs/promises'
@@ -10,6 +10,7 @@ import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {AwsClient} from 'aws4fetch'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
+import {spawnChild} from '../support/child-process.ts'
 import {createContainerClients} from '../support/clients.ts'
 import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
 import {freePort, freePorts} from '../support/free-port.ts'
@@ -94,7 +95,7 @@ describe('replicas of a registry over an object store', function () {
 
   /** As its unit does. */
   function startReplica(port: number): void {
-    const child = spawn(findProgram('docker-registry') ?? '', ['serve', join(folder, 'current.yml')], {
+    const child = spawnChild(findProgram('docker-registry') ?? '', ['serve', join(folder, 'current.yml')], {
       stdio: 'ignore',
       env: {PATH: process.env.PATH, REGISTRY_HTTP_ADDR: `127.0.0.1:${port}`},
     })

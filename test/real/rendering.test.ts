@@ -1,10 +1,11 @@
 /** What `registry render` writes, started as it is: a genuine docker-registry and nginx before it and the collector. */
 import assert from 'node:assert/strict'
-import {type ChildProcess, spawn} from 'node:child_process'
+import type {ChildProcess} from 'node:child_process'
 import {once} from 'node:events'
 import {readFile, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
+import {spawnChild} from '../support/child-process.ts'
 import {type ContainerClients, createContainerClients} from '../support/clients.ts'
 import {startDockerRegistry} from '../support/docker-registry.ts'
 import {freePort} from '../support/free-port.ts'
@@ -69,7 +70,7 @@ describe('a rendered registry', function () {
   })
 
   function start(program: string, args: readonly string[]): void {
-    const child: ChildProcess = spawn(findProgram(program) ?? program, args, {stdio: 'ignore', env: {PATH: process.env.PATH}})
+    const child: ChildProcess = spawnChild(findProgram(program) ?? program, args, {stdio: 'ignore', env: {PATH: process.env.PATH}})
     afterwards(async () => {
       if (child.exitCode !== null) throw new Error(`${program} has ended by itself with ${child.exitCode}`)
       child.kill('SIGTERM')

@@ -1,11 +1,11 @@
 /** People of a genuine OpenID Connect provider at the collector: they log in with a browser, with their own groups, and nobody takes over a name. */
 import assert from 'node:assert/strict'
-import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
+import {spawnChild} from '../support/child-process.ts'
 import {createHoldfast, HOLDFAST_LAUNCHER, type Holdfast} from '../support/holdfast.ts'
 import {startDesktopSession} from '../support/keyring.ts'
 import {type OidcPerson, type OidcProvider, startOidcProvider} from '../support/oidc-provider.ts'
@@ -60,7 +60,7 @@ describe('single sign-on', function () {
     person: OidcPerson,
     decision: 'confirm' | 'abort' = 'confirm',
   ): Promise<Signing> {
-    const child = spawn(process.execPath, [HOLDFAST_LAUNCHER, ...args, '--json'], {env: user.env, stdio: ['ignore', 'pipe', 'pipe']})
+    const child = spawnChild(process.execPath, [HOLDFAST_LAUNCHER, ...args, '--json'], {env: user.env, stdio: ['ignore', 'pipe', 'pipe']})
     const exit = once(child, 'exit')
     const stdout = text(child.stdout)
     let stderr = ''

@@ -1,10 +1,11 @@
 /** The cells and the router of a foundation: genuine docker-registries and nginx with what their apps say, an address for each route, and rounds over the instances of a route. */
-import {type ChildProcess, spawn} from 'node:child_process'
+import type {ChildProcess} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdir, readFile, writeFile} from 'node:fs/promises'
 import {createServer, request as forward, type Server} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {delimiter, dirname, join} from 'node:path'
+import {spawnChild} from './child-process.ts'
 import type {InstanceRunner, RunningInstance} from './fake-cf/fake-cf.ts'
 import type {App} from './fake-cf/state.ts'
 import {freePort} from './free-port.ts'
@@ -82,7 +83,7 @@ export class Cells implements InstanceRunner {
       )
       const env = {...withPatience(variables), REGISTRY_PROXY_REMOTEURL: this.upstream, PATH: process.env.PATH}
       const serving = this.isBroken ? ['no-such-command'] : ['serve', config]
-      return {child: spawn(findProgram('docker-registry') ?? '', serving, {env, stdio: 'ignore', detached: true}), port}
+      return {child: spawnChild(findProgram('docker-registry') ?? '', serving, {env, stdio: 'ignore', detached: true}), port}
     }
     // What the buildpack fills in; its name servers know the internal route, which is an address here.
     const files = join(scratch.path, 'nginx')
@@ -136,7 +137,7 @@ export class Cells implements InstanceRunner {
 /** Starts nginx in its folder by a start command, as the launcher of Cloud Foundry does; `varify` of the buildpack has nothing left to fill in. */
 export function startBuildpackNginx(command: string, folder: string, nginx: string): ChildProcess {
   const PATH = [dirname(nginx), process.env.PATH].join(delimiter)
-  return spawn('/bin/bash', ['-c', `varify() { :; }; ${command}`], {
+  return spawnChild('/bin/bash', ['-c', `varify() { :; }; ${command}`], {
     cwd: folder,
     env: {PATH, HOME: folder, DEP_DIR: folder},
     stdio: 'ignore',

@@ -1,8 +1,7 @@
 /** A genuine Consul agent in its development mode, where the machine has one: it is in no release of Debian that is supported now. */
-
-import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {spawnChild} from './child-process.ts'
 import {freePort} from './free-port.ts'
 import {PATIENCE_MS} from './patience.ts'
 import {findProgram} from './required-program.ts'
@@ -24,7 +23,7 @@ export async function startConsul(program: string): Promise<Consul> {
   const [http, dns, lan, wan, rpc] = await Promise.all([1, 2, 3, 4, 5].map(freePort))
   const ports = ['-http-port', http, '-dns-port', dns, '-grpc-port', -1, '-serf-lan-port', lan, '-serf-wan-port', wan, '-server-port', rpc]
   const args = ['agent', '-dev', '-bind', '127.0.0.1', '-client', '127.0.0.1', '-disable-host-node-id', ...ports.map(String)]
-  const child = spawn(program, args, {stdio: 'ignore', env: {PATH: process.env.PATH, HOME: process.env.HOME}})
+  const child = spawnChild(program, args, {stdio: 'ignore', env: {PATH: process.env.PATH, HOME: process.env.HOME}})
   const url = `http://127.0.0.1:${http}`
   const end = Date.now() + PATIENCE_MS
   for (;;) {

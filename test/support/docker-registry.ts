@@ -1,12 +1,12 @@
 /** The genuine docker-registry (CNCF Distribution 2.8), started on a free port of loopback. */
-
-import {type ChildProcess, spawn} from 'node:child_process'
+import type {ChildProcess} from 'node:child_process'
 import {writeFile} from 'node:fs/promises'
 import {request as httpRequest} from 'node:http'
 import {request as httpsRequest} from 'node:https'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import type {Certificate} from './certificates.ts'
+import {spawnChild} from './child-process.ts'
 import {PATIENCE_MS} from './patience.ts'
 import {findProgram} from './required-program.ts'
 import {runOk} from './run-program.ts'
@@ -89,7 +89,7 @@ export async function startDockerRegistry(options: DockerRegistryOptions = {}): 
   const root = options.root ?? join(scratch.path, 'content')
   const configFile = join(scratch.path, 'config.yml')
   await writeFile(configFile, JSON.stringify(await configuration(options, root, scratch.path)))
-  const child = spawn(program, ['serve', configFile], {env: environment(), stdio: ['ignore', 'pipe', 'pipe']})
+  const child = spawnChild(program, ['serve', configFile], {env: environment(), stdio: ['ignore', 'pipe', 'pipe']})
   const log = new AccessLog(child)
   try {
     const port = await listeningPort(child)

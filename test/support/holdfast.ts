@@ -15,7 +15,7 @@ export interface Holdfast {
   readonly home: string
   readonly dataDirectory: string
   readonly env: NodeJS.ProcessEnv
-  /** Runs `holdfast …` to its end; never throws on its exit code. */
+  /** Runs `holdfast …` to its end; never throws on its exit code, and always when it had to be ended. */
   run(args: readonly string[], options?: RunOptions): Promise<ProgramResult>
   /** Runs `holdfast … --json`; answers its envelope, which must be all of its standard output. */
   json(args: readonly string[], options?: RunOptions): Promise<JsonRun>
@@ -58,8 +58,11 @@ export async function createHoldfast(directory: string, environment: NodeJS.Proc
     CI: '1',
     ...environment,
   }
-  const runHoldfast = (args: readonly string[], options: RunOptions = {}): Promise<ProgramResult> =>
-    run(process.execPath, [HOLDFAST_LAUNCHER, ...args], {...options, env: {...env, ...options.env}})
+  const runHoldfast = async (args: readonly string[], options: RunOptions = {}): Promise<ProgramResult> => {
+    const result = await run(process.execPath, [HOLDFAST_LAUNCHER, ...args], {...options, env: {...env, ...options.env}})
+    assertEndedByItself(args, result.stderr)
+    return result
+  }
   return {
     home,
     dataDirectory,
@@ -70,6 +73,11 @@ export async function createHoldfast(directory: string, environment: NodeJS.Proc
       return {...result, envelope: parseEnvelope(result)}
     },
   }
+}
+
+/** The last resort ends what leaks; no command may need it. */
+export function assertEndedByItself(args: readonly string[], stderr: string): void {
+  if (stderr.includes('something is still open')) throw new Error(`holdfast ${args.join(' ')} did not end by itself: ${stderr}`)
 }
 
 function parseEnvelope(result: ProgramResult): JsonEnvelope {

@@ -2,12 +2,13 @@
  * A desktop session of its own for one test: a private message bus with gnome-keyring as the Secret Service, in one of the states that users meet.
  * Nothing of it touches the machine's own session or keyrings.
  */
-import {type ChildProcess, spawn} from 'node:child_process'
+import type {ChildProcess} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdir, writeFile} from 'node:fs/promises'
 import {createServer, type Server, type Socket} from 'node:net'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
+import {spawnChild} from './child-process.ts'
 import {run, runOk} from './run-program.ts'
 
 /** The password of the login keyring. */
@@ -32,7 +33,7 @@ export type KeyringState = 'unlocked' | 'locked' | 'unanswered' | 'absent' | 'si
 /** Starts a session below `home`, which keeps its keyrings from one session to the next. */
 export async function startDesktopSession(home: string, state: KeyringState): Promise<DesktopSession> {
   const env = await prepare(home, state)
-  const bus = spawn('dbus-daemon', [`--config-file=${join(home, 'bus.conf')}`, '--nofork', '--print-address=1'], {
+  const bus = spawnChild('dbus-daemon', [`--config-file=${join(home, 'bus.conf')}`, '--nofork', '--print-address=1'], {
     env,
     stdio: ['ignore', 'pipe', 'ignore'],
   })
@@ -107,12 +108,12 @@ function busConfiguration(services: string): string {
 async function startSecretService(env: NodeJS.ProcessEnv, state: KeyringState): Promise<ChildProcess | undefined> {
   if (state === 'absent') return undefined
   if (state === 'silent') {
-    const hole = spawn('dbus-test-tool', ['black-hole', '--name=org.freedesktop.secrets'], {env, stdio: 'ignore'})
+    const hole = spawnChild('dbus-test-tool', ['black-hole', '--name=org.freedesktop.secrets'], {env, stdio: 'ignore'})
     await waitForSecretService(env)
     return hole
   }
   const flags = state === 'unlocked' ? ['--unlock'] : []
-  const keyring = spawn('gnome-keyring-daemon', ['--foreground', '--components=secrets', ...flags], {
+  const keyring = spawnChild('gnome-keyring-daemon', ['--foreground', '--components=secrets', ...flags], {
     env,
     stdio: ['pipe', 'ignore', 'ignore'],
   })

@@ -1,10 +1,9 @@
 /** A genuine nginx around configurations as they were rendered: looked at with `-t`, then started. */
-
-import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {spawnChild} from './child-process.ts'
 import {PATIENCE_MS} from './patience.ts'
 import {findProgram} from './required-program.ts'
 import {run} from './run-program.ts'
@@ -30,7 +29,7 @@ export async function startNginx({directory, include, url}: NginxOptions): Promi
   const nginx = findProgram('nginx') ?? 'nginx'
   const tested = await run(nginx, ['-t', '-c', main, '-p', directory])
   if (tested.exitCode !== 0) throw new Error(`nginx does not take ${include}: ${tested.stderr}`)
-  const child = spawn(nginx, ['-c', main, '-p', directory, '-g', 'daemon off;'], {stdio: 'ignore'})
+  const child = spawnChild(nginx, ['-c', main, '-p', directory, '-g', 'daemon off;'], {stdio: 'ignore'})
   const stop = async (): Promise<void> => {
     if (child.exitCode !== null) throw new Error(`nginx has ended by itself with ${child.exitCode}`)
     child.kill('SIGTERM')

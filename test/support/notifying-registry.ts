@@ -1,11 +1,11 @@
 /** The genuine docker-registry with notifications, and who listens to them. */
-
-import {type ChildProcess, spawn} from 'node:child_process'
+import type {ChildProcess} from 'node:child_process'
 import {writeFile} from 'node:fs/promises'
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
+import {spawnChild} from './child-process.ts'
 import {PATIENCE_MS} from './patience.ts'
 import {findProgram} from './required-program.ts'
 import {runOk} from './run-program.ts'
@@ -90,7 +90,7 @@ export async function startNotifyingRegistry({listener, root, accounts}: Notifyi
   }
   const file = join(scratch.path, 'config.yml')
   await writeFile(file, JSON.stringify(config))
-  const child = spawn(program, ['serve', file], {env: {PATH: process.env.PATH}, stdio: ['ignore', 'ignore', 'pipe']})
+  const child = spawnChild(program, ['serve', file], {env: {PATH: process.env.PATH}, stdio: ['ignore', 'ignore', 'pipe']})
   const stop = async (): Promise<void> => {
     await end(child)
     await scratch.remove()

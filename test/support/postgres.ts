@@ -1,9 +1,9 @@
 /** The genuine PostgreSQL with a cluster of its own, on a free port of loopback. */
-
-import {type ChildProcess, spawn} from 'node:child_process'
+import type {ChildProcess} from 'node:child_process'
 import {once} from 'node:events'
 import {chown, mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {spawnChild} from './child-process.ts'
 import {freePort} from './free-port.ts'
 import {PATIENCE_MS} from './patience.ts'
 import {findProgram} from './required-program.ts'
@@ -41,7 +41,7 @@ export async function startPostgres(): Promise<Postgres> {
   const port = await freePort()
   const flags = ['-D', cluster, '-p', String(port), '-h', '127.0.0.1', '-k', home, '-c', 'fsync=off']
   const [program, args] = asUser(server, flags)
-  const child: ChildProcess = spawn(program, args, {env, cwd: home, stdio: 'ignore'})
+  const child: ChildProcess = spawnChild(program, args, {env, cwd: home, stdio: 'ignore'})
   const url = (database: string): string => `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/${database}`
   const {Client} = (await import('pg')).default
   const query = async (statement: string): Promise<void> => {

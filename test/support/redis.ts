@@ -1,9 +1,8 @@
 /** The genuine Redis with a password, on a free port of loopback; nothing of it is kept. */
-
-import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {connect} from 'node:net'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {spawnChild} from './child-process.ts'
 import {freePort} from './free-port.ts'
 import {PATIENCE_MS} from './patience.ts'
 
@@ -17,7 +16,7 @@ export interface Redis {
 
 export async function startRedis(password: string): Promise<Redis> {
   const port = await freePort()
-  const child = spawn('redis-server', ['-'], {stdio: ['pipe', 'ignore', 'ignore']})
+  const child = spawnChild('redis-server', ['-'], {stdio: ['pipe', 'ignore', 'ignore']})
   child.stdin.end(`port ${port}\nbind 127.0.0.1\nrequirepass ${password}\nsave ""\nappendonly no\n`)
   for (const end = Date.now() + PATIENCE_MS; !(await answers(port)); await sleep(POLL_MS)) {
     if (Date.now() > end || child.exitCode !== null) throw new Error('Redis does not start')

@@ -1,5 +1,5 @@
 /** Running a program to its end. */
-import {spawn} from 'node:child_process'
+import {spawnChild} from './child-process.ts'
 import {PATIENCE_MS} from './patience.ts'
 
 export interface ProgramResult {
@@ -22,7 +22,7 @@ export interface RunOptions {
 /** Runs a program and collects what it says. Rejects only when it cannot be started or takes too long. */
 export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<ProgramResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {cwd: options.cwd, env: options.env ?? process.env, stdio: ['pipe', 'pipe', 'pipe']})
+    const child = spawnChild(program, args, {cwd: options.cwd, env: options.env ?? process.env, stdio: ['pipe', 'pipe', 'pipe']})
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))

@@ -1,8 +1,8 @@
 /** `holdfast serve --authenticate` as a process, and the commands that fill its collector. */
 
-import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {createInterface} from 'node:readline'
+import {spawnChild} from './child-process.ts'
 import {HOLDFAST_LAUNCHER, type Holdfast} from './holdfast.ts'
 import {PATIENCE_MS} from './patience.ts'
 
@@ -30,7 +30,7 @@ export async function serveCollector(
     ...(args.includes('--listen') ? [] : ['--listen', '127.0.0.1:0']),
     ...args,
   ]
-  const child = spawn(process.execPath, [HOLDFAST_LAUNCHER, ...all], {env: holdfast.env, stdio: ['ignore', 'pipe', 'inherit']})
+  const child = spawnChild(process.execPath, [HOLDFAST_LAUNCHER, ...all], {env: holdfast.env, stdio: ['ignore', 'pipe', 'inherit']})
   const [line] = await once(createInterface({input: child.stdout}), 'line', {signal: AbortSignal.timeout(PATIENCE_MS)})
   const {result} = JSON.parse(line) as {result: {registry: string; url: string}}
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {

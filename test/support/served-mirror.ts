@@ -1,8 +1,7 @@
 /** `holdfast mirror serve` as a process. */
-
-import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {createInterface} from 'node:readline'
+import {spawnChild} from './child-process.ts'
 import {HOLDFAST_LAUNCHER, type Holdfast} from './holdfast.ts'
 import {PATIENCE_MS} from './patience.ts'
 
@@ -16,7 +15,7 @@ export interface ServedMirror {
 
 export async function serveMirror(holdfast: Holdfast, args: readonly string[]): Promise<ServedMirror> {
   const listen = args.includes('--listen') ? [] : ['--listen', '127.0.0.1:0']
-  const child = spawn(process.execPath, [HOLDFAST_LAUNCHER, 'mirror', 'serve', '--json', ...listen, ...args], {
+  const child = spawnChild(process.execPath, [HOLDFAST_LAUNCHER, 'mirror', 'serve', '--json', ...listen, ...args], {
     env: holdfast.env,
     stdio: ['ignore', 'pipe', 'inherit'],
   })

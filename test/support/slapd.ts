@@ -1,10 +1,10 @@
 /** The genuine OpenLDAP server with a directory of its own, on a free port of loopback. */
-
-import {type ChildProcess, spawn} from 'node:child_process'
+import type {ChildProcess} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Certificate} from './certificates.ts'
+import {spawnChild} from './child-process.ts'
 import {freePort} from './free-port.ts'
 import {PATIENCE_MS} from './patience.ts'
 import {findProgram} from './required-program.ts'
@@ -56,7 +56,7 @@ export async function startSlapd({directory, suffix, rootDn, rootPassword, entri
   await runOk(findProgram('slapadd') ?? 'slapadd', ['-f', configuration], {input: entries})
   const [port, securePort] = [await freePort(), await freePort()]
   const urls = [`ldap://127.0.0.1:${port}`, ...(tls === undefined ? [] : [`ldaps://127.0.0.1:${securePort}`])]
-  const child: ChildProcess = spawn(findProgram('slapd') ?? 'slapd', ['-f', configuration, '-h', urls.join(' '), '-d', '0'], {
+  const child: ChildProcess = spawnChild(findProgram('slapd') ?? 'slapd', ['-f', configuration, '-h', urls.join(' '), '-d', '0'], {
     stdio: 'ignore',
   })
   for (const end = Date.now() + PATIENCE_MS; ; ) {

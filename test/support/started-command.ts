@@ -1,9 +1,10 @@
 /** A command that goes on, such as `holdfast serve`, as a process whose end is looked at. */
-import {spawn} from 'node:child_process'
+
 import {once} from 'node:events'
 import {createInterface} from 'node:readline'
 import {settlesWithin} from '../../src/lib/core/settle-within.ts'
-import {HOLDFAST_LAUNCHER, type Holdfast} from './holdfast.ts'
+import {spawnChild} from './child-process.ts'
+import {assertEndedByItself, HOLDFAST_LAUNCHER, type Holdfast} from './holdfast.ts'
 import {until} from './until.ts'
 
 /** Far more than any command may take to end: with its grace for requests, and on a machine that is busy. */
@@ -34,7 +35,7 @@ export function startCommand(
   args: readonly string[],
   {env = {}, isAsked = false}: {readonly env?: NodeJS.ProcessEnv; readonly isAsked?: boolean} = {},
 ): StartedCommand {
-  const child = spawn(process.execPath, [HOLDFAST_LAUNCHER, ...args], {
+  const child = spawnChild(process.execPath, [HOLDFAST_LAUNCHER, ...args], {
     env: {...holdfast.env, ...env},
     stdio: ['pipe', 'pipe', 'pipe'],
   })
@@ -74,7 +75,7 @@ export function startCommand(
         child.kill('SIGKILL')
         throw new Error(`holdfast ${args.join(' ')} has not ended; it said: ${said.stdout}${said.stderr}`)
       }
-      if (said.stderr.includes('still open')) throw new Error(`holdfast ${args.join(' ')} did not end by itself: ${said.stderr}`)
+      assertEndedByItself(args, said.stderr)
       return {exitCode: child.exitCode, signal: child.signalCode, ...said}
     },
   }

@@ -1,11 +1,11 @@
 /** OpenStack Swift with its S3 API: a genuine object store that checks signatures, with one disk and one account, on free ports of loopback. */
-
-import {type ChildProcess, spawn} from 'node:child_process'
+import type {ChildProcess} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdir, readFile, writeFile} from 'node:fs/promises'
 import {userInfo} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {spawnChild} from './child-process.ts'
 import {freePorts} from './free-port.ts'
 import {PATIENCE_MS} from './patience.ts'
 import {runOk} from './run-program.ts'
@@ -85,7 +85,7 @@ export async function startSwift(): Promise<Swift> {
   const log = file('log')
   await writeFile(log, '')
   const children: ChildProcess[] = [
-    spawn('memcached', ['-l', '127.0.0.1', '-p', String(memcached), '-u', userInfo().username], {stdio: 'ignore'}),
+    spawnChild('memcached', ['-l', '127.0.0.1', '-p', String(memcached), '-u', userInfo().username], {stdio: 'ignore'}),
   ]
   for (const kind of [...KINDS, 'proxy']) {
     const program = `import sys
@@ -93,7 +93,7 @@ from swift.common.utils import set_swift_dir
 set_swift_dir(${JSON.stringify(home)})
 from swift.common.wsgi import run_wsgi
 sys.exit(run_wsgi(${JSON.stringify(file(`${kind}.conf`))}, '${kind}-server'))`
-    children.push(spawn(PYTHON, ['-c', program], {stdio: ['ignore', 'ignore', 'pipe']}))
+    children.push(spawnChild(PYTHON, ['-c', program], {stdio: ['ignore', 'ignore', 'pipe']}))
   }
   const said: string[] = []
   for (const child of children) child.stderr?.on('data', (chunk: Buffer) => said.push(chunk.toString()))

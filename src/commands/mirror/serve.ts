@@ -23,7 +23,8 @@ export default class MirrorServe extends BaseCommand<MirrorServed> {
 cannot be asked comes with a Warning header. What it has not, and cannot get, is answered with 503 and not as unknown. A tag moves when its new image is whole here, so a look at a moved tag loses nothing.
 Pushes are refused with 405. Credentials for upstreams are those of \`holdfast login\` and of HOLDFAST_AUTH_<HOST>_….
 Several upstreams: clients say which with ns=HOST, as containerd does, or by the first part of the repository (ghcr.io/acme/web); else the first is meant.
-With --store a registry keeps the images, and mirrors hold nothing: start as many as you like. /metrics, /healthz.`
+With --store a registry keeps the images, and mirrors hold nothing: start as many as you like. /metrics, /healthz.
+SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. A second signal ends it at once.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> --upstream docker.io',
     '<%= config.bin %> <%= command.id %> --upstream docker.io --upstream ghcr.io --listen 127.0.0.1:5000',

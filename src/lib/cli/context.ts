@@ -33,7 +33,7 @@ import {type AccessFlags, minimumBytesPerSecond, rateLimitWaitMs} from './transf
 /** What `auth configure-docker` writes into the files of docker and podman: never asked through them, since what it keeps was looked at before. */
 const OWN_HELPER = 'holdfast'
 
-/** How long closing everything may take: longer than a server takes that lets its requests finish, shorter than what ends containers waits (30 s). */
+/** How long closing everything may take, unless said: longer than a server takes that lets its requests finish, shorter than what ends containers waits (30 s). */
 const CLOSE_MS = 20_000
 /** Stands for the collector of this machine where a URL is wanted. */
 const LOCAL_COLLECTOR = 'local'
@@ -46,6 +46,7 @@ export interface ContextOptions {
   readonly output: Output
   readonly signal: AbortSignal
   readonly userAgent: string
+  readonly closeMs?: number
 }
 
 /** How the source of images is reached in this run, over what is declared and kept. */
@@ -297,10 +298,10 @@ export class Context {
     closeNow().catch((error: unknown) => this.#options.output.trace(escapeText(String(error))))
   }
 
-  /** Ends everything that was opened, last first, whichever of it fails to; returns after `CLOSE_MS` what does not end. */
+  /** Ends everything that was opened, last first, though some of it fails to; what does not end is not waited for longer than `closeMs`. */
   async close(): Promise<void> {
     const closed = this.#opened.disposeAsync()
-    if (await settlesWithin(closed, CLOSE_MS)) return await closed
+    if (await settlesWithin(closed, this.#options.closeMs ?? CLOSE_MS)) return await closed
     this.#options.output.trace(text`not everything that was opened could be closed in time`)
   }
 

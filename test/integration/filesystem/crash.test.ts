@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {access, mkdtemp, readdir, readFile, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
@@ -10,6 +9,7 @@ import {createFilesystemStore} from '../../../src/lib/content/filesystem/store.t
 import {digestOf, parseDigest} from '../../../src/lib/oci/digest.ts'
 import {createRawManifest, parseManifest, requiredBlobs} from '../../../src/lib/oci/manifest.ts'
 import {MEDIA_TYPE} from '../../../src/lib/oci/media-types.ts'
+import {spawnChild} from '../../support/child-process.ts'
 import {startDockerRegistry} from '../../support/docker-registry.ts'
 import {needs} from '../../support/required-program.ts'
 
@@ -19,7 +19,7 @@ const WRITER = fileURLToPath(new URL('./writer-process.ts', import.meta.url))
 
 /** Lets a process write, alone or beside another one, and kills it at a random moment after its first image. */
 async function writeAndDie(root: string, round: number): Promise<void> {
-  const child = spawn(process.execPath, [WRITER, root, `round${round}`], {stdio: ['ignore', 'pipe', 'inherit']})
+  const child = spawnChild(process.execPath, [WRITER, root, `round${round}`], {stdio: ['ignore', 'pipe', 'inherit']})
   const ended = once(child, 'exit')
   await once(child.stdout, 'data')
   await delay(Math.random() * MAX_LIFE_MS)

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
@@ -8,6 +7,7 @@ import {DatabaseSync} from 'node:sqlite'
 import {hasCode} from '../../../src/lib/core/errors.ts'
 import {openSqliteStore} from '../../../src/lib/records/sqlite/open-store.ts'
 import {image, registry} from '../../contract/record-store.ts'
+import {spawnChild} from '../../support/child-process.ts'
 
 const MODE_BITS = 0o777
 const OTHER_USER = 12_345
@@ -19,7 +19,7 @@ function writer(file: string, body: string, user: {readonly uid?: number; readon
     const {openSqliteStore} = await import(${JSON.stringify(openStoreModule.href)})
     const store = await openSqliteStore({file: ${JSON.stringify(file)}})
     ${body}`
-  return spawn(process.execPath, ['--input-type=module', '--disable-warning=ExperimentalWarning', '-e', script], {
+  return spawnChild(process.execPath, ['--input-type=module', '--disable-warning=ExperimentalWarning', '-e', script], {
     stdio: ['ignore', 'pipe', 'pipe'],
     ...user,
   })
@@ -208,7 +208,7 @@ describe('the embedded database file', () => {
       ['', '["STORAGE"]'],
       ['onDenied: (error) => told.push(error.code)', '["STORAGE",[],[]]'],
     ] as const) {
-      const child = spawn(process.execPath, ['--input-type=module', '--disable-warning=ExperimentalWarning', '-e', opening(options)], {
+      const child = spawnChild(process.execPath, ['--input-type=module', '--disable-warning=ExperimentalWarning', '-e', opening(options)], {
         stdio: ['ignore', 'pipe', 'pipe'],
         uid: OTHER_USER,
         gid: OTHER_USER,

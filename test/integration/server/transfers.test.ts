@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import {spawn} from 'node:child_process'
 import {createHash, randomBytes} from 'node:crypto'
 import {once} from 'node:events'
 import {get, request} from 'node:http'
@@ -7,6 +6,7 @@ import {createInterface} from 'node:readline'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {type ServedRegistry, serveRegistry} from '../../../src/lib/server/serve.ts'
 import {cleanUpAfterwards} from '../../support/afterwards.ts'
+import {spawnChild} from '../../support/child-process.ts'
 import {createTemporaryDirectory, type TemporaryDirectory} from '../../support/temporary-directory.ts'
 import {openSocket} from './raw-http.ts'
 
@@ -187,7 +187,7 @@ async function spawnServer(dataDirectory: string): Promise<SpawnedServer> {
   const script = `import {serveRegistry} from ${JSON.stringify(program)}
     const {address} = await serveRegistry({dataDirectory: process.argv[1], host: '127.0.0.1', port: 0})
     console.log(address.port)`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script, dataDirectory], {stdio: ['ignore', 'pipe', 'inherit']})
+  const child = spawnChild(process.execPath, ['--input-type=module', '-e', script, dataDirectory], {stdio: ['ignore', 'pipe', 'inherit']})
   const [port] = await once(createInterface({input: child.stdout}), 'line')
   return {
     url: `http://127.0.0.1:${port}`,
