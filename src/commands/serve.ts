@@ -1,4 +1,5 @@
 import {once} from 'node:events'
+import {existsSync} from 'node:fs'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../lib/cli/base-command.ts'
 import type {Context} from '../lib/cli/context.ts'
@@ -96,7 +97,8 @@ With --json the envelope is printed as soon as it listens.`
     const {dataDirectory, signal} = context
     const directory = registryDirectory(dataDirectory)
     const readOnly = flags['read-only'] ?? false
-    if (!readOnly) await prepareDataDirectory(dataDirectory, directory)
+    // What is there is served, also when its disk takes no more.
+    if (!readOnly && !existsSync(directory)) await prepareDataDirectory(dataDirectory, directory)
     const planned = await planWarming(flags)
     const {serveRegistry} = await import('../lib/server/serve.ts')
     const tls = await readServerCertificate(flags)

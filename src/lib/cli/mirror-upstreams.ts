@@ -1,4 +1,5 @@
 /** What a mirror mirrors: registries by name, host or URL, each with a place of its own for what the mirror has of it. None of them is asked anything yet. */
+import {existsSync} from 'node:fs'
 import {join} from 'node:path'
 import type {MirrorCache} from '../content/pull-through/cache.ts'
 import {HoldfastError} from '../core/errors.ts'
@@ -49,7 +50,8 @@ export async function openUpstreams(context: Context, names: readonly string[], 
 
 async function diskCache({dataDirectory}: Context): Promise<Cache> {
   const place = mirrorDirectory(dataDirectory)
-  await prepareDataDirectory(dataDirectory, place)
+  // What is there is served, also when its disk takes no more.
+  if (!existsSync(place)) await prepareDataDirectory(dataDirectory, place)
   return {
     place,
     open: async (upstream) => {
