@@ -13,7 +13,7 @@ import {createTerminal} from './terminal.ts'
 /** Runs the command line `argv` (without node and script); sets the exit code of the process and never rejects. */
 export async function runProgram(argv: readonly string[], options: Options): Promise<void> {
   process.stderr.on('error', ignoreClosedPipe)
-  reportWarnings(programOutput(argv))
+  reportWarnings(argv)
   try {
     const config = await Config.load(options)
     const args = helpWord(argv)
@@ -74,9 +74,9 @@ function findUnknownCommand(argv: readonly string[], config: Config): HoldfastEr
 }
 
 /** Warnings of Node and oclif, which Node would print as they are: paths and messages of others are in them. */
-function reportWarnings(output: Output): void {
+function reportWarnings(argv: readonly string[]): void {
   process.removeAllListeners('warning')
-  process.on('warning', ({name, message}) => output.note(text`Warning: ${name}: ${message}`))
+  process.on('warning', ({name, message}) => programOutput(argv).note(text`Warning: ${name}: ${message}`))
 }
 
 function programOutput(argv: readonly string[]): Output {
