@@ -18,7 +18,7 @@ export async function runProgram(argv: readonly string[], options: Options): Pro
   let isAnswered = false
   // For good: what a command started may fail after its end.
   onCrash((error) => reportCrash(error, argv, isAnswered))
-  reportWarnings(programOutput(argv))
+  reportWarnings(argv)
   try {
     await runCommandLine(argv, options)
   } catch (error) {
@@ -109,9 +109,9 @@ function findUnknownCommand(argv: readonly string[], config: Config): HoldfastEr
 }
 
 /** Warnings of Node and oclif, which Node would print as they are: paths and messages of others are in them. */
-function reportWarnings(output: Output): void {
+function reportWarnings(argv: readonly string[]): void {
   process.removeAllListeners('warning')
-  process.on('warning', ({name, message}) => output.note(text`Warning: ${name}: ${message}`))
+  process.on('warning', ({name, message}) => programOutput(argv).note(text`Warning: ${name}: ${message}`))
 }
 
 function programOutput(argv: readonly string[], json = argv.includes('--json')): Output {
