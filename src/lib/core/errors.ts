@@ -56,7 +56,7 @@ export const ERROR_TABLE = {
   DENIED: kind(EXIT.denied, 'the registry knows who asks and refuses'),
   ACCOUNT_LOCKED: kind(EXIT.denied, 'the registry has locked the account'),
   NO_IDENTITY_TOKEN: kind(EXIT.denied, 'the registry gives no token that could be kept instead of the password'),
-  UNSUPPORTED: kind(EXIT.denied, 'the registry does not offer this operation'),
+  UNSUPPORTED: kind(EXIT.denied, 'the registry does not offer this operation, or does not take the request'),
 
   PLATFORM_REFUSED: kind(EXIT.denied, 'the platform that runs the apps refuses a request'),
   STAGING_FAILED: kind(EXIT.denied, 'the platform could not stage the image, or not move the app to it'),

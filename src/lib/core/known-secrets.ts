@@ -27,11 +27,10 @@ const known = new Map<string, KnownSecret>()
 
 /** Remembers secrets, so that `maskSecrets` finds them, whatever encoding they come in; their base64 forms are secrets as well. */
 export function rememberSecrets(...secrets: readonly string[]): void {
-  for (const secret of secrets.flatMap(formsOf)) {
-    if (secret.length < MIN_SECRET_CHARACTERS) continue
-    const entry = known.get(secret) ?? {isDistinct: isDistinct(secret), pattern: undefined}
-    known.delete(secret)
-    known.set(secret, entry)
+  // Every request shows the same ones again.
+  for (const secret of secrets.filter((one) => !known.has(one)).flatMap(formsOf)) {
+    if (secret.length < MIN_SECRET_CHARACTERS || known.has(secret)) continue
+    known.set(secret, {isDistinct: isDistinct(secret), pattern: undefined})
   }
   for (const oldest of known.keys()) {
     if (known.size <= MAX_SECRETS) break

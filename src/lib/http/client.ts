@@ -53,7 +53,8 @@ export interface TlsSettings {
 /**
  * One pool of connections. Never follows a redirect, never adds credentials, never retries a request whose bytes may have reached the server
  * (a kept-alive connection that turns out closed before anything was sent is replaced silently).
- * Rejects with NETWORK, TIMEOUT, TLS, PLAIN_HTTP (an http answer to a TLS hello), INTERRUPTED (the signal fired); every status is an ordinary answer.
+ * Rejects with NETWORK, TIMEOUT (also for less than the minimum rate), TLS, PLAIN_HTTP (an http answer to a TLS hello), CONFIGURATION (a proxy wants credentials, or the port
+ * speaks TLS and was asked in plain), INTERRUPTED (the signal fired); `requestSent: false` in the details when no byte went out. Every status is an ordinary answer.
  */
 export interface HttpClient {
   request(request: HttpRequest): Promise<HttpResponse>

@@ -4,7 +4,9 @@ import {createServer} from 'node:net'
 import {setImmediate as setImmediatePromise, setTimeout as sleep} from 'node:timers/promises'
 import {hasCode} from '../../../src/lib/core/errors.ts'
 import {createWireClient, type ObservedExchange, type WireClient, type WireClientOptions} from '../../../src/lib/http/wire/client.ts'
+import {MAX_IDLE_CONNECTIONS} from '../../../src/lib/http/wire/limits.ts'
 import {cleanUpAfterwards} from '../../support/afterwards.ts'
+import {until} from '../../support/until.ts'
 import {type Peer, randomBody, type ScriptedServer, sha256, startScriptedServer} from './scripted-server.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -110,6 +112,35 @@ describe('an exchange', () => {
         },
       })
       assert.deepEqual([answer.status, server.peers.length], [200, 2])
+    })
+
+    it('is one of so many at most: those beyond are closed', async () => {
+      const waiting: Peer[] = []
+      const server = await start(async (peer) => {
+        await peer.readHead()
+        waiting.push(peer)
+      })
+      const client = newClient()
+      const work = Array.from({length: MAX_IDLE_CONNECTIONS + 5}, () => client.request({method: 'GET', url: server.url}))
+      // All are under way at once, so that none can take the connection of another.
+      await until(() => waiting.length === MAX_IDLE_CONNECTIONS + 5)
+      for (const peer of waiting) peer.socket.write(OK)
+      await Promise.all(work)
+      const open = () => server.peers.filter(({socket}) => !socket.destroyed).length
+      await until(() => open() === MAX_IDLE_CONNECTIONS)
+      await sleep(50)
+      assert.equal(open(), MAX_IDLE_CONNECTIONS)
+    })
+
+    it('is closed when the server sends what nobody asked for, and its next request goes elsewhere', async () => {
+      const server = await start(obliging)
+      const client = newClient()
+      await client.request({method: 'GET', url: server.url})
+      const [first] = server.peers
+      first?.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil')
+      await until(() => first?.socket.destroyed === true)
+      assert.equal((await client.request({method: 'GET', url: server.url})).body.toString(), 'ok')
+      assert.equal(server.peers.length, 2)
     })
 
     it('is dropped after the keep-alive time', async () => {

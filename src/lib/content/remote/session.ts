@@ -1,4 +1,5 @@
 /** One registry as a client sees it: base URL, who asks, redirects and pace. Everything the remote store does goes through `send`. */
+import {parseChallenges} from '../../auth/challenge.ts'
 import {mergeScopes, repositoryScope, type Scope} from '../../auth/scope.ts'
 import {AdaptiveLimit} from '../../core/concurrency.ts'
 import {HoldfastError, hasCode} from '../../core/errors.ts'
@@ -84,6 +85,8 @@ export class RegistrySession {
     let authorization = ours ? await this.#authenticator.authorization(request.access, request.signal) : undefined
     let answer = await this.#follow(request, url, base, authorization)
     for (let renewals = 0; answer.status === 401 && isSameOrigin(answer.url, base) && ours && renewals < MAX_RENEWALS; renewals++) {
+      // Another token would have no more rights.
+      if (renewals > 0 && saysScopeIsMissing(answer)) break
       const next = await this.#authenticator.answer(answer, authorization, base, request.access, request.signal)
       if (next === undefined) break
       authorization = next
@@ -178,6 +181,11 @@ export class RegistrySession {
       throw error
     }
   }
+}
+
+/** RFC 6750 §3.1. */
+function saysScopeIsMissing({headers}: HttpResponse): boolean {
+  return parseChallenges(headers['www-authenticate'] ?? '').some(({parameters}) => parameters.error === 'insufficient_scope')
 }
 
 /** Reading from a repository. */

@@ -6,6 +6,10 @@ import {AddressRefusedError} from './guarded-lookup.ts'
 import {MalformedAnswerError} from './head.ts'
 import {SlowTransferError} from './rate-watch.ts'
 
+const HTTP_BAD_REQUEST = 400
+const HTTP_UNAUTHORIZED = 401
+const HTTP_PROXY_AUTHENTICATION_REQUIRED = 407
+
 /** What was tried; `url` is shown without its query. */
 export interface Attempt {
   readonly method: string
@@ -72,8 +76,9 @@ export class ProxyRefusedError extends Error {
 
   /** @param status what the proxy answered instead of opening a tunnel. */
   static forStatus(status: number): ProxyRefusedError {
-    return status === 407
-      ? new ProxyRefusedError('wants credentials, or refuses the given ones (407)', true)
+    // Tinyproxy has 401 for wrong ones.
+    return status === HTTP_PROXY_AUTHENTICATION_REQUIRED || status === HTTP_UNAUTHORIZED
+      ? new ProxyRefusedError(`wants credentials, or refuses the given ones (${status})`, true)
       : new ProxyRefusedError(`refuses the tunnel with status ${status}`)
   }
 }
@@ -86,8 +91,6 @@ export class ProxyTlsError extends Error {
 /** How nginx, Apache, Go and Tomcat answer plain HTTP where they speak TLS. */
 const WANTS_TLS =
   /plain HTTP request was sent to HTTPS port|speaking plain HTTP to an SSL-enabled|HTTP request to an HTTPS server|requires TLS/i
-const HTTP_BAD_REQUEST = 400
-const HTTP_PROXY_AUTHENTICATION_REQUIRED = 407
 
 /**
  * Refuses answers that are not those of the server that was meant: a proxy that wants credentials, and a port that speaks TLS.
