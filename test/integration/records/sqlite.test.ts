@@ -135,9 +135,9 @@ describe('the embedded database file', () => {
     damaged.close()
   })
 
-  it('is a storage error where no file can be: when something is written, and at once for what is no file', async () => {
+  it('is a storage error where no file can be: at once, or when something is written where such a place is expected', async () => {
     await writeFile(join(directory, 'data'), 'a file where the folder should be')
-    const store = await openSqliteStore({file})
+    const store = await openSqliteStore({file, onDenied: () => assert.fail('that is told for a folder only')})
     assert.deepEqual(await store.listRegistries(), [])
     const isStorage = (error: unknown): boolean =>
       hasCode(error, 'STORAGE') &&
@@ -145,7 +145,7 @@ describe('the embedded database file', () => {
     await assert.rejects(store.saveRegistry(registry('a')), isStorage)
     await assert.rejects(store.prepareForWriting(), isStorage)
     store.close()
-    await assert.rejects(openSqliteStore({file: directory}), isStorage)
+    for (const place of [file, directory]) await assert.rejects(openSqliteStore({file: place}), isStorage)
   })
 
   it('is empty and is not made while it is only read, and is seen once another process has made it', async () => {

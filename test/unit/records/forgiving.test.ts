@@ -19,7 +19,7 @@ describe('forgiving records', () => {
   it('lose images and blob locations that cannot be written, and tell that once', async () => {
     const told: string[] = []
     await writeFile(join(top.path, 'file'), '')
-    const store = await openSqliteStore({file: join(top.path, 'file', 'holdfast.db')})
+    const store = await openSqliteStore({file: join(top.path, 'file', 'holdfast.db'), onDenied: () => {}})
     const records = createForgivingRecords(store, ({code}) => told.push(code))
     await records.recordCachedImage(image())
     await records.recordBlobLocations(image().registry, parseRepositoryName('web'), [image().digest])

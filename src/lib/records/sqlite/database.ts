@@ -7,7 +7,7 @@ import {databaseFailure} from './failure.ts'
 
 export interface DatabaseOptions {
   readonly file: string
-  /** Told once of a folder that this user may not look into, which then counts as one without a database; absent: that is an error. */
+  /** Told once of a folder that this user may not look into. That, and a file in place of a folder, is then a place without a database; absent: an error. */
   readonly onDenied?: ((error: HoldfastError) => void) | undefined
 }
 
@@ -75,12 +75,16 @@ export class Database {
   #exists(): boolean {
     const {file, onDenied} = this.#options
     try {
-      return statSync(file, {throwIfNoEntry: false}) !== undefined
+      statSync(file)
+      return true
     } catch (cause) {
+      if (hasErrno(cause, 'ENOENT')) return false
       const error = databaseFailure('open', file, cause)
-      if (onDenied === undefined || !hasErrno(cause, 'EACCES')) throw error
-      if (!this.#isDenialTold) onDenied(error)
-      this.#isDenialTold = true
+      if (onDenied === undefined || !hasErrno(cause, 'EACCES', 'ENOTDIR')) throw error
+      if (hasErrno(cause, 'EACCES') && !this.#isDenialTold) {
+        onDenied(error)
+        this.#isDenialTold = true
+      }
       return false
     }
   }
