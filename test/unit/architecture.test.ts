@@ -102,6 +102,8 @@ const PROCESS_GLOBALS = /\bconsole\.|\bprocess\.(?:env|argv|exit|exitCode|stdin|
 
 /** Ways to a terminal that take any text: of Node, and of oclif's commands. */
 const RAW_PRINTING = /\bconsole\.|\b(?:stdout|stderr)\.write\(|\bthis\.(?:log|logToStderr|logJson|warn|error)\(/
+/** The second one has words of ours alone, for a process that does not end. */
+const PRINTERS = ['lib/cli/output.ts', 'lib/cli/last-resort.ts']
 const AS_ESCAPED = /\bas (?:unknown as )?TerminalText\b/
 
 interface SourceFile {
@@ -211,7 +213,7 @@ describe('the library', () => {
 
   it('sends a terminal what was escaped, since one file prints and one escapes', () => {
     const wrong = FILES.filter(({path}) => path.startsWith('lib/cli/') || path.startsWith('commands/')).flatMap(({path, code}) => [
-      ...(RAW_PRINTING.test(code) && path !== 'lib/cli/output.ts' ? [`${path} prints`] : []),
+      ...(RAW_PRINTING.test(code) && !PRINTERS.includes(path) ? [`${path} prints`] : []),
       ...(AS_ESCAPED.test(code) && path !== 'lib/cli/paint.ts' ? [`${path} calls something escaped`] : []),
     ])
     assert.deepEqual(wrong, [])

@@ -71,7 +71,6 @@ export class Context {
   readonly signal: AbortSignal
   readonly settings: Settings
   readonly #options: ContextOptions
-  readonly #isDataDirectoryChosen: boolean
   readonly #opened = new AsyncDisposableStack()
   #embeddedRegistry: RegistryHost
   #records: Promise<RecordStore> | undefined
@@ -90,9 +89,7 @@ export class Context {
     this.settings = readSettings(options.flags, options.environment)
     this.#embeddedRegistry = this.settings.embeddedRegistry
     const machine = {platform: process.platform, homeDirectory: homeDirectory()}
-    const chosen = options.flags['data-dir'] || options.environment.HOLDFAST_DATA_DIR
-    this.#isDataDirectoryChosen = Boolean(chosen)
-    this.dataDirectory = dataDirectory(chosen, options.environment, machine)
+    this.dataDirectory = dataDirectory(this.settings.dataDirectory, options.environment, machine)
   }
 
   /** The embedded registry's name in references. */
@@ -392,10 +389,11 @@ export class Context {
     const records = await openSqliteStore({
       file: recordsFile(this.dataDirectory),
       // A home that belongs to another user is as good as none; a folder that was chosen must be one that can be used.
-      onDenied: this.#isDataDirectoryChosen
-        ? undefined
-        : ({message}) =>
-            output.warn(text`${message}; no declared registry and no login is used: set HOLDFAST_DATA_DIR to a folder of your own`),
+      onDenied:
+        this.settings.dataDirectory !== undefined
+          ? undefined
+          : ({message}) =>
+              output.warn(text`${message}; no declared registry and no login is used: set HOLDFAST_DATA_DIR to a folder of your own`),
     })
     this.defer(() => records.close())
     return createForgivingRecords(records, ({message}) =>

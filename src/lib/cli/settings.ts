@@ -16,6 +16,7 @@ const EVERY_ADDRESS = new Map([
 ])
 
 export interface SettingFlags {
+  readonly 'data-dir'?: string | undefined
   /** Where the embedded registry listens: the `--listen` of `serve`. That of other servers is something else. */
   readonly embeddedListen?: string | undefined
   readonly issuer?: string | undefined
@@ -24,6 +25,8 @@ export interface SettingFlags {
 }
 
 export interface Settings {
+  /** The data directory that the user chose; undefined for the usual one. */
+  readonly dataDirectory: string | undefined
   /** The embedded registry's name in references: the address that it listens on; the default one while a free port is still to be taken. */
   readonly embeddedRegistry: RegistryHost
   readonly issuer: string
@@ -37,6 +40,7 @@ export interface Settings {
 export function readSettings(flags: SettingFlags, environment: Readonly<Record<string, string | undefined>>): Settings {
   const listen = parseListenAddress(flags.embeddedListen || environment.HOLDFAST_LISTEN || DEFAULT_LISTEN)
   return {
+    dataDirectory: flags['data-dir'] || environment.HOLDFAST_DATA_DIR || undefined,
     embeddedRegistry: listen.port === 0 ? parseRegistryHost(DEFAULT_LISTEN) : localRegistry(listen),
     issuer: flags.issuer || environment.HOLDFAST_ISSUER || DEFAULT_ISSUER,
     registryNetworks:
