@@ -102,7 +102,7 @@ export class ImageCopy {
     if (target.isFresh || this.#options.verify || isChoice(platforms)) return {}
     const {repository, tag} = target.reference
     const [here, sourceDigest] = await this.#together([
-      this.#target.store.statManifest(repository, tag ?? manifestReference(target.reference), this.#call),
+      this.#target.store.statManifest(repository, tag ?? manifestReference(target.reference), {...this.#call, isLikelyAbsent: true}),
       source.reference.digest ?? this.#statSource(),
     ] as const)
     if (sourceDigest === undefined) return {}
@@ -140,7 +140,7 @@ export class ImageCopy {
   /** The manifest as the target has it, when it has: then only the tag is missing, and the source is not asked for it. */
   async #readTargetManifest(digest: Digest): Promise<Manifest | undefined> {
     const {store, reference} = this.#job.target
-    if ((await store.statManifest(reference.repository, digest, this.#call)) === undefined) return undefined
+    if ((await store.statManifest(reference.repository, digest, {...this.#call, isLikelyAbsent: true})) === undefined) return undefined
     const raw = await store.readManifest(reference.repository, digest, this.#call)
     return raw === undefined ? undefined : parseManifest(raw)
   }

@@ -49,7 +49,7 @@ export function createRegistryCache({registry, prefix}: RegistryCacheOptions): M
     const key = keyOf(repository, digest)
     const known = blobs.get(key)
     if (known !== undefined) return known
-    const size = await registry.statBlob(named(repository), digest, call)
+    const size = await registry.statBlob(named(repository), digest, {...call, isLikelyAbsent: true})
     if (size !== undefined) blobs.set(key, size)
     return size
   }
@@ -66,7 +66,7 @@ export function createRegistryCache({registry, prefix}: RegistryCacheOptions): M
 
   /** A manifest that is kept as a blob. */
   const readKept = async (repository: RepositoryName, digest: Digest, mediaType?: string): Promise<RawManifest | undefined> => {
-    const size = await registry.statBlob(named(repository), digest)
+    const size = await registry.statBlob(named(repository), digest, {isLikelyAbsent: true})
     if (size === undefined || size > MAX_MANIFEST_BYTES) return undefined
     const bytes = await readBlobBytes(registry, named(repository), {digest, size}, MAX_MANIFEST_BYTES)
     const type = mediaType ?? mediaTypeOf(bytes)
@@ -83,7 +83,7 @@ export function createRegistryCache({registry, prefix}: RegistryCacheOptions): M
   const readManifest: MirrorCache['readManifest'] = async (repository, reference, call) => {
     if (isDigest(reference)) return await byDigest(repository, reference)
     // What the tag names is asked for each time, its bytes once.
-    const found = await registry.statManifest(named(repository), reference, call)
+    const found = await registry.statManifest(named(repository), reference, {...call, isLikelyAbsent: true})
     if (found === undefined) return undefined
     const raw = await byDigest(repository, found.digest)
     const target = raw === undefined ? undefined : pointedAt(raw)
