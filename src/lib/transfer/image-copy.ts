@@ -318,7 +318,7 @@ export class ImageCopy {
   /** Many registries take no manifest with URLs, or want the bytes of every layer. */
   #explainRefusal(error: unknown, manifest: Manifest): unknown {
     const foreign = foreignLayers(manifest).filter(({digest}) => !this.#foreignHere.has(digest))
-    if (foreign.length === 0 || !hasCode(error, 'BLOB_NOT_FOUND', 'INVALID_MANIFEST', 'UNSUPPORTED')) return error
+    if (foreign.length === 0 || !isRefusal(error)) return error
     const {registry} = this.#job.target.reference
     const names = foreign.map(({digest}) => digest)
     return new HoldfastError(
@@ -387,6 +387,12 @@ export class ImageCopy {
     if (this.#cause !== undefined) throw this.#cause.error
     return results as {-readonly [K in keyof T]: Awaited<T[K]>}
   }
+}
+
+/** docker-registry has no code for a manifest with URLs that it does not allow: it answers 500 UNKNOWN. */
+function isRefusal(error: unknown): error is HoldfastError {
+  if (hasCode(error, 'BLOB_NOT_FOUND', 'INVALID_MANIFEST', 'UNSUPPORTED')) return true
+  return hasCode(error, 'REGISTRY_UNAVAILABLE') && error.details.registryCode === 'UNKNOWN'
 }
 
 function isChoice(platforms: readonly Platform[] | undefined): boolean {
