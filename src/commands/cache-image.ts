@@ -2,7 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type {CacheAndStageOutcome} from '../lib/caching/cache-and-stage.ts'
 import {BaseCommand} from '../lib/cli/base-command.ts'
-import {type CachedImages, describeCached, digestChange} from '../lib/cli/cached-report.ts'
+import {type CachedImages, describeCached, describeRest, digestChange} from '../lib/cli/cached-report.ts'
 import {errorBody} from '../lib/cli/error-report.ts'
 import {PartialFailure} from '../lib/cli/partial-failure.ts'
 import {createProgress} from '../lib/cli/progress.ts'
@@ -76,6 +76,7 @@ Without --to and without a default registry, images go to the embedded registry;
         app: flags.app,
         isNew: flags.new,
         referrers: flags.referrers,
+        foreignLayers: flags['foreign-layers'],
         verify: flags.verify,
         blobConcurrency: flags.concurrency,
         ...(file === undefined ? {} : {result: {file, format}}),
@@ -94,6 +95,7 @@ Without --to and without a default registry, images go to the embedded registry;
       this.output.print(escapeText(image.pinnedReference))
       this.output.note(describeCached(image))
       if (image.digestChanged) this.output.warn(digestChange(image))
+      for (const warning of describeRest(image)) this.output.warn(warning)
     }
     const result = assertAllCached(outcome)
     if (target.isEmbedded) this.output.note(text`It is in the embedded registry; to pull from there: holdfast serve`)

@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args'
 import type {CopiedImage} from '../lib/caching/copy-image.ts'
 import {BaseCommand} from '../lib/cli/base-command.ts'
-import {describeBlobs, digestChange} from '../lib/cli/cached-report.ts'
+import {describeBlobs, describeRest, digestChange} from '../lib/cli/cached-report.ts'
 import {openSourceLocation, openTargetLocation} from '../lib/cli/image-location.ts'
 import {createProgress} from '../lib/cli/progress.ts'
 import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
@@ -47,6 +47,7 @@ All platforms, signatures and SBOMs are copied, and the digest stays the same; -
         listener: progress.listener,
         signal: context.signal,
         referrers: flags.referrers,
+        foreignLayers: flags['foreign-layers'],
         verify: flags.verify,
         blobConcurrency: flags.concurrency,
       },
@@ -60,6 +61,7 @@ All platforms, signatures and SBOMs are copied, and the digest stays the same; -
     this.output.print(escapeText(target.isLayout ? result.digest : pinnedReference))
     this.output.note(text`${result.target}: ${describeBlobs(result)}`)
     if (result.digestChanged) this.output.warn(digestChange(result))
+    for (const warning of describeRest(result)) this.output.warn(warning)
     return result
   }
 }

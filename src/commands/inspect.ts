@@ -6,6 +6,7 @@ import {openSourceLocation} from '../lib/cli/image-location.ts'
 import {formatInspection} from '../lib/cli/inspection.ts'
 import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
 import {ACCESS_FLAGS, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
+import {text} from '../lib/core/terminal-text.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
 import {formatReference} from '../lib/oci/reference.ts'
 
@@ -56,6 +57,11 @@ export default class Inspect extends BaseCommand<InspectedImage | RawInspection>
     }
     const image = await inspectImage(reference, store, {signal, ...(platform === undefined ? {} : {platform})})
     for (const line of formatInspection(image)) this.output.print(line)
+    const {missing = []} = image
+    if (missing.length > 0)
+      this.output.warn(
+        text`${image.reference}: its index names ${missing.map(({digest}) => digest).join(', ')}, and ${reference.registry} does not have that`,
+      )
     return image
   }
 }

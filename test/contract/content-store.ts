@@ -250,6 +250,14 @@ export function describeContentStore(name: string, factory: ContractFactory): vo
         await store.writeManifest(repository, manifest.digest, manifest)
         assert.equal((await store.readManifest(repository, manifest.digest))?.digest, manifest.digest)
       })
+
+      it('has a manifest that is written by tag under its sha512 digest as well', async () => {
+        const {bytes} = await writeImage(store)
+        const manifest = createRawManifest(MEDIA_TYPE.ociManifest, bytes, 'sha512')
+        await store.writeManifest(repository, parseTag('v2'), manifest)
+        assert.deepEqual(await store.statManifest(repository, manifest.digest), describeManifest(manifest))
+        assert.deepEqual(await store.statManifest(repository, parseTag('v2')), describeManifest(manifest))
+      })
     }
 
     if (factory.hasRepositories !== false) describeRepositories()

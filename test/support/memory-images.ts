@@ -10,7 +10,7 @@ import type {MemoryStore} from './memory-store.ts'
 const encode = (value: unknown) => new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value))
 
 /** Puts a blob into a repository and describes it. */
-function addBlob(
+export function addBlob(
   store: MemoryStore,
   image: string,
   content: string | Uint8Array,

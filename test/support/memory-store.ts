@@ -14,7 +14,15 @@ import type {ByteSink} from '../../src/lib/core/byte-sink.ts'
 import {HoldfastError, interrupted} from '../../src/lib/core/errors.ts'
 import type {BlobDescriptor, Descriptor} from '../../src/lib/oci/descriptor.ts'
 import {type Digest, digestOf, isDigest} from '../../src/lib/oci/digest.ts'
-import {describeManifest, describeReferrer, parseManifest, type RawManifest, requiredBlobs} from '../../src/lib/oci/manifest.ts'
+import {
+  childManifests,
+  describeManifest,
+  describeReferrer,
+  foreignLayers,
+  parseManifest,
+  type RawManifest,
+  requiredBlobs,
+} from '../../src/lib/oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../src/lib/oci/reference.ts'
 
 interface Repository {
@@ -28,6 +36,8 @@ export class MemoryStore implements SourceStore, TargetStore {
   /** One line an operation, in order: `put-blob repository digest uploaded`, `get-manifest repository reference`, … */
   readonly log: string[] = []
   readonly repositories = new Map<RepositoryName, Repository>()
+  /** Set by a test: wants the bytes of foreign layers too. */
+  refusesForeignLayers = false
   /** Set by a test: called before a blob's bytes are given; may throw or wait. */
   beforeRead: (digest: Digest) => Promise<void> | void = () => {}
 
@@ -99,10 +109,12 @@ export class MemoryStore implements SourceStore, TargetStore {
   async writeManifest(repository: RepositoryName, reference: Tag | Digest, raw: RawManifest): Promise<void> {
     const {blobs, manifests, tags} = this.repository(repository)
     const manifest = parseManifest(raw)
-    const needed =
-      manifest.kind === 'image'
-        ? requiredBlobs(manifest).filter(({digest}) => !blobs.has(digest))
-        : manifest.manifests.filter(({digest}) => !manifests.has(digest))
+    const children = manifest.kind === 'image' ? [] : childManifests(manifest)
+    const needed = [
+      ...requiredBlobs(manifest).filter(({digest}) => !blobs.has(digest)),
+      ...children.filter(({digest}) => !manifests.has(digest)),
+    ]
+    if (this.refusesForeignLayers) needed.push(...foreignLayers(manifest).filter(({digest}) => !blobs.has(digest)))
     if (needed[0] !== undefined)
       throw new HoldfastError('BLOB_NOT_FOUND', `cannot store manifest "${raw.digest}": ${needed[0].digest} is missing`)
     this.log.push(`put-manifest ${repository} ${reference}`)

@@ -19,7 +19,7 @@ import {
 } from '../oci/reference.ts'
 import type {BlobLocationStore, CachedImageKey, CachedImageRecord, CachedImageStore} from '../records/store.ts'
 import {CopyRun} from '../transfer/copy.ts'
-import type {CopyReport} from '../transfer/copy-job.ts'
+import type {CopyReport, ForeignLayer, MissingManifest} from '../transfer/copy-job.ts'
 import type {TransferListener} from '../transfer/events.ts'
 import {IMAGE_CONCURRENCY} from '../transfer/limits.ts'
 
@@ -36,6 +36,8 @@ export interface CacheImagesRequest {
   /** Take a fresh GUID even where the same wish was fulfilled before. */
   readonly isNew?: boolean | undefined
   readonly referrers?: boolean | undefined
+  /** Copy the bytes of foreign layers too, where the source has them. */
+  readonly foreignLayers?: boolean | undefined
   readonly verify?: boolean | undefined
   /** Blobs on their way at once. */
   readonly blobConcurrency?: number | undefined
@@ -76,6 +78,10 @@ export interface CachedImage {
   readonly mountedBlobs: number
   readonly presentBlobs: number
   readonly referrers: number
+  /** Layers that the copy still needs from their URLs. */
+  readonly foreignLayers?: readonly ForeignLayer[]
+  /** Attestations of the chosen platforms that the source does not have. */
+  readonly missing?: readonly MissingManifest[]
   /** ISO 8601. */
   readonly cachedAt: string
 }
@@ -101,6 +107,7 @@ export async function cacheImages(request: CacheImagesRequest, dependencies: Cac
     listener,
     signal,
     referrers: request.referrers,
+    foreignLayers: request.foreignLayers,
     verify: request.verify,
     blobConcurrency: request.blobConcurrency,
     findBlobLocation: (digest) => records.findBlobLocation(request.registry, digest),
@@ -130,14 +137,17 @@ async function cacheImage(
   const store = await dependencies.openSource(source)
   const key = cacheKey(source, request)
   const known = request.isNew ? undefined : await records.findCachedImage(key)
-  if (known !== undefined && !request.verify && (await isStillCached(known, source, store, dependencies))) return describeRecord(known)
-  const repository = request.repository ?? (randomUUID() as RepositoryName)
+  const mayBeWhole = !request.verify && !request.foreignLayers
+  if (known !== undefined && mayBeWhole && (await isStillCached(known, source, store, dependencies))) return describeRecord(known)
+  // What is looked for in a copy that is there belongs into that one.
+  const there = request.repository ?? (request.foreignLayers ? known?.repository : undefined)
+  const repository = there ?? (randomUUID() as RepositoryName)
   const report = await run.copy({
     source: {store, reference: source},
     target: {
       store: dependencies.target,
       reference: {registry: request.registry, repository, tag: DEFAULT_TAG},
-      isFresh: request.repository === undefined,
+      isFresh: there === undefined,
     },
     ...(request.platforms === undefined ? {} : {platforms: request.platforms}),
   })
@@ -225,6 +235,15 @@ function describeRecord(record: CachedImageRecord): CachedImage {
 }
 
 function describeReport(report: CopyReport) {
-  const {unchanged, uploadedBlobs, mountedBlobs, presentBlobs, referrers} = report
-  return {unchanged, copiedBytes: report.uploadedBytes, uploadedBlobs, mountedBlobs, presentBlobs, referrers}
+  const {unchanged, uploadedBlobs, mountedBlobs, presentBlobs, referrers, foreignLayers, missing} = report
+  return {
+    unchanged,
+    copiedBytes: report.uploadedBytes,
+    uploadedBlobs,
+    mountedBlobs,
+    presentBlobs,
+    referrers,
+    ...(foreignLayers === undefined ? {} : {foreignLayers}),
+    ...(missing === undefined ? {} : {missing}),
+  }
 }

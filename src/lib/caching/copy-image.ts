@@ -5,7 +5,7 @@ import type {Platform} from '../oci/platform.ts'
 import {formatReference, type Reference} from '../oci/reference.ts'
 import type {BlobLocationStore} from '../records/store.ts'
 import {CopyRun} from '../transfer/copy.ts'
-import type {CopyRunOptions} from '../transfer/copy-job.ts'
+import type {CopyRunOptions, ForeignLayer, MissingManifest} from '../transfer/copy-job.ts'
 
 export interface CopyImageRequest {
   readonly source: {readonly store: SourceStore; readonly reference: Reference}
@@ -31,6 +31,8 @@ export interface CopiedImage {
   readonly mountedBlobs: number
   readonly presentBlobs: number
   readonly referrers: number
+  readonly foreignLayers?: readonly ForeignLayer[]
+  readonly missing?: readonly MissingManifest[]
 }
 
 /**

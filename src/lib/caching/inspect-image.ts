@@ -3,19 +3,23 @@ import {readBlobBytes} from '../content/read-bytes.ts'
 import type {CallOptions, SourceStore} from '../content/store.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Lane} from '../core/lane.ts'
+import type {Descriptor} from '../oci/descriptor.ts'
 import {type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig} from '../oci/image-config.ts'
-import type {ImageManifest, RawManifest} from '../oci/manifest.ts'
+import {type ImageManifest, type RawManifest, requiredBlobs} from '../oci/manifest.ts'
 import {MEDIA_TYPE} from '../oci/media-types.ts'
 import {formatPlatform, matchesPlatform, type Platform} from '../oci/platform.ts'
 import {formatReference, manifestReference, type Reference} from '../oci/reference.ts'
+import type {MissingManifest} from '../transfer/copy-job.ts'
 import {GraphBudget, readChildren, readSourceManifest} from '../transfer/graph.ts'
 import {SMALL_REQUEST_CONCURRENCY} from '../transfer/limits.ts'
-import {platformNotFound} from '../transfer/platforms.ts'
+import {describeMissing, platformNotFound} from '../transfer/platforms.ts'
 
-interface InspectedLayer {
+export interface InspectedLayer {
   readonly mediaType: string
   readonly digest: string
   readonly sizeBytes: number
+  /** Where a foreign layer is fetched from. */
+  readonly urls?: readonly string[]
 }
 
 /** One image manifest; artifacts (signatures, attestations) have neither platform nor config. */
@@ -24,6 +28,8 @@ export interface InspectedManifest {
   readonly mediaType: string
   readonly artifactType?: string
   readonly platform?: string
+  /** The build of Windows that the image is for. */
+  readonly osVersion?: string
   readonly created?: string
   readonly user?: string
   readonly entrypoint?: readonly string[]
@@ -45,6 +51,10 @@ export interface InspectedImage {
   readonly sizeBytes: number
   readonly annotations: Readonly<Record<string, string>>
   readonly manifests: readonly InspectedManifest[]
+  /** Layers and configs that the index names itself, as BuildKit's caches do; absent when there are none. */
+  readonly blobs?: readonly InspectedLayer[]
+  /** Manifests that the index names and the registry does not have; absent when there are none. */
+  readonly missing?: readonly MissingManifest[]
 }
 
 /**
@@ -61,7 +71,9 @@ export async function inspectImage(
   const root = await readSourceManifest(source, manifestReference(reference), reference, lane, options.signal)
   const budget = new GraphBudget()
   budget.enter(root.raw.digest)
-  const below = root.kind === 'index' ? await readChildren(root, source, reference, {lane, budget, signal: options.signal}) : []
+  const missing: Descriptor[] = []
+  const walk = {lane, budget, signal: options.signal, onMissing: (child: Descriptor) => missing.push(child) > 0}
+  const below = root.kind === 'index' ? await readChildren(root, source, reference, walk) : []
   const images = [root, ...below].filter((manifest) => manifest.kind === 'image')
   const all = await Promise.all(images.map((image) => lane.run(() => inspectManifest(image, reference, store, options))))
   const {platform} = options
@@ -71,7 +83,8 @@ export async function inspectImage(
     const offered = all.flatMap((one) => (one.config === undefined ? [] : [one.config.platform]))
     throw platformNotFound(formatReference(reference), platform, offered)
   }
-  const blobs = new Map(images.flatMap((image) => [image.config, ...image.layers].map((blob) => [blob.digest, blob.size])))
+  const named = [root, ...below].filter((manifest) => manifest.kind === 'index').flatMap(requiredBlobs)
+  const blobs = new Map([...named, ...images.flatMap((image) => [image.config, ...image.layers])].map((blob) => [blob.digest, blob.size]))
   return {
     reference: formatReference(reference),
     digest: root.raw.digest,
@@ -83,6 +96,8 @@ export async function inspectImage(
         : chosen.reduce((sum, one) => sum + one.shown.sizeBytes, 0),
     annotations: root.annotations,
     manifests: chosen.map(({shown}) => shown),
+    ...(named.length === 0 ? {} : {blobs: named.map(describeLayer)}),
+    ...(missing.length === 0 ? {} : {missing: missing.map(describeMissing)}),
   }
 }
 
@@ -105,9 +120,13 @@ async function inspectManifest(image: ImageManifest, reference: Reference, store
     ...(image.artifactType === undefined ? {} : {artifactType: image.artifactType}),
     ...(config === undefined ? {} : describeConfig(config)),
     sizeBytes: image.config.size + image.layers.reduce((sum, layer) => sum + layer.size, 0),
-    layers: image.layers.map((layer) => ({mediaType: layer.mediaType, digest: layer.digest, sizeBytes: layer.size})),
+    layers: image.layers.map(describeLayer),
   }
   return {shown, config}
+}
+
+function describeLayer({mediaType, digest, size, urls = []}: Descriptor): InspectedLayer {
+  return {mediaType, digest, sizeBytes: size, ...(urls.length === 0 ? {} : {urls})}
 }
 
 async function readConfig(
@@ -126,6 +145,7 @@ async function readConfig(
 function describeConfig(config: ImageConfig) {
   return {
     platform: formatPlatform(config.platform),
+    ...(config.platform.osVersion === undefined ? {} : {osVersion: config.platform.osVersion}),
     ...(config.created === undefined ? {} : {created: config.created}),
     user: config.user,
     entrypoint: config.entrypoint,

@@ -2,6 +2,7 @@
 import type {CachedImage} from '../caching/cache-images.ts'
 import type {FoundImage} from '../caching/find-cached-images.ts'
 import {type TerminalText, text} from '../core/terminal-text.ts'
+import type {ForeignLayer, MissingManifest} from '../transfer/copy-job.ts'
 import type {ErrorBody} from './error-report.ts'
 import {formatTable} from './table.ts'
 import {formatBytes, formatCount, formatMinute} from './units.ts'
@@ -42,6 +43,24 @@ export function describeBlobs(counts: BlobCounts, since = ''): string {
 /** Says that a choice of platforms is not what the source's digest names. */
 export function digestChange(image: {readonly source: string; readonly digest: string; readonly sourceDigest: string}): TerminalText {
   return text`${image.source}: the digest changed, since only some platforms were copied: ${image.digest}, the source has ${image.sourceDigest}`
+}
+
+/** What the copy of an image does not have, each as a warning. */
+export function describeRest(image: {
+  readonly source: string
+  readonly foreignLayers?: readonly ForeignLayer[]
+  readonly missing?: readonly MissingManifest[]
+}): readonly TerminalText[] {
+  const {source, foreignLayers = [], missing = []} = image
+  const layers = foreignLayers.map(({digest, urls}) => `${digest} (${urls.join(', ') || 'no URL'})`)
+  return [
+    ...(layers.length === 0
+      ? []
+      : [
+          text`${source}: clients fetch ${formatCount(layers.length, 'foreign layer')} from elsewhere and not from the copy: ${layers.join(', ')}; --foreign-layers copies what the source has`,
+        ]),
+    ...missing.map(({digest}) => text`${source}: the source does not have ${digest}, an attestation that its index names; it was left out`),
+  ]
 }
 
 /** All images that were found, a row each. */

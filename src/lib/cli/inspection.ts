@@ -1,5 +1,5 @@
 /** An image as text. */
-import type {InspectedImage, InspectedManifest} from '../caching/inspect-image.ts'
+import type {InspectedImage, InspectedLayer, InspectedManifest} from '../caching/inspect-image.ts'
 import {shorten} from '../core/redaction.ts'
 import {escapeText, type TerminalText, text} from '../core/terminal-text.ts'
 import {formatBytes} from './units.ts'
@@ -18,6 +18,8 @@ export function formatInspection(image: InspectedImage): readonly TerminalText[]
       ...pairs('Annotation', image.annotations),
     ]),
     ...image.manifests.flatMap((manifest) => [text``, ...formatManifest(manifest)]),
+    ...formatBlobs(image.blobs ?? []),
+    ...(image.missing ?? []).flatMap(({digest, mediaType, platform}) => [text``, text`missing: ${digest} (${platform ?? mediaType})`]),
   ]
 }
 
@@ -25,6 +27,7 @@ function formatManifest(manifest: InspectedManifest): readonly TerminalText[] {
   return [
     escapeText(shorten(manifest.platform ?? manifest.artifactType ?? 'artifact', MAX_VALUE_CHARACTERS)),
     ...fields([
+      ['OS version', manifest.osVersion],
       ['Digest', manifest.digest],
       ['Created', manifest.created],
       ['Size', formatBytes(manifest.sizeBytes)],
@@ -34,9 +37,18 @@ function formatManifest(manifest: InspectedManifest): readonly TerminalText[] {
       ['Directory', manifest.workingDirectory],
       ['Ports', manifest.exposedPorts?.join(', ')],
       ...pairs('Label', manifest.labels ?? {}),
-      ...manifest.layers.map((layer, position): Field => [`Layer ${position + 1}`, `${layer.digest}  ${formatBytes(layer.sizeBytes)}`]),
+      ...manifest.layers.map(formatLayer),
     ]).map((line) => text`  ${line}`),
   ]
+}
+
+function formatBlobs(blobs: NonNullable<InspectedImage['blobs']>): readonly TerminalText[] {
+  return blobs.length === 0 ? [] : [text``, text`blobs`, ...fields(blobs.map(formatLayer)).map((line) => text`  ${line}`)]
+}
+
+function formatLayer({digest, sizeBytes, urls}: InspectedLayer, position: number): Field {
+  const origin = urls === undefined ? '' : `  foreign: ${urls.join(', ')}`
+  return [`Layer ${position + 1}`, `${digest}  ${formatBytes(sizeBytes)}${origin}`]
 }
 
 type Field = readonly [name: string, value: string | undefined]

@@ -12,12 +12,12 @@ const UNKNOWN = '-'
 
 /** All tags, a row each. */
 export function describeTags(tags: readonly ListedTag[]): readonly TerminalText[] {
-  const rows = tags.map(({tag, digest, createdAt, sizeBytes, platforms = [], siblings}) => [
+  const rows = tags.map(({tag, digest, createdAt, sizeBytes, platforms = [], osVersions = [], siblings}) => [
     tag,
     digest.slice(0, SHORT_DIGEST_CHARACTERS),
     createdAt?.slice(0, 'yyyy-mm-dd'.length) ?? UNKNOWN,
     sizeBytes === undefined ? UNKNOWN : formatBytes(sizeBytes),
-    platforms.join(', ') || UNKNOWN,
+    [platforms.join(', ') || UNKNOWN, ...(osVersions.length === 0 ? [] : [`(${osVersions.join(', ')})`])].join(' '),
     siblings.join(', '),
   ])
   return formatTable(['TAG', 'DIGEST', 'CREATED', 'SIZE', 'PLATFORMS', 'SAME AS'], rows)

@@ -134,6 +134,10 @@ export const COPY_FLAGS = {
     env: 'HOLDFAST_REFERRERS',
     summary: 'Copy signatures, SBOMs and other referrers as well; --no-referrers leaves them behind.',
   }),
+  'foreign-layers': Flags.boolean({
+    env: 'HOLDFAST_FOREIGN_LAYERS',
+    summary: 'Copy the bytes of foreign layers as well, where the source has them; otherwise the copy needs their URLs.',
+  }),
   verify: Flags.boolean({
     env: 'HOLDFAST_VERIFY',
     summary: 'Look at everything again and hash every byte here, whatever the target has proven.',

@@ -19,6 +19,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal
 }
 
+export interface StatOptions extends CallOptions {
+  /** Nothing is expected there, so that a registry's refusal of HEAD is not worth a GET: for a target that is about to be written to. */
+  readonly isLikelyAbsent?: boolean
+}
+
 interface BlobRange {
   /** First byte wanted, from 0. */
   readonly start: number
@@ -32,7 +37,7 @@ export interface ReadBlobOptions extends CallOptions {
 
 export interface BlobReader {
   /** The size in bytes, or undefined when the repository has no such blob. */
-  statBlob(repository: RepositoryName, digest: Digest, options?: CallOptions): Promise<number | undefined>
+  statBlob(repository: RepositoryName, digest: Digest, options?: StatOptions): Promise<number | undefined>
   /**
    * Pushes the blob's bytes into `sink`; settles once the last slice was released. A broken connection is resumed inside, so the sink sees each byte once.
    * The size is checked against the descriptor; the digest is not: whoever stores the bytes does that.
@@ -66,7 +71,7 @@ interface BlobWriter {
 
 export interface ManifestReader {
   /** What a tag or digest names, without fetching it; undefined when there is no such manifest. */
-  statManifest(repository: RepositoryName, reference: Tag | Digest, options?: CallOptions): Promise<Descriptor | undefined>
+  statManifest(repository: RepositoryName, reference: Tag | Digest, options?: StatOptions): Promise<Descriptor | undefined>
   /**
    * The manifest, its digest computed by us and equal to the digest asked for; undefined when there is none.
    * @throws {HoldfastError} INTEGRITY
@@ -75,7 +80,10 @@ export interface ManifestReader {
 }
 
 interface ManifestWriter {
-  /** Stores a manifest under its digest and, when `reference` is a tag, points the tag at it last. */
+  /**
+   * Stores a manifest under its digest and, when `reference` is a tag, points the tag at it last. Resolves only when the store has confirmed both.
+   * @throws {HoldfastError} UNSUPPORTED when the store cannot keep the digest.
+   */
   writeManifest(repository: RepositoryName, reference: Tag | Digest, manifest: RawManifest, options?: CallOptions): Promise<void>
 }
 

@@ -8,13 +8,11 @@ import type {ByteSink} from '../core/byte-sink.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {Lane} from '../core/lane.ts'
 import type {BlobDescriptor} from '../oci/descriptor.ts'
-import {digestAlgorithm} from '../oci/digest.ts'
-import {parseManifest, type RawManifest, requiredBlobs} from '../oci/manifest.ts'
+import {type Digest, digestAlgorithm} from '../oci/digest.ts'
+import {childManifests, MAX_INDEX_DEPTH, parseManifest, type RawManifest, requiredBlobs} from '../oci/manifest.ts'
 import {formatReference, manifestReference, type Reference, type RepositoryName} from '../oci/reference.ts'
 
 const IMAGES_AT_ONCE = 4
-/** How deep indexes may name indexes. */
-const MAX_DEPTH = 4
 
 export interface DrilledImage {
   readonly image: string
@@ -127,6 +125,7 @@ async function pullGraph(
   repository: RepositoryName,
   raw: RawManifest,
   call: Call,
+  seen = new Set<Digest>(),
   depth = 0,
 ): Promise<Pulled> {
   const manifest = parseManifest(raw)
@@ -135,9 +134,21 @@ async function pullGraph(
     for (const blob of blobs) await see(store, repository, blob, call)
     return {sizeBytes: blobs.reduce((sum, {size}) => sum + size, 0), missingPlatforms: 0}
   }
-  if (depth === MAX_DEPTH) throw new HoldfastError('GRAPH_TOO_DEEP', `cannot pull "${raw.digest}": indexes are nested too deep`)
+  if (depth === MAX_INDEX_DEPTH) throw new HoldfastError('GRAPH_TOO_DEEP', `cannot pull "${raw.digest}": indexes are nested too deep`)
   let [sizeBytes, missingPlatforms, found] = [0, 0, 0]
-  for (const child of manifest.manifests) {
+  for (const blob of requiredBlobs(manifest)) {
+    try {
+      await see(store, repository, blob, call)
+      sizeBytes += blob.size
+      found++
+    } catch (error) {
+      if (!hasCode(error, 'REGISTRY_UNAVAILABLE', 'BLOB_NOT_FOUND')) throw error
+      missingPlatforms++
+    }
+  }
+  for (const child of childManifests(manifest)) {
+    if (seen.has(child.digest)) continue
+    seen.add(child.digest)
     const read = await store.readManifest(repository, child.digest, call).catch((error: unknown) => {
       if (hasCode(error, 'REGISTRY_UNAVAILABLE')) return undefined
       throw error
@@ -146,7 +157,7 @@ async function pullGraph(
       missingPlatforms++
       continue
     }
-    const pulled = await pullGraph(see, store, repository, read, call, depth + 1)
+    const pulled = await pullGraph(see, store, repository, read, call, seen, depth + 1)
     sizeBytes += pulled.sizeBytes
     missingPlatforms += pulled.missingPlatforms
     found++

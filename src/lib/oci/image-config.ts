@@ -1,5 +1,6 @@
 /** Image configurations: what an image says of how it is run (image-spec 1.1 config.md; Docker's schema 2 has the same fields). */
 import {HoldfastError} from '../core/errors.ts'
+import {decodeJson} from './json.ts'
 import type {Platform} from './platform.ts'
 
 /** A config larger than this is refused: real ones have a few KiB. */
@@ -23,21 +24,20 @@ export interface ImageConfig {
  * @throws {HoldfastError} INVALID_MANIFEST when it is not a JSON object.
  */
 export function parseImageConfig(bytes: Uint8Array): ImageConfig {
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', {fatal: true}).decode(bytes))
-  } catch (cause) {
-    throw new HoldfastError('INVALID_MANIFEST', 'cannot read image config: it is not JSON', {cause})
-  }
+  const decoded = decodeJson(bytes)
+  if ('reason' in decoded) throw new HoldfastError('INVALID_MANIFEST', `cannot read image config: ${decoded.reason}`)
+  const json = decoded.value
   if (!isObject(json)) throw new HoldfastError('INVALID_MANIFEST', 'cannot read image config: it is not a JSON object')
   const config = isObject(json.config) ? json.config : {}
   const variant = text(json.variant)
+  const osVersion = text(json['os.version'])
   const created = text(json.created)
   return {
     platform: {
       os: text(json.os) ?? 'unknown',
       architecture: text(json.architecture) ?? 'unknown',
       ...(variant === undefined ? {} : {variant}),
+      ...(osVersion === undefined ? {} : {osVersion}),
     },
     ...(created === undefined ? {} : {created}),
     command: texts(config.Cmd),

@@ -5,7 +5,8 @@
 import {HoldfastError} from '../core/errors.ts'
 import type {Descriptor} from './descriptor.ts'
 import {type Digest, digestAlgorithm, digestOf, isDigest} from './digest.ts'
-import {isForeignLayerType, isImageManifestType, isIndexType, MEDIA_TYPE} from './media-types.ts'
+import {decodeJson} from './json.ts'
+import {isBlobType, isForeignLayerType, isImageManifestType, isIndexType, MEDIA_TYPE} from './media-types.ts'
 import type {Platform} from './platform.ts'
 
 /** Registries refuse more than 4 MiB (distribution-spec 1.1 §Pushing Manifests). */
@@ -98,12 +99,31 @@ export function parseManifest(raw: RawManifest): Manifest {
   return {kind: 'image', ...common, config: decodeDescriptor(json.config, raw), layers: decodeList(json.layers, 'layers', raw)}
 }
 
-/** The blobs that an image needs at the target: config first, then layers, each digest once, foreign layers left out. */
-export function requiredBlobs(manifest: ImageManifest): readonly Descriptor[] {
+/** Indexes inside indexes. Real ones have one level; the image spec allows any. */
+export const MAX_INDEX_DEPTH = 100
+
+/**
+ * The blobs that a manifest needs at the target, each digest once: of an image its config and then its layers, without foreign ones; of an index those that it names
+ * beside manifests, as BuildKit's caches do.
+ */
+export function requiredBlobs(manifest: Manifest): readonly Descriptor[] {
+  if (manifest.kind === 'index') return distinct(manifest.manifests.filter(({mediaType}) => isBlobType(mediaType)))
+  return distinct([manifest.config, ...manifest.layers].filter(({mediaType}) => !isForeignLayerType(mediaType)))
+}
+
+/** The layers whose bytes registries need not hold, each digest once. */
+export function foreignLayers(manifest: Manifest): readonly Descriptor[] {
+  return manifest.kind === 'index' ? [] : distinct(manifest.layers.filter(({mediaType}) => isForeignLayerType(mediaType)))
+}
+
+/** What an index names, without blobs. */
+export function childManifests(index: IndexManifest): readonly Descriptor[] {
+  return index.manifests.filter(({mediaType}) => !isBlobType(mediaType))
+}
+
+function distinct(descriptors: readonly Descriptor[]): readonly Descriptor[] {
   const seen = new Map<Digest, Descriptor>()
-  for (const blob of [manifest.config, ...manifest.layers]) {
-    if (!isForeignLayerType(blob.mediaType) && !seen.has(blob.digest)) seen.set(blob.digest, blob)
-  }
+  for (const one of descriptors) if (!seen.has(one.digest)) seen.set(one.digest, one)
   return [...seen.values()]
 }
 
@@ -130,14 +150,10 @@ function isObject(value: unknown): value is JsonObject {
 }
 
 function decodeObject(raw: RawManifest): JsonObject {
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', {fatal: true}).decode(raw.bytes))
-  } catch {
-    fail(raw, 'it is not JSON')
-  }
-  if (!isObject(json)) fail(raw, 'it is not a JSON object')
-  return json
+  const json = decodeJson(raw.bytes)
+  if ('reason' in json) fail(raw, json.reason)
+  if (!isObject(json.value)) fail(raw, 'it is not a JSON object')
+  return json.value
 }
 
 function decodeList(value: unknown, name: string, raw: RawManifest): readonly Descriptor[] {

@@ -24,6 +24,13 @@ export function isImageManifestType(mediaType: string): boolean {
   return mediaType === MEDIA_TYPE.ociManifest || mediaType === MEDIA_TYPE.dockerManifest
 }
 
+const BLOB_TYPE = /^application\/vnd\.(?:oci\.image\.(?:layer|config)|docker\.(?:image\.rootfs|container\.image)|buildkit\.cacheconfig)\./
+
+/** Layers and configs, which an index may name beside manifests: BuildKit keeps its caches so. */
+export function isBlobType(mediaType: string): boolean {
+  return BLOB_TYPE.test(mediaType)
+}
+
 /** Layers whose bytes registries need not hold (image-spec 1.1 layer.md §Non-Distributable Layers; docker's foreign layers). */
 export function isForeignLayerType(mediaType: string): boolean {
   return mediaType.includes('.nondistributable.') || mediaType.startsWith('application/vnd.docker.image.rootfs.foreign.')

@@ -82,7 +82,7 @@ async function deletedByName({repository, tag}: TagReference, store: ContentStor
     if (hasCode(error, 'UNSUPPORTED') || (error instanceof RegistryError && error.httpStatus === HTTP_BAD_REQUEST)) return false
     throw error
   }
-  return (await store.statManifest(repository, tag, options)) === undefined
+  return (await store.statManifest(repository, tag, {...options, isLikelyAbsent: true})) === undefined
 }
 
 /** Asks for the deletion of what is not there, so that nothing is changed at a registry where deleting is switched off. */
@@ -114,7 +114,7 @@ async function deletedByReplacement(
   if (placeholder === undefined) return false
   try {
     await store.deleteManifest(repository, placeholder.digest, options)
-    if ((await store.statManifest(repository, tag, options)) === undefined) return true
+    if ((await store.statManifest(repository, tag, {...options, isLikelyAbsent: true})) === undefined) return true
   } catch (error) {
     await store.writeManifest(repository, tag, found)
     throw error

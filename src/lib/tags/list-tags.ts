@@ -16,6 +16,8 @@ export interface ListedTag {
   readonly sizeBytes?: number
   /** `os/arch[/variant]` */
   readonly platforms?: readonly string[]
+  /** Builds of Windows that the images are for. */
+  readonly osVersions?: readonly string[]
   /** ISO 8601: when the newest of the images was built, as it says itself. */
   readonly createdAt?: string
   /** Other tags with the same digest. */
@@ -80,14 +82,15 @@ async function inspect(
   digest: Digest,
   store: SourceStore,
   options: CallOptions,
-): Promise<Pick<ListedTag, 'sizeBytes' | 'platforms' | 'createdAt'>> {
+): Promise<Pick<ListedTag, 'sizeBytes' | 'platforms' | 'osVersions' | 'createdAt'>> {
   try {
     const {sizeBytes, platforms, manifests} = await inspectImage({...repository, digest}, store, options)
     const newest = manifests
       .flatMap(({created}) => created ?? [])
       .sort()
       .at(-1)
-    return {sizeBytes, platforms, ...(newest === undefined ? {} : {createdAt: newest})}
+    const osVersions = [...new Set(manifests.flatMap(({osVersion}) => osVersion ?? []))]
+    return {sizeBytes, platforms, ...(osVersions.length === 0 ? {} : {osVersions}), ...(newest === undefined ? {} : {createdAt: newest})}
   } catch (error) {
     if (hasCode(error, 'INVALID_MANIFEST', 'MANIFEST_NOT_FOUND', 'BLOB_NOT_FOUND', 'INTEGRITY', 'GRAPH_TOO_DEEP')) return {}
     throw error

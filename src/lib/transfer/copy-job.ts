@@ -42,6 +42,25 @@ export interface CopyReport {
   readonly referrers: number
   /** The blobs that the target repository is now known to hold. */
   readonly blobs: readonly Digest[]
+  /** Layers that the copy still needs from their URLs; absent when there are none, and for an unchanged image. */
+  readonly foreignLayers?: readonly ForeignLayer[]
+  /** Attestations of the chosen platforms that the source's index names and the source does not have; absent when there are none. */
+  readonly missing?: readonly MissingManifest[]
+}
+
+/** A layer whose bytes registries need not hold (docker's foreign layers, the image spec's non-distributable ones). */
+export interface ForeignLayer {
+  readonly digest: Digest
+  readonly sizeBytes: number
+  readonly urls: readonly string[]
+}
+
+/** A manifest that an index names and its registry does not have. */
+export interface MissingManifest {
+  readonly digest: Digest
+  readonly mediaType: string
+  /** `os/arch[/variant]` */
+  readonly platform?: string
 }
 
 /** Settings of a run. */
@@ -50,6 +69,8 @@ export interface CopyRunOptions {
   readonly signal?: AbortSignal | undefined
   /** Copy what refers to the image as well; on unless false. */
   readonly referrers?: boolean | undefined
+  /** Copy the bytes of foreign layers too, where the source has them. */
+  readonly foreignLayers?: boolean | undefined
   /** Hash every byte ourselves and look at everything again, even where a tag or a proof says that it is needless. */
   readonly verify?: boolean | undefined
   /** Blobs on their way at once. */

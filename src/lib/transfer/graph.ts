@@ -5,11 +5,14 @@
 import type {ManifestReader} from '../content/store.ts'
 import {HoldfastError, interrupted, TransferError} from '../core/errors.ts'
 import type {Lane} from '../core/lane.ts'
+import type {Descriptor} from '../oci/descriptor.ts'
 import type {Digest} from '../oci/digest.ts'
-import {type IndexManifest, type Manifest, parseManifest, type RawManifest} from '../oci/manifest.ts'
-import {isImageManifestType, isIndexType} from '../oci/media-types.ts'
+import {childManifests, type IndexManifest, MAX_INDEX_DEPTH, type Manifest, parseManifest, type RawManifest} from '../oci/manifest.ts'
+import {isBlobType, isImageManifestType, isIndexType} from '../oci/media-types.ts'
+import {formatPlatform} from '../oci/platform.ts'
 import {formatReference, type Reference, type RepositoryName, type Tag} from '../oci/reference.ts'
-import {MAX_GRAPH_MANIFESTS, MAX_INDEX_DEPTH} from './limits.ts'
+import {MAX_GRAPH_MANIFESTS} from './limits.ts'
+import {ATTESTED_DIGEST, offeredPlatforms} from './platforms.ts'
 
 /** Where the manifests of an image are read. */
 export interface GraphSource {
@@ -26,7 +29,7 @@ export class GraphBudget {
     if (this.seen.has(digest)) return false
     this.seen.add(digest)
     if (this.seen.size > MAX_GRAPH_MANIFESTS) {
-      throw new HoldfastError('GRAPH_TOO_DEEP', `cannot copy "${digest}": the image has more than ${MAX_GRAPH_MANIFESTS} manifests`)
+      throw new HoldfastError('GRAPH_TOO_DEEP', `cannot read "${digest}": the image has more than ${MAX_GRAPH_MANIFESTS} manifests`)
     }
     return true
   }
@@ -43,7 +46,9 @@ export async function readSourceManifest(
   lane: Lane,
   signal?: AbortSignal,
 ): Promise<Manifest> {
-  return parseManifest(await readSourceRaw(source, reference, image, lane, signal))
+  const raw = await readSourceRaw(source, reference, image, lane, signal)
+  if (raw === undefined) throw notFound(image, reference)
+  return parseManifest(raw)
 }
 
 async function readSourceRaw(
@@ -52,54 +57,96 @@ async function readSourceRaw(
   image: Reference,
   lane: Lane,
   signal?: AbortSignal,
-): Promise<RawManifest> {
+): Promise<RawManifest | undefined> {
   if (signal?.aborted) throw interrupted()
-  const raw = await lane.run(() => atSource(image, source.store.readManifest(source.repository, reference, signal ? {signal} : {})))
-  if (raw !== undefined) return raw
+  return await lane.run(() => atSource(image, source.store.readManifest(source.repository, reference, signal ? {signal} : {})))
+}
+
+function notFound(image: Reference, reference: Tag | Digest): unknown {
   const missing = reference === image.tag || reference === image.digest ? '' : `, which names ${reference}`
-  throw atSourceError(
+  return atSourceError(
     image,
     new HoldfastError('MANIFEST_NOT_FOUND', `cannot find "${formatReference(image)}"${missing}: ${image.registry} has no such manifest`, {
-      hints: [`holdfast inspect ${image.registry}/${image.repository}:TAG  # check the name and the tag`],
+      hints: [`holdfast tag list ${image.registry}/${image.repository}  # check the name and the tag`],
       details: {registry: image.registry, repository: image.repository, reference},
     }),
   )
 }
 
+/** Nexus and other proxies have indexes and not all that they name: attestations above all. */
+function childNotFound(image: Reference, index: IndexManifest, child: Descriptor): unknown {
+  const others = offeredPlatforms(index).filter((platform) => platform !== child.platform)
+  const chosen = others.map(formatPlatform).join(',')
+  return atSourceError(
+    image,
+    new HoldfastError(
+      'MANIFEST_NOT_FOUND',
+      `cannot read "${formatReference(image)}": its index names ${describeChild(child)}, and ${image.registry} does not have that manifest`,
+      {
+        hints: [
+          `holdfast inspect ${formatReference(image)}  # shows what is there and what is missing`,
+          ...(chosen === '' ? [] : [`--platform ${chosen}  # copies these platforms; the digest changes`]),
+        ],
+        details: {registry: image.registry, repository: image.repository, reference: child.digest, index: index.raw.digest},
+      },
+    ),
+  )
+}
+
+/** A manifest as a message names it: its digest, and what it is. */
+export function describeChild({digest, mediaType, platform, annotations}: Descriptor): string {
+  const attested = annotations?.[ATTESTED_DIGEST]
+  if (attested !== undefined) return `${digest} (an attestation of ${attested})`
+  return `${digest} (${platform === undefined ? mediaType : formatPlatform(platform)})`
+}
+
+/** How the manifests below an index are read. */
+export interface WalkOptions {
+  readonly lane: Lane
+  readonly budget: GraphBudget
+  readonly signal?: AbortSignal | undefined
+  /** Of the root: these alone instead of all. */
+  readonly children?: readonly Descriptor[]
+  /** Told of a child that the source does not have; returns whether the walk goes on without it. Absent: it does not. */
+  readonly onMissing?: ((child: Descriptor) => boolean) | undefined
+}
+
 /**
- * The manifests below `root`, each once and every one after its own children; `root` itself is not among them. Children that are neither image nor index
+ * The manifests below `root`, each once and every one after its own children; `root` itself is not among them. Children that are neither manifests nor blobs
  * (an index may name anything) are refused.
+ * @throws {TransferError} with side `source`; {HoldfastError} GRAPH_TOO_DEEP, INVALID_MANIFEST.
  */
 export async function readChildren(
   root: IndexManifest,
   source: GraphSource,
   image: Reference,
-  options: {
-    readonly lane: Lane
-    readonly budget: GraphBudget
-    readonly signal?: AbortSignal | undefined
-    readonly children?: IndexManifest['manifests']
-  },
+  options: WalkOptions,
   depth = 1,
 ): Promise<readonly Manifest[]> {
   if (depth > MAX_INDEX_DEPTH) {
     throw new HoldfastError(
       'GRAPH_TOO_DEEP',
-      `cannot copy "${formatReference(image)}": indexes are nested more than ${MAX_INDEX_DEPTH} deep`,
+      `cannot read "${formatReference(image)}": its indexes are nested more than ${MAX_INDEX_DEPTH} deep; one too many is ${root.raw.digest}`,
     )
   }
-  const wanted = (options.children ?? root.manifests).filter((child) => {
+  const wanted = (options.children ?? childManifests(root)).filter((child) => {
+    if (isBlobType(child.mediaType)) return false
     if (!isImageManifestType(child.mediaType) && !isIndexType(child.mediaType)) {
       throw new HoldfastError(
         'INVALID_MANIFEST',
-        `cannot copy "${formatReference(image)}": its index names ${child.digest} of the unknown type ${child.mediaType}`,
+        `cannot read "${formatReference(image)}": its index names ${child.digest} of the unknown type ${child.mediaType}`,
       )
     }
     return options.budget.enter(child.digest)
   })
   const below = await Promise.all(
     wanted.map(async (child): Promise<readonly Manifest[]> => {
-      const manifest = await readSourceManifest(source, child.digest, image, options.lane, options.signal)
+      const raw = await readSourceRaw(source, child.digest, image, options.lane, options.signal)
+      if (raw === undefined) {
+        if (options.onMissing?.(child) === true) return []
+        throw childNotFound(image, root, child)
+      }
+      const manifest = parseManifest(raw)
       if (manifest.kind === 'image') return [manifest]
       const {children: _, ...inherited} = options
       return [...(await readChildren(manifest, source, image, inherited, depth + 1)), manifest]

@@ -9,14 +9,14 @@ import type {Lane} from '../core/lane.ts'
 import type {Descriptor} from '../oci/descriptor.ts'
 import type {Digest} from '../oci/digest.ts'
 import {MAX_CONFIG_BYTES, parseImageConfig} from '../oci/image-config.ts'
-import {type ImageManifest, type Manifest, parseManifest, requiredBlobs} from '../oci/manifest.ts'
+import {childManifests, foreignLayers, type ImageManifest, type Manifest, parseManifest, requiredBlobs} from '../oci/manifest.ts'
 import {isIndexType} from '../oci/media-types.ts'
 import {formatPlatform, matchesPlatform, type Platform} from '../oci/platform.ts'
 import {formatReference, manifestReference, type Tag} from '../oci/reference.ts'
 import type {CopyJob, CopyReport, CopyRunOptions} from './copy-job.ts'
 import {atSource, GraphBudget, type GraphSource, readChildren, readSourceManifest} from './graph.ts'
 import {MAX_REFERRER_DEPTH} from './limits.ts'
-import {offeredPlatforms, platformNotFound, selectPlatforms, trimIndex} from './platforms.ts'
+import {describeMissing, isAttestation, offeredPlatforms, platformNotFound, selectPlatforms, trimIndex} from './platforms.ts'
 import {findAttachedTags} from './referrers.ts'
 import type {TargetSession} from './target-session.ts'
 
@@ -48,6 +48,9 @@ export class ImageCopy {
   readonly #call: CallOptions & {readonly signal: AbortSignal}
   readonly #sizes = new Map<Digest, number>()
   readonly #blobs = new Set<Digest>()
+  /** Foreign layers whose bytes the source has, and that are wanted. */
+  readonly #foreignHere = new Set<Digest>()
+  readonly #missing: Descriptor[] = []
   readonly #outcomes: Record<BlobOutcome, number> = {present: 0, mounted: 0, uploaded: 0}
   #uploadedBytes = 0
 
@@ -68,6 +71,8 @@ export class ImageCopy {
     const atTarget = sourceDigest === undefined || isChoice(this.#job.platforms) ? undefined : await this.#readTargetManifest(sourceDigest)
     const selection = atTarget === undefined ? await this.#select() : {root: atTarget, children: [], sourceDigest: atTarget.raw.digest}
     const {root} = selection
+    const {foreignLayers: copiesForeign} = this.#options
+    if (copiesForeign === true) await this.#findForeignLayers([...selection.children, root])
     const isTrimmed = root.kind === 'index' && root.raw.digest !== selection.sourceDigest
     const companions = this.#options.referrers === false || isTrimmed ? Promise.resolve([]) : this.#readCompanions(subjectsOf(selection))
     await this.#together([atTarget === undefined ? this.#writeGraph(selection) : Promise.resolve(), companions])
@@ -93,16 +98,37 @@ export class ImageCopy {
       presentBlobs: this.#outcomes.present,
       referrers: along.length,
       blobs: [...this.#blobs],
+      ...this.#describeRest([...selection.children, root]),
     }
+  }
+
+  /** What the copy lacks. */
+  #describeRest(manifests: readonly Manifest[]): Pick<CopyReport, 'foreignLayers' | 'missing'> {
+    const foreign = manifests.flatMap(foreignLayers).filter(({digest}) => !this.#foreignHere.has(digest))
+    const layers = [...new Map(foreign.map((layer) => [layer.digest, layer])).values()]
+    return {
+      ...(layers.length === 0 ? {} : {foreignLayers: layers.map(({digest, size, urls = []}) => ({digest, sizeBytes: size, urls}))}),
+      ...(this.#missing.length === 0 ? {} : {missing: this.#missing.map(describeMissing)}),
+    }
+  }
+
+  /** Asks the source which foreign layers it has: most keep none. */
+  async #findForeignLayers(manifests: readonly Manifest[]): Promise<void> {
+    const {store, reference} = this.#job.source
+    const find = async ({digest, size}: Descriptor): Promise<void> => {
+      const found = await this.#sourceLane.run(() => atSource(reference, store.statBlob(reference.repository, digest, this.#call)))
+      if (found === size) this.#foreignHere.add(digest)
+    }
+    await this.#together([...new Map(manifests.flatMap(foreignLayers).map((layer) => [layer.digest, layer])).values()].map(find))
   }
 
   /** One HEAD at each end: what both name, if it is the same, and what the source names, where that was worth asking. */
   async #statBothEnds(): Promise<{readonly unchanged?: Descriptor; readonly sourceDigest?: Digest}> {
     const {source, target, platforms} = this.#job
-    if (target.isFresh || this.#options.verify || isChoice(platforms)) return {}
+    if (target.isFresh || this.#options.verify || this.#options.foreignLayers || isChoice(platforms)) return {}
     const {repository, tag} = target.reference
     const [here, sourceDigest] = await this.#together([
-      this.#target.store.statManifest(repository, tag ?? manifestReference(target.reference), this.#call),
+      this.#target.store.statManifest(repository, tag ?? manifestReference(target.reference), {...this.#call, isLikelyAbsent: true}),
       source.reference.digest ?? this.#statSource(),
     ] as const)
     if (sourceDigest === undefined) return {}
@@ -140,7 +166,7 @@ export class ImageCopy {
   /** The manifest as the target has it, when it has: then only the tag is missing, and the source is not asked for it. */
   async #readTargetManifest(digest: Digest): Promise<Manifest | undefined> {
     const {store, reference} = this.#job.target
-    if ((await store.statManifest(reference.repository, digest, this.#call)) === undefined) return undefined
+    if ((await store.statManifest(reference.repository, digest, {...this.#call, isLikelyAbsent: true})) === undefined) return undefined
     const raw = await store.readManifest(reference.repository, digest, this.#call)
     return raw === undefined ? undefined : parseManifest(raw)
   }
@@ -164,8 +190,11 @@ export class ImageCopy {
       this.#budget.enter(only.digest)
       return {root: await this.#read(only.digest), children: [], sourceDigest}
     }
-    const root = kept.length === named.manifests.length ? named : parseManifest(trimIndex(named, kept))
-    return {root, children: await this.#readBelow(named, kept), sourceDigest}
+    const children = await this.#readBelow(named, kept)
+    const lacking = new Set<Digest>(this.#missing.map(({digest}) => digest))
+    const there = kept.filter(({digest}) => !lacking.has(digest))
+    const root = there.length === named.manifests.length ? named : parseManifest(trimIndex(named, there))
+    return {root, children, sourceDigest}
   }
 
   /** An image that is no index says its platform in its config. */
@@ -180,16 +209,23 @@ export class ImageCopy {
   async #writeGraph({root, children}: Pick<Selection, 'root' | 'children'>): Promise<void> {
     const manifests = [...children, root]
     for (const manifest of manifests) this.#note(manifest)
+    const known = new Map(manifests.map((manifest) => [manifest.raw.digest, manifest]))
     const written = new Map<Digest, Promise<void>>()
-    for (const manifest of manifests) {
-      const below = manifest.kind === 'index' ? manifest.manifests.map((child) => written.get(child.digest)) : []
-      written.set(manifest.raw.digest, this.#writeNode(manifest, below, manifest !== root))
+    // Two indexes may name the same manifest: whichever comes first, each waits for it.
+    const write = (manifest: Manifest): Promise<void> => {
+      const {digest} = manifest.raw
+      const running = written.get(digest)
+      if (running !== undefined) return running
+      const children = manifest.kind === 'index' ? manifest.manifests.flatMap((child) => known.get(child.digest) ?? []) : []
+      const work = this.#writeNode(manifest, children.map(write), manifest !== root)
+      written.set(digest, work)
+      return work
     }
-    await this.#together([...written.values()])
+    await this.#together(manifests.map(write))
   }
 
-  async #writeNode(manifest: Manifest, below: readonly (Promise<void> | undefined)[], writesManifest: boolean): Promise<void> {
-    await this.#together([...below, ...blobsOf(manifest).map((blob) => this.#ensureBlob(blob))])
+  async #writeNode(manifest: Manifest, below: readonly Promise<void>[], writesManifest: boolean): Promise<void> {
+    await this.#together([...below, ...this.#blobsOf(manifest).map((blob) => this.#ensureBlob(blob))])
     if (writesManifest) await this.#writeManifest(manifest.raw.digest, manifest)
   }
 
@@ -268,12 +304,39 @@ export class ImageCopy {
     try {
       await this.#target.writeManifest(repository, at, raw, this.#call)
     } catch (error) {
-      const blobs = manifest.kind === 'image' ? requiredBlobs({...manifest, raw}) : []
-      if (!hasCode(error, 'BLOB_NOT_FOUND') || blobs.length === 0) throw error
+      const whole = {...manifest, raw}
+      const blobs = this.#blobsOf(whole)
+      if (!hasCode(error, 'BLOB_NOT_FOUND') || blobs.length === 0) throw this.#explainRefusal(error, whole)
       this.#target.forgetBlobs(repository, blobs)
       await this.#together(blobs.map((blob) => this.#ensureBlob(blob)))
-      await this.#target.writeManifest(repository, at, raw, this.#call)
+      await this.#target.writeManifest(repository, at, raw, this.#call).catch((again: unknown) => {
+        throw this.#explainRefusal(again, whole)
+      })
     }
+  }
+
+  /** Many registries take no manifest with URLs, or want the bytes of every layer. */
+  #explainRefusal(error: unknown, manifest: Manifest): unknown {
+    const foreign = foreignLayers(manifest).filter(({digest}) => !this.#foreignHere.has(digest))
+    if (foreign.length === 0 || !isRefusal(error)) return error
+    const {registry} = this.#job.target.reference
+    const names = foreign.map(({digest}) => digest)
+    return new HoldfastError(
+      'UNSUPPORTED',
+      `cannot write "${formatReference(this.#job.target.reference)}": ${registry} takes no manifest with foreign layers (${names.join(', ')}): ${error.message}`,
+      {
+        hints: [
+          ...(this.#options.foreignLayers === true ? [] : ['--foreign-layers  # copies them, where the source has their bytes']),
+          "validation: {manifests: {urls: {allow: ['^https?://']}}}  # in the configuration of docker-registry",
+        ],
+        details: {...error.details, foreignLayers: names},
+        cause: error,
+      },
+    )
+  }
+
+  #blobsOf(manifest: Manifest): readonly Descriptor[] {
+    return [...requiredBlobs(manifest), ...foreignLayers(manifest).filter(({digest}) => this.#foreignHere.has(digest))]
   }
 
   #read(at: Tag | Digest): Promise<Manifest> {
@@ -281,8 +344,14 @@ export class ImageCopy {
   }
 
   #readBelow(index: Manifest & {readonly kind: 'index'}, children?: readonly Descriptor[]): Promise<readonly Manifest[]> {
-    const walk = {lane: this.#sourceLane, budget: this.#budget, signal: this.#call.signal, ...(children === undefined ? {} : {children})}
-    return readChildren(index, this.#graphSource, this.#job.source.reference, walk)
+    const onMissing = (child: Descriptor): boolean => {
+      // The index is another one anyway, so that it need not name what is not there.
+      const isSpared = children?.includes(child) === true && isAttestation(child)
+      if (isSpared) this.#missing.push(child)
+      return isSpared
+    }
+    const walk = {lane: this.#sourceLane, budget: this.#budget, signal: this.#call.signal, onMissing}
+    return readChildren(index, this.#graphSource, this.#job.source.reference, {...walk, ...(children === undefined ? {} : {children})})
   }
 
   get #graphSource(): GraphSource {
@@ -293,7 +362,7 @@ export class ImageCopy {
   #note(manifest: Manifest): void {
     this.#sizes.set(manifest.raw.digest, manifest.raw.bytes.length)
     const fresh: Descriptor[] = []
-    for (const blob of blobsOf(manifest)) {
+    for (const blob of this.#blobsOf(manifest)) {
       this.#sizes.set(blob.digest, blob.size)
       this.#blobs.add(blob.digest)
       if (this.#announced.has(blob.digest)) continue
@@ -320,15 +389,17 @@ export class ImageCopy {
   }
 }
 
+/** docker-registry has no code for a manifest with URLs that it does not allow: it answers 500 UNKNOWN. */
+function isRefusal(error: unknown): error is HoldfastError {
+  if (hasCode(error, 'BLOB_NOT_FOUND', 'INVALID_MANIFEST', 'UNSUPPORTED')) return true
+  return hasCode(error, 'REGISTRY_UNAVAILABLE') && error.details.registryCode === 'UNKNOWN'
+}
+
 function isChoice(platforms: readonly Platform[] | undefined): boolean {
   return platforms !== undefined && platforms.length > 0
 }
 
-function blobsOf(manifest: Manifest): readonly Descriptor[] {
-  return manifest.kind === 'image' ? requiredBlobs(manifest) : []
-}
-
 function subjectsOf({root, children}: Selection): readonly Digest[] {
-  const named = root.kind === 'index' ? root.manifests.map((child) => child.digest) : []
+  const named = root.kind === 'index' ? childManifests(root).map((child) => child.digest) : []
   return [...new Set([root.raw.digest, ...named, ...children.map((child) => child.raw.digest)])]
 }

@@ -1,9 +1,7 @@
 /** How far a transfer goes before it calls a source malicious or a run too wide; each with its unit. */
 
-/** Indexes inside indexes. Real ones have one level; the image spec allows any. */
-export const MAX_INDEX_DEPTH = 8
 /** Referrers of referrers (a signature of an SBOM of an image is two). */
-export const MAX_REFERRER_DEPTH = 8
+export const MAX_REFERRER_DEPTH = 100
 /** Manifests of one image, referrers included. */
 export const MAX_GRAPH_MANIFESTS = 5_000
 /** Blobs that may be on their way at once when nobody says otherwise. */

@@ -3,9 +3,10 @@ import {HoldfastError} from '../core/errors.ts'
 import type {Descriptor} from '../oci/descriptor.ts'
 import {createRawManifest, type IndexManifest, type RawManifest} from '../oci/manifest.ts'
 import {formatPlatform, matchesPlatform, type Platform} from '../oci/platform.ts'
+import type {MissingManifest} from './copy-job.ts'
 
 /** BuildKit's attestations name the manifest they speak of in this annotation and have the platform unknown/unknown. */
-const ATTESTED_DIGEST = 'vnd.docker.reference.digest'
+export const ATTESTED_DIGEST = 'vnd.docker.reference.digest'
 
 /** The platforms an index offers, attestations left out, in its order. */
 export function offeredPlatforms(index: IndexManifest): readonly Platform[] {
@@ -34,6 +35,11 @@ export function trimIndex(index: IndexManifest, children: readonly Descriptor[])
   return createRawManifest(index.raw.mediaType, new TextEncoder().encode(JSON.stringify(trimmed)))
 }
 
+/** As a report names a manifest that is not there. */
+export function describeMissing({digest, mediaType, platform}: Descriptor): MissingManifest {
+  return {digest, mediaType, ...(platform === undefined || platform.os === 'unknown' ? {} : {platform: formatPlatform(platform)})}
+}
+
 /** Says which platform is missing and which there are. */
 export function platformNotFound(image: string, wanted: Platform, offered: readonly Platform[]): HoldfastError {
   const names = offered.map(formatPlatform)
@@ -45,6 +51,11 @@ export function platformNotFound(image: string, wanted: Platform, offered: reado
       details: {wanted: formatPlatform(wanted), offered: names},
     },
   )
+}
+
+/** Tells whether an index names this manifest for what it says of another one. */
+export function isAttestation({annotations, platform}: Descriptor): boolean {
+  return annotations?.[ATTESTED_DIGEST] !== undefined || platform?.os === 'unknown'
 }
 
 function serves(child: Descriptor, wanted: Platform): boolean {

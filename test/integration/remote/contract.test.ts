@@ -1,9 +1,12 @@
 import {createRemoteStore, type RemoteStore} from '../../../src/lib/content/remote/store.ts'
 import {createWireClient} from '../../../src/lib/http/wire/client.ts'
 import type {RegistryHost} from '../../../src/lib/oci/reference.ts'
+import {serveRegistry} from '../../../src/lib/server/serve.ts'
 import {describeContentStore, type StoreUnderContract} from '../../contract/content-store.ts'
 import {startDockerRegistry} from '../../support/docker-registry.ts'
 import {needs} from '../../support/required-program.ts'
+import {createTemporaryDirectory} from '../../support/temporary-directory.ts'
+import {storeFor} from './scripted-registry.ts'
 
 describe('docker-registry through the remote store', () => {
   needs('docker-registry')
@@ -24,6 +27,25 @@ describe('docker-registry through the remote store', () => {
     },
     close: async (store) => stops.get(store)?.(),
     hasSha512: false,
+  })
+})
+
+describe('the embedded registry through the remote store', () => {
+  const stops = new WeakMap<object, () => Promise<void>>()
+
+  describeContentStore('a served directory', {
+    open: async () => {
+      const directory = await createTemporaryDirectory('served-contract')
+      const served = await serveRegistry({dataDirectory: directory.path, host: '127.0.0.1', port: 0})
+      const {store, close} = storeFor(`127.0.0.1:${served.address.port}`)
+      stops.set(store, async () => {
+        close()
+        await served.stop({graceMs: 0})
+        await directory.remove()
+      })
+      return store
+    },
+    close: async (store) => stops.get(store)?.(),
   })
 })
 

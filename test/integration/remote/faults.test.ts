@@ -98,7 +98,7 @@ describe('the remote store and a registry that fails', () => {
 
     it('also waits with the manifest it wants to write', async () => {
       const registry = await start((_seen, response) =>
-        registry.seen.length === 1 ? reply(response, 429, {'retry-after': '1'}) : reply(response, 201),
+        registry.seen.length === 1 ? reply(response, 429, {'retry-after': '1'}) : reply(response, 201, manifestHeaders),
       )
       await open(registry.host).store.writeManifest(REPOSITORY, TAG, MANIFEST)
       assert.ok(registry.seen[1]?.body.equals(Buffer.from(MANIFEST.bytes)))
@@ -734,7 +734,9 @@ describe('the remote store and a registry that fails', () => {
           }),
         ),
       )
-      const registry = await start((_seen, response) => reply(response, 201, {'oci-subject': MANIFEST.digest}))
+      const registry = await start((_seen, response) =>
+        reply(response, 201, {'oci-subject': MANIFEST.digest, 'docker-content-digest': raw.digest}),
+      )
       await open(registry.host).store.writeManifest(REPOSITORY, raw.digest, raw)
       assert.equal(registry.seen.length, 1)
     })

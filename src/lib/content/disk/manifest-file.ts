@@ -4,7 +4,7 @@ import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError, IntegrityError} from '../../core/errors.ts'
 import type {Descriptor} from '../../oci/descriptor.ts'
 import {type Digest, digestAlgorithm, digestOf} from '../../oci/digest.ts'
-import {MAX_MANIFEST_BYTES, type Manifest, parseManifest, type RawManifest} from '../../oci/manifest.ts'
+import {childManifests, MAX_MANIFEST_BYTES, type Manifest, parseManifest, type RawManifest, requiredBlobs} from '../../oci/manifest.ts'
 import {isForeignLayerType, MEDIA_TYPE} from '../../oci/media-types.ts'
 
 /** The most parts of a manifest that are looked up at once. */
@@ -49,8 +49,10 @@ export async function checkManifest(raw: RawManifest, sizeOf: HeldParts): Promis
     })
   }
   const manifest = parseManifest(raw)
-  if (manifest.kind === 'index') await checkParts(raw, 'manifest', manifest.manifests, sizeOf.manifest)
-  else await checkParts(raw, 'blob', [manifest.config, ...manifest.layers], sizeOf.blob)
+  if (manifest.kind === 'index') {
+    await checkParts(raw, 'manifest', childManifests(manifest), sizeOf.manifest)
+    await checkParts(raw, 'blob', requiredBlobs(manifest), sizeOf.blob)
+  } else await checkParts(raw, 'blob', [manifest.config, ...manifest.layers], sizeOf.blob)
   if (manifest.subject !== undefined) await checkParts(raw, 'subject', [manifest.subject], sizeOf.manifest)
   return manifest
 }

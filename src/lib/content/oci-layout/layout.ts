@@ -5,7 +5,7 @@ import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError, IntegrityError} from '../../core/errors.ts'
 import type {BlobDescriptor, Descriptor} from '../../oci/descriptor.ts'
 import {type Digest, digestAlgorithm, isDigest} from '../../oci/digest.ts'
-import {describeManifest, describeReferrer, parseManifest, type RawManifest, verifyManifest} from '../../oci/manifest.ts'
+import {describeManifest, describeReferrer, MAX_INDEX_DEPTH, parseManifest, type RawManifest, verifyManifest} from '../../oci/manifest.ts'
 import {isImageManifestType, isIndexType} from '../../oci/media-types.ts'
 import {DEFAULT_TAG, isTag, type Tag} from '../../oci/reference.ts'
 import {moveDurably, writeDurably} from '../disk/durable.ts'
@@ -16,9 +16,6 @@ import type {HashThread} from '../disk/trailing-hash.ts'
 import type {BlobOutcome, BlobSource, ReadBlobOptions} from '../store.ts'
 import type {LayoutDirectory} from './directory.ts'
 import {addEntry, dropEntries, IndexFile, nameEntry, nameOf} from './index-file.ts'
-
-/** How deep indexes are searched for referrers. */
-const MAX_INDEX_DEPTH = 4
 
 export class OciLayout {
   readonly #directory: LayoutDirectory

@@ -8,7 +8,16 @@
 import {LRUCache} from 'lru-cache'
 import {hasCode} from '../../core/errors.ts'
 import {type Digest, digestAlgorithm, isDigest} from '../../oci/digest.ts'
-import {createRawManifest, describeManifest, MAX_MANIFEST_BYTES, parseManifest, type RawManifest} from '../../oci/manifest.ts'
+import {
+  childManifests,
+  createRawManifest,
+  describeManifest,
+  MAX_INDEX_DEPTH,
+  MAX_MANIFEST_BYTES,
+  parseManifest,
+  type RawManifest,
+  requiredBlobs,
+} from '../../oci/manifest.ts'
 import {isImageManifestType, isIndexType, MEDIA_TYPE} from '../../oci/media-types.ts'
 import {parseRepositoryName, type RepositoryName} from '../../oci/reference.ts'
 import {readBlobBytes} from '../read-bytes.ts'
@@ -25,7 +34,6 @@ const MAX_REMEMBERED_BYTES = 16 * 1024 * 1024
 const MAX_REMEMBERED = 10_000
 /** Blobs of a registry do not go away by themselves: for so long one that was there is believed to be. */
 const BLOB_LIFE_MS = 60_000
-const MAX_DEPTH = 4
 
 export interface RegistryCacheOptions {
   readonly registry: RemoteStore
@@ -49,7 +57,7 @@ export function createRegistryCache({registry, prefix}: RegistryCacheOptions): M
     const key = keyOf(repository, digest)
     const known = blobs.get(key)
     if (known !== undefined) return known
-    const size = await registry.statBlob(named(repository), digest, call)
+    const size = await registry.statBlob(named(repository), digest, {...call, isLikelyAbsent: true})
     if (size !== undefined) blobs.set(key, size)
     return size
   }
@@ -66,7 +74,7 @@ export function createRegistryCache({registry, prefix}: RegistryCacheOptions): M
 
   /** A manifest that is kept as a blob. */
   const readKept = async (repository: RepositoryName, digest: Digest, mediaType?: string): Promise<RawManifest | undefined> => {
-    const size = await registry.statBlob(named(repository), digest)
+    const size = await registry.statBlob(named(repository), digest, {isLikelyAbsent: true})
     if (size === undefined || size > MAX_MANIFEST_BYTES) return undefined
     const bytes = await readBlobBytes(registry, named(repository), {digest, size}, MAX_MANIFEST_BYTES)
     const type = mediaType ?? mediaTypeOf(bytes)
@@ -83,7 +91,7 @@ export function createRegistryCache({registry, prefix}: RegistryCacheOptions): M
   const readManifest: MirrorCache['readManifest'] = async (repository, reference, call) => {
     if (isDigest(reference)) return await byDigest(repository, reference)
     // What the tag names is asked for each time, its bytes once.
-    const found = await registry.statManifest(named(repository), reference, call)
+    const found = await registry.statManifest(named(repository), reference, {...call, isLikelyAbsent: true})
     if (found === undefined) return undefined
     const raw = await byDigest(repository, found.digest)
     const target = raw === undefined ? undefined : pointedAt(raw)
@@ -91,17 +99,19 @@ export function createRegistryCache({registry, prefix}: RegistryCacheOptions): M
   }
 
   /** Makes a manifest of what was kept as a blob, children first; answers whether the registry has it now as a manifest. */
-  const promote = async (repository: RepositoryName, raw: RawManifest, depth = 0): Promise<boolean> => {
+  const promote = async (repository: RepositoryName, raw: RawManifest, failed = new Set<Digest>(), depth = 0): Promise<boolean> => {
     const key = keyOf(repository, raw.digest)
     if (settled.get(key) === true) return true
     const manifest = parseManifest(raw)
     if (manifest.kind === 'index') {
-      if (depth === MAX_DEPTH) return false
-      let isWhole = true
-      for (const child of manifest.manifests) {
+      if (depth === MAX_INDEX_DEPTH || failed.has(raw.digest)) return false
+      const sizes = await Promise.all(requiredBlobs(manifest).map(({digest}) => statBlob(repository, digest)))
+      let isWhole = sizes.every((size) => size !== undefined)
+      for (const child of childManifests(manifest)) {
         const kept = await byDigest(repository, child.digest, child.mediaType)
-        if (kept === undefined || !(await promote(repository, kept, depth + 1))) isWhole = false
+        if (kept === undefined || !(await promote(repository, kept, failed, depth + 1))) isWhole = false
       }
+      if (!isWhole) failed.add(raw.digest)
       if (!isWhole) return false
     }
     try {

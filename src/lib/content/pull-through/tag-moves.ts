@@ -4,12 +4,10 @@
  */
 import {hasCode} from '../../core/errors.ts'
 import {type Digest, isDigest} from '../../oci/digest.ts'
-import {type Manifest, parseManifest, type RawManifest, requiredBlobs} from '../../oci/manifest.ts'
+import {childManifests, MAX_INDEX_DEPTH, type Manifest, parseManifest, type RawManifest, requiredBlobs} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
 import type {MirrorCache} from './cache.ts'
 
-/** How deep indexes may name indexes. */
-const MAX_DEPTH = 4
 /** Of one repository, waiting at once. */
 const MAX_MOVING = 200
 /** When what other mirrors may have brought is looked at: a pull is over in minutes, or was given up. */
@@ -92,7 +90,7 @@ export class TagMoves {
     for (const [reference, digests] of moving ?? []) {
       for (const digest of digests.toReversed()) {
         const raw = await cache.readManifest(repository, digest)
-        if (raw === undefined || !(await this.#isWhole(repository, raw))) continue
+        if (raw === undefined || !(await this.#isWhole(repository, raw, new Map()))) continue
         await cache.settleManifest(repository, reference, raw)
         // It may have moved on meanwhile.
         const known = moving?.get(reference) ?? []
@@ -106,21 +104,27 @@ export class TagMoves {
     if (moving?.size === 0) this.#moving.delete(repository)
   }
 
-  /** An image with all of its blobs; an index with at least one whole image, and none that is here in part. */
-  async #isWhole(repository: RepositoryName, raw: RawManifest, depth = 0): Promise<boolean> {
+  /** An image with all of its blobs; an index with at least one whole image or blob, and no image that is here in part. `known` spares what an index names twice. */
+  async #isWhole(repository: RepositoryName, raw: RawManifest, known: Map<Digest, boolean>, depth = 0): Promise<boolean> {
+    const looked = known.get(raw.digest)
+    if (looked !== undefined) return looked
+    const isWhole = await this.#lookWhole(repository, raw, known, depth)
+    known.set(raw.digest, isWhole)
+    return isWhole
+  }
+
+  async #lookWhole(repository: RepositoryName, raw: RawManifest, known: Map<Digest, boolean>, depth: number): Promise<boolean> {
     const {cache} = this.#options
     const manifest = readable(raw)
     if (manifest === undefined) return false
-    if (manifest.kind === 'image') {
-      const sizes = await Promise.all(requiredBlobs(manifest).map(({digest}) => cache.statBlob(repository, digest)))
-      return sizes.every((size) => size !== undefined)
-    }
-    if (depth === MAX_DEPTH) return false
-    let found = 0
-    for (const {digest} of manifest.manifests) {
+    const sizes = await Promise.all(requiredBlobs(manifest).map(({digest}) => cache.statBlob(repository, digest)))
+    if (manifest.kind === 'image') return sizes.every((size) => size !== undefined)
+    if (depth === MAX_INDEX_DEPTH) return false
+    let found = sizes.filter((size) => size !== undefined).length
+    for (const {digest} of childManifests(manifest)) {
       const child = await cache.readManifest(repository, digest)
       if (child === undefined) continue
-      if (!(await this.#isWhole(repository, child, depth + 1))) return false
+      if (!(await this.#isWhole(repository, child, known, depth + 1))) return false
       found++
     }
     return found > 0

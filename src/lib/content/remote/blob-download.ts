@@ -7,9 +7,10 @@ import type {HttpHeaders} from '../../http/client.ts'
 import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import type {Digest} from '../../oci/digest.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
-import type {CallOptions, ReadBlobOptions} from '../store.ts'
+import type {ReadBlobOptions, StatOptions} from '../store.ts'
+import {headOf} from './head.ts'
 import {givenUp, isWorthRepeating} from './paced-client.ts'
-import {pullAccess, type RegistrySession} from './session.ts'
+import {pullAccess, type RegistryRequest, type RegistrySession} from './session.ts'
 
 /** Broken connections in a row that are put up with; progress begins the count anew. */
 export const MAX_BREAKS = 5
@@ -21,26 +22,56 @@ export function blobPath(repository: RepositoryName, digest: Digest): string {
   return `/v2/${repository}/blobs/${digest}`
 }
 
-/** The size that the registry names for a blob, or undefined when the repository has none. */
+/** The size that the registry names for a blob, or undefined when the repository has none; asks with GET where HEAD is refused or finds nothing. */
 export async function statBlob(
   session: RegistrySession,
   repository: RepositoryName,
   digest: Digest,
-  {signal}: CallOptions = {},
+  {signal, isLikelyAbsent}: StatOptions = {},
 ): Promise<number | undefined> {
-  const action = `find blob "${digest}" in "${session.endpoint.registry}/${repository}"`
-  const response = await session.send({
-    method: 'HEAD',
+  const request = {
     target: blobPath(repository, digest),
     access: pullAccess(repository),
-    action,
+    action: `find blob "${digest}" in "${session.endpoint.registry}/${repository}"`,
     signal,
-  })
-  if (response.status === 404) return undefined
-  if (response.status !== 200) throw session.refusal(action, response)
-  const size = Number(response.headers['content-length'] ?? Number.NaN)
-  if (!Number.isSafeInteger(size) || size < 0) throw new IntegrityError(`cannot ${action}: the answer names no size`)
+  }
+  const response = await headOf(session, request)
+  if (response?.status === 404 && isLikelyAbsent === true) return undefined
+  const size = response?.status === 200 ? wholeNumber(response.headers['content-length']) : undefined
+  return size ?? (await sizeByGet(session, request))
+}
+
+/** Asks for the first byte, and takes no more where the registry sends all of them. */
+async function sizeByGet(session: RegistrySession, request: Omit<RegistryRequest, 'method'>): Promise<number | undefined> {
+  const {action, signal} = request
+  const enough = new AbortController()
+  let size: number | undefined
+  const sinkFor = ({status, headers}: {readonly status: number; readonly headers: HttpHeaders}): ByteSink | undefined => {
+    if (status === 206) size = wholeNumber(CONTENT_RANGE.exec(headers['content-range'] ?? '')?.[3])
+    if (status === 200) size = wholeNumber(headers['content-length'])
+    if (status === 200 && size !== undefined) enough.abort()
+    return undefined
+  }
+  try {
+    const response = await session.send({
+      ...request,
+      method: 'GET',
+      headers: {'accept-encoding': 'identity', range: 'bytes=0-0'},
+      sinkFor,
+      signal: signal === undefined ? enough.signal : AbortSignal.any([signal, enough.signal]),
+    })
+    if (response.status === 404) return undefined
+    if (response.status === 416) size = wholeNumber(/^bytes \*\/([0-9]{1,15})$/.exec(response.headers['content-range'] ?? '')?.[1])
+    else if (response.status !== 200 && response.status !== 206) throw session.refusal(action, response)
+  } catch (error) {
+    if (size === undefined || signal?.aborted === true || !enough.signal.aborted) throw error
+  }
+  if (size === undefined) throw new IntegrityError(`cannot ${action}: the answer names no size`)
   return size
+}
+
+function wholeNumber(text: string | undefined): number | undefined {
+  return text !== undefined && /^[0-9]{1,15}$/.test(text) ? Number(text) : undefined
 }
 
 /** Pushes a blob, or a part of it, into `sink`; each byte once, whatever breaks in between. */

@@ -2,11 +2,12 @@
 import {HoldfastError, hasCode, IntegrityError} from '../../core/errors.ts'
 import {backOffMs} from '../../core/retry.ts'
 import type {BlobDescriptor} from '../../oci/descriptor.ts'
-import {type Digest, isDigest} from '../../oci/digest.ts'
+import {type Digest, digestAlgorithm, isDigest} from '../../oci/digest.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
 import type {BlobOutcome, BlobSource, WriteBlobOptions} from '../store.ts'
 import {MAX_BREAKS, PROGRESS_BYTES, statBlob} from './blob-download.ts'
 import {ChunkBuffer} from './chunk-buffer.ts'
+import {SHA512_HINTS} from './manifests.ts'
 import {givenUp, isWorthRepeating} from './paced-client.ts'
 import type {RegistryResponse, RegistrySession} from './session.ts'
 import {UploadCheck} from './upload-check.ts'
@@ -77,8 +78,7 @@ export class BlobUploader {
       const opened = await open(repository)
       return opened === 'mounted' ? 'present' : opened
     }
-    const size = await statBlob(this.#session, repository, blob.digest, signal === undefined ? {} : {signal})
-    return size === undefined ? open() : 'present'
+    return (await this.#holds(repository, blob, signal)) ? 'present' : open()
   }
 
   async #reopen({repository, action, signal}: Job): Promise<UploadSession> {
@@ -143,7 +143,7 @@ export class BlobUploader {
     const response = await upload.complete(blob.digest, body, signal)
     const isRefusal = REFUSES_ONE_PUT.includes(response.status) && this.#session.refusal(job.action, response).code !== 'INTEGRITY'
     if (isRefusal && blob.size > 0) return false
-    this.#assertStored(job, response)
+    await this.#assertStored(job, response)
     return true
   }
 
@@ -179,15 +179,35 @@ export class BlobUploader {
   }
 
   async #complete(job: Job, upload: UploadSession): Promise<void> {
-    this.#assertStored(job, await upload.complete(job.blob.digest, undefined, job.signal))
+    await this.#assertStored(job, await upload.complete(job.blob.digest, undefined, job.signal))
   }
 
-  #assertStored({blob, action}: Job, response: RegistryResponse): void {
+  /** Believes a 201 that names no other digest; after every other success it looks at what the registry holds. */
+  async #assertStored({repository, blob, action, signal}: Job, response: RegistryResponse): Promise<void> {
     const {status, headers} = response
-    if (status !== 201 && status !== 204) throw this.#session.refusal(action, response)
+    if (status < 200 || status >= 300) throw this.#session.refusal(action, response)
     const said = headers['docker-content-digest']
-    if (said !== undefined && isDigest(said) && isOther(said, blob.digest))
-      throw new IntegrityError(`cannot ${action}: the registry stored it under ${said}`, {details: {expected: blob.digest, actual: said}})
+    const named = said !== undefined && isDigest(said) ? said : blob.digest
+    if (isOther(named, blob.digest))
+      throw new IntegrityError(`cannot ${action}: the registry stored it under ${named}`, {details: {expected: blob.digest, actual: named}})
+    if ((status === 201 && named === blob.digest) || (await this.#holds(repository, blob, signal))) return
+    const {registry} = this.#session.endpoint
+    const details = {registry, httpStatus: status, digest: blob.digest}
+    if (named === blob.digest)
+      throw new HoldfastError('UNSUPPORTED', `cannot ${action}: ${registry} answered ${status} and has no such blob`, {
+        hints: [`holdfast registry check ${registry}`],
+        details,
+      })
+    throw new HoldfastError('UNSUPPORTED', `cannot ${action}: ${registry} cannot keep ${digestAlgorithm(blob.digest)} digests`, {
+      hints: SHA512_HINTS,
+      details,
+    })
+  }
+
+  /** A blob of another size is a page of a proxy, or damaged: it is sent again. */
+  async #holds(repository: RepositoryName, blob: BlobDescriptor, signal: AbortSignal | undefined): Promise<boolean> {
+    const size = await statBlob(this.#session, repository, blob.digest, {isLikelyAbsent: true, ...(signal === undefined ? {} : {signal})})
+    return size === blob.size
   }
 }
 

@@ -90,7 +90,7 @@ export class Referrers {
   }
 
   async #readFallback(repository: RepositoryName, subject: Digest, options: CallOptions): Promise<readonly Descriptor[]> {
-    const raw = await readManifest(this.#session, repository, fallbackTag(subject), options)
+    const raw = await readManifest(this.#session, repository, fallbackTag(subject), options).catch(unlessUnsupported)
     // GitLab resolves `sha256-<hex>` as the digest itself: what comes then is the subject, and its entries are platforms.
     if (raw === undefined || raw.digest === subject || !isIndexType(raw.mediaType)) return []
     const index = parseManifest(raw)
@@ -118,6 +118,11 @@ function parseIfKnown(raw: RawManifest): Manifest | undefined {
     if (hasCode(error, 'INVALID_MANIFEST', 'UNSUPPORTED')) return undefined
     throw error
   }
+}
+
+/** A web page for a tag that is not there is what some servers answer to everything that they do not know. */
+function unlessUnsupported(error: unknown): undefined {
+  if (!hasCode(error, 'UNSUPPORTED')) throw error
 }
 
 function distinct(descriptors: readonly Descriptor[]): readonly Descriptor[] {

@@ -5,7 +5,16 @@ import type {BlobDescriptor, Descriptor} from '../../oci/descriptor.ts'
 import type {Digest} from '../../oci/digest.ts'
 import type {RawManifest} from '../../oci/manifest.ts'
 import {isRepositoryName, isTag, type RepositoryName, type Tag} from '../../oci/reference.ts'
-import type {BlobOutcome, BlobSource, CallOptions, ContentStore, ReadBlobOptions, RepositoryLister, WriteBlobOptions} from '../store.ts'
+import type {
+  BlobOutcome,
+  BlobSource,
+  CallOptions,
+  ContentStore,
+  ReadBlobOptions,
+  RepositoryLister,
+  StatOptions,
+  WriteBlobOptions,
+} from '../store.ts'
 import {blobPath, readBlob, statBlob} from './blob-download.ts'
 import {BlobUploader} from './blob-upload.ts'
 import {deleteAt} from './deletion.ts'
@@ -36,14 +45,13 @@ class RegistryStore implements RemoteStore {
     this.#session = session
     this.#uploader = new BlobUploader(session)
     this.#referrers = new Referrers(session)
-    this.#uploader = new BlobUploader(session)
   }
 
   get blobConcurrency(): number {
     return this.#session.limit.current
   }
 
-  statBlob(repository: RepositoryName, digest: Digest, options?: CallOptions): Promise<number | undefined> {
+  statBlob(repository: RepositoryName, digest: Digest, options?: StatOptions): Promise<number | undefined> {
     return statBlob(this.#session, repository, digest, options)
   }
 
@@ -55,7 +63,7 @@ class RegistryStore implements RemoteStore {
     return this.#uploader.write(repository, blob, source, options)
   }
 
-  statManifest(repository: RepositoryName, reference: Tag | Digest, options?: CallOptions): Promise<Descriptor | undefined> {
+  statManifest(repository: RepositoryName, reference: Tag | Digest, options?: StatOptions): Promise<Descriptor | undefined> {
     return statManifest(this.#session, repository, reference, options)
   }
 

@@ -1,7 +1,7 @@
 /** One upload session of a registry: where to send next, how far it got, and giving it up (distribution-spec 1.1 §Pushing blobs). */
 import {HoldfastError} from '../../core/errors.ts'
 import type {HttpHeaders} from '../../http/client.ts'
-import type {Digest} from '../../oci/digest.ts'
+import {type Digest, digestHex} from '../../oci/digest.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
 import type {Access} from './authenticator.ts'
 import type {RegistryRequest, RegistryResponse, RegistrySession} from './session.ts'
@@ -58,7 +58,7 @@ export class UploadSession {
       action,
       signal,
     })
-    if (mount !== undefined && response.status === 201) return 'mounted'
+    if (mount !== undefined && response.status === 201 && namesDigest(response, mount.digest)) return 'mounted'
     if (response.status !== 202) throw session.refusal(action, response)
     return new UploadSession(session, repository, action, response)
   }
@@ -128,6 +128,11 @@ export class UploadSession {
       })
     return this.#session.trusted(location, response.url, 'upload location')
   }
+}
+
+/** Says that the blob is there (distribution-spec 1.1 §Mounting a blob: a `Location`), and not only that something was made. */
+function namesDigest({headers}: RegistryResponse, digest: Digest): boolean {
+  return headers['docker-content-digest'] === digest || headers.location?.includes(digestHex(digest)) === true
 }
 
 /** Adds to the query and leaves what is there as it came: registries sign it. */
