@@ -439,6 +439,8 @@ export class Context {
         const way = reason === 'not-allowed' ? `; allow it with: holdfast auth allow-helper ${helper}` : ''
         output.warn(text`"${path}" names the credential helper "${helper}" for ${registry}, which was not run${way}`)
       },
+      onAbsurdEntry: ({path, registry}) =>
+        output.warn(text`"${path}" has an entry for ${registry} that holds no credentials and was not used`),
     })
     return {environment: createEnvironmentSource(environment), logins: createLoginSource(logins, flags.account), dockerConfig}
   }

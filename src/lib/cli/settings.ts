@@ -26,7 +26,7 @@ export interface SettingFlags {
 }
 
 /** A host that is trusted with the credentials and blobs of a registry for one run. */
-export interface TrustedHost {
+interface TrustedHost {
   /** Absent for every registry that the command asks. */
   readonly registry?: RegistryHost
   /** `host` or `host:port` */
