@@ -2,10 +2,12 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../lib/cli/base-command.ts'
 import type {CloudFoundryProof} from '../lib/cli/cloud-foundry-login.ts'
+import {confirmRealm} from '../lib/cli/confirm-realm.ts'
 import type {Context} from '../lib/cli/context.ts'
 import {findLoginPlace} from '../lib/cli/login-place.ts'
-import {describeDeviceCode, describeKept} from '../lib/cli/login-report.ts'
+import {describeDeviceCode, describeKept, describeLogin} from '../lib/cli/login-report.ts'
 import {readSecret} from '../lib/cli/standard-input.ts'
+import {TRUST_FLAGS} from '../lib/cli/transfer-flags.ts'
 import {type TerminalText, text} from '../lib/core/terminal-text.ts'
 import type {DeviceCode} from '../lib/login/identity-provider.ts'
 import type {LoginRequest} from '../lib/login/log-in.ts'
@@ -17,9 +19,11 @@ interface LoginResult {
   readonly account: string
   /** How the registry asks who one is. */
   readonly scheme: 'none' | 'basic' | 'bearer'
-  readonly kept: 'identity-token' | 'password' | 'nothing'
+  readonly kept: 'identity-token' | 'password'
+  /** Whether the registry was seen to let in what is kept. */
+  readonly isProven: boolean
   /** The keychain that keeps it. */
-  readonly keychain?: string
+  readonly keychain: string
   /** Why a password is kept. */
   readonly reason?: string
   readonly expiresAt?: string
@@ -54,7 +58,9 @@ export default class Login extends BaseCommand<LoginResult> {
   static override readonly summary = 'Log in to a registry, and keep what proves it in the keychain of this system.'
   static override readonly description =
     `A password is exchanged for an identity token where the registry gives one, and only the token is kept; where it gives none, the password is kept, and Holdfast says so.
-Nothing is kept before it has opened the registry. REGISTRY is a declared name, a host, or either with a path: docker.io/acme is for the repositories below acme.
+Nothing is kept that the registry refuses. Where the registry asks nobody who he is, the login is kept without a proof, and Holdfast says so; with a path, it is proven at that repository.
+The secret goes to the registry, or to the token endpoint that it names: on its own host, on a host that is known to belong to it, or on one that you trust by --trust-host or on a terminal.
+REGISTRY is a declared name, a host, or either with a path: docker.io/acme is for the repositories below acme.
 On a terminal, user name and password are asked for. There is no flag for a password: arguments are seen by everybody on the machine.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> registry.example.com',
@@ -63,6 +69,10 @@ On a terminal, user name and password are asked for. There is no flag for a pass
     {
       description: 'With a browser, where the collector has an identity provider',
       command: '<%= config.bin %> <%= command.id %> registry.example.com --sso',
+    },
+    {
+      description: 'Where the token endpoint is on another host',
+      command: '<%= config.bin %> <%= command.id %> registry.example.com --trust-host auth.example.com',
     },
     {
       description: 'At a Cloud Foundry, where there is no cf command line',
@@ -86,6 +96,7 @@ On a terminal, user name and password are asked for. There is no flag for a pass
     'identity-token-stdin': Flags.boolean({summary: 'Read an identity (refresh) token from standard input.'}),
     'token-only': Flags.boolean({env: 'HOLDFAST_TOKEN_ONLY', summary: 'Refuse where only the password could be kept.'}),
     service: Flags.string({env: 'HOLDFAST_SERVICE', helpValue: 'NAME', summary: 'Log in as this service, with its own secret.'}),
+    ...TRUST_FLAGS,
     sso: Flags.boolean({
       env: 'HOLDFAST_SSO',
       exclusive: ['username', 'service', 'password-stdin', 'identity-token-stdin'],
@@ -156,26 +167,34 @@ On a terminal, user name and password are asked for. There is no flag for a pass
     const {pathPrefix, nameOrHost} = await findLoginPlace(records, args.registry, 'login')
     const {endpoint, subject} = await findEndpoint(records, nameOrHost)
     await records.prepareForWriting()
-    const {account, secret} = flags.sso
+    const asked = flags.sso
       ? await this.#signOn(context, {endpoint, subject, provider: flags['identity-provider']})
-      : await this.#ask(flags, endpoint.registry)
+      : {endpoint, ...(await this.#ask(flags, endpoint.registry))}
     const keychain = await context.keychain()
     const outcome = await logIn(
-      {endpoint, subject, pathPrefix, account, secret, tokenOnly: flags['token-only']},
-      {...(await context.loginNetwork()), logins: await context.logins(), now: () => new Date()},
+      {...asked, subject, pathPrefix, tokenOnly: flags['token-only']},
+      {
+        ...(await context.loginNetwork()),
+        logins: await context.logins(),
+        records,
+        confirmRealm: confirmRealm(this.prompts),
+        now: () => new Date(),
+      },
     )
-    const {login, scheme, reason} = outcome
-    this.output.print(text`Logged in to ${endpoint.registry}${pathPrefix === undefined ? '' : `/${pathPrefix}`} as ${account}`)
-    this.output.note(describeKept(outcome, keychain.name))
+    const {login, scheme, isProven, reason} = outcome
+    const {account} = asked
+    for (const line of describeLogin(outcome)) this.output.print(line)
+    for (const line of describeKept(outcome, keychain.name)) this.output.note(line)
     return {
       registry: endpoint.registry,
       ...(pathPrefix === undefined ? {} : {pathPrefix}),
       account,
       scheme,
-      kept: login?.kind ?? 'nothing',
-      ...(login === undefined ? {} : {keychain: keychain.name}),
+      kept: login.kind,
+      isProven,
+      keychain: keychain.name,
       ...(reason === undefined ? {} : {reason}),
-      ...(login?.expiresAt === undefined ? {} : {expiresAt: login.expiresAt}),
+      ...(login.expiresAt === undefined ? {} : {expiresAt: login.expiresAt}),
     }
   }
 
@@ -203,6 +222,7 @@ On a terminal, user name and password are asked for. There is no flag for a pass
       account,
       scheme: 'bearer',
       kept: proof.kind === 'client' ? 'password' : 'identity-token',
+      isProven: true,
       keychain: keychain.name,
       ...(organization === undefined ? {} : {organization}),
       ...(space === undefined ? {} : {space}),
@@ -217,11 +237,12 @@ On a terminal, user name and password are asked for. There is no flag for a pass
     return {kind: 'password', username, password, origin: flags.origin}
   }
 
-  async #signOn(context: Context, request: Omit<SignOnRequest, 'show'>): Promise<Pick<LoginRequest, 'account' | 'secret'>> {
+  async #signOn(context: Context, request: Omit<SignOnRequest, 'show'>): Promise<Pick<LoginRequest, 'account' | 'secret' | 'endpoint'>> {
     const {signOn} = await import('../lib/login/sso.ts')
     const show = (code: DeviceCode): void => this.output.instruct(describeDeviceCode(code))
-    const {account, identityToken} = await signOn({...request, show}, await context.loginNetwork())
-    return {account, secret: {kind: 'identity-token', value: identityToken}}
+    const network = {...(await context.loginNetwork()), confirmRealm: confirmRealm(this.prompts)}
+    const {account, identityToken, endpoint} = await signOn({...request, show}, network)
+    return {account, endpoint, secret: {kind: 'identity-token', value: identityToken}}
   }
 
   async #ask(flags: AskingFlags, registry: string): Promise<Pick<LoginRequest, 'account' | 'secret'>> {

@@ -42,9 +42,18 @@ export default class Logout extends BaseCommand<LogoutResult> {
       context.logins(),
     ])
     const removed = await logOut({registry: place?.registry, pathPrefix: place?.pathPrefix, account, all}, logins)
+    await this.#distrust(context, removed)
     for (const login of removed) this.output.print(text`Logged out of ${loginTarget(login)} as ${login.account}`)
     if (removed.length === 0) this.output.note(text`nobody was logged in`)
     return {removed}
+  }
+
+  /** Hosts that a login has trusted go with the last login at the registry. */
+  async #distrust(context: Context, removed: readonly LoginRecord[]): Promise<void> {
+    const [records, logins] = await Promise.all([context.records(), context.logins()])
+    for (const registry of new Set(removed.map((login) => login.registry))) {
+      if ((await logins.list(registry)).length === 0) await records.distrustHosts(registry)
+    }
   }
 
   async #logOutOfCloudFoundry(context: Context): Promise<LogoutResult> {

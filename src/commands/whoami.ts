@@ -39,10 +39,11 @@ export default class WhoAmI extends BaseCommand<WhoAmIResult> {
     const {who, ...found} = await findIdentitySource(context, {registry, pathPrefix, account: flags.account})
     const {openHttp, signal} = await context.loginNetwork()
     const warn = (message: string): void => this.output.warn(escapeText(message))
-    const identity = await whoAmI(who, endpoint, {logins: await context.logins(), openHttp, signal, warn})
-    const {account, kind, tokenExpiresAt, rateLimit} = identity
+    const identity = await whoAmI(who, endpoint, {logins: await context.logins(), openHttp, pathPrefix, signal, warn})
+    const {account, kind, isProven, tokenExpiresAt, rateLimit} = identity
     this.output.print(escapeText(account ?? describeKind(kind)))
     this.output.note(text`${describeKind(kind)} from ${found.keychain ?? found.source}`)
+    if (!isProven) this.output.note(text`not proven: ${registry} answers without asking who you are`)
     if (tokenExpiresAt !== undefined) this.output.note(text`the token ends on ${tokenExpiresAt}`)
     if (rateLimit !== undefined) this.output.note(describeRateLimit(rateLimit))
     return {...identity, ...found}

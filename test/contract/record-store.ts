@@ -107,6 +107,16 @@ export function recordStoreContract(open: () => Promise<RecordStore>): void {
       assert.equal(await store.removeRegistry('a'), false)
       assert.equal(await store.findRegistry('a'), undefined)
     })
+
+    it('remembers each host that is trusted for a registry once, for that registry, until all of them are forgotten', async () => {
+      const [one, two] = [parseRegistryHost('one.example.com'), parseRegistryHost('two.example.com')]
+      assert.deepEqual(await store.listTrustedHosts(one), [])
+      for (const host of ['b.example.com:8443', 'a.example.com', 'a.example.com']) await store.trustHost(one, host)
+      await store.trustHost(two, 'c.example.com')
+      assert.deepEqual(await store.listTrustedHosts(one), ['a.example.com', 'b.example.com:8443'])
+      await store.distrustHosts(one)
+      assert.deepEqual([await store.listTrustedHosts(one), await store.listTrustedHosts(two)], [[], ['c.example.com']])
+    })
   })
 
   describe('cached images', () => {

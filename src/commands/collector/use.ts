@@ -5,6 +5,7 @@ import type {Context} from '../../lib/cli/context.ts'
 import {describeDeviceCode} from '../../lib/cli/login-report.ts'
 import type {CollectorSession, RemoteCollectorPlace} from '../../lib/cli/remote-collector.ts'
 import {readSecret} from '../../lib/cli/standard-input.ts'
+import {HoldfastError} from '../../lib/core/errors.ts'
 import {escapeText, text} from '../../lib/core/terminal-text.ts'
 import type {DeviceCode} from '../../lib/login/identity-provider.ts'
 
@@ -21,7 +22,7 @@ const LOCAL = 'local'
 export default class CollectorUse extends BaseCommand<UsedCollector> {
   static override readonly summary = 'Choose the collector that commands ask, and log in to it; "local" is the one of this machine.'
   static override readonly description =
-    'A session of a week is kept in the keychain. In CI, HOLDFAST_COLLECTOR=URL with HOLDFAST_AUTH_<HOST>_USERNAME and …_PASSWORD needs neither.'
+    'A session of a week is kept in the keychain. The collector is trusted with the credentials of the registries that it manages. In CI, HOLDFAST_COLLECTOR=URL with HOLDFAST_AUTH_<HOST>_USERNAME and …_PASSWORD needs neither.'
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> https://registry.example.com',
     '<%= config.bin %> <%= command.id %> https://registry.example.com --username ann --password-stdin < password',
@@ -88,8 +89,28 @@ export default class CollectorUse extends BaseCommand<UsedCollector> {
     await (await context.keychain()).writeSecret(sessionKey(place, account), token)
     await records.saveSetting('collector', place.url)
     await records.saveSetting('collector-account', account)
+    await this.#trust(context, place)
     this.output.print(escapeText(place.url))
     this.output.note(text`commands ask it as ${account} until ${expiresAt}; "holdfast collector use local" goes back`)
     return {collector: place.url, account, expiresAt}
+  }
+
+  /** The collector is where its registries send us for tokens. */
+  async #trust(context: Context, place: RemoteCollectorPlace): Promise<void> {
+    const [{trustCollector}, {listManagedRegistries}, records, collector] = await Promise.all([
+      import('../../lib/cli/collector-realm.ts'),
+      import('../../lib/collector/api/registries.ts'),
+      context.records(),
+      context.collector(place.url),
+    ])
+    const collectorHost = place.endpoint.registry
+    try {
+      const {registries} = await collector.run(listManagedRegistries, {})
+      for (const registry of await trustCollector(records, collectorHost, registries))
+        this.output.note(text`${collectorHost} may have the credentials of ${registry}, which it manages`)
+    } catch (error) {
+      if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
+      this.output.warn(text`${error.message}; ${collectorHost} is not trusted with the credentials of the registries that it manages`)
+    }
   }
 }

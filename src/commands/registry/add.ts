@@ -1,5 +1,6 @@
 import * as Args from '@oclif/core/args'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {confirmRealm} from '../../lib/cli/confirm-realm.ts'
 import {registryDependencies} from '../../lib/cli/registry-dependencies.ts'
 import {REGISTRY_FLAGS, registryChange} from '../../lib/cli/registry-flags.ts'
 import {describeRegistry} from '../../lib/cli/registry-report.ts'
@@ -17,12 +18,14 @@ export default class RegistryAdd extends BaseCommand<RegistryRecord> {
   static override summary = 'Declare a registry: how it is reached, and whom it may send us to.'
 
   static override description =
-    `The registry is asked what it is. Its flavour (HTTP, HTTPS self-signed, HTTPS with a CA), how it authenticates, and the hosts of its token realm and its uploads are remembered: credentials and blobs go nowhere else later.
+    `The registry is asked what it is. Its flavour (HTTP, HTTPS self-signed, HTTPS with a CA), how it authenticates, and its token realm are remembered: credentials and blobs go nowhere else later.
+A realm on another host is pinned when --trust-host names it or you say so on a terminal, before anything is sent there; the realms of docker.io and a few other services are known.
 On a terminal, whatever is missing is asked for.`
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> internal https://registry.example.com --default',
     '<%= config.bin %> <%= command.id %> lab https://lab.example.com:5000 --ca-file lab-ca.pem',
+    '<%= config.bin %> <%= command.id %> team https://registry.example.com --trust-host auth.example.com',
     '<%= config.bin %> <%= command.id %> attic http://10.0.0.7:5000 --plain-http',
   ]
 
@@ -39,7 +42,13 @@ On a terminal, whatever is missing is asked for.`
     await (await context.records()).prepareForWriting()
     const url = args.url ?? (await this.prompts.input({message: text`URL of the registry:`, flag: ADD}))
     const name = args.name ?? (await this.prompts.input({message: text`What to call it:`, flag: ADD}))
-    const {registry, notes} = await this.#declare({name, url, ...registryChange(flags)}, await registryDependencies(context))
+    const {registry, notes} = await this.#declare(
+      {name, url, ...registryChange(flags)},
+      {
+        ...(await registryDependencies(context)),
+        confirmRealm: confirmRealm(this.prompts),
+      },
+    )
     for (const line of describeRegistry(registry)) this.output.print(line)
     for (const note of notes) this.output.note(escapeText(note))
     return registry

@@ -2,13 +2,14 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {describeManagedRegistries} from '../../lib/cli/collector-report.ts'
+import type {Context} from '../../lib/cli/context.ts'
 import {type ManagedRegistry, TOKEN_HEADERS} from '../../lib/collector/objects.ts'
 import {HoldfastError, hasCode} from '../../lib/core/errors.ts'
 
 export default class RegistryManage extends CollectorCommand<ManagedRegistry> {
   static override readonly summary = 'Make the collector the authority of a registry, or change what it grants there.'
   static override readonly description =
-    'The registry is told to trust the tokens of the collector (auth: token). Groups that are given replace those that were.'
+    'The registry is told to trust the tokens of the collector (auth: token), and the collector is trusted with its credentials here. Groups that are given replace those that were.'
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> internal --url https://registry.example.com --publication everybody --responsible ops',
     '<%= config.bin %> <%= command.id %> internal --no-restricted',
@@ -84,7 +85,19 @@ export default class RegistryManage extends CollectorCommand<ManagedRegistry> {
       isManaged || url === undefined
         ? await collector.run(updateManagedRegistry, {name, ...facts, ...(url === undefined ? {} : {url})})
         : await collector.run(manageRegistry, {name, url, ...facts})
+    await this.#trust(this.openContext(flags), registry)
     this.printRows(describeManagedRegistries([registry]))
     return registry
+  }
+
+  /** The collector is where the registry sends us for tokens. */
+  async #trust(context: Context, registry: ManagedRegistry): Promise<void> {
+    const [{trustCollector}, {parseRegistryUrl}, records, chosen] = await Promise.all([
+      import('../../lib/cli/collector-realm.ts'),
+      import('../../lib/registries/registry-url.ts'),
+      context.records(),
+      context.chosenCollector(),
+    ])
+    await trustCollector(records, chosen === undefined ? context.embeddedRegistry : parseRegistryUrl(chosen).host, [registry])
   }
 }

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {chooseRegistry} from '../../lib/cli/choose-registry.ts'
+import {confirmRealm} from '../../lib/cli/confirm-realm.ts'
 import {registryDependencies} from '../../lib/cli/registry-dependencies.ts'
 import {REGISTRY_FLAGS, registryChange} from '../../lib/cli/registry-flags.ts'
 import {describeRegistry} from '../../lib/cli/registry-report.ts'
@@ -13,7 +14,7 @@ export default class RegistryUpdate extends BaseCommand<RegistryRecord> {
   static override summary = 'Change a declared registry, or ask it again what it is.'
 
   static override description = `Only what is given changes; an empty file name (--ca-file "") takes the file away.
-The registry is asked again what it is, and the token realm that it names now is pinned instead of the one it named before.`
+The registry is asked again what it is, and the token realm that it names now is pinned instead of the one it named before, by the same rule as in registry add.`
 
   static override examples = [
     {description: 'Ask it again what it is', command: '<%= config.bin %> <%= command.id %> internal'},
@@ -35,7 +36,7 @@ The registry is asked again what it is, and the token realm that it names now is
     const context = this.openContext(flags)
     const {updateRegistry} = await import('../../lib/registries/declare.ts')
     const change = {url: flags.url, ...registryChange(flags)}
-    const dependencies = await registryDependencies(context)
+    const dependencies = {...(await registryDependencies(context)), confirmRealm: confirmRealm(this.prompts)}
     const name = await chooseRegistry(args.name, dependencies.store, this.prompts, 'update')
     const {registry, notes} = await updateRegistry(name, change, dependencies)
     for (const line of describeRegistry(registry)) this.output.print(line)

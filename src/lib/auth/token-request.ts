@@ -33,18 +33,23 @@ export function refreshTokenForm(refreshToken: string, {service, scopes}: TokenQ
     grant_type: 'refresh_token',
     client_id: CLIENT_ID,
     ...(service === undefined ? {} : {service}),
-    ...(scopes.length === 0 ? {} : {scope: scopes.map(formatScope).join(' ')}),
+    ...scopeField(scopes),
     refresh_token: refreshToken,
   }
 }
 
+function scopeField(scopes: readonly Scope[]): {readonly scope?: string} {
+  return scopes.length === 0 ? {} : {scope: scopes.map(formatScope).join(' ')}
+}
+
 /** The form that asks for a refresh token in exchange for a password, which it holds. */
-export function passwordForm(username: string, password: string, service: string | undefined): Readonly<Record<string, string>> {
+export function passwordForm(username: string, password: string, {service, scopes}: TokenQuery): Readonly<Record<string, string>> {
   return {
     grant_type: 'password',
     client_id: CLIENT_ID,
     access_type: 'offline',
     ...(service === undefined ? {} : {service}),
+    ...scopeField(scopes),
     username,
     password,
   }

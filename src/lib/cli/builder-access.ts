@@ -24,9 +24,10 @@ export function globalFlags(argv: readonly string[]): {readonly args: readonly s
 }
 
 export async function builderAccess(context: Context): Promise<Omit<BuilderDependencies, 'say'>> {
-  const [records, {undeclaredEndpoint}, {parseRegistryHost}, {formatInstance}] = await Promise.all([
+  const [records, {undeclaredEndpoint}, {withTrustedHosts}, {parseRegistryHost}, {formatInstance}] = await Promise.all([
     context.records(),
     import('../registries/endpoint.ts'),
+    import('../registries/find.ts'),
     import('../oci/reference.ts'),
     import('../service-discovery/instance.ts'),
   ])
@@ -39,12 +40,12 @@ export async function builderAccess(context: Context): Promise<Omit<BuilderDepen
     async openSource({registry}, {isInsecure, credential}) {
       if (!isInsecure) return await context.openHost(registry, {credential})
       // Whoever lists a registry as insecure takes it as it comes: an unknown certificate, or none.
-      const endpoint = {...(await undeclaredEndpoint(registry, {insecure: true})), plainHttp: 'fallback' as const}
-      return await context.openRegistry(endpoint, credential)
+      const endpoint = await withTrustedHosts(records, await undeclaredEndpoint(registry, {insecure: true}))
+      return await context.openRegistry({...endpoint, plainHttp: 'fallback'}, credential)
     },
     async openCache(name, instance, requireTls) {
       const endpoint = await undeclaredEndpoint(requireTls ? name : parseRegistryHost(formatInstance(instance)), {plainHttp: !requireTls})
-      return {registry: name, store: await context.openRegistry(endpoint)}
+      return {registry: name, store: await context.openRegistry(await withTrustedHosts(records, endpoint))}
     },
   }
 }

@@ -154,10 +154,14 @@ export class Context {
     return this.#proxyRule
   }
 
-  /** Answers how to make HTTP clients that know an endpoint's TLS settings for its own origin and for no other; they are closed with the context. */
+  /**
+   * Answers how to make HTTP clients that know an endpoint's TLS settings for its own origin and for no other, and that judge every address that its registry leads to;
+   * they are closed with the context.
+   */
   async httpClients(mayConnect?: AddressPolicy): Promise<(endpoint: RegistryEndpoint) => HttpClient> {
-    const [{createWireClient}, {MINIMUM_RATE}, proxyFor] = await Promise.all([
+    const [{createWireClient}, {createReferralGuard}, {MINIMUM_RATE}, proxyFor] = await Promise.all([
       import('../http/wire/client.ts'),
+      import('../content/remote/referral-guard.ts'),
       import('../http/wire/limits.ts'),
       this.proxyRule(),
     ])
@@ -167,7 +171,7 @@ export class Context {
       const client = createWireClient({
         userAgent,
         proxyFor,
-        mayConnect,
+        guard: createReferralGuard(endpoint, mayConnect),
         minimumRate: {...MINIMUM_RATE, bytesPerSecond},
         tlsFor: (origin) => tlsForOrigin(endpoint, origin),
         onExchange: (exchange) => output.trace(describeExchange(exchange)),
@@ -381,9 +385,10 @@ export class Context {
   }
 
   async #openRecords(): Promise<RecordStore> {
-    const [{openSqliteStore}, {createForgivingRecords}] = await Promise.all([
+    const [{openSqliteStore}, {createForgivingRecords}, {createTrustingRecords}] = await Promise.all([
       import('../records/sqlite/open-store.ts'),
       import('../records/forgiving.ts'),
+      import('../records/trusting.ts'),
     ])
     const {output} = this.#options
     const records = await openSqliteStore({
@@ -396,8 +401,12 @@ export class Context {
               output.warn(text`${message}; no declared registry and no login is used: set HOLDFAST_DATA_DIR to a folder of your own`),
     })
     this.defer(() => records.close())
-    return createForgivingRecords(records, ({message}) =>
+    const forgiving = createForgivingRecords(records, ({message}) =>
       output.warn(text`${message}; what was copied is not remembered: set HOLDFAST_DATA_DIR to a folder that you may write`),
+    )
+    const {trustedHosts} = this.settings
+    return createTrustingRecords(forgiving, (asked) =>
+      trustedHosts.filter(({registry}) => registry === undefined || registry === asked).map(({host}) => host),
     )
   }
 
@@ -429,14 +438,15 @@ export class Context {
         const way = reason === 'not-allowed' ? `; allow it with: holdfast auth allow-helper ${helper}` : ''
         output.warn(text`"${path}" names the credential helper "${helper}" for ${registry}, which was not run${way}`)
       },
+      onAbsurdEntry: ({path, registry}) =>
+        output.warn(text`"${path}" has an entry for ${registry} that holds no credentials and was not used`),
     })
     return {environment: createEnvironmentSource(environment), logins: createLoginSource(logins, flags.account), dockerConfig}
   }
 
   async #endpoint(host: RegistryHost, transport: TransportSettings): Promise<RegistryEndpoint> {
-    const [records, {recordToEndpoint, undeclaredEndpoint}] = await Promise.all([this.records(), import('../registries/endpoint.ts')])
-    const record = await records.findRegistry(host)
-    return record === undefined ? await undeclaredEndpoint(host, transport) : await recordToEndpoint(record, transport)
+    const [records, {findHostEndpoint}] = await Promise.all([this.records(), import('../registries/find.ts')])
+    return await findHostEndpoint(records, host, transport)
   }
 }
 

@@ -11,12 +11,23 @@ import {formatMinute} from './units.ts'
 
 const KINDS = {'identity-token': 'identity token', password: 'password', 'registry-token': 'registry token'} as const
 
-/** What is kept of a login and where, in a sentence. */
-export function describeKept({login, reason}: LoginOutcome, keychain: string): TerminalText {
-  if (login === undefined) return text`nothing is kept: the registry asks for no credentials`
-  if (login.kind === 'password') return text`the password is kept in ${keychain}${reason === undefined ? '' : `: ${reason}`}`
+/** Who has logged in where; nothing that is not proven is called a login. */
+export function describeLogin({login, isProven}: LoginOutcome): readonly TerminalText[] {
+  if (isProven) return [text`Logged in to ${loginTarget(login)} as ${login.account}`]
+  return [text`Kept for ${loginTarget(login)} as ${login.account}, without a proof`]
+}
+
+/** What is kept of a login and where, a sentence each. */
+export function describeKept({login, isProven, reason, realmHost}: LoginOutcome, keychain: string): readonly TerminalText[] {
+  const lines: TerminalText[] = []
+  if (realmHost !== undefined && realmHost !== login.registry) lines.push(text`the token endpoint of ${login.registry} is at ${realmHost}`)
+  if (!isProven)
+    lines.push(
+      text`not proven: ${login.registry} answers without asking who you are; with a path it is proven at a repository: holdfast login ${login.registry}/REPOSITORY`,
+    )
+  if (login.kind === 'password') return [...lines, text`the password is kept in ${keychain}${reason === undefined ? '' : `: ${reason}`}`]
   const end = login.expiresAt === undefined ? '' : `; it ends on ${login.expiresAt}`
-  return text`an identity token is kept in ${keychain}, and the password nowhere${end}`
+  return [...lines, text`an identity token is kept in ${keychain}, and the password nowhere${end}`]
 }
 
 /** What somebody has to do with a browser. */

@@ -14,14 +14,6 @@ export const REGISTRY_FLAGS = {
   }),
   'client-key': Flags.string({env: 'HOLDFAST_CLIENT_KEY', helpValue: 'FILE', summary: 'PEM key of the client certificate.'}),
   default: Flags.boolean({allowNo: true, env: 'HOLDFAST_DEFAULT', summary: 'Make it the registry that images go to when none is named.'}),
-  'trust-host': Flags.string({
-    multiple: true,
-    multipleNonGreedy: true,
-    delimiter: ',',
-    env: 'HOLDFAST_TRUST_HOST',
-    helpValue: 'HOST[:PORT]',
-    summary: 'Let it send us to this host for tokens or blobs. Repeatable.',
-  }),
   probe: Flags.boolean({allowNo: true, default: true, env: 'HOLDFAST_PROBE', summary: 'Ask the registry what it is; --no-probe does not.'}),
 }
 
@@ -45,7 +37,8 @@ export function registryChange(flags: RegistryFlags): RegistryChange {
     clientCertFile: absolute(flags['client-cert']),
     clientKeyFile: absolute(flags['client-key']),
     isDefault: flags.default,
-    trustHosts: flags['trust-host'],
+    // Those of HOLDFAST_TRUST_HOST name their registry, hold for one run, and are not remembered.
+    trustHosts: flags['trust-host']?.filter((host) => !host.includes('=')),
     probe: flags.probe,
   }
 }

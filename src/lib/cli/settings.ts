@@ -2,6 +2,7 @@
  * What several commands go by, each read here and nowhere else: from the flag where the command has it, else from the flag's variable, else the default.
  * So a server and the commands beside it never go by different values.
  */
+import {HoldfastError} from '../core/errors.ts'
 import {parseRegistryHost, type RegistryHost} from '../oci/reference.ts'
 import {parseListenAddress} from './listen-address.ts'
 
@@ -22,6 +23,15 @@ export interface SettingFlags {
   readonly issuer?: string | undefined
   readonly 'registry-network'?: readonly string[] | undefined
   readonly collector?: string | undefined
+  readonly 'trust-host'?: readonly string[] | undefined
+}
+
+/** A host that is trusted with the credentials and blobs of a registry for one run. */
+interface TrustedHost {
+  /** Absent for every registry that the command asks. */
+  readonly registry?: RegistryHost
+  /** `host` or `host:port` */
+  readonly host: string
 }
 
 export interface Settings {
@@ -34,9 +44,10 @@ export interface Settings {
   readonly registryNetworks: readonly string[]
   /** A URL, or `local`; undefined where none was named for this run. */
   readonly collector: string | undefined
+  readonly trustedHosts: readonly TrustedHost[]
 }
 
-/** @throws {HoldfastError} USAGE for an address that is none. */
+/** @throws {HoldfastError} USAGE for an address that is none; CONFIGURATION for a trusted host in the environment without its registry; INVALID_REFERENCE. */
 export function readSettings(flags: SettingFlags, environment: Readonly<Record<string, string | undefined>>): Settings {
   const listen = parseListenAddress(flags.embeddedListen || environment.HOLDFAST_LISTEN || DEFAULT_LISTEN)
   return {
@@ -46,7 +57,27 @@ export function readSettings(flags: SettingFlags, environment: Readonly<Record<s
     registryNetworks:
       flags['registry-network'] ?? (environment.HOLDFAST_REGISTRY_NETWORK?.split(',').filter((network) => network !== '') || []),
     collector: flags.collector || environment.HOLDFAST_COLLECTOR || undefined,
+    trustedHosts: readTrustedHosts(flags['trust-host'], environment.HOLDFAST_TRUST_HOST),
   }
+}
+
+/** On the command line a host may stand alone, since the registry stands beside it. A variable holds for every command, so that it names the registry. */
+function readTrustedHosts(flag: readonly string[] | undefined, variable = ''): readonly TrustedHost[] {
+  const entries = variable.split(',').filter((entry) => entry !== '')
+  const incomplete = entries.find((entry) => !entry.includes('='))
+  if (incomplete !== undefined) {
+    throw new HoldfastError('CONFIGURATION', `cannot use "HOLDFAST_TRUST_HOST": "${incomplete}" does not name the registry of the host`, {
+      hints: [`export HOLDFAST_TRUST_HOST=registry.example.com=${incomplete}`],
+    })
+  }
+  return [...new Set([...(flag ?? []), ...entries])].map(parseTrustedHost)
+}
+
+function parseTrustedHost(text: string): TrustedHost {
+  const [, registry, host = ''] = /^(?:([^=]*)=)?(.*)$/s.exec(text) ?? []
+  // Checked as a host, and kept as written: docker.io's other names are not one host here.
+  parseRegistryHost(host)
+  return {host: host.toLowerCase(), ...(registry === undefined ? {} : {registry: parseRegistryHost(registry)})}
 }
 
 /** How programs of this machine call a registry that listens there; one that listens on every address is on loopback too. */

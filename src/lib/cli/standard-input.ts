@@ -7,9 +7,9 @@ import {Secret} from '../core/secret.ts'
 const MAX_SECRET_BYTES = 64 * 1024
 
 /**
- * Reads standard input to its end; one line break at the end is not part of the secret.
+ * Reads standard input to its end, with every line of it: a service account key has many. One line break at the end is not part of the secret.
  * @param flag the flag that asked for it, for messages.
- * @throws {HoldfastError} USAGE when it is empty, too long, not UTF-8, or has several lines.
+ * @throws {HoldfastError} USAGE when it is empty, too long, or not UTF-8.
  */
 export async function readSecret(flag: string, input: AsyncIterable<Uint8Array> = process.stdin): Promise<Secret> {
   const collected = new ByteCollector(MAX_SECRET_BYTES)
@@ -18,7 +18,6 @@ export async function readSecret(flag: string, input: AsyncIterable<Uint8Array> 
   }
   const text = decode(collected.bytes, flag).replace(/\r?\n$/, '')
   if (text === '') throw refused(flag, 'it is empty')
-  if (/[\r\n]/.test(text)) throw refused(flag, 'it has several lines')
   return new Secret(text)
 }
 

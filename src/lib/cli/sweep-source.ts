@@ -64,15 +64,13 @@ export async function openProbe(context: SweepContext, registry: ManagedRegistry
 }
 
 async function endpointOf(context: SweepContext, registry: ManagedRegistry): Promise<RegistryEndpoint> {
-  const [{parseRegistryUrl}, {recordToEndpoint, undeclaredEndpoint}, records] = await Promise.all([
+  const [{parseRegistryUrl}, {findHostEndpoint}, records] = await Promise.all([
     import('../registries/registry-url.ts'),
-    import('../registries/endpoint.ts'),
+    import('../registries/find.ts'),
     context.records(),
   ])
   const {host, scheme} = parseRegistryUrl(registry.url)
-  const record = await records.findRegistry(host)
-  const overrides = {insecure: registry.insecure, plainHttp: scheme === 'http'}
-  if (record !== undefined) return await recordToEndpoint(record, overrides)
+  const endpoint = await findHostEndpoint(records, host, {insecure: registry.insecure, plainHttp: scheme === 'http'})
   // Whoever manages a registry at the collector has not been asked where it may send us: nowhere.
-  return {...(await undeclaredEndpoint(host, overrides)), pinnedHosts: []}
+  return {...endpoint, pinnedHosts: endpoint.pinnedHosts ?? []}
 }

@@ -5,8 +5,22 @@ import type {TransportSettings} from '../registries/endpoint.ts'
 const SECOND_MS = 1000
 const KILOBYTE = 1000
 
+/** Whom a registry may send credentials to, for one run; `registry add`, `registry update` and `login` remember it. */
+export const TRUST_FLAGS = {
+  'trust-host': Flags.string({
+    multiple: true,
+    multipleNonGreedy: true,
+    delimiter: ',',
+    env: 'HOLDFAST_TRUST_HOST',
+    helpGroup: 'REGISTRY ACCESS',
+    helpValue: '[REGISTRY=]HOST[:PORT]',
+    summary: 'Host trusted with the credentials and blobs of the registry, or of REGISTRY alone. Repeatable.',
+  }),
+}
+
 /** Which login is used, how credentials are found, and how long a registry may make us wait. */
 export const ACCESS_FLAGS = {
+  ...TRUST_FLAGS,
   account: Flags.string({
     env: 'HOLDFAST_ACCOUNT',
     helpGroup: 'REGISTRY ACCESS',

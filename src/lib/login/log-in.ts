@@ -1,17 +1,24 @@
 /** Logging in: what is typed is exchanged for the least that is worth keeping, proven, and only then kept. */
 import {readJwtExpiry} from '../auth/jwt-claims.ts'
+import {parseScopes, repositoryScope, type Scope} from '../auth/scope.ts'
 import {isTokenText} from '../auth/token-response.ts'
 import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
+import {isTrustedHost} from '../content/remote/realm-trust.ts'
 import type {Secret} from '../core/secret.ts'
 import type {Logins} from '../credentials/logins.ts'
-import type {HttpClient} from '../http/client.ts'
 import type {RepositoryName} from '../oci/reference.ts'
-import type {LoginRecord} from '../records/store.ts'
-import {probeRegistry, type RegistryProbe} from '../registries/probe.ts'
+import type {LoginRecord, RegistryStore} from '../records/store.ts'
+import type {ConfirmRealm} from '../registries/examine.ts'
+import {MAX_PING_BODY_BYTES} from '../registries/limits.ts'
+import {type AuthenticationQuestion, readQuestion} from '../registries/ping.ts'
+import {probeRegistry} from '../registries/probe.ts'
 import type {RegistrySubject} from '../registries/subject.ts'
+import {askJson} from './ask-json.ts'
 import {type LoginAttempt, loginFailure} from './attempt.ts'
-import {type ProvenSecret, proveBasic, proveByTokenEndpoint, proveIdentityToken} from './prove.ts'
-import {createTokenEndpoint, type LoginNetwork} from './token-endpoint.ts'
+import {keepUnproven, type ProvenSecret, proveBasic, proveByTokenEndpoint, proveIdentityToken} from './prove.ts'
+import {agreeOnRealm, trusting} from './realm-consent.ts'
+import type {RegistryDoor} from './registry-door.ts'
+import {createTokenEndpoint, type LoginNetwork, type TokenEndpoint} from './token-endpoint.ts'
 
 export interface LoginRequest {
   readonly endpoint: RegistryEndpoint
@@ -27,60 +34,106 @@ export interface LoginRequest {
 
 export interface LoginDependencies extends LoginNetwork {
   readonly logins: Pick<Logins, 'save'>
+  /** Where a host is remembered that the user trusts with the credentials of a registry. */
+  readonly records: Pick<RegistryStore, 'trustHost'>
+  /** Asks the user whether a token endpoint elsewhere may have the secret; absent where nobody can be asked. */
+  readonly confirmRealm?: ConfirmRealm | undefined
   readonly now: () => Date
 }
 
 export interface LoginOutcome {
-  /** What was kept; undefined when the registry asks for no credentials. */
-  readonly login: LoginRecord | undefined
+  /** What was kept. */
+  readonly login: LoginRecord
   readonly scheme: 'none' | 'basic' | 'bearer'
+  /** Whether the registry was seen to let in what was kept; it cannot where it asks nobody who he is. */
+  readonly isProven: boolean
   /** Why a password is kept and not a token: a sentence without its full stop. */
   readonly reason?: string
+  /** The host of the token endpoint that was shown the secret, where there is one. */
+  readonly realmHost?: string
 }
 
 /**
- * Logs in: finds how the registry wants to be asked, exchanges a password for an identity token where it gives one, proves that what is to be kept opens the
- * registry, and keeps it. Whatever fails, nothing is kept; secrets go to the registry and to its trusted realm only, and are in no error.
+ * Logs in: finds how the registry, or the repository where only that asks, wants to be asked, exchanges a password for an identity token where it gives one, proves that
+ * what is to be kept opens it, and keeps it. Where nothing asks, it is kept without a proof. Whatever fails, nothing is kept; secrets go to the registry and to its trusted
+ * realm only, and are in no error.
  * @throws {HoldfastError} UNAUTHENTICATED for a wrong password or token; ACCOUNT_LOCKED; RATE_LIMITED; NO_IDENTITY_TOKEN when only a token may be kept;
- * UNSUPPORTED when the endpoint gives no token at all; UNTRUSTED_HOST; REGISTRY_UNAVAILABLE, NETWORK, TIMEOUT, TLS, PLAIN_HTTP; USAGE for an account or a secret
- * that cannot be sent; KEYCHAIN_* from keeping it.
+ * DENIED for an account that may not read the repository; UNSUPPORTED when the endpoint gives no token at all; UNTRUSTED_HOST; REGISTRY_UNAVAILABLE, NETWORK, TIMEOUT, TLS,
+ * PLAIN_HTTP; USAGE for an account or a secret that cannot be sent; KEYCHAIN_* from keeping it.
  */
 export async function logIn(request: LoginRequest, dependencies: LoginDependencies): Promise<LoginOutcome> {
-  const {endpoint, subject} = request
+  const {endpoint, subject, pathPrefix} = request
   const attempt = attemptOf(request)
   const http = dependencies.openHttp(endpoint)
   try {
-    const probe = await probeRegistry(endpoint, subject, http, dependencies)
-    const scheme = probe.authScheme
-    if (scheme === 'none') return {login: undefined, scheme}
-    const {kind, secret, reason} = await prove(request, attempt, http, probe, dependencies)
-    const expiresAt = kind === 'identity-token' ? readJwtExpiry(secret.reveal()) : undefined
-    const login: LoginRecord = {
-      registry: endpoint.registry,
-      ...(request.pathPrefix === undefined ? {} : {pathPrefix: request.pathPrefix}),
-      account: request.account,
-      kind,
-      loggedInAt: dependencies.now().toISOString(),
-      ...(expiresAt === undefined ? {} : {expiresAt: expiresAt.toISOString()}),
+    const {base, ...answered} = await probeRegistry(endpoint, subject, http, dependencies)
+    const isOpen = answered.authScheme === 'none'
+    const door = {http, signal: dependencies.signal, ...doorOf(base, isOpen ? pathPrefix : undefined)}
+    const question = answered.authScheme === 'none' ? await askRepository(door) : {...answered, authScheme: answered.authScheme}
+    if (question?.authScheme !== 'bearer') {
+      const proven = question === undefined ? keepUnproven(request, attempt) : await proveByBasic(request, attempt, door)
+      return await keep(request, proven, question?.authScheme ?? 'none', dependencies)
     }
-    await dependencies.logins.save(login, secret)
-    return {login, scheme, ...(reason === undefined ? {} : {reason})}
+    const {realm, newlyTrusted} = await agreeOnRealm(question.realm, base, endpoint, dependencies.confirmRealm)
+    // With a client that may connect to the host.
+    if (newlyTrusted !== undefined) return await logIn({...request, endpoint: trusting(endpoint, newlyTrusted)}, dependencies)
+    const tokens = createTokenEndpoint(realm, {service: question.service, scopes: scopesOf(question, door)}, door)
+    const proven = await proveByToken(request, attempt, door, tokens)
+    if (isTrustedHost(realm, {...endpoint, pinnedHosts: []})) await dependencies.records.trustHost(endpoint.registry, realm.host)
+    return {...(await keep(request, proven, 'bearer', dependencies)), realmHost: realm.host}
   } finally {
     http.close()
   }
 }
 
-function prove(
-  {endpoint, secret, tokenOnly}: LoginRequest,
+function doorOf(base: URL, repository: RepositoryName | undefined): Pick<RegistryDoor, 'url' | 'repository'> {
+  if (repository === undefined) return {url: new URL('/v2/', base)}
+  return {url: new URL(`/v2/${repository}/tags/list?n=1`, base), repository}
+}
+
+/** How a repository asks who one is; undefined when it does not, or none is meant. */
+async function askRepository({http, url, repository, signal}: RegistryDoor): Promise<AuthenticationQuestion | undefined> {
+  if (repository === undefined) return undefined
+  const {status, headers} = await askJson(http, {method: 'GET', url, maxBodyBytes: MAX_PING_BODY_BYTES, signal})
+  return status === 401 ? readQuestion(headers) : undefined
+}
+
+function scopesOf({scope}: AuthenticationQuestion, {repository}: RegistryDoor): readonly Scope[] {
+  if (repository === undefined) return []
+  const asked = parseScopes(scope ?? '')
+  return asked.length > 0 ? asked : [repositoryScope(repository, 'pull')]
+}
+
+async function keep(
+  {endpoint, pathPrefix, account}: LoginRequest,
+  {kind, secret, reason, isProven = true}: ProvenSecret,
+  scheme: LoginOutcome['scheme'],
+  {logins, now}: LoginDependencies,
+): Promise<LoginOutcome> {
+  const expiresAt = kind === 'identity-token' ? readJwtExpiry(secret.reveal()) : undefined
+  const login: LoginRecord = {
+    registry: endpoint.registry,
+    ...(pathPrefix === undefined ? {} : {pathPrefix}),
+    account,
+    kind,
+    loggedInAt: now().toISOString(),
+    ...(expiresAt === undefined ? {} : {expiresAt: expiresAt.toISOString()}),
+  }
+  await logins.save(login, secret)
+  return {login, scheme, isProven, ...(reason === undefined ? {} : {reason})}
+}
+
+function proveByBasic({secret, tokenOnly}: LoginRequest, attempt: LoginAttempt, door: RegistryDoor): Promise<ProvenSecret> {
+  return proveBasic(door, attempt, secret.value.reveal(), tokenOnly)
+}
+
+function proveByToken(
+  {secret, tokenOnly}: LoginRequest,
   attempt: LoginAttempt,
-  http: HttpClient,
-  probe: RegistryProbe,
-  network: LoginNetwork,
+  door: RegistryDoor,
+  tokens: TokenEndpoint,
 ): Promise<ProvenSecret> {
-  const door = {http, base: probe.base, signal: network.signal}
   const value = secret.value.reveal()
-  if (probe.authScheme === 'basic') return proveBasic(door, attempt, value, tokenOnly)
-  const tokens = createTokenEndpoint(endpoint, probe, network)
   return secret.kind === 'identity-token'
     ? proveIdentityToken(door, attempt, tokens, value)
     : proveByTokenEndpoint(door, attempt, tokens, value, tokenOnly)

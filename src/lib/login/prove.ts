@@ -3,21 +3,39 @@ import {basicAuthorization} from '../auth/basic.ts'
 import {decodeTokenFields, type TokenResponse} from '../auth/token-response.ts'
 import type {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
-import type {JsonResponse} from '../http/json-client.ts'
-import {type LoginAttempt, loginFailure, loginRefusal} from './attempt.ts'
+import {type LoginAttempt, loginFailure, loginRefusal, type RefusingAnswer} from './attempt.ts'
 import {assertLetIn, isLetIn, type RegistryDoor} from './registry-door.ts'
 import type {TokenEndpoint} from './token-endpoint.ts'
 
-/** What is to be kept, and has been seen to work. */
+/** What is to be kept. */
 export interface ProvenSecret {
   readonly kind: 'identity-token' | 'password'
   readonly secret: Secret
   /** Why a password and not a token: one sentence without its full stop. */
   readonly reason?: string
+  /** False where nothing asks who one is, so that it could not be seen to work. */
+  readonly isProven?: boolean
 }
 
 /** An endpoint that does not know a kind of request answers one of these: that kind is not offered. */
 const NOT_OFFERED: readonly number[] = [400, 404, 405, 501]
+
+/**
+ * What is kept for a registry that asks nobody who he is: repositories of it may ask.
+ * @throws {HoldfastError} NO_IDENTITY_TOKEN when only a token may be kept and a password is given.
+ */
+export function keepUnproven({secret: {kind, value}, tokenOnly}: UnprovenLogin, attempt: LoginAttempt): ProvenSecret {
+  const reason = `${attempt.registry} does not ask who you are, so that the password cannot be exchanged for a token`
+  if (kind === 'identity-token') return {kind, secret: value, isProven: false}
+  if (tokenOnly) throw onlyPassword(attempt, reason)
+  return {kind, secret: value, reason, isProven: false}
+}
+
+/** What is known of a login without any answer. */
+export interface UnprovenLogin {
+  readonly secret: {readonly kind: 'password' | 'identity-token'; readonly value: Secret}
+  readonly tokenOnly: boolean
+}
 
 /**
  * Proves a user name and a password to a registry that wants HTTP Basic.
@@ -105,7 +123,7 @@ async function tryIdentityToken(
   return access.refreshToken ?? refreshToken
 }
 
-function requireToken(attempt: LoginAttempt, {realm}: TokenEndpoint, answer: JsonResponse): TokenResponse {
+function requireToken(attempt: LoginAttempt, {realm}: TokenEndpoint, answer: RefusingAnswer): TokenResponse {
   const token = decodeTokenFields(answer.json, Date.now())
   if (token !== undefined) return token
   throw loginFailure(attempt, 'UNSUPPORTED', `${realm.host} answers ${answer.status} without a token`, {

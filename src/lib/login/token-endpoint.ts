@@ -1,62 +1,58 @@
 /** A registry's token endpoint as a login asks it. Secrets go to its realm and nowhere else: no redirect is followed, nothing is tried twice. */
 import {basicAuthorization} from '../auth/basic.ts'
+import type {Scope} from '../auth/scope.ts'
 import {passwordForm, refreshTokenForm, tokenUrl} from '../auth/token-request.ts'
-import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
-import {tlsForOrigin} from '../content/remote/endpoint-tls.ts'
-import {trustedRealm} from '../content/remote/trust.ts'
-import type {JsonRequest, JsonResponse} from '../http/json-client.ts'
-import type {RegistryNetwork, RegistryProbe} from '../registries/probe.ts'
+import type {HttpClient} from '../http/client.ts'
+import type {JsonRequest} from '../http/json-client.ts'
+import type {RegistryNetwork} from '../registries/probe.ts'
+import {askJson} from './ask-json.ts'
+import type {RefusingAnswer} from './attempt.ts'
 
 /** The way to registries and to their token endpoints. */
 export interface LoginNetwork extends RegistryNetwork {
   readonly userAgent?: string | undefined
-  /** Told of each request to a token endpoint, without its query, headers and body. */
+  /** Told of each request to a control plane, without its query, headers and body. */
   readonly onExchange?: JsonRequest['onExchange']
 }
 
-/** Every status is an ordinary answer. Rejects with NETWORK, TIMEOUT, TLS, PLAIN_HTTP, INTERRUPTED, INTEGRITY. */
+/** Every status is an ordinary answer. Rejects with NETWORK, TIMEOUT, TLS, PLAIN_HTTP, UNTRUSTED_HOST, INTERRUPTED, INTEGRITY. */
 export interface TokenEndpoint {
   readonly realm: URL
   /** Asks for an access and a refresh token by GET (distribution's token authentication). */
-  askByBasic(username: string, password: string): Promise<JsonResponse>
+  askByBasic(username: string, password: string): Promise<RefusingAnswer>
   /** The same by the OAuth 2 form, which not every endpoint offers. */
-  askByPasswordForm(username: string, password: string): Promise<JsonResponse>
+  askByPasswordForm(username: string, password: string): Promise<RefusingAnswer>
   /** Exchanges a refresh token for an access token. */
-  askByRefreshToken(refreshToken: string): Promise<JsonResponse>
+  askByRefreshToken(refreshToken: string): Promise<RefusingAnswer>
+}
+
+/** What tokens are asked for. */
+export interface TokenSubject {
+  readonly service?: string | undefined
+  readonly scopes: readonly Scope[]
 }
 
 /**
- * The token endpoint that the registry named when it was probed. Where it is another host, it gets neither the registry's client certificate nor its exemptions.
- * @throws {HoldfastError} UNTRUSTED_HOST when the realm is not acceptable.
+ * @param realm one that may have the credentials of the registry.
+ * @param http the registry's client, which judges where connections lead.
  */
 export function createTokenEndpoint(
-  endpoint: RegistryEndpoint,
-  {base, realm: realmText, service}: Pick<RegistryProbe, 'base' | 'realm' | 'service'>,
-  {proxyFor, signal, userAgent, onExchange}: LoginNetwork,
+  realm: URL,
+  {service, scopes}: TokenSubject,
+  {http, signal}: {readonly http: HttpClient; readonly signal?: AbortSignal | undefined},
 ): TokenEndpoint {
-  const realm = trustedRealm(realmText, base, endpoint)
-  const tls = tlsForOrigin(endpoint, realm.origin)
-  const ask = async ({url, headers, ...request}: Pick<JsonRequest, 'method' | 'url' | 'headers' | 'form'>): Promise<JsonResponse> => {
-    const {requestJson} = await import('../http/json-client.ts')
-    return requestJson({
-      ...request,
-      url,
-      headers: {...headers, ...(userAgent === undefined ? {} : {'user-agent': userAgent})},
-      tls,
-      proxy: proxyFor?.(url),
-      signal,
-      onExchange,
-    })
-  }
   return {
     realm,
     askByBasic: (username, password) =>
-      ask({
+      askJson(http, {
         method: 'GET',
-        url: tokenUrl(realm, {service, scopes: [], account: username, offline: true}),
+        url: tokenUrl(realm, {service, scopes, account: username, offline: true}),
         headers: {authorization: basicAuthorization(username, password)},
+        signal,
       }),
-    askByPasswordForm: (username, password) => ask({method: 'POST', url: realm, form: passwordForm(username, password, service)}),
-    askByRefreshToken: (refreshToken) => ask({method: 'POST', url: realm, form: refreshTokenForm(refreshToken, {service, scopes: []})}),
+    askByPasswordForm: (username, password) =>
+      askJson(http, {method: 'POST', url: realm, form: passwordForm(username, password, {service, scopes}), signal}),
+    askByRefreshToken: (refreshToken) =>
+      askJson(http, {method: 'POST', url: realm, form: refreshTokenForm(refreshToken, {service, scopes}), signal}),
   }
 }

@@ -43,6 +43,11 @@ export interface RegistryStore {
   saveRegistry(registry: RegistryRecord): Promise<void>
   /** Answers whether there was one. */
   removeRegistry(name: string): Promise<boolean>
+  /** Hosts (`host` or `host:port`) that the user trusts with the credentials of a registry, declared or not, besides those pinned in its record. */
+  listTrustedHosts(registry: RegistryHost): Promise<readonly string[]>
+  trustHost(registry: RegistryHost, host: string): Promise<void>
+  /** Forgets every host that was trusted for the registry. */
+  distrustHosts(registry: RegistryHost): Promise<void>
 }
 
 /** One image that was cached. Names no credential (requirement P4). */

@@ -7,7 +7,7 @@ import {parseRegistryHost} from '../oci/reference.ts'
 import type {RegistryRecord, RegistryStore} from '../records/store.ts'
 import {recordToEndpoint, type TransportSettings} from './endpoint.ts'
 import {type Examination, type ExamineDependencies, examineRegistry} from './examine.ts'
-import {requireRegistry} from './find.ts'
+import {requireRegistry, withTrustedHosts} from './find.ts'
 import {parseRegistryName} from './registry-name.ts'
 import {formatRegistryUrl, parseRegistryUrl, type RegistryUrl} from './registry-url.ts'
 import {type RegistrySubject, settingHint} from './subject.ts'
@@ -15,7 +15,7 @@ import {type RegistrySubject, settingHint} from './subject.ts'
 /** What is asked for; file names are kept as they are given, and an empty one takes the file away. */
 export interface RegistryChange extends TransportSettings {
   readonly isDefault?: boolean | undefined
-  /** Hosts that the registry may send us to, for tokens and for blobs, besides those it names itself while it is probed. */
+  /** Hosts that the registry may send us to, for tokens and for blobs, besides its own. */
   readonly trustHosts?: readonly string[] | undefined
   /** Whether the registry is asked what it is. */
   readonly probe: boolean
@@ -39,7 +39,8 @@ export interface DeclareDependencies extends ExamineDependencies {
 /**
  * Declares a registry under a new name, after asking it what it is: certificate, API, authentication, who it sends us to, and whether it refuses a wrong digest.
  * @throws {HoldfastError} CONFLICT when the name or the host is declared already; USAGE, INVALID_REFERENCE; PLAIN_HTTP when that was not asked for; TLS naming the
- * certificate at fault; CONFIGURATION for an unreadable file; NETWORK, TIMEOUT, UNSUPPORTED when no registry answers. Nothing is saved then.
+ * certificate at fault; CONFIGURATION for an unreadable file; NETWORK, TIMEOUT, UNSUPPORTED when no registry answers; UNTRUSTED_HOST, before anything is sent there, for a
+ * token realm that is not trusted. Nothing is saved then.
  */
 export async function declareRegistry(request: DeclareRequest, dependencies: DeclareDependencies): Promise<Examination> {
   const {store, now} = dependencies
@@ -95,6 +96,7 @@ export async function updateRegistry(nameOrHost: string, request: UpdateRequest,
 export async function removeRegistry(store: RegistryStore, nameOrHost: string): Promise<RegistryRecord> {
   const registry = await requireRegistry(store, nameOrHost)
   await store.removeRegistry(registry.name)
+  await store.distrustHosts(registry.host)
   return registry
 }
 
@@ -105,7 +107,7 @@ async function examine(
   subject: RegistrySubject,
   dependencies: DeclareDependencies,
 ): Promise<Examination> {
-  const endpoint = await recordToEndpoint(draft)
+  const endpoint = await withTrustedHosts(dependencies.store, await recordToEndpoint(draft))
   if (!probe) return {registry: draft, notes: []}
   // Who writes https:// means it, on loopback too.
   const asked: RegistryEndpoint = url.scheme === 'https' ? {...endpoint, plainHttp: 'never'} : endpoint

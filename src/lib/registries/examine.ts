@@ -1,20 +1,27 @@
 /** Asks a registry what it is, and turns the answers into its record: flavour, authentication, pinned hosts, proofs. */
 
 import type {CredentialLookup, RegistryCapabilities, RegistryEndpoint} from '../content/remote/endpoint.ts'
+import {decideRealmTrust, isOwnName} from '../content/remote/realm-trust.ts'
 import {RegistrySession} from '../content/remote/session.ts'
+import {parseRealm, untrustedRealm} from '../content/remote/trust.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import type {HttpClient} from '../http/client.ts'
+import type {RegistryHost} from '../oci/reference.ts'
 import type {RegistryRecord} from '../records/store.ts'
 import {MAX_PINNED_ON_SIGHT} from './limits.ts'
-import {realmHost} from './ping.ts'
 import {probeRegistry, type RegistryNetwork, type RegistryProbe} from './probe.ts'
 import {formatRegistryUrl} from './registry-url.ts'
 import {mountsFromItself, refusesWrongDigest} from './rights.ts'
-import type {RegistrySubject} from './subject.ts'
+import {type RegistrySubject, settingHint} from './subject.ts'
 
 export interface ExamineDependencies extends RegistryNetwork {
   readonly credentials?: CredentialLookup | undefined
+  /** Asks the user whether a host (`host` or `host:port`) may have the credentials of the registry; nothing is sent there before. Absent where nobody can be asked. */
+  readonly confirmRealm?: ConfirmRealm | undefined
 }
+
+/** `reason` says why it is asked: a fact, to stand after a colon. */
+export type ConfirmRealm = (question: {readonly registry: RegistryHost; readonly host: string; readonly reason: string}) => Promise<boolean>
 
 export interface Examination {
   readonly registry: RegistryRecord
@@ -23,8 +30,9 @@ export interface Examination {
 }
 
 /**
- * Probes the registry of a draft record and completes it. Whom the registry names while it is declared is pinned, and told in the notes.
- * @throws {HoldfastError} as `probeRegistry`; that nobody may push is a note, not an error.
+ * Probes the registry of a draft record and completes it. The token realm that it names is pinned, and told in the notes, when it may have the credentials of the registry
+ * without being declared, or when the user says so.
+ * @throws {HoldfastError} as `probeRegistry`; UNTRUSTED_HOST for another realm, before anything is sent there. That nobody may push is a note, not an error.
  */
 export async function examineRegistry(
   draft: RegistryRecord,
@@ -35,9 +43,10 @@ export async function examineRegistry(
   const http = dependencies.openHttp(endpoint)
   try {
     const probe = await probeRegistry(endpoint, subject, http, dependencies)
-    const registry = recordProbe(draft, probe)
+    const realm = await examineRealm(probe, endpoint, subject, dependencies)
+    const registry = recordProbe(draft, probe, realm)
     const settled: RegistryEndpoint = {...endpoint, plainHttp: registry.plainHttp ? 'always' : 'never', pinnedHosts: registry.pinnedHosts}
-    const push = await examinePush(settled, http, dependencies)
+    const push = await examinePush(settled, http, probe.base, subject, dependencies)
     const pinnedHosts = push.endpoint.pinnedHosts ?? registry.pinnedHosts
     return {
       registry: {...registry, pinnedHosts, capabilities: {...registry.capabilities, ...push.capabilities}},
@@ -48,11 +57,32 @@ export async function examineRegistry(
   }
 }
 
+/** The host to pin of a realm elsewhere. */
+async function examineRealm(
+  probe: RegistryProbe,
+  endpoint: RegistryEndpoint,
+  subject: RegistrySubject,
+  {confirmRealm}: ExamineDependencies,
+): Promise<string | undefined> {
+  if (probe.authScheme !== 'bearer') return undefined
+  const realm = parseRealm(probe.realm, probe.base, endpoint)
+  const trust = decideRealmTrust(realm, probe.base, endpoint)
+  if (trust.kind !== 'allowed') {
+    const {reason} = trust
+    const isTrustable = trust.commands.length > 0
+    const isConfirmed = isTrustable && (await confirmRealm?.({registry: endpoint.registry, host: realm.host, reason})) === true
+    if (!isConfirmed) {
+      const commands = isTrustable ? [settingHint(subject, `--trust-host ${realm.host}`)] : []
+      throw untrustedRealm(realm, endpoint, {...trust, commands})
+    }
+  }
+  return realm.host === probe.base.host ? undefined : realm.host
+}
+
 /** The realm that is named now is pinned instead of the one that was named before. */
-function recordProbe(draft: RegistryRecord, probe: RegistryProbe): RegistryRecord {
+function recordProbe(draft: RegistryRecord, probe: RegistryProbe, realmHost: string | undefined): RegistryRecord {
   const {flavour, authScheme, realm, ...rest} = draft
-  const former = realm === undefined || authScheme !== 'bearer' ? undefined : realmHost({authScheme, realm}, probe.base)
-  const named = realmHost(probe, probe.base)
+  const former = realm === undefined || authScheme !== 'bearer' ? undefined : URL.parse(realm, probe.base.href)?.host
   const plainHttp = probe.base.protocol === 'http:'
   return {
     ...rest,
@@ -61,7 +91,7 @@ function recordProbe(draft: RegistryRecord, probe: RegistryProbe): RegistryRecor
     authScheme: probe.authScheme,
     ...(probe.flavour === undefined ? {} : {flavour: probe.flavour}),
     ...(probe.realm === undefined ? {} : {realm: probe.realm}),
-    pinnedHosts: [...new Set([...draft.pinnedHosts.filter((host) => host !== former), ...(named === undefined ? [] : [named])])],
+    pinnedHosts: [...new Set([...draft.pinnedHosts.filter((host) => host !== former), ...(realmHost === undefined ? [] : [realmHost])])],
   }
 }
 
@@ -71,8 +101,14 @@ interface PushExamination {
   readonly notes: readonly string[]
 }
 
-/** Tries an upload; a host that the registry wants the upload sent to is pinned, and the upload tried again there. */
-async function examinePush(endpoint: RegistryEndpoint, http: HttpClient, dependencies: ExamineDependencies): Promise<PushExamination> {
+/** Tries an upload; another port of the registry's own host that the upload is to go to is pinned, and the upload tried again there. */
+async function examinePush(
+  endpoint: RegistryEndpoint,
+  http: HttpClient,
+  base: URL,
+  subject: RegistrySubject,
+  dependencies: ExamineDependencies,
+): Promise<PushExamination> {
   const session = new RegistrySession({endpoint, http, credentials: dependencies.credentials})
   try {
     const refuses = await refusesWrongDigest(session, dependencies.signal)
@@ -83,13 +119,18 @@ async function examinePush(endpoint: RegistryEndpoint, http: HttpClient, depende
     const pinned = endpoint.pinnedHosts ?? []
     const host = hasCode(error, 'UNTRUSTED_HOST') ? error.details.host : undefined
     if (typeof host === 'string' && !pinned.includes(host) && pinned.length < MAX_PINNED_ON_SIGHT) {
-      return examinePush({...endpoint, pinnedHosts: [...pinned, host]}, http, dependencies)
+      const isOwn = isOwnName(new URL(`${base.protocol}//${host}`), base, endpoint)
+      if (isOwn) return examinePush({...endpoint, pinnedHosts: [...pinned, host]}, http, base, subject, dependencies)
     }
     if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
+    const way =
+      typeof host === 'string' && error.hints.length > 0
+        ? `; if that host is to be trusted: ${settingHint(subject, `--trust-host ${host}`)}`
+        : ''
     return {
       endpoint,
       capabilities: {},
-      notes: [`not tried whether it refuses a wrong digest, so Holdfast hashes what it uploads: ${error.message}`],
+      notes: [`not tried whether it refuses a wrong digest, so Holdfast hashes what it uploads: ${error.message}${way}`],
     }
   }
 }

@@ -2,8 +2,9 @@
 
 import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {HoldfastError} from '../core/errors.ts'
+import type {RegistryHost} from '../oci/reference.ts'
 import type {RegistryRecord, RegistryStore} from '../records/store.ts'
-import {recordToEndpoint, undeclaredEndpoint} from './endpoint.ts'
+import {recordToEndpoint, type TransportSettings, undeclaredEndpoint} from './endpoint.ts'
 import {readsAsHost} from './registry-name.ts'
 import {parseRegistryUrl} from './registry-url.ts'
 import type {RegistrySubject} from './subject.ts'
@@ -37,7 +38,8 @@ export interface FoundRegistry {
 export async function findEndpoint(store: RegistryStore, nameOrHost: string | undefined): Promise<FoundRegistry> {
   const record = nameOrHost === undefined ? await store.findDefaultRegistry() : await store.findRegistry(nameOrHost)
   if (record !== undefined) {
-    return {subject: {host: record.host, name: record.name, isDeclared: true}, endpoint: await recordToEndpoint(record)}
+    const endpoint = await withTrustedHosts(store, await recordToEndpoint(record))
+    return {subject: {host: record.host, name: record.name, isDeclared: true}, endpoint}
   }
   if (nameOrHost === undefined) {
     throw new HoldfastError('INPUT_REQUIRED', 'cannot choose a registry: none was named, and none is the default', {
@@ -46,5 +48,29 @@ export async function findEndpoint(store: RegistryStore, nameOrHost: string | un
   }
   if (!readsAsHost(nameOrHost)) await requireRegistry(store, nameOrHost)
   const {host, scheme} = parseRegistryUrl(nameOrHost)
-  return {subject: {host, isDeclared: false}, endpoint: await undeclaredEndpoint(host, {plainHttp: scheme === 'http'})}
+  const endpoint = await withTrustedHosts(store, await undeclaredEndpoint(host, {plainHttp: scheme === 'http'}))
+  return {subject: {host, isDeclared: false}, endpoint}
+}
+
+/**
+ * The endpoint of a host, declared or not; `overrides` hold for one run.
+ * @throws {HoldfastError} CONFIGURATION when one of its files cannot be read.
+ */
+export async function findHostEndpoint(
+  store: RegistryStore,
+  host: RegistryHost,
+  overrides: TransportSettings = {},
+): Promise<RegistryEndpoint> {
+  const record = await store.findRegistry(host)
+  const endpoint = record === undefined ? await undeclaredEndpoint(host, overrides) : await recordToEndpoint(record, overrides)
+  return await withTrustedHosts(store, endpoint)
+}
+
+/** The endpoint with the hosts that the user trusts for its registry. */
+export async function withTrustedHosts(
+  store: Pick<RegistryStore, 'listTrustedHosts'>,
+  endpoint: RegistryEndpoint,
+): Promise<RegistryEndpoint> {
+  const trustedHosts = await store.listTrustedHosts(endpoint.registry)
+  return trustedHosts.length === 0 ? endpoint : {...endpoint, trustedHosts}
 }

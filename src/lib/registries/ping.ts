@@ -1,7 +1,7 @@
 /** What a registry tells whoever asks `/v2/` without credentials (distribution-spec 1.1 §Determining Support; RFC 9110 §11.6.1). */
 import {parseChallenges} from '../auth/challenge.ts'
 import {HoldfastError} from '../core/errors.ts'
-import type {HttpClient} from '../http/client.ts'
+import type {HttpClient, HttpHeaders} from '../http/client.ts'
 import {MAX_PING_BODY_BYTES} from './limits.ts'
 
 export interface RegistryPing {
@@ -33,26 +33,32 @@ export async function pingRegistry(http: HttpClient, base: URL, signal?: AbortSi
     const code = status === 429 ? 'RATE_LIMITED' : status >= 500 ? 'REGISTRY_UNAVAILABLE' : 'UNSUPPORTED'
     throw new HoldfastError(code, `cannot find a registry at "${url.href}": it answers ${status}`, {hints, details: {httpStatus: status}})
   }
+  const question = readQuestion(headers)
+  if (question !== undefined) return {...apiVersion, ...question}
+  throw new HoldfastError('UNSUPPORTED', `cannot log in to "${url.href}": it asks for neither Basic nor Bearer authentication`, {hints})
+}
+
+/** How a server asks who one is. */
+export interface AuthenticationQuestion {
+  readonly authScheme: 'basic' | 'bearer'
+  /** The URL of the token endpoint, or the realm's name for Basic. */
+  readonly realm?: string
+  readonly service?: string
+  /** Of the token that is wanted, as it is written in the challenge. */
+  readonly scope?: string
+}
+
+/** Reads the challenges of a 401; undefined when there is neither Basic nor Bearer among them. */
+export function readQuestion(headers: HttpHeaders): AuthenticationQuestion | undefined {
   const challenges = parseChallenges(headers['www-authenticate'] ?? '')
   const bearer = challenges.find(({scheme}) => scheme === 'bearer')
-  const basic = challenges.find(({scheme}) => scheme === 'basic')
-  const chosen = bearer ?? basic
-  if (chosen === undefined) {
-    throw new HoldfastError('UNSUPPORTED', `cannot log in to "${url.href}": it asks for neither Basic nor Bearer authentication`, {hints})
-  }
-  const {realm, service} = chosen.parameters
+  const chosen = bearer ?? challenges.find(({scheme}) => scheme === 'basic')
+  if (chosen === undefined) return undefined
+  const {realm, service, scope} = chosen.parameters
   return {
-    ...apiVersion,
     authScheme: bearer === undefined ? 'basic' : 'bearer',
     ...(realm === undefined ? {} : {realm}),
     ...(service === undefined ? {} : {service}),
+    ...(scope === undefined ? {} : {scope}),
   }
-}
-
-/** The host of a token realm that is not the registry's own: what has to be pinned. Undefined for Basic, for a malformed realm, and for one that would leave https. */
-export function realmHost(ping: RegistryPing, base: URL): string | undefined {
-  if (ping.authScheme !== 'bearer' || ping.realm === undefined || !URL.canParse(ping.realm, base.href)) return undefined
-  const realm = new URL(ping.realm, base)
-  if (realm.protocol !== 'https:' && !(realm.protocol === 'http:' && base.protocol === 'http:')) return undefined
-  return realm.host === base.host ? undefined : realm.host
 }

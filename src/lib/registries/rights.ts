@@ -28,7 +28,7 @@ const SCRATCH_PATH = `v2/${SCRATCH_REPOSITORY}`
  */
 export async function assertLogin(session: RegistrySession, signal?: AbortSignal): Promise<void> {
   const action = `log in to "${session.endpoint.registry}"`
-  const response = await session.send({method: 'GET', target: 'v2/', access: {scopes: []}, action, signal})
+  const response = await session.send({method: 'GET', target: 'v2/', access: {scopes: []}, action, redirects: 'refuse', signal})
   if (response.status !== HTTP_OK) throw session.refusal(action, response)
 }
 

@@ -66,6 +66,21 @@ describe('credentials in the files of docker and podman', () => {
     assert.deepEqual(await source('a.json').find(registry, undefined), basic('ann', 'pw'))
   })
 
+  it('are as absent where a value is null, and an entry that can hold none is told once and passed over', async () => {
+    const absurd: string[] = []
+    await write('null.json', {auths: {'r.example.com': null}, credHelpers: {'r.example.com': null}, credsStore: null})
+    await write('absurd.json', {auths: {'r.example.com': 7, 'https://r.example.com': {auth: [CANARY]}}})
+    await write('good.json', {auths: {'r.example.com': auth('ann:pw')}})
+    const found = createDockerConfigSource({
+      files: ['null.json', 'absurd.json', 'good.json'].map((name) => file(name)),
+      allowedHelpers: [],
+      helperEnvironment: {},
+      onAbsurdEntry: (entry) => absurd.push(`${entry.path} ${entry.registry}`),
+    })
+    for (let count = 0; count < 2; count++) assert.deepEqual(await found.find(registry, undefined), basic('ann', 'pw'))
+    assert.deepEqual(absurd, [`${path('absurd.json')} r.example.com`])
+  })
+
   for (const [title, content] of [
     ['JSON that breaks off', `{"auths": {"r.example.com": {"auth": "${CANARY}`],
     ['no JSON', CANARY],

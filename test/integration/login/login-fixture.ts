@@ -56,7 +56,7 @@ export async function openLogins(directory: string): Promise<LoginFixture> {
   return {
     keychain,
     logins,
-    dependencies: {logins, openHttp, now: () => new Date('2026-11-20T12:00:00Z')},
+    dependencies: {logins, records, openHttp, now: () => new Date('2026-11-20T12:00:00Z')},
     close: () => records.close(),
   }
 }

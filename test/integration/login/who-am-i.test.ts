@@ -38,6 +38,7 @@ describe('who is logged in', () => {
       registry: 'docker.io',
       account: ALICE,
       kind: 'password',
+      isProven: true,
       rateLimit: {limit: 200, remaining: 173, windowSeconds: 21_600},
     })
     assert.deepEqual(new Set(hub.lines()), new Set(['HEAD /v2/ratelimitpreview/test/manifests/latest']))

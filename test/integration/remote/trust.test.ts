@@ -24,28 +24,16 @@ describe('where a registry may send us', () => {
   })
 
   for (const [base, target, referral, pinned, accepted] of [
-    ['https://registry.example', 'https://registry.example/token', 'token realm', undefined, true],
-    ['https://registry.example', 'https://auth.example/token', 'token realm', undefined, true],
-    ['https://registry.example', 'http://registry.example/token', 'token realm', undefined, false],
-    ['https://registry.example', 'http://auth.example/token', 'token realm', ['auth.example'], false],
-    ['https://registry.example', 'file:///etc/passwd', 'token realm', undefined, false],
-    ['https://registry.example', 'https://169.254.169.254/latest', 'token realm', undefined, false],
-    ['https://registry.example', 'https://10.0.0.1/token', 'token realm', undefined, false],
-    ['https://registry.example', 'https://0xa000001/token', 'token realm', undefined, false],
-    ['https://registry.example', 'https://[::ffff:10.0.0.1]/token', 'token realm', undefined, false],
-    ['https://registry.example', 'https://[::1]/token', 'token realm', undefined, false],
-    ['https://registry.example', 'https://[fe80::1]/token', 'token realm', undefined, false],
-    ['https://registry.example', 'https://0.0.0.0/token', 'token realm', undefined, false],
-    ['https://registry.example', 'https://localhost/token', 'token realm', undefined, false],
-    ['https://registry.example', 'https://a.localhost./token', 'redirect', undefined, false],
-    ['https://10.1.1.1', 'https://10.1.1.1:8443/token', 'token realm', undefined, true],
-    ['https://10.1.1.1', 'https://10.1.1.2/token', 'token realm', undefined, false],
-    ['http://127.0.0.1:5000', 'http://127.0.0.1:5001/token', 'token realm', undefined, true],
-    ['https://registry.example', 'https://auth.example/token', 'token realm', [], false],
-    ['https://registry.example', 'https://auth.example/token', 'token realm', ['auth.example'], true],
-    ['https://registry.example', 'https://auth.example:444/token', 'token realm', ['auth.example'], false],
-    ['https://registry.example', 'https://auth.example/token', 'token realm', ['auth.example:443'], true],
-    ['https://registry.example', 'https://10.0.0.1/token', 'token realm', ['10.0.0.1'], true],
+    ['https://registry.example', 'https://a.localhost./b', 'redirect', undefined, false],
+    ['https://registry.example', 'https://127.0.0.1/b', 'redirect', undefined, false],
+    ['https://registry.example', 'https://2852039166/b', 'redirect', undefined, false],
+    ['https://registry.example', 'https://169.254.169.254./b', 'redirect', ['169.254.169.254'], false],
+    ['https://registry.example', 'https://[64:ff9b::a9fe:a9fe]/b', 'redirect', undefined, false],
+    ['https://registry.example', 'https://0.0.0.0/b', 'redirect', undefined, false],
+    ['https://registry.example', 'file:///etc/passwd', 'redirect', undefined, false],
+    ['http://127.0.0.1:5000', 'http://127.0.0.1:5001/b', 'redirect', undefined, true],
+    ['http://127.0.0.1:5000', 'http://localhost:5001/b', 'redirect', undefined, true],
+    ['https://registry.example', 'https://storage.example/b', 'redirect', [], false],
     ['https://registry.example', 'https://storage.example/b', 'redirect', undefined, true],
     ['https://registry.example', 'http://storage.example/b', 'redirect', undefined, false],
     ['https://registry.example', 'https://storage.example/b', 'upload location', undefined, false],
@@ -65,7 +53,7 @@ describe('where a registry may send us', () => {
       () => assertTrusted(new URL('https://s.example/x?sig=canary'), new URL('https://registry.example'), endpoint([]), 'redirect'),
       (error) => {
         assert.ok(hasCode(error, 'UNTRUSTED_HOST'))
-        assert.match(error.hints.join(), /holdfast registry update NAME --trust-host s\.example/)
+        assert.match(error.hints.join(), /^holdfast registry update registry\.example --trust-host s\.example /)
         assert.ok(!JSON.stringify([error.message, error.hints, error.details]).includes('canary'))
         return true
       },
@@ -112,8 +100,9 @@ describe('a registry that sends us elsewhere', () => {
 
   it('gets no token request to a realm that is not pinned, and the password nowhere', async () => {
     const evil = await start((_seen, response) => reply(response, 200, {}, {token: 't'}))
+    const realm = evil.url.replace('127.0.0.1', 'localhost')
     const registry = await start((_seen, response) =>
-      reply(response, 401, {'www-authenticate': `Bearer realm="${evil.url}/token",service="s"`}),
+      reply(response, 401, {'www-authenticate': `Bearer realm="${realm}/token",service="s"`}),
     )
     await assert.rejects(open(registry.host, ALICE, {pinnedHosts: []}).statBlob(REPOSITORY, BLOB.digest), isUntrusted)
     assert.equal(evil.seen.length, 0)

@@ -25,10 +25,11 @@ describe('a request for a token', () => {
       scope: 'repository:a:pull repository:b:pull',
       refresh_token: 'rt',
     })
-    assert.deepEqual(passwordForm('ann', 'pw', undefined), {
+    assert.deepEqual(passwordForm('ann', 'pw', {service: undefined, scopes: [repositoryScope('a', 'pull')]}), {
       grant_type: 'password',
       client_id: 'holdfast',
       access_type: 'offline',
+      scope: 'repository:a:pull',
       username: 'ann',
       password: 'pw',
     })

@@ -6,7 +6,7 @@ import {describeCached, describeFound, digestChange} from '../../../src/lib/cli/
 import * as collector from '../../../src/lib/cli/collector-report.ts'
 import {describeChange} from '../../../src/lib/cli/configuration-report.ts'
 import {formatInspection} from '../../../src/lib/cli/inspection.ts'
-import {describeDeviceCode, describeKept, describeLogins} from '../../../src/lib/cli/login-report.ts'
+import {describeDeviceCode, describeKept, describeLogin, describeLogins} from '../../../src/lib/cli/login-report.ts'
 import {describeRegistries, describeRegistry, describeStep} from '../../../src/lib/cli/registry-report.ts'
 import {describeServerEvent} from '../../../src/lib/cli/server-log.ts'
 import {formatTable} from '../../../src/lib/cli/table.ts'
@@ -174,7 +174,15 @@ const REPORTS: Readonly<Record<string, readonly [lines: readonly string[], count
   'audit log as JSON': [[formatJsonLine(poisoned(audit) as never)], 1],
   'audit log for syslog': [[formatSyslog(poisoned(audit) as never, `host${CANARY}`)], 1],
   logins: [describeLogins(poisoned([{registry: 'r', account: 'a', kind: 'password', loggedInAt: time, expiresAt: time}]) as never), 2],
-  'what is kept': [[describeKept(poisoned({login: {kind: 'password'}, reason: 'r'}) as never, `keychain${CANARY}`)], 1],
+  'what is kept': [
+    describeKept(
+      poisoned({login: {registry: 'h', kind: 'password'}, isProven: false, reason: 'r', realmHost: 'a'}) as never,
+      `keychain${CANARY}`,
+    ),
+    3,
+  ],
+  'who has logged in': [describeLogin(poisoned({login: {registry: 'h', account: 'a'}, isProven: true}) as never), 1],
+  'who is kept without a proof': [describeLogin(poisoned({login: {registry: 'h', account: 'a'}, isProven: false}) as never), 1],
   'device code': [
     describeDeviceCode(poisoned({verificationUri: 'u', verificationUriComplete: 'u', userCode: 'c', expiresInSeconds: 60})),
     3,

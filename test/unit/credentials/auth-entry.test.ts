@@ -34,9 +34,12 @@ describe('an entry of auths', () => {
     ['is malformed without a colon', {auth: base64('ann')}, {kind: 'malformed'}],
     ['is malformed without a user name', {auth: base64(':s3cret')}, {kind: 'malformed'}],
     ['is malformed when it is not base64', {auth: 'ann:s3cret'}, {kind: 'malformed'}],
-    ['is malformed when a field is not a string', {auth: 7}, {kind: 'malformed'}],
-    ['is malformed when it is a string', 'ann:s3cret', {kind: 'malformed'}],
-    ['is malformed when it is null', null, {kind: 'malformed'}],
+    ['is absurd when a field is not a string', {auth: 7}, {kind: 'absurd'}],
+    ['is absurd when it is a string', 'ann:s3cret', {kind: 'absurd'}],
+    ['is absurd when it is a list', ['ann:s3cret'], {kind: 'absurd'}],
+    ['has nothing when it is null', null, {kind: 'none'}],
+    ['has nothing in a field that is null', {auth: null, identitytoken: null}, {kind: 'none'}],
+    ['is read beside a field that is null', {auth: base64('ann:s3cret'), identitytoken: null}, basic('ann', 's3cret')],
   ] as const) {
     it(title, () => assert.deepEqual(decodeAuthEntry(entry), expected))
   }

@@ -51,6 +51,8 @@ type Scheme =
   | {
       readonly kind: 'bearer'
       readonly realm: URL
+      /** The registry's URL that named the realm. */
+      readonly base: URL
       readonly service: string | undefined
       readonly extraScopes: Map<string, readonly Scope[]>
     }
@@ -149,9 +151,9 @@ export class Authenticator {
   }
 
   #learnBearer({parameters}: Challenge, base: URL, access: Access): void {
-    const realm = trustedRealm(parameters.realm, base, this.#options.endpoint)
+    const realm = trustedRealm(parameters.realm, base, this.#options.endpoint, 'nothing')
     const known = this.#scheme?.kind === 'bearer' && this.#scheme.realm.href === realm.href ? this.#scheme : undefined
-    const scheme = known ?? {kind: 'bearer', realm, service: parameters.service, extraScopes: new Map<string, readonly Scope[]>()}
+    const scheme = known ?? {kind: 'bearer', realm, base, service: parameters.service, extraScopes: new Map<string, readonly Scope[]>()}
     const asked = parseScopes(parameters.scope ?? '')
     if (asked.length > 0) scheme.extraScopes.set(scopeKey(access.scopes), asked)
     this.#scheme = scheme
@@ -196,7 +198,8 @@ export class Authenticator {
     credential: RegistryCredential | undefined,
     signal: AbortSignal,
   ): Promise<CachedToken> {
-    const {realm, service} = scheme
+    const {service} = scheme
+    const realm = trustedRealm(scheme.realm.href, scheme.base, this.#options.endpoint, credential === undefined ? 'nothing' : 'credentials')
     const query = {service, scopes: wanted(scheme, access)}
     if (credential?.kind === 'identity-token') {
       return cachedToken(

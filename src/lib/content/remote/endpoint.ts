@@ -43,5 +43,7 @@ export interface RegistryEndpoint {
   readonly tls: TlsSettings
   /** Hosts (`host` or `host:port`) pinned at `registry add`: token realm and blob storage. Undefined for a registry that is not declared. */
   readonly pinnedHosts?: readonly string[]
+  /** Hosts (`host` or `host:port`) that the user trusts with the credentials and blobs of this registry, declared or not. */
+  readonly trustedHosts?: readonly string[]
   readonly capabilities: RegistryCapabilities
 }

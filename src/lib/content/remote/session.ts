@@ -48,11 +48,15 @@ export interface RegistryRequest {
   readonly signal?: AbortSignal | undefined
   readonly maxBodyBytes?: number
   readonly attempts?: number
+  /** `refuse`: a redirect is the answer. What another place says proves nothing about the one that was asked. */
+  readonly redirects?: 'follow' | 'refuse'
 }
 
 /** An answer and the URL that gave it, after redirects. */
 export interface RegistryResponse extends HttpResponse {
   readonly url: URL
+  /** Whether the request that it answers held what proves who asks. */
+  readonly isAuthorized: boolean
 }
 
 export class RegistrySession {
@@ -136,8 +140,9 @@ export class RegistrySession {
         ...(attempts === undefined ? {} : {attempts}),
       })
       const location = response.headers.location
-      if (!REDIRECT_STATUSES.includes(response.status) || location === undefined || (method !== 'GET' && method !== 'HEAD'))
-        return {...response, url}
+      const isFollowed = request.redirects !== 'refuse' && (method === 'GET' || method === 'HEAD')
+      if (!isFollowed || !REDIRECT_STATUSES.includes(response.status) || location === undefined)
+        return {...response, url, isAuthorized: carried !== undefined}
       if (hops >= MAX_REDIRECTS)
         throw new HoldfastError('UNTRUSTED_HOST', `cannot ${request.action}: more than ${MAX_REDIRECTS} redirects`, {
           details: {registry: this.endpoint.registry},

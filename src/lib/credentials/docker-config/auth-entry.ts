@@ -5,19 +5,29 @@ import type {RegistryCredential} from '../../content/remote/endpoint.ts'
 const IDENTITY_TOKEN_USERNAME = '<token>'
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 
-/** What decoding an entry came to: `none` for an entry without credentials, as docker leaves behind when a helper keeps them. */
-export type DecodedEntry = {readonly kind: 'found'; readonly credential: RegistryCredential} | {readonly kind: 'none' | 'malformed'}
+/**
+ * What decoding an entry came to: `none` for an entry without credentials, as docker leaves behind when a helper keeps them; `absurd` for a value that cannot hold any;
+ * `malformed` for credentials that cannot be read.
+ */
+export type DecodedEntry =
+  | {readonly kind: 'found'; readonly credential: RegistryCredential}
+  | {readonly kind: 'none' | 'absurd' | 'malformed'}
 
 /**
  * Decodes an entry of `auths`. `registrytoken` comes before `identitytoken`, before `auth` (base64 of `user:password`), before `username` with `password`,
  * as in docker and podman. Reasons are never given in detail, since they would quote a secret.
  */
 export function decodeAuthEntry(entry: unknown): DecodedEntry {
-  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return {kind: 'malformed'}
+  if (entry === null) return {kind: 'none'}
+  if (typeof entry !== 'object' || Array.isArray(entry)) return {kind: 'absurd'}
   const fields: Readonly<Record<string, unknown>> = {...entry}
   const {registrytoken, identitytoken, auth, username, password} = fields
-  if ([registrytoken, identitytoken, auth, username, password].some((value) => value !== undefined && typeof value !== 'string'))
-    return {kind: 'malformed'}
+  if (
+    [registrytoken, identitytoken, auth, username, password].some(
+      (value) => value !== undefined && value !== null && typeof value !== 'string',
+    )
+  )
+    return {kind: 'absurd'}
   if (typeof registrytoken === 'string' && registrytoken !== '') return found({kind: 'registry-token', token: registrytoken})
   if (typeof identitytoken === 'string' && identitytoken !== '') return found({kind: 'identity-token', token: identitytoken})
   if (typeof auth === 'string' && auth !== '') return decodeBasic(auth)

@@ -27,7 +27,8 @@ export async function readDockerConfig(file: DockerConfigFile): Promise<DockerCo
   const root = parseObject(text, file.path)
   if (file.format === 'dockercfg') return {path: file.path, auths: root, credHelpers: {}, credsStore: undefined}
   const {credsStore} = root
-  if (credsStore !== undefined && typeof credsStore !== 'string') throw malformed(file.path, '"credsStore" is not a string')
+  if (credsStore !== undefined && credsStore !== null && typeof credsStore !== 'string')
+    throw malformed(file.path, '"credsStore" is not a string')
   return {
     path: file.path,
     auths: objectField(root, 'auths', file.path),
@@ -92,7 +93,7 @@ function objectField(root: JsonObject, name: string, path: string): JsonObject {
 }
 
 function stringFields(object: JsonObject, path: string): Readonly<Record<string, string>> {
-  const entries = Object.entries(object)
+  const entries = Object.entries(object).filter(([, value]) => value !== null)
   if (!entries.every((entry): entry is [string, string] => typeof entry[1] === 'string')) {
     throw malformed(path, 'a value of "credHelpers" is not a string')
   }

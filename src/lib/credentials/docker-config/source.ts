@@ -28,6 +28,8 @@ export interface DockerConfigOptions {
   readonly helperTimeoutMs?: number
   /** Told of each helper that was not run, once for every registry. */
   readonly onSkippedHelper?: (skipped: SkippedHelper) => void
+  /** Told of each entry of `auths` that cannot hold credentials, once for every registry. */
+  readonly onAbsurdEntry?: (entry: {readonly path: string; readonly registry: RegistryHost}) => void
 }
 
 /**
@@ -60,10 +62,17 @@ export function createDockerConfigSource(options: DockerConfigOptions): Credenti
     return undefined
   }
 
+  const onAbsurdEntry = (path: string, registry: RegistryHost): void => {
+    const key = JSON.stringify([path, registry])
+    if (reported.has(key)) return
+    reported.add(key)
+    options.onAbsurdEntry?.({path, registry})
+  }
+
   const findIn = async (config: DockerConfig, registry: RegistryHost, repository: RepositoryName | undefined) => {
     const helper = helperFor(config, registry)
     const kept = helper === undefined ? undefined : await askIfAllowed(helper, config.path, registry)
-    return kept ?? findStored(config, registry, repository)
+    return kept ?? findStored(config, registry, repository, onAbsurdEntry)
   }
 
   return {
@@ -90,10 +99,16 @@ function helperFor(config: DockerConfig, registry: RegistryHost): string | undef
   return (own ?? config.credsStore) || undefined
 }
 
-function findStored(config: DockerConfig, registry: RegistryHost, repository: RepositoryName | undefined): RegistryCredential | undefined {
+function findStored(
+  config: DockerConfig,
+  registry: RegistryHost,
+  repository: RepositoryName | undefined,
+  onAbsurdEntry: (path: string, registry: RegistryHost) => void,
+): RegistryCredential | undefined {
   for (const key of matchRegistryKeys(Object.keys(config.auths), registry, repository)) {
     const decoded = decodeAuthEntry(config.auths[key])
     if (decoded.kind === 'malformed') throw malformed(config.path, `its entry for "${registry}" is malformed`)
+    if (decoded.kind === 'absurd') onAbsurdEntry(config.path, registry)
     if (decoded.kind === 'found') return decoded.credential
   }
   return undefined

@@ -3,15 +3,16 @@
  * @see RFC 9110, RFC 9112
  */
 
-import type {AddressPolicy} from '../../core/address-policy.ts'
+import type {AddressGuard} from '../../core/address-policy.ts'
 import {HoldfastError, interrupted} from '../../core/errors.ts'
 import type {HttpClient, HttpRequest, HttpResponse, TlsSettings} from '../client.ts'
 import {rememberReceived, rememberSent} from '../traffic-secrets.ts'
 import {WireConnection, type WireStatistics} from './connection.ts'
 import {ConnectionPool} from './connection-pool.ts'
-import {dial, proxyAuthorization, type Route} from './dial.ts'
+import {dial, hostOf, proxyAuthorization, type Route} from './dial.ts'
 import {exchange, type Line} from './exchange.ts'
 import {assertReached} from './failures.ts'
+import {isAllowed, type ResolveHost} from './guarded-lookup.ts'
 import {CONNECT_TIMEOUT_MS, IDLE_TIMEOUT_MS, KEEP_ALIVE_MS, MINIMUM_RATE} from './limits.ts'
 import {type MinimumRate, RateWatch} from './rate-watch.ts'
 import {BufferPool} from './read-buffer.ts'
@@ -33,7 +34,9 @@ export interface WireClientOptions {
   /** The proxy for a URL; none when absent. See `createProxyRule`. */
   readonly proxyFor?: (url: URL) => URL | undefined
   /** Which addresses may be connected to; all when absent. */
-  readonly mayConnect?: AddressPolicy | undefined
+  readonly guard?: AddressGuard | undefined
+  /** How names are resolved; `dns.lookup` when absent. */
+  readonly resolveHost?: ResolveHost | undefined
   /** Sent as `User-Agent` unless a request has its own. */
   readonly userAgent?: string
   readonly onExchange?: (exchange: ObservedExchange) => void
@@ -121,14 +124,22 @@ class SocketClient implements WireClient {
       proxy: proxy?.host,
       proxyAuthorization: isForwarded ? proxyAuthorization(proxy) : undefined,
       target: isForwarded ? `${url.origin}${path}` : path,
-      connect: (signal, isFresh) => (isFresh ? undefined : this.#pool.take(key)) ?? this.#open(key, url, proxy, signal),
+      // A kept connection to a forward proxy leads anywhere: an address that is refused is refused where one is opened.
+      connect: (signal, isFresh) =>
+        (isFresh || !this.#mayReach(url) ? undefined : this.#pool.take(key)) ?? this.#open(key, url, proxy, signal),
       give: (connection) => this.#pool.give(key, connection),
     }
   }
 
+  /** Judges a literal address; names are judged when they are resolved. */
+  #mayReach(url: URL): boolean {
+    const {guard} = this.#options
+    return guard === undefined || isAllowed(hostOf(url), url, guard)
+  }
+
   async #open(key: string, url: URL, proxy: URL | undefined, signal: AbortSignal | undefined): Promise<WireConnection> {
-    const {tlsFor, mayConnect} = this.#options
-    const route: Route = {origin: url, proxy, tls: tlsFor?.(url.origin) ?? {}, mayConnect}
+    const {tlsFor, guard, resolveHost} = this.#options
+    const route: Route = {origin: url, proxy, tls: tlsFor?.(url.origin) ?? {}, guard, resolveHost}
     const isForwarded = proxy !== undefined && url.protocol === 'http:'
     const connection = new WireConnection({
       buffers: this.#buffers,

@@ -1,14 +1,14 @@
 /** Opens sockets: directly, through a forward proxy, or through a proxy's CONNECT tunnel; with TLS where the origin wants it. */
 import {connect as connectTcp, isIP, type Socket} from 'node:net'
 import type {ConnectionOptions, TLSSocket} from 'node:tls'
-import type {AddressPolicy} from '../../core/address-policy.ts'
+import type {AddressGuard} from '../../core/address-policy.ts'
 import {awaitedLater} from '../../core/awaited-later.ts'
 import {interrupted} from '../../core/errors.ts'
 import type {TlsSettings} from '../client.ts'
 import {rememberAuthorization} from '../traffic-secrets.ts'
 import type {WireConnection} from './connection.ts'
 import {ConnectTimeoutError, ProxyRefusedError, ProxyTlsError} from './failures.ts'
-import {assertAllowed, guardedLookup} from './guarded-lookup.ts'
+import {assertAllowed, guardedLookup, type ResolveHost} from './guarded-lookup.ts'
 import {MalformedAnswerError, parseAnswerHead} from './head.ts'
 import {MAX_HEAD_BYTES} from './limits.ts'
 import {secureContextFor, withSystemTrust} from './secure-context.ts'
@@ -18,8 +18,10 @@ export interface Route {
   readonly origin: URL
   readonly proxy: URL | undefined
   readonly tls: TlsSettings
-  /** Judges the addresses of the origin; those behind a proxy are the proxy's to judge. */
-  readonly mayConnect?: AddressPolicy | undefined
+  /** Judges the addresses of the origin. A proxy resolves names by itself, so that only literal addresses are judged behind one. */
+  readonly guard?: AddressGuard | undefined
+  /** `dns.lookup` when absent. */
+  readonly resolveHost?: ResolveHost | undefined
 }
 
 export interface DialOptions {
@@ -108,11 +110,13 @@ class Dialing {
 }
 
 async function open(route: Route, onread: Onread | undefined, options: DialOptions, attempt: Dialing): Promise<Socket> {
-  const {origin, proxy, mayConnect} = route
+  const {origin, proxy, guard} = route
   const isSecure = origin.protocol === 'https:'
-  if (mayConnect !== undefined) assertAllowed(hostOf(origin), mayConnect)
+  if (guard !== undefined) assertAllowed(hostOf(origin), origin, guard)
   if (proxy === undefined) {
-    return isSecure ? secure(route, onread, options, attempt, undefined) : plain(origin, onread, attempt, mayConnect)
+    const socket = await (isSecure ? secure(route, onread, options, attempt, undefined) : plain(origin, onread, attempt, route))
+    if (socket.remoteAddress !== undefined) guard?.connected?.(origin, socket.remoteAddress)
+    return socket
   }
   if (!isSecure) return proxy.protocol === 'https:' ? secureProxy(proxy, onread, attempt) : plain(proxy, onread, attempt)
   const carrier = proxy.protocol === 'https:' ? await secureProxy(proxy, undefined, attempt) : await plain(proxy, undefined, attempt)
@@ -120,13 +124,13 @@ async function open(route: Route, onread: Onread | undefined, options: DialOptio
   return secure(route, onread, options, attempt, carrier)
 }
 
-async function plain(url: URL, onread: Onread | undefined, attempt: Dialing, mayConnect?: AddressPolicy): Promise<Socket> {
+async function plain(url: URL, onread: Onread | undefined, attempt: Dialing, route?: Route): Promise<Socket> {
   const socket = connectTcp({
     host: hostOf(url),
     port: portOf(url),
     noDelay: true,
     ...(onread === undefined ? {} : {onread}),
-    ...(mayConnect === undefined ? {} : {lookup: guardedLookup(mayConnect)}),
+    ...(route === undefined ? {} : {lookup: guardedLookup(route.origin, route.guard, route.resolveHost)}),
   })
   await attempt.ready(socket, 'connect')
   return socket
@@ -143,7 +147,7 @@ async function secure(
   const settings: TlsDialOptions = {
     ...target(route.origin),
     ...(carrier !== undefined ? {socket: carrier} : onread === undefined ? {} : {onread}),
-    ...(carrier === undefined && route.mayConnect !== undefined ? {lookup: guardedLookup(route.mayConnect)} : {}),
+    ...(carrier === undefined ? {lookup: guardedLookup(route.origin, route.guard, route.resolveHost)} : {}),
     secureContext: secureContextFor(tls, route.tls),
     rejectUnauthorized: route.tls.insecure !== true,
     ALPNProtocols: ['http/1.1'],
@@ -205,7 +209,8 @@ function target(url: URL): {readonly host: string; readonly port: number; readon
   return {host, port: portOf(url), ...(isIP(host) === 0 ? {servername: host} : {})}
 }
 
-function hostOf(url: URL): string {
+/** Without the brackets of an IPv6 address. */
+export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '')
 }
 

@@ -132,7 +132,8 @@ function describe(cause: unknown, attempt: Attempt): HoldfastError {
   if (cause instanceof MalformedAnswerError) return new HoldfastError('NETWORK', `${object}: ${cause.message}`, {cause})
   if (cause instanceof ConnectionClosedError)
     return new HoldfastError('NETWORK', `${object}: the connection broke: ${cause.message}`, {cause})
-  if (cause instanceof AddressRefusedError) return new HoldfastError('UNTRUSTED_HOST', `${object}: ${cause.message}`, {cause})
+  if (cause instanceof AddressRefusedError)
+    return new HoldfastError('UNTRUSTED_HOST', `${object}: ${cause.message}`, {hints: cause.hints, details: {host: url.host}, cause})
   if (cause instanceof ProxyRefusedError) {
     const variable = `${url.protocol.slice(0, -1).toUpperCase()}_PROXY`
     return new HoldfastError(cause.isUnauthenticated ? 'CONFIGURATION' : 'NETWORK', `${object}: proxy "${proxy}" ${cause.message}`, {

@@ -40,6 +40,17 @@ export function createRegistryStore(database: Database): RegistryStore {
     async removeRegistry(name) {
       return (await database.remove('DELETE FROM registry WHERE name = :name', {name})) > 0
     },
+    async listTrustedHosts(registry) {
+      return (await database.all('SELECT host FROM trusted_host WHERE registry = :registry ORDER BY host', {registry})).map(({host}) =>
+        String(host),
+      )
+    },
+    async trustHost(registry, host) {
+      await database.run('INSERT OR IGNORE INTO trusted_host (registry, host) VALUES (:registry, :host)', {registry, host})
+    },
+    async distrustHosts(registry) {
+      await database.remove('DELETE FROM trusted_host WHERE registry = :registry', {registry})
+    },
   }
 }
 

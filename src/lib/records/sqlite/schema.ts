@@ -77,6 +77,8 @@ const MIGRATIONS: readonly string[] = [
      staged_previous TEXT,
      updated_at TEXT NOT NULL
    ) STRICT, WITHOUT ROWID`,
+
+  'CREATE TABLE trusted_host (registry TEXT NOT NULL, host TEXT NOT NULL, PRIMARY KEY (registry, host)) STRICT, WITHOUT ROWID',
 ]
 
 /**
