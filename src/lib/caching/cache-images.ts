@@ -22,6 +22,7 @@ import {CopyRun} from '../transfer/copy.ts'
 import type {CopyReport} from '../transfer/copy-job.ts'
 import type {TransferListener} from '../transfer/events.ts'
 import {IMAGE_CONCURRENCY} from '../transfer/limits.ts'
+import {StoredBlobs} from './stored-blobs.ts'
 
 export interface CacheImagesRequest {
   readonly sources: readonly Reference[]
@@ -48,6 +49,8 @@ export interface CacheImagesDependencies {
   readonly records: CachedImageStore & BlobLocationStore
   readonly now: () => Date
   readonly listener?: TransferListener | undefined
+  /** Told of each image as soon as it is cached and recorded. */
+  readonly onCached?: ((image: CachedImage) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -96,7 +99,8 @@ export async function cacheImages(request: CacheImagesRequest, dependencies: Cac
       hints: ['leave --repository away: each image gets a GUID of its own'],
     })
   }
-  const {records, listener, signal} = dependencies
+  const {records, listener, signal, onCached} = dependencies
+  const stored = new StoredBlobs(records, request.registry)
   const run = new CopyRun({
     listener,
     signal,
@@ -104,20 +108,25 @@ export async function cacheImages(request: CacheImagesRequest, dependencies: Cac
     verify: request.verify,
     blobConcurrency: request.blobConcurrency,
     findBlobLocation: (digest) => records.findBlobLocation(request.registry, digest),
+    onBlobStored: stored.add,
   })
   const lane = new Lane(() => IMAGE_CONCURRENCY)
-  return Promise.all(
+  const outcomes = await Promise.all(
     sources.map((source) =>
       lane.run(async (): Promise<CacheOutcome> => {
         const name = formatReference(source)
         try {
-          return {status: 'cached', source: name, image: await cacheImage(source, request, dependencies, run)}
+          const image = await cacheImage(source, request, dependencies, run)
+          onCached?.(image)
+          return {status: 'cached', source: name, image}
         } catch (error) {
           return {status: 'failed', source: name, error}
         }
       }),
     ),
   )
+  await stored.close()
+  return outcomes
 }
 
 async function cacheImage(
@@ -131,13 +140,14 @@ async function cacheImage(
   const key = cacheKey(source, request)
   const known = request.isNew ? undefined : await records.findCachedImage(key)
   if (known !== undefined && !request.verify && (await isStillCached(known, source, store, dependencies))) return describeRecord(known)
-  const repository = request.repository ?? (randomUUID() as RepositoryName)
+  const fresh = randomUUID() as RepositoryName
+  const repository = request.repository ?? (request.isNew ? fresh : await records.claimRepository(key, fresh, known?.repository))
   const report = await run.copy({
     source: {store, reference: source},
     target: {
       store: dependencies.target,
       reference: {registry: request.registry, repository, tag: DEFAULT_TAG},
-      isFresh: request.repository === undefined,
+      isFresh: repository === fresh,
     },
     ...(request.platforms === undefined ? {} : {platforms: request.platforms}),
   })
@@ -150,7 +160,6 @@ async function cacheImage(
     createdAt: now().toISOString(),
   }
   await records.recordCachedImage(record)
-  await records.recordBlobLocations(request.registry, repository, report.blobs)
   return {...describeRecord(record), ...describeReport(report)}
 }
 

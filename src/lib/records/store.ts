@@ -75,7 +75,13 @@ export interface CachedImageKey {
 }
 
 export interface CachedImageStore {
+  /** Adds or replaces the record, and ends the claim of that wish. */
   recordCachedImage(record: CachedImageRecord): Promise<void>
+  /**
+   * Returns the repository that the wish is to be fulfilled in, the same one for every run that asks before the wish is recorded: the repository of a record that is
+   * newer than `known`; else the one that an interrupted or concurrent run has claimed; else `fresh`, which is claimed now.
+   */
+  claimRepository(key: CachedImageKey, fresh: RepositoryName, known?: RepositoryName): Promise<RepositoryName>
   /** The newest record of that wish; undefined when it was never fulfilled. */
   findCachedImage(key: CachedImageKey): Promise<CachedImageRecord | undefined>
   /**

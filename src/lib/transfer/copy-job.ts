@@ -40,8 +40,6 @@ export interface CopyReport {
   readonly presentBlobs: number
   /** Signatures, SBOMs and other manifests that were copied along. */
   readonly referrers: number
-  /** The blobs that the target repository is now known to hold. */
-  readonly blobs: readonly Digest[]
 }
 
 /** Settings of a run. */
@@ -56,4 +54,6 @@ export interface CopyRunOptions {
   readonly blobConcurrency?: number | undefined
   /** Where a target is remembered to hold a blob: tried as the origin of a mount. */
   readonly findBlobLocation?: ((digest: Digest) => Promise<RepositoryName | undefined>) | undefined
+  /** Told of each blob as soon as the target has confirmed it. */
+  readonly onBlobStored?: ((repository: RepositoryName, digest: Digest) => void) | undefined
 }

@@ -47,7 +47,6 @@ export class ImageCopy {
   #cause: {readonly error: unknown} | undefined
   readonly #call: CallOptions & {readonly signal: AbortSignal}
   readonly #sizes = new Map<Digest, number>()
-  readonly #blobs = new Set<Digest>()
   readonly #outcomes: Record<BlobOutcome, number> = {present: 0, mounted: 0, uploaded: 0}
   #uploadedBytes = 0
 
@@ -92,7 +91,6 @@ export class ImageCopy {
       mountedBlobs: this.#outcomes.mounted,
       presentBlobs: this.#outcomes.present,
       referrers: along.length,
-      blobs: [...this.#blobs],
     }
   }
 
@@ -133,7 +131,6 @@ export class ImageCopy {
       mountedBlobs: 0,
       presentBlobs: 0,
       referrers: 0,
-      blobs: [],
     }
   }
 
@@ -295,7 +292,6 @@ export class ImageCopy {
     const fresh: Descriptor[] = []
     for (const blob of blobsOf(manifest)) {
       this.#sizes.set(blob.digest, blob.size)
-      this.#blobs.add(blob.digest)
       if (this.#announced.has(blob.digest)) continue
       this.#announced.add(blob.digest)
       fresh.push(blob)

@@ -77,6 +77,15 @@ const MIGRATIONS: readonly string[] = [
      staged_previous TEXT,
      updated_at TEXT NOT NULL
    ) STRICT, WITHOUT ROWID`,
+
+  `CREATE TABLE image_claim (
+     source TEXT NOT NULL,
+     registry TEXT NOT NULL,
+     app TEXT NOT NULL,
+     platforms TEXT NOT NULL,
+     repository TEXT NOT NULL,
+     PRIMARY KEY (source, registry, app, platforms)
+   ) STRICT, WITHOUT ROWID`,
 ]
 
 /**
