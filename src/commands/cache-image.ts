@@ -2,13 +2,13 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type {CacheAndStageOutcome} from '../lib/caching/cache-and-stage.ts'
 import {BaseCommand} from '../lib/cli/base-command.ts'
-import {type CachedImages, describeCached, digestChange} from '../lib/cli/cached-report.ts'
+import {type CachedImages, describeCached, describeCheck, digestChange} from '../lib/cli/cached-report.ts'
 import {errorBody} from '../lib/cli/error-report.ts'
 import {InterruptedPartway, PartialFailure} from '../lib/cli/partial-failure.ts'
 import {createProgress} from '../lib/cli/progress.ts'
 import {sharedRecords} from '../lib/cli/shared-records.ts'
 import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
-import {ACCESS_FLAGS, COPY_FLAGS, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
+import {ACCESS_FLAGS, COPY_FLAGS, RECHECK_FLAGS, recheckMs, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
 import {formatCount} from '../lib/cli/units.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
@@ -22,6 +22,8 @@ export default class CacheImage extends BaseCommand<CachedImages> {
 <host>:<port>/<guid>@sha256:… on stdout: the digest is the source's, so what you deploy never changes.
 The same image for the same app is answered with the reference it has, while the source has not changed.
 Each reference is printed when its image is done. A run that is stopped is continued by the next one, under the same name.
+After its reference is printed, a copy that was last looked at more than --recheck-every ago is checked without pulling layers;
+what it has lost is put back under the same name, by the recorded digest: from its source, else from other copies recorded here.
 Without --to and without a default registry, images go to the embedded registry; \`holdfast serve\` serves them.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> alpine:3.20',
@@ -46,6 +48,7 @@ Without --to and without a default registry, images go to the embedded registry;
       summary: 'The shape of --result: the one of today, or the first of 2015.',
     })(),
     ...COPY_FLAGS,
+    ...RECHECK_FLAGS,
     ...SOURCE_FLAGS,
     ...SOURCE_CREDENTIAL_FLAGS,
     ...ACCESS_FLAGS,
@@ -56,6 +59,7 @@ Without --to and without a default registry, images go to the embedded registry;
     const sources = argv.map((image) => parseReference(String(image)))
     const platforms = flags.platform?.map(parsePlatform)
     const repository = flags.repository === undefined ? undefined : parseRepositoryName(flags.repository)
+    const recheckEvery = recheckMs(flags)
     const {result: file, 'result-format': format} = flags
     const credential = await readSourceCredential(
       flags,
@@ -78,6 +82,7 @@ Without --to and without a default registry, images go to the embedded registry;
         isNew: flags.new,
         referrers: flags.referrers,
         verify: flags.verify,
+        recheckMs: recheckEvery,
         blobConcurrency: flags.concurrency,
         ...(file === undefined ? {} : {result: {file, format}}),
       },
@@ -92,6 +97,11 @@ Without --to and without a default registry, images go to the embedded registry;
           this.output.print(escapeText(image.pinnedReference))
           this.output.note(describeCached(image))
           if (image.digestChanged) this.output.warn(digestChange(image))
+        },
+        openForChecks: target.openForChecks,
+        onCheck: (event) => {
+          progress.makeRoom()
+          this.output.warn(describeCheck(event))
         },
         signal: context.signal,
       },

@@ -19,6 +19,7 @@ export function createForgivingRecords(records: RecordStore, onLost: (error: Hol
     ...records,
     recordCachedImage: (record) => forgive(records.recordCachedImage(record), undefined),
     claimRepository: (key, fresh, known) => forgive(records.claimRepository(key, fresh, known), fresh),
+    recordImageCheck: (image, checkedAt) => forgive(records.recordImageCheck(image, checkedAt), undefined),
     recordBlobLocations: (registry, repository, digests) => forgive(records.recordBlobLocations(registry, repository, digests), undefined),
   }
 }

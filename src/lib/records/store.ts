@@ -62,6 +62,8 @@ export interface CachedImageRecord {
   readonly sizeBytes: number
   /** ISO 8601. */
   readonly createdAt: string
+  /** When it was last found whole or made whole, ISO 8601; absent: when it was cached. */
+  readonly checkedAt?: string
 }
 
 /** Names one wish to cache: the same wish again is answered with the same record. */
@@ -82,6 +84,8 @@ export interface CachedImageStore {
    * newer than `known`; else the one that an interrupted or concurrent run has claimed; else `fresh`, which is claimed now.
    */
   claimRepository(key: CachedImageKey, fresh: RepositoryName, known?: RepositoryName): Promise<RepositoryName>
+  /** Remembers that the image was whole at this time, ISO 8601. */
+  recordImageCheck(image: Pick<CachedImageRecord, 'registry' | 'repository' | 'digest'>, checkedAt: string): Promise<void>
   /** The newest record of that wish; undefined when it was never fulfilled. */
   findCachedImage(key: CachedImageKey): Promise<CachedImageRecord | undefined>
   /**

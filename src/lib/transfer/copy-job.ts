@@ -14,6 +14,8 @@ export interface CopyJob {
     readonly reference: Reference
     /** The repository did not exist before this run, so that asking what it holds is wasted. */
     readonly isFresh?: boolean
+    /** Something below the root is known to be missing, so that a root or tag that is there proves nothing. */
+    readonly isDamaged?: boolean
   }
   /** All when absent or empty. One: that platform's own manifest is copied. Several: an index of just these is written. */
   readonly platforms?: readonly Platform[]

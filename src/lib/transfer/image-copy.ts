@@ -97,7 +97,7 @@ export class ImageCopy {
   /** One HEAD at each end: what both name, if it is the same, and what the source names, where that was worth asking. */
   async #statBothEnds(): Promise<{readonly unchanged?: Descriptor; readonly sourceDigest?: Digest}> {
     const {source, target, platforms} = this.#job
-    if (target.isFresh || this.#options.verify || isChoice(platforms)) return {}
+    if (target.isFresh || target.isDamaged || this.#options.verify || isChoice(platforms)) return {}
     const {repository, tag} = target.reference
     const [here, sourceDigest] = await this.#together([
       this.#target.store.statManifest(repository, tag ?? manifestReference(target.reference), this.#call),

@@ -28,6 +28,10 @@ class MemoryRecords {
     return claimed
   }
 
+  async recordImageCheck({repository}: Pick<CachedImageRecord, 'repository'>, checkedAt: string): Promise<void> {
+    this.images.splice(0, Infinity, ...this.images.map((image) => (image.repository === repository ? {...image, checkedAt} : image)))
+  }
+
   async findCachedImage(key: CachedImageKey): Promise<CachedImageRecord | undefined> {
     return this.images.find(
       (record) =>
@@ -119,13 +123,14 @@ describe('caching images', () => {
     assert.equal(names.size, 5)
   })
 
-  it('caches again when the target has lost the image', async () => {
+  it('puts the image back under the same GUID when the target was wiped', async () => {
     addImage(source, 'a.test/app:v1', ['one'])
     const [first] = await cache(['a.test/app:v1'])
     target.repositories.clear()
     const [second] = await cache(['a.test/app:v1'])
-    assert.notEqual(imageOf(second).repository, imageOf(first).repository)
+    assert.equal(imageOf(second).pinnedReference, imageOf(first).pinnedReference)
     assert.equal(imageOf(second).unchanged, false)
+    assert.ok(target.repository(imageOf(first).repository as RepositoryName).manifests.has(imageOf(first).digest as Digest))
   })
 
   it('goes on under the same GUID after a run that failed, and moves no blob twice', async () => {

@@ -86,6 +86,8 @@ const MIGRATIONS: readonly string[] = [
      repository TEXT NOT NULL,
      PRIMARY KEY (source, registry, app, platforms)
    ) STRICT, WITHOUT ROWID`,
+
+  'ALTER TABLE cached_image ADD COLUMN checked_at TEXT',
 ]
 
 /**
