@@ -2,13 +2,13 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type {CacheAndStageOutcome} from '../lib/caching/cache-and-stage.ts'
 import {BaseCommand} from '../lib/cli/base-command.ts'
-import {type CachedImages, describeCached, describeRest, digestChange} from '../lib/cli/cached-report.ts'
+import {type CachedImages, describeCached, describeCheck, describeRest, digestChange} from '../lib/cli/cached-report.ts'
 import {errorBody} from '../lib/cli/error-report.ts'
-import {PartialFailure} from '../lib/cli/partial-failure.ts'
+import {InterruptedPartway, PartialFailure} from '../lib/cli/partial-failure.ts'
 import {createProgress} from '../lib/cli/progress.ts'
 import {sharedRecords} from '../lib/cli/shared-records.ts'
 import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
-import {ACCESS_FLAGS, COPY_FLAGS, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
+import {ACCESS_FLAGS, COPY_FLAGS, RECHECK_FLAGS, recheckMs, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
 import {formatCount} from '../lib/cli/units.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
@@ -21,6 +21,9 @@ export default class CacheImage extends BaseCommand<CachedImages> {
     `Copies each IMAGE with all its platforms, signatures and SBOMs under a name that nobody can guess, and prints
 <host>:<port>/<guid>@sha256:… on stdout: the digest is the source's, so what you deploy never changes.
 The same image for the same app is answered with the reference it has, while the source has not changed.
+Each reference is printed when its image is done. A run that is stopped is continued by the next one, under the same name.
+After its reference is printed, a copy that was last looked at more than --recheck-every ago is checked without pulling layers;
+what it has lost is put back under the same name, by the recorded digest: from its source, else from other copies recorded here.
 Without --to and without a default registry, images go to the embedded registry; \`holdfast serve\` serves them.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> alpine:3.20',
@@ -45,6 +48,7 @@ Without --to and without a default registry, images go to the embedded registry;
       summary: 'The shape of --result: the one of today, or the first of 2015.',
     })(),
     ...COPY_FLAGS,
+    ...RECHECK_FLAGS,
     ...SOURCE_FLAGS,
     ...SOURCE_CREDENTIAL_FLAGS,
     ...ACCESS_FLAGS,
@@ -55,6 +59,7 @@ Without --to and without a default registry, images go to the embedded registry;
     const sources = argv.map((image) => parseReference(String(image)))
     const platforms = flags.platform?.map(parsePlatform)
     const repository = flags.repository === undefined ? undefined : parseRepositoryName(flags.repository)
+    const recheckEvery = recheckMs(flags)
     const {result: file, 'result-format': format} = flags
     const credential = await readSourceCredential(
       flags,
@@ -78,6 +83,7 @@ Without --to and without a default registry, images go to the embedded registry;
         referrers: flags.referrers,
         foreignLayers: flags['foreign-layers'],
         verify: flags.verify,
+        recheckMs: recheckEvery,
         blobConcurrency: flags.concurrency,
         ...(file === undefined ? {} : {result: {file, format}}),
       },
@@ -87,16 +93,22 @@ Without --to and without a default registry, images go to the embedded registry;
         records,
         now: () => new Date(),
         listener: progress.listener,
+        onCached: (image) => {
+          progress.makeRoom()
+          this.output.print(escapeText(image.pinnedReference))
+          this.output.note(describeCached(image))
+          if (image.digestChanged) this.output.warn(digestChange(image))
+          for (const warning of describeRest(image)) this.output.warn(warning)
+        },
+        openForChecks: target.openForChecks,
+        onCheck: (event) => {
+          progress.makeRoom()
+          this.output.warn(describeCheck(event))
+        },
         signal: context.signal,
       },
     ).finally(progress.stop)
-    context.signal.throwIfAborted()
-    for (const image of outcome.images) {
-      this.output.print(escapeText(image.pinnedReference))
-      this.output.note(describeCached(image))
-      if (image.digestChanged) this.output.warn(digestChange(image))
-      for (const warning of describeRest(image)) this.output.warn(warning)
-    }
+    if (context.signal.aborted) throw interruptedPartway(outcome)
     const result = assertAllCached(outcome)
     if (target.isEmbedded) this.output.note(text`It is in the embedded registry; to pull from there: holdfast serve`)
     return result
@@ -109,11 +121,26 @@ function assertAllCached({images, failures}: CacheAndStageOutcome): CachedImages
   if (first === undefined) return {images, failures: []}
   if (images.length === 0 && failures.length === 1) throw first.error
   const names = failures.map(({source}) => source)
-  const result: CachedImages = {images, failures: failures.map(({source, error}) => ({source, error: errorBody(error)}))}
+  const result = resultOf({images, failures})
   const reasons = result.failures.map(({error}) => error.message)
   throw new PartialFailure(
     `cannot cache ${failures.length} of ${formatCount(images.length + failures.length, 'image')}: ${reasons.join('; ')}`,
     result,
     [`holdfast cache-image ${names.join(' ')}`],
   )
+}
+
+/** What was cached stays; the same command again goes on with what was not. */
+function interruptedPartway(outcome: CacheAndStageOutcome): InterruptedPartway {
+  const result = resultOf(outcome)
+  const count = result.images.length + result.failures.length
+  return new InterruptedPartway(
+    `stopped by a signal: ${result.images.length} of ${formatCount(count, 'image')} cached; what has arrived of the others is used by the next run`,
+    result,
+    result.failures.length === 0 ? [] : [`holdfast cache-image ${result.failures.map(({source}) => source).join(' ')}`],
+  )
+}
+
+function resultOf({images, failures}: CacheAndStageOutcome): CachedImages {
+  return {images, failures: failures.map(({source, error}) => ({source, error: errorBody(error)}))}
 }

@@ -197,6 +197,20 @@ export function recordStoreContract(open: () => Promise<RecordStore>): void {
         assert.deepEqual(await store.searchCachedImages(query), [], query)
     })
 
+    it('claims one repository for a wish until the wish is recorded, whatever other runs propose', async () => {
+      const {sourceDigest: _, digest: __, sizeBytes: ___, createdAt: ____, repository: first, ...wish} = image()
+      const [second, third] = [
+        parseRepositoryName('00000000-0000-4000-8000-000000000002'),
+        parseRepositoryName('00000000-0000-4000-8000-000000000003'),
+      ]
+      assert.equal(await store.claimRepository(wish, first), first)
+      assert.equal(await store.claimRepository(wish, second), first)
+      assert.equal(await store.claimRepository({...wish, app: 'another'}, second), second)
+      await store.recordCachedImage(image())
+      assert.equal(await store.claimRepository(wish, third), first, 'a run that began before the record takes its repository')
+      assert.equal(await store.claimRepository(wish, third, first), third, 'a run that knows the record begins anew')
+    })
+
     it('takes no character of a query for a wildcard', async () => {
       const odd = image({source: 'ghcr.io/acme/100%_web:v1', app: 'a%b'})
       await store.recordCachedImage(odd)

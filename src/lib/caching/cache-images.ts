@@ -22,6 +22,8 @@ import {CopyRun} from '../transfer/copy.ts'
 import type {CopyReport, ForeignLayer, MissingManifest} from '../transfer/copy-job.ts'
 import type {TransferListener} from '../transfer/events.ts'
 import {IMAGE_CONCURRENCY} from '../transfer/limits.ts'
+import {type HealedImage, type RecheckDependencies, Rechecks} from './recheck.ts'
+import {StoredBlobs} from './stored-blobs.ts'
 
 export interface CacheImagesRequest {
   readonly sources: readonly Reference[]
@@ -39,18 +41,20 @@ export interface CacheImagesRequest {
   /** Copy the bytes of foreign layers too, where the source has them. */
   readonly foreignLayers?: boolean | undefined
   readonly verify?: boolean | undefined
+  /** How long an image that was cached before counts as whole, in milliseconds; 0: it is checked now. Never checked when absent. */
+  readonly recheckMs?: number | undefined
   /** Blobs on their way at once. */
   readonly blobConcurrency?: number | undefined
 }
 
 /** What caching needs from outside. */
-export interface CacheImagesDependencies {
+export interface CacheImagesDependencies extends RecheckDependencies {
   readonly target: TargetStore
   readonly openSource: (reference: Reference) => Promise<SourceStore>
   readonly records: CachedImageStore & BlobLocationStore
-  readonly now: () => Date
   readonly listener?: TransferListener | undefined
-  readonly signal?: AbortSignal | undefined
+  /** Told of each image as soon as it is cached and recorded. */
+  readonly onCached?: ((image: CachedImage) => void) | undefined
 }
 
 /** One image that is cached now. */
@@ -82,6 +86,8 @@ export interface CachedImage {
   readonly foreignLayers?: readonly ForeignLayer[]
   /** Attestations of the chosen platforms that the source does not have. */
   readonly missing?: readonly MissingManifest[]
+  /** Digests of what the copy had lost and was given again, under the same name; absent when it was whole or not looked at. */
+  readonly healed?: readonly string[]
   /** ISO 8601. */
   readonly cachedAt: string
 }
@@ -102,7 +108,8 @@ export async function cacheImages(request: CacheImagesRequest, dependencies: Cac
       hints: ['leave --repository away: each image gets a GUID of its own'],
     })
   }
-  const {records, listener, signal} = dependencies
+  const {records, listener, signal, onCached} = dependencies
+  const stored = new StoredBlobs(records, request.registry)
   const run = new CopyRun({
     listener,
     signal,
@@ -111,43 +118,58 @@ export async function cacheImages(request: CacheImagesRequest, dependencies: Cac
     verify: request.verify,
     blobConcurrency: request.blobConcurrency,
     findBlobLocation: (digest) => records.findBlobLocation(request.registry, digest),
+    onBlobStored: stored.add,
   })
+  const rechecks = new Rechecks(request.recheckMs ?? Number.POSITIVE_INFINITY, dependencies, run)
   const lane = new Lane(() => IMAGE_CONCURRENCY)
-  return Promise.all(
+  const outcomes = await Promise.all(
     sources.map((source) =>
       lane.run(async (): Promise<CacheOutcome> => {
         const name = formatReference(source)
         try {
-          return {status: 'cached', source: name, image: await cacheImage(source, request, dependencies, run)}
+          const {image, known} = await cacheImage(source, request, dependencies, {run, rechecks})
+          onCached?.(image)
+          const healed = known === undefined ? undefined : await rechecks.look(known)
+          return {status: 'cached', source: name, image: healed === undefined ? image : {...image, ...describeHealed(healed)}}
         } catch (error) {
           return {status: 'failed', source: name, error}
         }
       }),
     ),
   )
+  await stored.close()
+  return outcomes
 }
 
 async function cacheImage(
   source: Reference,
   request: CacheImagesRequest,
   dependencies: CacheImagesDependencies,
-  run: CopyRun,
-): Promise<CachedImage> {
+  {run, rechecks}: {readonly run: CopyRun; readonly rechecks: Rechecks},
+): Promise<{readonly image: CachedImage; readonly known?: CachedImageRecord}> {
   const {records, now} = dependencies
   const store = await dependencies.openSource(source)
   const key = cacheKey(source, request)
   const known = request.isNew ? undefined : await records.findCachedImage(key)
   const mayBeWhole = !request.verify && !request.foreignLayers
-  if (known !== undefined && mayBeWhole && (await isStillCached(known, source, store, dependencies))) return describeRecord(known)
+  if (known !== undefined && mayBeWhole) {
+    const state = await compareEnds(known, source, store, dependencies)
+    if (state === 'unchanged') return {image: describeRecord(known), known}
+    if (state === 'lost') {
+      const report = await rechecks.heal(known)
+      return {image: {...describeRecord(known), ...describeHealed({missing: [known.digest], report})}}
+    }
+  }
   // What is looked for in a copy that is there belongs into that one.
   const there = request.repository ?? (request.foreignLayers ? known?.repository : undefined)
-  const repository = there ?? (randomUUID() as RepositoryName)
+  const fresh = randomUUID() as RepositoryName
+  const repository = there ?? (request.isNew ? fresh : await records.claimRepository(key, fresh, known?.repository))
   const report = await run.copy({
     source: {store, reference: source},
     target: {
       store: dependencies.target,
       reference: {registry: request.registry, repository, tag: DEFAULT_TAG},
-      isFresh: there === undefined,
+      isFresh: repository === fresh,
     },
     ...(request.platforms === undefined ? {} : {platforms: request.platforms}),
   })
@@ -160,8 +182,7 @@ async function cacheImage(
     createdAt: now().toISOString(),
   }
   await records.recordCachedImage(record)
-  await records.recordBlobLocations(request.registry, repository, report.blobs)
-  return {...describeRecord(record), ...describeReport(report)}
+  return {image: {...describeRecord(record), ...describeReport(report)}}
 }
 
 function cacheKey(source: Reference, request: CacheImagesRequest): CachedImageKey {
@@ -175,20 +196,24 @@ function cacheKey(source: Reference, request: CacheImagesRequest): CachedImageKe
   }
 }
 
-/** One HEAD at each end; a source that is pinned by digest is not asked at all, since it cannot have changed. */
-async function isStillCached(
+/**
+ * One HEAD at each end; a source that is pinned by digest is not asked at all, since it cannot have changed. `lost`: the target does not have the image any more, and
+ * the source has not moved on.
+ */
+async function compareEnds(
   known: CachedImageRecord,
   source: Reference,
   store: SourceStore,
   {target, signal}: CacheImagesDependencies,
-): Promise<boolean> {
+): Promise<'unchanged' | 'lost' | 'moved'> {
   const call = signal === undefined ? {} : {signal}
   const reference = manifestReference(source)
   const [there, here] = await Promise.all([
     isDigest(reference) ? reference : statSource(known, source, store, call),
     target.statManifest(known.repository, known.digest, call),
   ])
-  return here !== undefined && there === known.sourceDigest
+  if (here === undefined) return there === known.sourceDigest || there === undefined ? 'lost' : 'moved'
+  return there === known.sourceDigest ? 'unchanged' : 'moved'
 }
 
 /** Asks what the source names now; when it cannot be reached, says what is cached all the same. */
@@ -232,6 +257,10 @@ function describeRecord(record: CachedImageRecord): CachedImage {
     referrers: 0,
     cachedAt: record.createdAt,
   }
+}
+
+function describeHealed({missing, report}: HealedImage) {
+  return {...describeReport(report), healed: missing}
 }
 
 function describeReport(report: CopyReport) {

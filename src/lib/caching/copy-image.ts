@@ -6,6 +6,7 @@ import {formatReference, type Reference} from '../oci/reference.ts'
 import type {BlobLocationStore} from '../records/store.ts'
 import {CopyRun} from '../transfer/copy.ts'
 import type {CopyRunOptions, ForeignLayer, MissingManifest} from '../transfer/copy-job.ts'
+import {StoredBlobs} from './stored-blobs.ts'
 
 export interface CopyImageRequest {
   readonly source: {readonly store: SourceStore; readonly reference: Reference}
@@ -44,9 +45,13 @@ export async function copyImage(
   {records, ...options}: CopyRunOptions & {readonly records: BlobLocationStore},
 ): Promise<CopiedImage> {
   const {registry, repository} = target.reference
-  const run = new CopyRun({...options, findBlobLocation: (digest) => records.findBlobLocation(registry, digest)})
-  const {uploadedBytes, blobs, source: from, target: to, ...report} = await run.copy({source, target, platforms})
-  await records.recordBlobLocations(registry, repository, blobs)
+  const stored = new StoredBlobs(records, registry)
+  const run = new CopyRun({
+    ...options,
+    findBlobLocation: (digest) => records.findBlobLocation(registry, digest),
+    onBlobStored: stored.add,
+  })
+  const {uploadedBytes, source: from, target: to, ...report} = await run.copy({source, target, platforms}).finally(() => stored.close())
   return {
     source: formatReference(from),
     target: formatReference(to),

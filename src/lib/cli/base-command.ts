@@ -7,6 +7,7 @@ import {type ErrorReport, reportError} from './error-report.ts'
 import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
 import {type Interruption, listenForSignals} from './interruption.ts'
 import {Output} from './output.ts'
+import {InterruptedPartway} from './partial-failure.ts'
 import {createPrompts, type Prompts} from './prompts.ts'
 import type {SettingFlags} from './settings.ts'
 import {createTerminal} from './terminal.ts'
@@ -94,7 +95,8 @@ export abstract class BaseCommand<Result extends object> extends Command {
 
   /** Describes why the command failed, and sets the exit code of the process. */
   #report(error: unknown): ErrorReport {
-    const report = reportError(this.#interruption?.signal.aborted ? this.#interruption.signal.reason : error, this.id)
+    const signal = this.#interruption?.signal
+    const report = reportError(signal?.aborted && !(error instanceof InterruptedPartway) ? signal.reason : error, this.id)
     process.exitCode = report.exitCode
     return report
   }

@@ -1,6 +1,7 @@
 /** What is said about images that were cached or copied. */
 import type {CachedImage} from '../caching/cache-images.ts'
 import type {FoundImage} from '../caching/find-cached-images.ts'
+import type {CheckEvent} from '../caching/recheck.ts'
 import {type TerminalText, text} from '../core/terminal-text.ts'
 import type {ForeignLayer, MissingManifest} from '../transfer/copy-job.ts'
 import type {ErrorBody} from './error-report.ts'
@@ -11,6 +12,18 @@ import {formatBytes, formatCount, formatMinute} from './units.ts'
 export interface CachedImages {
   readonly images: readonly CachedImage[]
   readonly failures: readonly {readonly source: string; readonly error: ErrorBody}[]
+}
+
+/** What became of a check of an image that was cached before. */
+export function describeCheck(event: CheckEvent): TerminalText {
+  switch (event.type) {
+    case 'damaged':
+      return text`${event.reference} lacks ${formatCount(event.missing.length, 'part')}: ${event.missing.join(', ')}`
+    case 'healed':
+      return text`${event.reference} was healed and is whole`
+    case 'not-checked':
+      return text`${event.reference} was not checked: ${event.error.message}`
+  }
 }
 
 /** How blobs came to the target. */

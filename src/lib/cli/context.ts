@@ -62,6 +62,8 @@ export interface OpenTarget {
   readonly store: TargetStore & SourceStore
   /** It is the embedded one, written to without a server. */
   readonly isEmbedded: boolean
+  /** The same place for checks that can wait: when it asks to slow down, it is not asked again. */
+  readonly openForChecks: () => Promise<TargetStore>
 }
 
 /** What a command works with. `close` ends everything that was opened. */
@@ -264,11 +266,16 @@ export class Context {
     const records = await this.records()
     if (nameOrHost === undefined && (await records.findDefaultRegistry()) === undefined) {
       await prepareDataDirectory(this.dataDirectory, registryDirectory(this.dataDirectory))
-      return {registry: this.embeddedRegistry, store: await this.openEmbedded(), isEmbedded: true}
+      return {registry: this.embeddedRegistry, store: await this.openEmbedded(), isEmbedded: true, openForChecks: () => this.openEmbedded()}
     }
     const {findEndpoint} = await import('../registries/find.ts')
     const {endpoint, subject} = await findEndpoint(records, nameOrHost)
-    return {registry: subject.host, store: await this.openRegistry(endpoint), isEmbedded: false}
+    return {
+      registry: subject.host,
+      store: await this.openRegistry(endpoint),
+      isEmbedded: false,
+      openForChecks: () => this.openUpstream(endpoint),
+    }
   }
 
   /** The embedded registry's store on disk. */

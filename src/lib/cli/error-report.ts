@@ -4,7 +4,7 @@ import {HoldfastError, interrupted, RegistryError} from '../core/errors.ts'
 import {excerpt, redactText} from '../core/redaction.ts'
 import {escapeText, joinText, type TerminalText, text} from '../core/terminal-text.ts'
 import type {Paint} from './paint.ts'
-import {PartialFailure} from './partial-failure.ts'
+import {InterruptedPartway, PartialFailure} from './partial-failure.ts'
 import {isInterruption, usageError} from './usage-error.ts'
 
 /** The `error` of the envelope. */
@@ -40,7 +40,7 @@ export function reportError(thrown: unknown, commandId?: string): ErrorReport {
     body: errorBody(error),
     exitCode: error.exitCode,
     trace,
-    ...(error instanceof PartialFailure ? {result: error.result} : {}),
+    ...(error instanceof PartialFailure || error instanceof InterruptedPartway ? {result: error.result} : {}),
     ...(error instanceof BuilderError ? {plain: error.plain} : {}),
   }
 }

@@ -2,11 +2,13 @@
 import * as Flags from '@oclif/core/flags'
 import type {Platform, PullCredentials} from '../apps/platform.ts'
 import type {StageDependencies} from '../apps/stage-app.ts'
+import {DEFAULT_RECHECK_MS} from '../caching/recheck.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
 import {escapeText} from '../core/terminal-text.ts'
 import {formatPinned, formatReference, manifestReference, type Reference} from '../oci/reference.ts'
 import {BaseCommand} from './base-command.ts'
+import {describeCheck} from './cached-report.ts'
 import type {Context} from './context.ts'
 import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
 import {createProgress} from './progress.ts'
@@ -93,13 +95,15 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
         }
         const progress = createProgress(output)
         const [outcome] = await cacheImages(
-          {sources: [source], registry: target.registry, app},
+          {sources: [source], registry: target.registry, app, recheckMs: DEFAULT_RECHECK_MS},
           {
             target: target.store,
             openSource: (reference) => context.openSource(reference),
             records,
             now,
             listener: progress.listener,
+            openForChecks: target.openForChecks,
+            onCheck: (event) => output.warn(describeCheck(event)),
             signal: context.signal,
           },
         ).finally(progress.stop)

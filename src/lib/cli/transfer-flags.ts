@@ -1,5 +1,8 @@
 /** Flags that commands share when they reach registries or move images: one flag means one thing everywhere. */
 import * as Flags from '@oclif/core/flags'
+import {parseDurationMs} from '../core/duration.ts'
+import {HoldfastError} from '../core/errors.ts'
+import {excerpt} from '../core/redaction.ts'
 import type {TransportSettings} from '../registries/endpoint.ts'
 
 const SECOND_MS = 1000
@@ -164,4 +167,34 @@ export const COPY_FLAGS = {
     helpValue: 'N',
     summary: 'Blobs on their way at once. Default: 6, fewer where a registry asks to slow down.',
   }),
+}
+
+/** When copies that are there already are looked at again. */
+export const RECHECK_FLAGS = {
+  recheck: Flags.boolean({
+    env: 'HOLDFAST_RECHECK',
+    summary: 'Look now whether what is cached is still whole, and heal it under the same name where it is not.',
+  }),
+  'recheck-every': Flags.string({
+    env: 'HOLDFAST_RECHECK_EVERY',
+    default: '24h',
+    helpValue: 'DURATION',
+    summary: 'Look again when the last check on this machine is older than this. Default: 24h.',
+  }),
+}
+
+export interface RecheckFlags {
+  readonly recheck?: boolean | undefined
+  readonly 'recheck-every': string
+}
+
+/** In milliseconds; 0 for now. @throws {HoldfastError} USAGE for an interval that is none. */
+export function recheckMs(flags: RecheckFlags): number {
+  const everyMs = parseDurationMs(flags['recheck-every'])
+  if (everyMs === undefined) {
+    throw new HoldfastError('USAGE', `cannot check every "${excerpt(flags['recheck-every'])}": it is not a duration`, {
+      hints: ['--recheck-every 24h'],
+    })
+  }
+  return flags.recheck === true ? 0 : everyMs
 }

@@ -17,6 +17,8 @@ export class TransferTally {
   #bytesMoved = 0
   /** Bytes that need not move, since the target has them. */
   #bytesSpared = 0
+  /** Bytes that were counted, lost, and have not moved again yet. */
+  #bytesToRepeat = 0
   readonly #samples: {readonly atMs: number; readonly bytes: number}[] = []
 
   /** Counts an event; `atMs` never goes backwards. */
@@ -31,6 +33,7 @@ export class TransferTally {
         break
       case 'bytes-moved':
         this.#bytesMoved += event.bytes
+        this.#bytesToRepeat = Math.max(0, this.#bytesToRepeat - event.bytes)
         this.#sample(atMs)
         break
       case 'blob-finished':
@@ -42,19 +45,21 @@ export class TransferTally {
         break
       case 'image-failed':
         this.#imagesFailed++
+        this.#bytesToRepeat = 0
         break
     }
   }
 
-  /** One line: images, layers, bytes, and, while bytes move, speed and time left. */
+  /** One line: images, layers, bytes, that lost bytes are sent again, and, while bytes move, speed and time left. */
   format(nowMs: number): TerminalText {
     const images = `${this.#imagesDone + this.#imagesFailed} of ${formatCount(this.#imagesStarted, 'image')}`
     const failed = this.#imagesFailed === 0 ? '' : ` (${this.#imagesFailed} failed)`
     const bytesToMove = Math.max(0, this.#bytesFound - this.#bytesSpared)
     const bytes = `${formatBytes(this.#bytesMoved)} of ${formatBytes(Math.max(bytesToMove, this.#bytesMoved))}`
+    const retrying = this.#bytesToRepeat === 0 ? '' : `, retrying ${formatBytes(this.#bytesToRepeat)}`
     const speed = this.#bytesPerSecond(nowMs)
     const left = speed > 0 ? `, ${formatBytes(speed)}/s, ${formatSeconds((bytesToMove - this.#bytesMoved) / speed)} left` : ''
-    return text`${images}${failed}, ${this.#blobsDone} of ${formatCount(this.#blobsFound, 'blob')}, ${bytes}${left}`
+    return text`${images}${failed}, ${this.#blobsDone} of ${formatCount(this.#blobsFound, 'blob')}, ${bytes}${retrying}${left}`
   }
 
   #sample(atMs: number): void {

@@ -5,18 +5,21 @@ import type {RecordStore} from './store.ts'
 /** The same records; cached images and blob locations that cannot be written are lost, and `onLost` is told of the first. */
 export function createForgivingRecords(records: RecordStore, onLost: (error: HoldfastError) => void): RecordStore {
   let isTold = false
-  const forgive = async (write: Promise<void>): Promise<void> => {
+  const forgive = async <T>(write: Promise<T>, otherwise: T): Promise<T> => {
     try {
-      await write
+      return await write
     } catch (error) {
       if (!hasCode(error, 'STORAGE')) throw error
       if (!isTold) onLost(error)
       isTold = true
+      return otherwise
     }
   }
   return {
     ...records,
-    recordCachedImage: (record) => forgive(records.recordCachedImage(record)),
-    recordBlobLocations: (registry, repository, digests) => forgive(records.recordBlobLocations(registry, repository, digests)),
+    recordCachedImage: (record) => forgive(records.recordCachedImage(record), undefined),
+    claimRepository: (key, fresh, known) => forgive(records.claimRepository(key, fresh, known), fresh),
+    recordImageCheck: (image, checkedAt) => forgive(records.recordImageCheck(image, checkedAt), undefined),
+    recordBlobLocations: (registry, repository, digests) => forgive(records.recordBlobLocations(registry, repository, digests), undefined),
   }
 }

@@ -67,6 +67,8 @@ export interface CachedImageRecord {
   readonly sizeBytes: number
   /** ISO 8601. */
   readonly createdAt: string
+  /** When it was last found whole or made whole, ISO 8601; absent: when it was cached. */
+  readonly checkedAt?: string
 }
 
 /** Names one wish to cache: the same wish again is answered with the same record. */
@@ -80,7 +82,15 @@ export interface CachedImageKey {
 }
 
 export interface CachedImageStore {
+  /** Adds or replaces the record, and ends the claim of that wish. */
   recordCachedImage(record: CachedImageRecord): Promise<void>
+  /**
+   * Returns the repository that the wish is to be fulfilled in, the same one for every run that asks before the wish is recorded: the repository of a record that is
+   * newer than `known`; else the one that an interrupted or concurrent run has claimed; else `fresh`, which is claimed now.
+   */
+  claimRepository(key: CachedImageKey, fresh: RepositoryName, known?: RepositoryName): Promise<RepositoryName>
+  /** Remembers that the image was whole at this time, ISO 8601. */
+  recordImageCheck(image: Pick<CachedImageRecord, 'registry' | 'repository' | 'digest'>, checkedAt: string): Promise<void>
   /** The newest record of that wish; undefined when it was never fulfilled. */
   findCachedImage(key: CachedImageKey): Promise<CachedImageRecord | undefined>
   /**

@@ -14,6 +14,8 @@ export interface CopyJob {
     readonly reference: Reference
     /** The repository did not exist before this run, so that asking what it holds is wasted. */
     readonly isFresh?: boolean
+    /** Something below the root is known to be missing, so that a root or tag that is there proves nothing. */
+    readonly isDamaged?: boolean
   }
   /** All when absent or empty. One: that platform's own manifest is copied. Several: an index of just these is written. */
   readonly platforms?: readonly Platform[]
@@ -40,8 +42,6 @@ export interface CopyReport {
   readonly presentBlobs: number
   /** Signatures, SBOMs and other manifests that were copied along. */
   readonly referrers: number
-  /** The blobs that the target repository is now known to hold. */
-  readonly blobs: readonly Digest[]
   /** Layers that the copy still needs from their URLs; absent when there are none, and for an unchanged image. */
   readonly foreignLayers?: readonly ForeignLayer[]
   /** Attestations of the chosen platforms that the source's index names and the source does not have; absent when there are none. */
@@ -77,4 +77,6 @@ export interface CopyRunOptions {
   readonly blobConcurrency?: number | undefined
   /** Where a target is remembered to hold a blob: tried as the origin of a mount. */
   readonly findBlobLocation?: ((digest: Digest) => Promise<RepositoryName | undefined>) | undefined
+  /** Told of each blob as soon as the target has confirmed it. */
+  readonly onBlobStored?: ((repository: RepositoryName, digest: Digest) => void) | undefined
 }

@@ -52,8 +52,8 @@ export class CopyRun {
   #sessionOf(store: TargetStore): TargetSession {
     const known = this.#sessions.get(store)
     if (known !== undefined) return known
-    const {blobConcurrency, verify, findBlobLocation} = this.#options
-    const created = new TargetSession(store, {blobConcurrency, verify, findBlobLocation})
+    const {blobConcurrency, verify, findBlobLocation, onBlobStored} = this.#options
+    const created = new TargetSession(store, {blobConcurrency, verify, findBlobLocation, onBlobStored})
     this.#sessions.set(store, created)
     return created
   }

@@ -47,7 +47,6 @@ export class ImageCopy {
   #cause: {readonly error: unknown} | undefined
   readonly #call: CallOptions & {readonly signal: AbortSignal}
   readonly #sizes = new Map<Digest, number>()
-  readonly #blobs = new Set<Digest>()
   /** Foreign layers whose bytes the source has, and that are wanted. */
   readonly #foreignHere = new Set<Digest>()
   readonly #missing: Descriptor[] = []
@@ -97,7 +96,6 @@ export class ImageCopy {
       mountedBlobs: this.#outcomes.mounted,
       presentBlobs: this.#outcomes.present,
       referrers: along.length,
-      blobs: [...this.#blobs],
       ...this.#describeRest([...selection.children, root]),
     }
   }
@@ -125,7 +123,7 @@ export class ImageCopy {
   /** One HEAD at each end: what both name, if it is the same, and what the source names, where that was worth asking. */
   async #statBothEnds(): Promise<{readonly unchanged?: Descriptor; readonly sourceDigest?: Digest}> {
     const {source, target, platforms} = this.#job
-    if (target.isFresh || this.#options.verify || this.#options.foreignLayers || isChoice(platforms)) return {}
+    if (target.isFresh || target.isDamaged || this.#options.verify || this.#options.foreignLayers || isChoice(platforms)) return {}
     const {repository, tag} = target.reference
     const [here, sourceDigest] = await this.#together([
       this.#target.store.statManifest(repository, tag ?? manifestReference(target.reference), {...this.#call, isLikelyAbsent: true}),
@@ -159,7 +157,6 @@ export class ImageCopy {
       mountedBlobs: 0,
       presentBlobs: 0,
       referrers: 0,
-      blobs: [],
     }
   }
 
@@ -364,7 +361,6 @@ export class ImageCopy {
     const fresh: Descriptor[] = []
     for (const blob of this.#blobsOf(manifest)) {
       this.#sizes.set(blob.digest, blob.size)
-      this.#blobs.add(blob.digest)
       if (this.#announced.has(blob.digest)) continue
       this.#announced.add(blob.digest)
       fresh.push(blob)

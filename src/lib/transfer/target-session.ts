@@ -18,6 +18,8 @@ export interface TargetSessionOptions {
   readonly verify?: boolean | undefined
   /** Where the target is remembered to hold a blob. */
   readonly findBlobLocation?: ((digest: Digest) => Promise<RepositoryName | undefined>) | undefined
+  /** Told of each blob as soon as the target has confirmed it. */
+  readonly onBlobStored?: ((repository: RepositoryName, digest: Digest) => void) | undefined
 }
 
 /** How one image wants its blobs put. */
@@ -106,12 +108,14 @@ export class TargetSession {
     }
     const releaseSmall = await this.#small.enter(blob.size)
     try {
-      return await this.store.writeBlob(repository, blob, inTurn, {
+      const outcome = await this.store.writeBlob(repository, blob, inTurn, {
         ...call,
         ...(mountFrom === undefined || mountFrom === repository ? {} : {mountFrom}),
         ...(isFresh === true ? {isAbsent: true} : {}),
         ...(this.#options.verify === true ? {verify: true} : {}),
       })
+      this.#options.onBlobStored?.(repository, blob.digest)
+      return outcome
     } finally {
       releaseSmall()
     }

@@ -102,6 +102,20 @@ describe('the embedded database file', () => {
     store.close()
   })
 
+  it('keeps its images when it comes from a Holdfast that knew neither claims nor checks', async () => {
+    const store = await openSqliteStore({file})
+    await store.recordCachedImage(image())
+    store.close()
+    const old = new DatabaseSync(file)
+    old.exec('ALTER TABLE cached_image DROP COLUMN checked_at; DROP TABLE image_claim; PRAGMA user_version = 4')
+    old.close()
+    const migrated = await openSqliteStore({file})
+    assert.deepEqual(await migrated.searchCachedImages(), [image()])
+    await migrated.recordImageCheck(image(), '2026-02-01T00:00:00.000Z')
+    assert.deepEqual(await migrated.searchCachedImages(), [{...image(), checkedAt: '2026-02-01T00:00:00.000Z'}])
+    migrated.close()
+  })
+
   it('is refused when a newer Holdfast has written it', async () => {
     const store = await openSqliteStore({file})
     await store.prepareForWriting()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import {type CachedImage, type CacheImagesRequest, type CacheOutcome, cacheImages} from '../../../src/lib/caching/cache-images.ts'
 import {findCachedImages} from '../../../src/lib/caching/find-cached-images.ts'
 import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
-import type {Digest} from '../../../src/lib/oci/digest.ts'
+import {type Digest, digestOf} from '../../../src/lib/oci/digest.ts'
 import {parsePlatform} from '../../../src/lib/oci/platform.ts'
 import {parseReference, type RegistryHost, type RepositoryName} from '../../../src/lib/oci/reference.ts'
 import type {CachedImageKey, CachedImageRecord} from '../../../src/lib/records/store.ts'
@@ -12,10 +12,24 @@ import {MemoryStore} from '../../support/memory-store.ts'
 /** The records of a run, in memory. */
 class MemoryRecords {
   readonly images: CachedImageRecord[] = []
+  readonly claims = new Map<string, RepositoryName>()
   readonly locations = new Map<Digest, RepositoryName>()
 
   async recordCachedImage(record: CachedImageRecord): Promise<void> {
     this.images.unshift(record)
+    for (const [key, repository] of this.claims) if (repository === record.repository) this.claims.delete(key)
+  }
+
+  async claimRepository(key: CachedImageKey, fresh: RepositoryName, known?: RepositoryName): Promise<RepositoryName> {
+    const newest = await this.findCachedImage(key)
+    if (newest !== undefined && newest.repository !== known) return newest.repository
+    const claimed = this.claims.get(JSON.stringify(key)) ?? fresh
+    this.claims.set(JSON.stringify(key), claimed)
+    return claimed
+  }
+
+  async recordImageCheck({repository}: Pick<CachedImageRecord, 'repository'>, checkedAt: string): Promise<void> {
+    this.images.splice(0, Infinity, ...this.images.map((image) => (image.repository === repository ? {...image, checkedAt} : image)))
   }
 
   async findCachedImage(key: CachedImageKey): Promise<CachedImageRecord | undefined> {
@@ -109,13 +123,66 @@ describe('caching images', () => {
     assert.equal(names.size, 5)
   })
 
-  it('caches again when the target has lost the image', async () => {
+  it('puts the image back under the same GUID when the target was wiped', async () => {
     addImage(source, 'a.test/app:v1', ['one'])
     const [first] = await cache(['a.test/app:v1'])
     target.repositories.clear()
     const [second] = await cache(['a.test/app:v1'])
-    assert.notEqual(imageOf(second).repository, imageOf(first).repository)
+    assert.equal(imageOf(second).pinnedReference, imageOf(first).pinnedReference)
     assert.equal(imageOf(second).unchanged, false)
+    assert.ok(target.repository(imageOf(first).repository as RepositoryName).manifests.has(imageOf(first).digest as Digest))
+  })
+
+  it('goes on under the same GUID after a run that failed, and moves no blob twice', async () => {
+    addImage(source, 'a.test/app:v1', ['one', 'two', 'three'])
+    let reads = 0
+    source.beforeRead = () => {
+      if (++reads === 3) throw new HoldfastError('NETWORK', 'the line is cut')
+    }
+    const [failed] = await cache(['a.test/app:v1'])
+    assert.equal(failed?.status, 'failed')
+    const [begun] = target.repositories.keys()
+    const arrived = linesOf(target.log, 'put-blob').filter((line) => line.endsWith('uploaded'))
+    assert.ok(arrived.length > 0)
+    assert.deepEqual([...records.locations.keys()].toSorted(), arrived.map((line) => line.split(' ')[2]).toSorted())
+    target.log.length = 0
+    source.log.length = 0
+    const [second] = await cache(['a.test/app:v1'])
+    assert.equal(imageOf(second).repository, begun)
+    assert.equal(imageOf(second).presentBlobs, arrived.length)
+    const again = linesOf(source.log, 'get-blob').map((line) => line.split(' ')[2])
+    for (const line of arrived) assert.ok(!again.includes(line.split(' ')[2]), line)
+  })
+
+  it('makes one GUID for runs of one request at the same time', async () => {
+    addImage(source, 'a.test/app:v1', ['one'])
+    const outcomes = await Promise.all([cache(['a.test/app:v1']), cache(['a.test/app:v1']), cache(['a.test/app:v1'])])
+    assert.equal(new Set(outcomes.map(([outcome]) => imageOf(outcome).repository)).size, 1)
+  })
+
+  it('tells of an image that is cached while another is still on its way', async () => {
+    addImage(source, 'a.test/slow:v1', ['slow'])
+    addImage(source, 'a.test/fast:v1', ['fast'])
+    const other = new MemoryStore()
+    addImage(other, 'a.test/slow:v1', ['slow'])
+    const {promise: told, resolve: tell} = Promise.withResolvers<CachedImage>()
+    const slow = digestOf(new TextEncoder().encode('slow'))
+    other.beforeRead = async (digest) => void (digest === slow && (await told))
+    const outcomes = await cacheImages(
+      {sources: ['a.test/slow:v1', 'a.test/fast:v1'].map(parseReference), registry: REGISTRY},
+      {
+        target,
+        openSource: async ({repository}) => (repository === 'slow' ? other : source),
+        records,
+        now: () => new Date('2026-11-20T12:00:00Z'),
+        onCached: tell,
+      },
+    )
+    assert.equal((await told).source, 'a.test/fast:v1')
+    assert.deepEqual(
+      outcomes.map((outcome) => imageOf(outcome).source),
+      ['a.test/slow:v1', 'a.test/fast:v1'],
+    )
   })
 
   it('pulls only the new layers of a changed image', async () => {

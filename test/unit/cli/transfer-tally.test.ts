@@ -24,6 +24,19 @@ describe('the tally of a transfer', () => {
     assert.equal(tally.format(0), '0 of 1 image, 1 of 2 blobs, 0 B of 8.00 MB')
   })
 
+  it('says that it is retrying for as long as it shows less than before', () => {
+    const tally = new TransferTally()
+    tally.count({type: 'image-started', ...names}, 0)
+    tally.count({type: 'blobs-found', source: 'a', blobs: [layer]}, 0)
+    tally.count({type: 'bytes-moved', bytes: 4_000_000}, 0)
+    tally.count({type: 'bytes-moved', bytes: -4_000_000}, 0)
+    assert.equal(tally.format(60_000), '0 of 1 image, 0 of 1 blob, 0 B of 8.00 MB, retrying 4.00 MB')
+    tally.count({type: 'bytes-moved', bytes: 3_000_000}, 0)
+    assert.equal(tally.format(60_000), '0 of 1 image, 0 of 1 blob, 3.00 MB of 8.00 MB, retrying 1.00 MB')
+    tally.count({type: 'bytes-moved', bytes: 2_000_000}, 0)
+    assert.equal(tally.format(60_000), '0 of 1 image, 0 of 1 blob, 5.00 MB of 8.00 MB')
+  })
+
   it('takes back what is sent again, and says what failed', () => {
     const tally = new TransferTally()
     tally.count({type: 'image-started', ...names}, 0)

@@ -1,5 +1,6 @@
 /** Cached images as rows. An absent app or platform list is the empty string, so that equality and uniqueness need no special case for NULL. */
-import type {CachedImageRecord, CachedImageStore} from '../store.ts'
+import type {RepositoryName} from '../../oci/reference.ts'
+import type {CachedImageKey, CachedImageRecord, CachedImageStore} from '../store.ts'
 import type {Row} from './connection.ts'
 import type {Database} from './database.ts'
 
@@ -12,13 +13,27 @@ const PLATFORM_SEPARATOR = ','
 const RECORD = `
   INSERT INTO cached_image (registry, repository, is_guid, source, source_digest, digest, platforms, app, size_bytes, created_at)
   VALUES (:registry, :repository, :is_guid, :source, :source_digest, :digest, :platforms, :app, :size_bytes, :created_at)
-  ON CONFLICT DO UPDATE SET size_bytes = excluded.size_bytes, created_at = excluded.created_at`
+  ON CONFLICT DO UPDATE SET size_bytes = excluded.size_bytes, created_at = excluded.created_at, checked_at = NULL`
 
 const FIND = `
   SELECT * FROM cached_image
   WHERE source = :source AND registry = :registry AND app = :app AND platforms = :platforms
     AND CASE WHEN :repository = '' THEN is_guid = 1 ELSE repository = :repository END
   ORDER BY created_at DESC, id DESC LIMIT 1`
+
+const RECORD_CHECK = `
+  UPDATE cached_image SET checked_at = :checkedAt WHERE registry = :registry AND repository = :repository AND digest = :digest`
+
+const CLAIM = `
+  INSERT INTO image_claim (source, registry, app, platforms, repository) VALUES (:source, :registry, :app, :platforms, :repository)
+  ON CONFLICT DO NOTHING`
+
+const FIND_CLAIM = `
+  SELECT repository FROM image_claim WHERE source = :source AND registry = :registry AND app = :app AND platforms = :platforms`
+
+const END_CLAIM = `
+  DELETE FROM image_claim
+  WHERE source = :source AND registry = :registry AND app = :app AND platforms = :platforms AND repository = :repository`
 
 const LIST = 'SELECT * FROM cached_image ORDER BY created_at DESC, id DESC'
 
@@ -40,27 +55,39 @@ const SEARCH = `
 export function createCachedImageStore(database: Database): CachedImageStore {
   return {
     async recordCachedImage(record) {
-      await database.run(RECORD, {
-        registry: record.registry,
-        repository: record.repository,
-        is_guid: Number(UUID_V4.test(record.repository)),
-        source: record.source,
-        source_digest: record.sourceDigest,
-        digest: record.digest,
-        platforms: encodePlatforms(record.platforms),
-        app: record.app ?? '',
-        size_bytes: record.sizeBytes,
-        created_at: record.createdAt,
+      const wish = encodeWish(record)
+      await database.transaction((connection) => {
+        connection.run(RECORD, {
+          ...wish,
+          repository: record.repository,
+          is_guid: Number(UUID_V4.test(record.repository)),
+          source_digest: record.sourceDigest,
+          digest: record.digest,
+          size_bytes: record.sizeBytes,
+          created_at: record.createdAt,
+        })
+        connection.run(END_CLAIM, {...wish, repository: record.repository})
       })
     },
-    async findCachedImage(key) {
-      const row = await database.get(FIND, {
-        source: key.source,
-        registry: key.registry,
-        app: key.app ?? '',
-        platforms: encodePlatforms(key.platforms),
-        repository: key.repository ?? '',
+    async claimRepository(key, fresh, known) {
+      const wish = encodeWish(key)
+      let claimed: RepositoryName = fresh
+      await database.transaction((connection) => {
+        const newest = connection.get(FIND, {...wish, repository: ''})?.repository
+        if (newest !== undefined && newest !== known) {
+          claimed = newest as RepositoryName
+          return
+        }
+        connection.run(CLAIM, {...wish, repository: fresh})
+        claimed = connection.get(FIND_CLAIM, wish)?.repository as RepositoryName
       })
+      return claimed
+    },
+    async recordImageCheck({registry, repository, digest}, checkedAt) {
+      await database.run(RECORD_CHECK, {registry, repository, digest, checkedAt})
+    },
+    async findCachedImage(key) {
+      const row = await database.get(FIND, {...encodeWish(key), repository: key.repository ?? ''})
       return row === undefined ? undefined : decode(row)
     },
     async searchCachedImages(query) {
@@ -69,6 +96,10 @@ export function createCachedImageStore(database: Database): CachedImageStore {
       return (await database.all(SEARCH, {query: text, start: text.replace(ALGORITHM_PREFIX, '')})).map(decode)
     },
   }
+}
+
+function encodeWish({source, registry, app = '', platforms}: CachedImageKey) {
+  return {source, registry, app, platforms: encodePlatforms(platforms)}
 }
 
 function encodePlatforms(platforms: readonly string[] = []): string {
@@ -87,5 +118,6 @@ function decode(row: Row): CachedImageRecord {
     ...(row.app === '' ? {} : {app: row.app}),
     sizeBytes: row.size_bytes,
     createdAt: row.created_at,
+    ...(row.checked_at === null ? {} : {checkedAt: row.checked_at}),
   } as unknown as CachedImageRecord
 }

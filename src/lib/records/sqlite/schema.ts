@@ -79,6 +79,17 @@ const MIGRATIONS: readonly string[] = [
    ) STRICT, WITHOUT ROWID`,
 
   'CREATE TABLE trusted_host (registry TEXT NOT NULL, host TEXT NOT NULL, PRIMARY KEY (registry, host)) STRICT, WITHOUT ROWID',
+
+  `CREATE TABLE image_claim (
+     source TEXT NOT NULL,
+     registry TEXT NOT NULL,
+     app TEXT NOT NULL,
+     platforms TEXT NOT NULL,
+     repository TEXT NOT NULL,
+     PRIMARY KEY (source, registry, app, platforms)
+   ) STRICT, WITHOUT ROWID`,
+
+  'ALTER TABLE cached_image ADD COLUMN checked_at TEXT',
 ]
 
 /**

@@ -1,0 +1,81 @@
+/** Puts back what a cached image lacks, under the name that it has: what was deployed by that reference can be pulled again. */
+import type {SourceStore, TargetStore} from '../content/store.ts'
+import {EXIT, HoldfastError, TransferError} from '../core/errors.ts'
+import {parsePlatform} from '../oci/platform.ts'
+import {DEFAULT_TAG, formatPinned, formatReference, parseReference, type Reference} from '../oci/reference.ts'
+import type {CachedImageRecord, CachedImageStore} from '../records/store.ts'
+import type {CopyRun} from '../transfer/copy.ts'
+import type {CopyJob, CopyReport} from '../transfer/copy-job.ts'
+
+export interface HealDependencies {
+  readonly target: TargetStore
+  readonly openSource: (reference: Reference) => Promise<SourceStore>
+  readonly records: Pick<CachedImageStore, 'searchCachedImages'>
+}
+
+type Origin = Pick<CopyJob, 'platforms'> & {readonly reference: Reference}
+
+/**
+ * Copies the recorded digest again, from its source, else from other copies that were recorded here; never what a tag names now.
+ * @throws {HoldfastError} MANIFEST_NOT_FOUND naming the reference that is lost, when no place has it; what the target throws; what the source throws otherwise.
+ */
+export async function healImage(record: CachedImageRecord, dependencies: HealDependencies, run: CopyRun): Promise<CopyReport> {
+  const {target, openSource, records} = dependencies
+  const copyFrom = async ({reference, ...choice}: Origin): Promise<CopyReport> =>
+    await run.copy({
+      ...choice,
+      source: {store: await openSource(reference), reference},
+      target: {store: target, reference: {registry: record.registry, repository: record.repository, tag: DEFAULT_TAG}, isDamaged: true},
+    })
+  const {registry, repository} = parseReference(record.source)
+  const {platforms} = record
+  const source: Origin = {
+    reference: {registry, repository, digest: record.sourceDigest},
+    ...(platforms === undefined ? {} : {platforms: platforms.map(parsePlatform)}),
+  }
+  try {
+    return await copyFrom(source)
+  } catch (error) {
+    if (!isSourceFailure(error)) throw error
+    const tried = [formatReference(source.reference)]
+    for (const reference of await otherCopies(record, records)) {
+      tried.push(formatReference(reference))
+      try {
+        return await copyFrom({reference})
+      } catch (other) {
+        if (!isSourceFailure(other)) throw other
+      }
+    }
+    throw lost(record, tried, error)
+  }
+}
+
+/** Where the same digest was cached as well; each place once. */
+async function otherCopies(record: CachedImageRecord, records: HealDependencies['records']): Promise<readonly Reference[]> {
+  const found = await records.searchCachedImages(record.digest)
+  const copies = found.flatMap(({registry, repository, digest}) =>
+    digest === record.digest && !(registry === record.registry && repository === record.repository) ? [{registry, repository, digest}] : [],
+  )
+  return [...new Map(copies.map((copy) => [formatReference(copy), copy])).values()]
+}
+
+/** A source that fails, or a registry that cannot be opened; never the target. */
+function isSourceFailure(error: unknown): error is HoldfastError {
+  if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') return false
+  return !(error instanceof TransferError) || error.side === 'source'
+}
+
+function lost(record: CachedImageRecord, tried: readonly string[], error: HoldfastError): HoldfastError {
+  const reference = formatPinned(record, record.digest)
+  return new HoldfastError(
+    error.exitCode === EXIT.notFound ? 'MANIFEST_NOT_FOUND' : error.code,
+    `cannot heal "${reference}": ${error.message}`,
+    {
+      hints: [
+        `holdfast copy SOURCE@${record.digest} ${formatReference({registry: record.registry, repository: record.repository, tag: DEFAULT_TAG})}`,
+      ],
+      details: {...error.details, lost: reference, tried},
+      cause: error,
+    },
+  )
+}

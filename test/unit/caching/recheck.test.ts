@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict'
+import {type CachedImage, type CacheImagesRequest, type CacheOutcome, cacheImages} from '../../../src/lib/caching/cache-images.ts'
+import {type CheckEvent, DEFAULT_RECHECK_MS} from '../../../src/lib/caching/recheck.ts'
+import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
+import type {Digest} from '../../../src/lib/oci/digest.ts'
+import {parseReference, type RegistryHost, type RepositoryName, type Tag} from '../../../src/lib/oci/reference.ts'
+import {openSqliteStore} from '../../../src/lib/records/sqlite/open-store.ts'
+import type {RecordStore} from '../../../src/lib/records/store.ts'
+import {addImage, addIndex, linesOf, referTo} from '../../support/memory-images.ts'
+import {MemoryStore} from '../../support/memory-store.ts'
+import {createTemporaryDirectory, type TemporaryDirectory} from '../../support/temporary-directory.ts'
+
+const REGISTRY = 'cache.test:5000' as RegistryHost
+const OTHER = 'other.test:5000' as RegistryHost
+const IMAGE = 'a.test/app:v1'
+const HOUR_MS = 3_600_000
+
+function imageOf(outcome: CacheOutcome | undefined): CachedImage {
+  if (outcome?.status !== 'cached') throw new Error(`not cached: ${String(outcome?.error)}`)
+  return outcome.image
+}
+
+describe('checking again what was cached', () => {
+  let folder: TemporaryDirectory
+  let records: RecordStore
+  let source: MemoryStore
+  let target: MemoryStore
+  let other: MemoryStore
+  let events: CheckEvent[]
+  let nowMs: number
+
+  beforeEach(async () => {
+    folder = await createTemporaryDirectory('recheck')
+    records = await openSqliteStore({file: `${folder.path}/data/holdfast.db`})
+    source = new MemoryStore()
+    target = new MemoryStore()
+    other = new MemoryStore()
+    events = []
+    nowMs = Date.parse('2026-11-20T12:00:00Z')
+  })
+  afterEach(async () => {
+    records.close()
+    await folder.remove()
+  })
+
+  const cache = async (request: Partial<CacheImagesRequest> = {}, to: MemoryStore = target) =>
+    (
+      await cacheImages(
+        {sources: [parseReference(IMAGE)], registry: REGISTRY, recheckMs: DEFAULT_RECHECK_MS, ...request},
+        {
+          target: to,
+          openSource: async ({registry}) => (registry === OTHER ? other : registry === REGISTRY ? target : source),
+          records,
+          now: () => new Date(nowMs),
+          onCheck: (event) => events.push(event),
+        },
+      )
+    )[0]
+  const copyOf = (image: CachedImage) => target.repository(image.repository as RepositoryName)
+
+  it('asks for nothing but one HEAD at each end until a check is due, and once in that time', async () => {
+    addImage(source, IMAGE, ['one'])
+    await cache()
+    for (const [laterMs, manifests] of [
+      [HOUR_MS, 0],
+      [DEFAULT_RECHECK_MS, 1],
+      [HOUR_MS, 0],
+    ] as const) {
+      nowMs += laterMs
+      target.log.length = 0
+      assert.equal(imageOf(await cache()).unchanged, true)
+      assert.equal(linesOf(target.log, 'get-manifest').length, manifests)
+    }
+    assert.deepEqual(events, [])
+  })
+
+  it('heals a lost layer, a lost child and all referrers under the same GUID, from the digest and not from the tag', async () => {
+    const {index: raw} = addIndex(source, IMAGE, ['amd64', 'arm64'])
+    addImage(source, IMAGE, ['signature'], {tagged: false, subject: referTo(raw), artifactType: 'application/vnd.test.signature'})
+    const first = imageOf(await cache())
+    const {manifests, blobs} = copyOf(first)
+    const whole = [manifests.size, blobs.size]
+    const [child] = [...manifests.keys()].filter((digest) => digest !== raw.digest)
+    const [blob] = blobs.keys()
+    for (const digest of manifests.keys()) if (digest !== raw.digest) manifests.delete(digest)
+    if (blob !== undefined) blobs.delete(blob)
+    source.log.length = 0
+    const second = imageOf(await cache({recheckMs: 0}))
+    assert.equal(second.pinnedReference, first.pinnedReference)
+    assert.ok(child !== undefined && (second.healed?.length ?? 0) > 0)
+    assert.deepEqual([manifests.size, blobs.size], whole)
+    assert.deepEqual(
+      events.map(({type}) => type),
+      ['damaged', 'healed'],
+    )
+    assert.ok(!source.log.includes('get-manifest app v1'))
+    assert.equal((await records.searchCachedImages()).length, 1)
+    events.length = 0
+    assert.equal(imageOf(await cache({recheckMs: 0})).unchanged, true)
+    assert.deepEqual(events, [])
+  })
+
+  it('heals from another copy when the source has lost the digest, and else names the lost reference', async () => {
+    const raw = addImage(source, IMAGE, ['one'])
+    const first = imageOf(await cache())
+    await cache({registry: OTHER}, other)
+    source.repositories.clear()
+    source.repository('app' as RepositoryName).tags.set('v1' as Tag, raw.digest)
+    source.statManifest = async () => ({mediaType: raw.mediaType, digest: raw.digest, size: raw.bytes.length})
+    copyOf(first).blobs.clear()
+    const second = imageOf(await cache({recheckMs: 0}))
+    assert.equal(second.pinnedReference, first.pinnedReference)
+    assert.ok(copyOf(first).blobs.size > 0)
+    other.repositories.clear()
+    copyOf(first).blobs.clear()
+    const third = await cache({recheckMs: 0})
+    assert.ok(third?.status === 'failed' && hasCode(third.error, 'MANIFEST_NOT_FOUND'))
+    assert.ok(third.error.message.includes(first.pinnedReference))
+    assert.equal(third.error.exitCode, 3)
+  })
+
+  it('sends four requests at most at once, and none after the registry has asked to slow down', async () => {
+    addImage(
+      source,
+      IMAGE,
+      Array.from({length: 12}, (_, index) => `layer ${index}`),
+    )
+    await cache()
+    nowMs += DEFAULT_RECHECK_MS
+    let running = 0
+    let most = 0
+    let asked = 0
+    target.statBlob = async (_repository: RepositoryName, _digest: Digest) => {
+      most = Math.max(most, ++running)
+      asked++
+      await new Promise(setImmediate)
+      running--
+      if (asked >= 6) throw new HoldfastError('RATE_LIMITED', 'slow down')
+      return 1
+    }
+    assert.equal(imageOf(await cache()).unchanged, true)
+    assert.equal(most, 4)
+    assert.ok(asked < 12, String(asked))
+    assert.deepEqual(
+      events.map((event) => event.type === 'not-checked' && event.error.code),
+      ['RATE_LIMITED'],
+    )
+  })
+})
