@@ -34,17 +34,17 @@ export interface CopiedImage {
 }
 
 /**
- * Copies an image.
+ * Copies an image; without records it is not remembered where its blobs went, as with a directory.
  * @throws {TransferError} with the side that failed; the tag is then not written.
  */
 export async function copyImage(
   {source, target, platforms}: CopyImageRequest,
-  {records, ...options}: CopyRunOptions & {readonly records: BlobLocationStore},
+  {records, ...options}: CopyRunOptions & {readonly records: BlobLocationStore | undefined},
 ): Promise<CopiedImage> {
   const {registry, repository} = target.reference
-  const run = new CopyRun({...options, findBlobLocation: (digest) => records.findBlobLocation(registry, digest)})
+  const run = new CopyRun({...options, findBlobLocation: async (digest) => await records?.findBlobLocation(registry, digest)})
   const {uploadedBytes, blobs, source: from, target: to, ...report} = await run.copy({source, target, platforms})
-  await records.recordBlobLocations(registry, repository, blobs)
+  await records?.recordBlobLocations(registry, repository, blobs)
   return {
     source: formatReference(from),
     target: formatReference(to),

@@ -60,7 +60,9 @@ async function readSourceRaw(
   throw atSourceError(
     image,
     new HoldfastError('MANIFEST_NOT_FOUND', `cannot find "${formatReference(image)}"${missing}: ${image.registry} has no such manifest`, {
-      hints: [`holdfast inspect ${image.registry}/${image.repository}:TAG  # check the name and the tag`],
+      hints: [
+        `holdfast inspect ${formatReference({registry: image.registry, repository: image.repository})}:TAG  # check the name and the tag`,
+      ],
       details: {registry: image.registry, repository: image.repository, reference},
     }),
   )
