@@ -43,7 +43,7 @@ All platforms, signatures and SBOMs are copied, and the digest stays the same; -
     const {pinnedReference, ...copied} = await copyImage(
       {source, target, platforms},
       {
-        records,
+        records: target.isLayout ? undefined : records,
         listener: progress.listener,
         signal: context.signal,
         referrers: flags.referrers,

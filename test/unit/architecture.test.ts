@@ -203,6 +203,20 @@ describe('the library', () => {
     )
   })
 
+  it('reads files through core/regular-file.ts alone: a pipe, a device or an endless file must hold up no command', () => {
+    // The thread is a text of its own and reads what we write; a directory is opened to be synchronized.
+    const others = ['lib/core/regular-file.ts', 'lib/content/disk/hash-thread.ts', 'lib/content/disk/durable.ts']
+    const importsReader =
+      /\{[^}]*\b(?:readFile|readFileSync|createReadStream|openSync|openAsBlob)\b[^}]*\}(?:\s*=.*import\(|\s*from\s*)'node:fs/
+    const wrong = FILES.filter(
+      ({path, code}) => path.startsWith('lib/') && !others.includes(path) && (importsReader.test(code) || /\bopen\(.*'r'\)/.test(code)),
+    )
+    assert.deepEqual(
+      wrong.map(({path}) => path),
+      [],
+    )
+  })
+
   it('asks the system for the user in one place, which works for a user id that it does not know', () => {
     const wrong = FILES.filter(({path, code}) => path !== 'lib/cli/home-directory.ts' && /\b(?:homedir|userInfo)\b/.test(code))
     assert.deepEqual(

@@ -1,14 +1,23 @@
 import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {PartialFailure} from '../../lib/cli/partial-failure.ts'
 import {describeTags} from '../../lib/cli/tag-report.ts'
 import {ACCESS_FLAGS, SOURCE_FLAGS, sourceTransport} from '../../lib/cli/transfer-flags.ts'
+import {formatCount} from '../../lib/cli/units.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 import {parseNamed} from '../../lib/oci/reference.ts'
 import type {ListedTag} from '../../lib/tags/list-tags.ts'
+
+/** A lookup takes up to three requests. */
+const DEFAULT_LIMIT = 1000
 
 export interface ListedTags {
   /** `host[:port]/name` */
   readonly repository: string
   readonly tags: readonly ListedTag[]
+  /** Tags beyond --limit, which are not looked up. */
+  readonly others: readonly string[]
 }
 
 export default class TagList extends BaseCommand<ListedTags> {
@@ -20,7 +29,15 @@ export default class TagList extends BaseCommand<ListedTags> {
     "<%= config.bin %> <%= command.id %> alpine --json | jq -r '.result.tags[].tag'",
   ]
   static override readonly args = {repository: Args.string({required: true, description: 'What you would pull, without a tag.'})}
-  static override readonly flags = {...SOURCE_FLAGS, ...ACCESS_FLAGS}
+  static override readonly flags = {
+    limit: Flags.integer({
+      min: 1,
+      default: DEFAULT_LIMIT,
+      summary: 'Maximum number of tags that are looked up; further ones are listed by name only.',
+    }),
+    ...SOURCE_FLAGS,
+    ...ACCESS_FLAGS,
+  }
 
   async run(): Promise<ListedTags> {
     const {args, flags} = await this.parse(TagList)
@@ -30,8 +47,17 @@ export default class TagList extends BaseCommand<ListedTags> {
       import('../../lib/tags/list-tags.ts'),
       context.openRepository({registry, repository}, {transport: sourceTransport(flags)}),
     ])
-    const tags = await listTags({registry, repository}, store, {signal: context.signal})
-    for (const line of describeTags(tags)) this.output.print(line)
-    return {repository: `${registry}/${repository}`, tags}
+    const {tags, others, incomplete} = await listTags({registry, repository}, store, {signal: context.signal, limit: flags.limit})
+    const name = `${registry}/${repository}`
+    for (const line of describeTags(tags, others)) this.output.print(line)
+    if (tags.length === 0) this.output.note(text`${name} has no tags`)
+    if (others.length > 0) {
+      this.output.note(
+        text`${formatCount(others.length, 'more tag')}, by name only: holdfast tag list ${name} --limit ${tags.length + others.length}`,
+      )
+    }
+    const result = {repository: name, tags, others}
+    if (incomplete !== undefined) throw new PartialFailure(incomplete.message, result)
+    return result
   }
 }

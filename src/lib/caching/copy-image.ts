@@ -37,21 +37,21 @@ export interface CopiedImage {
 }
 
 /**
- * Copies an image.
+ * Copies an image; without records it is not remembered where its blobs went, as with a directory.
  * @throws {TransferError} with the side that failed; the tag is then not written.
  */
 export async function copyImage(
   {source, target, platforms}: CopyImageRequest,
-  {records, ...options}: CopyRunOptions & {readonly records: BlobLocationStore},
+  {records, ...options}: CopyRunOptions & {readonly records: BlobLocationStore | undefined},
 ): Promise<CopiedImage> {
   const {registry, repository} = target.reference
-  const stored = new StoredBlobs(records, registry)
+  const stored = records === undefined ? undefined : new StoredBlobs(records, registry)
   const run = new CopyRun({
     ...options,
-    findBlobLocation: (digest) => records.findBlobLocation(registry, digest),
-    onBlobStored: stored.add,
+    findBlobLocation: async (digest) => await records?.findBlobLocation(registry, digest),
+    onBlobStored: stored?.add,
   })
-  const {uploadedBytes, source: from, target: to, ...report} = await run.copy({source, target, platforms}).finally(() => stored.close())
+  const {uploadedBytes, source: from, target: to, ...report} = await run.copy({source, target, platforms}).finally(() => stored?.close())
   return {
     source: formatReference(from),
     target: formatReference(to),

@@ -30,6 +30,9 @@ export async function chooseTags(
   return [...chosen.values()]
 }
 
+/** More tags than these are not offered: they would be looked up first, and a terminal shows a few. */
+const MAX_CHOICES = 500
+
 async function ask(
   repository: Omit<TagReference, 'tag'>,
   context: Context,
@@ -44,7 +47,8 @@ async function ask(
     import('./tag-report.ts'),
     context.openRepository(repository, access),
   ])
-  const tags = await listTags(repository, store, {signal: context.signal})
+  const {tags} = await listTags(repository, store, {signal: context.signal, limit: MAX_CHOICES})
+  if (tags.length === 0) throw new HoldfastError('REPOSITORY_NOT_FOUND', `cannot choose tags of "${name}": it has none`)
   const [, ...rows] = describeTags(tags)
   return prompts.choose({...question, choices: tags.map(({tag}, position) => ({name: rows[position] ?? escapeText(tag), value: tag}))})
 }

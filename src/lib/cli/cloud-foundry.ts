@@ -1,5 +1,4 @@
 /** The way to Cloud Foundry: the session of `holdfast login --cf`, in the keychain, else that of the cf command line; and what is targeted. */
-import {readFile} from 'node:fs/promises'
 import type {CloudFoundryPlatformOptions} from '../apps/cloud-foundry-platform.ts'
 import type {Controller} from '../cloud-foundry/controller.ts'
 import type {NamedGuid, SessionState, SessionStore} from '../cloud-foundry/session.ts'
@@ -12,6 +11,7 @@ import {parseRegistryHost} from '../oci/reference.ts'
 import type {LoginKey} from '../records/store.ts'
 import type {Context} from './context.ts'
 import {homeDirectory} from './home-directory.ts'
+import {readInputText} from './input-file.ts'
 
 const MINUTE_MS = 60_000
 const LOGIN_HINT = 'holdfast login --cf API'
@@ -37,7 +37,7 @@ interface KeptSecrets {
 export async function cloudFoundryNetwork(context: Context): Promise<CloudFoundryNetwork> {
   const {proxyFor, userAgent, onExchange} = await context.loginNetwork()
   const {signal, environment} = context
-  const ca = environment.HOLDFAST_CF_CA_FILE ? await readAuthorities(environment.HOLDFAST_CF_CA_FILE) : undefined
+  const ca = environment.HOLDFAST_CF_CA_FILE ? await readInputText(environment.HOLDFAST_CF_CA_FILE) : undefined
   return {proxyFor, userAgent, onExchange, signal, ca, now: () => new Date(), sleep: (ms) => SYSTEM_CLOCK.sleep(ms, signal)}
 }
 
@@ -163,12 +163,4 @@ async function foundationOf(context: Context, session: OpenSession): Promise<Clo
 function stagingTimeout({environment}: Context): number | undefined {
   const minutes = Number(environment.CF_STAGING_TIMEOUT || Number.NaN)
   return minutes > 0 ? minutes * MINUTE_MS : undefined
-}
-
-async function readAuthorities(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (cause) {
-    throw new HoldfastError('CONFIGURATION', `cannot read "${file}" (HOLDFAST_CF_CA_FILE)`, {hints: [`ls -l "${file}"`], cause})
-  }
 }

@@ -1,5 +1,4 @@
 /** Directories from a YAML file: who they are, and how their people are found. */
-import {readFile} from 'node:fs/promises'
 import {dirname, resolve} from 'node:path'
 import {Type} from 'typebox'
 import type {Directory} from '../accounts/directory.ts'
@@ -8,6 +7,7 @@ import type {TrustRule} from '../accounts/federation/trust-rule.ts'
 import {checkInput, shape} from '../collector/api/operation.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
+import {readInputFile} from './input-file.ts'
 
 const LdapShape = shape({
   name: Type.String({pattern: '^(?!internal$)[a-z][a-z0-9-]{0,31}$', description: 'the source of its users'}),
@@ -73,18 +73,14 @@ export async function readDirectories(file: string): Promise<ForeignAccounts> {
   ])
   let document: unknown
   try {
-    document = parse(await readFile(file, 'utf8'))
+    document = parse((await readInputFile(file)).toString('utf8'))
   } catch (cause) {
+    if (cause instanceof HoldfastError) throw cause
     throw new HoldfastError('CONFIGURATION', `cannot read directories from "${file}"`, {hints: [`ls -l "${file}"`], cause})
   }
   const {ldap = [], oidc = [], federation = []} = checkInput({id: `read ${file}`, input: DirectoriesShape}, document)
   const read = async (path: string | undefined): Promise<string | undefined> => {
-    if (path === undefined) return undefined
-    try {
-      return await readFile(resolve(dirname(file), path), 'utf8')
-    } catch (cause) {
-      throw new HoldfastError('CONFIGURATION', `cannot read "${path}"`, {hints: [`ls -l "${path}"`], cause})
-    }
+    return path === undefined ? undefined : (await readInputFile(resolve(dirname(file), path))).toString('utf8')
   }
   const directories = await Promise.all(
     ldap.map(async ({caFile, bindPasswordFile, insecure = false, ...settings}) => {

@@ -16,9 +16,8 @@ import type {TransportSettings} from '../registries/endpoint.ts'
 import type {Context, SourceAccess} from './context.ts'
 
 const LAYOUT_SCHEME = 'oci:'
-/** A layout has one name space; this is what stands before its tag in messages. */
-const LAYOUT_REGISTRY = 'oci-layout' as RegistryHost
-const LAYOUT_REPOSITORY = 'image' as RepositoryName
+/** A layout has one name space: no repository stands between it and a tag, in messages neither. */
+const LAYOUT_REPOSITORY = '' as RepositoryName
 /** How many tags of a layout are offered when one must be chosen. */
 const MAX_TAGS_SHOWN = 10
 
@@ -29,7 +28,8 @@ export type ImageLocation =
 
 /**
  * Parses one side of a copy.
- * @throws {HoldfastError} INVALID_REFERENCE, INVALID_DIGEST, USAGE for a layout without a directory.
+ * @throws {HoldfastError} INVALID_REFERENCE, for what stands after the last colon of a layout and is neither a tag nor a part of a path as well; INVALID_DIGEST;
+ *   USAGE for a layout without a directory.
  */
 export function parseImageLocation(text: string): ImageLocation {
   if (!text.startsWith(LAYOUT_SCHEME)) return {kind: 'registry', reference: parseReference(text)}
@@ -37,18 +37,27 @@ export function parseImageLocation(text: string): ImageLocation {
   const at = /@(?=sha(?:256|512):)/.exec(rest)
   const digest = at === null ? undefined : parseDigest(rest.slice(at.index + 1))
   const named = at === null ? rest : rest.slice(0, at.index)
-  const colon = named.lastIndexOf(':')
-  const last = named.slice(colon + 1)
-  const tag = colon > 0 && isTag(last) ? last : undefined
-  const directory = tag === undefined ? named : named.slice(0, colon)
+  const {directory, tag} = splitTag(named)
   if (directory === '') throw new HoldfastError('USAGE', `cannot read "${text}": it names no directory`, {hints: ['oci:./image:latest']})
   const reference = {
-    registry: LAYOUT_REGISTRY,
+    registry: `${LAYOUT_SCHEME}${directory}` as RegistryHost,
     repository: LAYOUT_REPOSITORY,
     ...(tag === undefined ? {} : {tag}),
     ...(digest === undefined ? {} : {digest}),
   }
   return {kind: 'layout', directory, reference}
+}
+
+/** A path may hold colons; after the last one comes a tag, unless a part of a path does. */
+function splitTag(named: string): {readonly directory: string; readonly tag?: Tag} {
+  const colon = named.lastIndexOf(':')
+  const last = named.slice(colon + 1)
+  if (colon <= 0 || /[/\\]/.test(last)) return {directory: named}
+  const directory = named.slice(0, colon)
+  if (isTag(last)) return {directory, tag: last}
+  throw new HoldfastError('INVALID_REFERENCE', `cannot read "${LAYOUT_SCHEME}${named}": "${last}" is not a tag`, {
+    hints: [`${LAYOUT_SCHEME}${directory}:${DEFAULT_TAG}`, `${LAYOUT_SCHEME}${named}/   # if that is the name of a directory`],
+  })
 }
 
 /** An image where it is or is to be; `name` has every default written out. */

@@ -2,6 +2,7 @@
 import {join} from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import {HoldfastError} from '../core/errors.ts'
+import {readRegularFile, unreadableFile} from '../core/regular-file.ts'
 
 export const MIRROR_TARGETS = ['systemd', 'compose', 'kubernetes', 'cf'] as const
 type MirrorTarget = (typeof MIRROR_TARGETS)[number]
@@ -197,15 +198,18 @@ export function writtenPlan(plan: MirrorPlan): object {
   return Object.fromEntries(KEYS[plan.target].filter((name) => plan[name] !== undefined).map((name) => [name, plan[name]]))
 }
 
+/** Real ones have a few kilobytes. */
+const MAX_PLAN_BYTES = 1024 * 1024
+
 /** @throws {HoldfastError} CONFIGURATION when there is none; USAGE when it cannot be used. */
 export async function readPlan(directory: string): Promise<MirrorPlan> {
   const file = join(directory, PLAN_FILE)
-  const [{readFile}, {parse, YAMLParseError}] = await Promise.all([import('node:fs/promises'), import('yaml')])
+  const {parse, YAMLParseError} = await import('yaml')
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = (await readRegularFile(file, {maxBytes: MAX_PLAN_BYTES})).toString('utf8')
   } catch (cause) {
-    throw new HoldfastError('CONFIGURATION', `cannot read "${file}"`, {hints: [`holdfast mirror init --directory ${directory}`], cause})
+    throw unreadableFile(file, cause, [`holdfast mirror init --directory ${directory}`])
   }
   try {
     return completePlan(Object(parse(text, {maxAliasCount: 0})), `"${file}"`)

@@ -10,8 +10,8 @@ import {formatBytes} from './units.ts'
 const SHORT_DIGEST_CHARACTERS = 'sha256:'.length + 12
 const UNKNOWN = '-'
 
-/** All tags, a row each. */
-export function describeTags(tags: readonly ListedTag[]): readonly TerminalText[] {
+/** All tags, a row each; those that were not looked up come last. */
+export function describeTags(tags: readonly ListedTag[], others: readonly string[] = []): readonly TerminalText[] {
   const rows = tags.map(({tag, digest, createdAt, sizeBytes, platforms = [], osVersions = [], siblings}) => [
     tag,
     digest.slice(0, SHORT_DIGEST_CHARACTERS),
@@ -20,7 +20,10 @@ export function describeTags(tags: readonly ListedTag[]): readonly TerminalText[
     [platforms.join(', ') || UNKNOWN, ...(osVersions.length === 0 ? [] : [`(${osVersions.join(', ')})`])].join(' '),
     siblings.join(', '),
   ])
-  return formatTable(['TAG', 'DIGEST', 'CREATED', 'SIZE', 'PLATFORMS', 'SAME AS'], rows)
+  return formatTable(
+    ['TAG', 'DIGEST', 'CREATED', 'SIZE', 'PLATFORMS', 'SAME AS'],
+    [...rows, ...others.map((tag) => [tag, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, ''])],
+  )
 }
 
 /** One line about a tag that was deleted. */

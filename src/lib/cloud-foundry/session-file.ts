@@ -1,9 +1,10 @@
 /** The session of the cf command line: `$CF_HOME/.cf/config.json`. Only its tokens are ever written, and what is not known in it stays as it is. */
-import {chmod, readFile} from 'node:fs/promises'
+import {chmod} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {writeFileAtomically} from '../core/atomic-file.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {makeDirectory} from '../core/make-directory.ts'
+import {readRegularFile, unreadableFile} from '../core/regular-file.ts'
 import {Secret} from '../core/secret.ts'
 import type {NamedGuid, SessionState, SessionStore} from './session.ts'
 
@@ -11,6 +12,8 @@ import type {NamedGuid, SessionState, SessionStore} from './session.ts'
 const CONFIG_VERSION = 4
 const FILE_MODE = 0o600
 const DIRECTORY_MODE = 0o700
+/** Real ones have a few kilobytes. */
+const MAX_SESSION_BYTES = 4 * 1024 * 1024
 const BEARER = /^bearer +/i
 
 /** @param home `$CF_HOME`, else the user's home. */
@@ -80,10 +83,10 @@ export function createSessionFileStore(file: string): SessionStore {
 async function readConfig(file: string): Promise<Readonly<Record<string, unknown>> | undefined> {
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = (await readRegularFile(file, {maxBytes: MAX_SESSION_BYTES})).toString('utf8')
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined
-    throw new HoldfastError('CONFIGURATION', `cannot read "${file}"`, {hints: [`ls -l "${file}"`], cause})
+    throw unreadableFile(file, cause)
   }
   if (text.trim() === '') return undefined
   try {

@@ -1,8 +1,7 @@
 /** A list of a registry, read to its end or not at all: whoever deletes what is not in it must not take a part for the whole. */
 
 import type {Access} from '../content/remote/authenticator.ts'
-import {nextPage} from '../content/remote/listing.ts'
-import {readSpecError} from '../content/remote/registry-error.ts'
+import {PageTrail} from '../content/remote/listing.ts'
 import type {RegistryResponse, RegistrySession} from '../content/remote/session.ts'
 import {HoldfastError} from '../core/errors.ts'
 
@@ -31,20 +30,15 @@ export interface CompleteList {
  *
  * A registry may be configured to refuse pages of this size: its own size is then taken.
  * @throws {RegistryError} when a page is refused.
- * @throws {HoldfastError} UNSUPPORTED when an answer is no list or its pages go in circles; UNTRUSTED_HOST when the next page is elsewhere; GRAPH_TOO_DEEP for more than a million names.
+ * @throws {HoldfastError} UNSUPPORTED when an answer is no list; PARTIAL when its pages go in circles; GRAPH_TOO_DEEP for more than a million names.
  */
 export async function* readCompleteList(session: RegistrySession, list: CompleteList): AsyncGenerator<string, void, undefined> {
   const {path, access, action, member, signal} = list
   const seen = new Set<string>()
-  let pageSize: number | undefined = list.pageSize
-  let target: string | URL = pagePath(path, pageSize)
+  const pages = new PageTrail({path, action, pageSize: list.pageSize})
   for (;;) {
-    const response = await session.send({method: 'GET', target, access, action, maxBodyBytes: MAX_PAGE_BYTES, signal})
-    if (pageSize !== undefined && seen.size === 0 && isRefusedPageSize(response)) {
-      pageSize = undefined
-      target = path
-      continue
-    }
+    const response = await session.send({method: 'GET', target: pages.target, access, action, maxBodyBytes: MAX_PAGE_BYTES, signal})
+    if (pages.avoid(response)) continue
     if (response.status !== 200) throw session.refusal(action, response)
     const names = readNames(response, member, action)
     const knownBefore = seen.size
@@ -54,27 +48,8 @@ export async function* readCompleteList(session: RegistrySession, list: Complete
       seen.add(name)
       yield name
     }
-    const isNew = seen.size > knownBefore
-    const next = nextPage(session, response)
-    if (next !== undefined) {
-      if (!isNew)
-        throw new HoldfastError('UNSUPPORTED', `cannot ${action}: a page with a next one brings no new name, so that the list does not end`)
-      target = next
-      continue
-    }
-    const last = names.at(-1)
-    if (!isNew || last === undefined || names.length !== pageSize) return
-    target = pagePath(path, pageSize, last)
+    if (!pages.advance(response, names, seen.size > knownBefore)) return
   }
-}
-
-function pagePath(path: string, pageSize: number, last?: string): string {
-  return `${path}?n=${pageSize}${last === undefined ? '' : `&last=${encodeURIComponent(last)}`}`
-}
-
-/** Distribution's answer to an `n` beyond `catalog.maxentries` or `tags.maxtags`. */
-function isRefusedPageSize(response: RegistryResponse): boolean {
-  return response.status === 400 && readSpecError(response).code === 'PAGINATION_NUMBER_INVALID'
 }
 
 function readNames({body}: RegistryResponse, member: CompleteList['member'], action: string): readonly string[] {

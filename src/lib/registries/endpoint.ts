@@ -1,8 +1,8 @@
 /** From what is declared, or from nothing but a host, to what the remote store needs to know of a registry. */
-import {readFile} from 'node:fs/promises'
 import type {PlainHttpPolicy, RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {isLoopbackHost} from '../content/remote/trust.ts'
 import {HoldfastError} from '../core/errors.ts'
+import {readRegularFile, unreadableFile} from '../core/regular-file.ts'
 import type {TlsSettings} from '../http/client.ts'
 import {DOCKER_HUB, DOCKER_HUB_API_HOST, type RegistryHost} from '../oci/reference.ts'
 import type {RegistryRecord} from '../records/store.ts'
@@ -80,14 +80,16 @@ async function readTlsSettings(settings: TransportSettings): Promise<TlsSettings
   }
 }
 
+/** A file with every public authority has a few hundred kilobytes. */
+const MAX_PEM_BYTES = 16 * 1024 * 1024
+
 async function readPem(file: string | undefined, label: string): Promise<string | undefined> {
   if (file === undefined) return undefined
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = (await readRegularFile(file, {maxBytes: MAX_PEM_BYTES})).toString('utf8')
   } catch (cause) {
-    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable'
-    throw new HoldfastError('CONFIGURATION', `cannot read "${file}": ${reason}`, {hints: [`ls -l "${file}"`], cause})
+    throw unreadableFile(file, cause)
   }
   if (new RegExp(`-----BEGIN [A-Z ]*${label}-----`).test(text)) return text
   throw new HoldfastError('CONFIGURATION', `cannot read "${file}": it holds no PEM block "${label}"`, {

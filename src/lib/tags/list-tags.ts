@@ -2,7 +2,7 @@
 import {inspectImage} from '../caching/inspect-image.ts'
 import type {CallOptions, SourceStore} from '../content/store.ts'
 import {awaitedLater} from '../core/awaited-later.ts'
-import {HoldfastError, hasCode} from '../core/errors.ts'
+import {type HoldfastError, hasCode} from '../core/errors.ts'
 import {Lane} from '../core/lane.ts'
 import type {Digest} from '../oci/digest.ts'
 import type {Reference, Tag} from '../oci/reference.ts'
@@ -27,28 +27,52 @@ export interface ListedTag {
 /** A repository, by registry and name. */
 export type RepositoryReference = Pick<Reference, 'registry' | 'repository'>
 
-/**
- * Lists the tags, newest image first; of the same age by name. A tag that goes away meanwhile is left out.
- * @throws {HoldfastError} REPOSITORY_NOT_FOUND when there is no such repository, or it has no tag.
- */
+/** The tags of a repository. */
+export interface TagListing {
+  /** Newest image first; of the same age by name. */
+  readonly tags: readonly ListedTag[]
+  /** Tags beyond the limit: by name only, in lexical order. */
+  readonly others: readonly Tag[]
+  /** PARTIAL: why there may be more tags than these. */
+  readonly incomplete: HoldfastError | undefined
+}
+
+export interface ListTagsOptions extends CallOptions {
+  /** How many tags are looked up, which takes up to three requests each: the first of the registry's list. */
+  readonly limit?: number | undefined
+}
+
+/** Lists the tags; one that goes away meanwhile is left out. A repository without tags has an empty list. */
 export async function listTags(
   repository: RepositoryReference,
   store: SourceStore,
-  options: CallOptions = {},
-): Promise<readonly ListedTag[]> {
-  const tags = await statTags(repository, store, options)
-  if (tags.length === 0) {
-    throw new HoldfastError('REPOSITORY_NOT_FOUND', `cannot list tags of "${repository.registry}/${repository.repository}": it has none`)
+  {limit = Number.POSITIVE_INFINITY, ...options}: ListTagsOptions = {},
+): Promise<TagListing> {
+  const others: Tag[] = []
+  let incomplete: HoldfastError | undefined
+  const firstTags = async function* (): AsyncGenerator<Tag> {
+    let count = 0
+    try {
+      for await (const tag of store.listTags(repository.repository, options)) {
+        if (++count > limit) others.push(tag)
+        else yield tag
+      }
+    } catch (error) {
+      if (!hasCode(error, 'PARTIAL')) throw error
+      incomplete = error
+    }
   }
+  const tags = await statEach(firstTags(), repository, store, options)
   const lane = new Lane(() => SMALL_REQUEST_CONCURRENCY)
   const images = new Map(
     [...new Set(tags.map(({digest}) => digest))].map((digest) => [digest, lane.run(() => inspect(repository, digest, store, options))]),
   )
+  const sameDigest = Map.groupBy(tags, ({digest}) => digest)
   const listed = tags.map(async ({tag, digest, mediaType}): Promise<ListedTag> => {
-    const siblings = tags.filter((other) => other.digest === digest && other.tag !== tag).map((other) => other.tag)
+    const siblings = (sameDigest.get(digest) ?? []).flatMap((other) => (other.tag === tag ? [] : [other.tag]))
     return {tag, digest, mediaType, ...(await images.get(digest)), siblings}
   })
-  return (await Promise.all(listed)).sort(byAge)
+  return {tags: (await Promise.all(listed)).sort(byAge), others, incomplete}
 }
 
 /** A tag and the manifest that it names. */
@@ -60,13 +84,22 @@ export interface TaggedManifest {
 
 /** What each tag names, in the registry's order, after one HEAD each. */
 export async function statTags(
-  {repository}: RepositoryReference,
+  reference: RepositoryReference,
   store: SourceStore,
   options: CallOptions = {},
 ): Promise<readonly TaggedManifest[]> {
+  return await statEach(store.listTags(reference.repository, options), reference, store, options)
+}
+
+async function statEach(
+  tags: AsyncIterable<Tag>,
+  {repository}: RepositoryReference,
+  store: SourceStore,
+  options: CallOptions,
+): Promise<readonly TaggedManifest[]> {
   const lane = new Lane(() => SMALL_REQUEST_CONCURRENCY)
   const asked: Promise<readonly TaggedManifest[]>[] = []
-  for await (const tag of store.listTags(repository, options)) {
+  for await (const tag of tags) {
     const stat = lane.run(async () => {
       const found = await store.statManifest(repository, tag, options)
       return found === undefined ? [] : [{tag, digest: found.digest, mediaType: found.mediaType}]

@@ -107,6 +107,9 @@ describe('credentials in the files of docker and podman', () => {
 
   it('are refused from a path that cannot be read as a file', async () => {
     await mkdir(path('directory.json'))
-    await assert.rejects(source('directory.json').find(registry, undefined), {code: 'CONFIGURATION', message: /directory\.json": EISDIR/})
+    await assert.rejects(source('directory.json').find(registry, undefined), {
+      code: 'CONFIGURATION',
+      message: /directory\.json": it is a directory$/,
+    })
   })
 })

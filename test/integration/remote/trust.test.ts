@@ -126,14 +126,14 @@ describe('a registry that sends us elsewhere', () => {
 
   it('gets no request for a next page elsewhere', async () => {
     const evil = await start((_seen, response) => reply(response, 200, {}, {tags: ['evil']}))
-    const registry = await start((_seen, response) =>
-      reply(response, 200, {link: `<${evil.url}/v2/x/tags/list>; rel="next"`}, {tags: ['good']}),
+    const registry = await start(({url}, response) =>
+      url.startsWith('/v2/x/')
+        ? reply(response, 200, {}, {tags: ['good2']})
+        : reply(response, 200, {link: `<${evil.url}/v2/x/tags/list>; rel="next"`}, {tags: ['good']}),
     )
     const found: string[] = []
-    await assert.rejects(async () => {
-      for await (const tag of open(registry.host).listTags(REPOSITORY)) found.push(tag)
-    }, isUntrusted)
-    assert.deepEqual([found, evil.seen.length], [['good'], 0])
+    for await (const tag of open(registry.host).listTags(REPOSITORY)) found.push(tag)
+    assert.deepEqual([found, evil.seen.length], [['good', 'good2'], 0])
   })
 
   it('is never asked for what a 401 of its storage wants', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import {parseImageLocation} from '../../../src/lib/cli/image-location.ts'
+import {formatReference} from '../../../src/lib/oci/reference.ts'
 
 const DIGEST = `sha256:${'a1'.repeat(32)}`
 
@@ -32,5 +33,14 @@ describe('one side of a copy', () => {
   it('refuses a layout without a directory and a digest that is none', () => {
     assert.throws(() => parseImageLocation('oci:'), {code: 'USAGE'})
     assert.throws(() => parseImageLocation('oci:web@sha256:12'), {code: 'INVALID_DIGEST'})
+  })
+  for (const text of ['oci:web:a b', 'oci:./web:', 'oci:web:.hidden', `oci:web:${'x'.repeat(129)}`])
+    it(`takes "${text}" for a wrong tag and not for a directory of that name`, () => {
+      assert.throws(() => parseImageLocation(text), {code: 'INVALID_REFERENCE', message: /^cannot read "oci:.*is not a tag$/})
+    })
+
+  it('names a layout in messages as the user did', () => {
+    for (const text of ['oci:web', 'oci:./web:v2', `oci:web@${DIGEST}`])
+      assert.equal(formatReference(parseImageLocation(text).reference), text)
   })
 })

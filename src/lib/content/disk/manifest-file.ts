@@ -1,7 +1,7 @@
 /** Manifests as files: they lie on the disk without their media type, which is therefore found in their own bytes. */
-import {open} from 'node:fs/promises'
 import {hasErrno} from '../../core/errno.ts'
-import {HoldfastError, IntegrityError} from '../../core/errors.ts'
+import {HoldfastError, hasCode, IntegrityError} from '../../core/errors.ts'
+import {readRegularFile} from '../../core/regular-file.ts'
 import type {Descriptor} from '../../oci/descriptor.ts'
 import {type Digest, digestAlgorithm, digestOf} from '../../oci/digest.ts'
 import {childManifests, MAX_MANIFEST_BYTES, type Manifest, parseManifest, type RawManifest, requiredBlobs} from '../../oci/manifest.ts'
@@ -17,7 +17,7 @@ const MEDIA_TYPE_SHAPE = /^[A-Za-z0-9][\w!#$&^.+-]{0,126}\/[A-Za-z0-9][\w!#$&^.+
  * @throws {HoldfastError} INTEGRITY when the bytes do not have that digest.
  */
 export async function readManifestFile(path: string, digest: Digest): Promise<RawManifest | undefined> {
-  const bytes = await readSmallFile(path)
+  const bytes = await readManifestBytes(path)
   if (bytes === undefined) return undefined
   const actual = digestOf(bytes, digestAlgorithm(digest))
   if (actual !== digest) {
@@ -84,18 +84,12 @@ async function checkParts(
   }
 }
 
-/** Reads a file that must be small; undefined when there is none or it is larger than any manifest. */
-async function readSmallFile(path: string): Promise<Buffer | undefined> {
+/** The bytes of a file that may hold a manifest; undefined when there is none, it is no regular file, or it is larger than any manifest. */
+export async function readManifestBytes(path: string): Promise<Buffer | undefined> {
   try {
-    const file = await open(path, 'r')
-    try {
-      const {size} = await file.stat()
-      return size > MAX_MANIFEST_BYTES ? undefined : await file.readFile()
-    } finally {
-      await file.close()
-    }
+    return await readRegularFile(path, {maxBytes: MAX_MANIFEST_BYTES})
   } catch (error) {
-    if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) return undefined
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR') || hasCode(error, 'CONFIGURATION')) return undefined
     throw error
   }
 }

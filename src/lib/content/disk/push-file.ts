@@ -1,7 +1,8 @@
 /** Reading a file into a sink with two reused buffers: one is filled while the other is on its way. */
-import {type FileHandle, open} from 'node:fs/promises'
+import type {FileHandle} from 'node:fs/promises'
 import type {ByteSink} from '../../core/byte-sink.ts'
 import {IntegrityError, interrupted} from '../../core/errors.ts'
+import {openRegularFile} from '../../core/regular-file.ts'
 import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import type {ReadBlobOptions} from '../store.ts'
 
@@ -17,7 +18,7 @@ const idleBuffers: Buffer[] = []
  * @throws {HoldfastError} INTEGRITY when the file is not as large as the descriptor says, or ends early; INTERRUPTED
  */
 export async function pushFile(path: string, blob: BlobDescriptor, sink: ByteSink, {range, signal}: ReadBlobOptions): Promise<void> {
-  const file = await open(path, 'r')
+  const file = await openRegularFile(path)
   try {
     const {size} = await file.stat()
     if (size !== blob.size) {

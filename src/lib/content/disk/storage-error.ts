@@ -13,6 +13,8 @@ const REASONS: Readonly<Record<string, string>> = {
   EMFILE: 'too many files are open',
   ENFILE: 'too many files are open',
   ENOTDIR: 'a file is where a directory should be',
+  EEXIST: 'a file is where a directory should be',
+  EISDIR: 'a directory is where a file should be',
   ELOOP: 'a symbolic link is in the way',
   ENAMETOOLONG: 'the name is too long for the file system',
   EXDEV: 'the directory spans several file systems',

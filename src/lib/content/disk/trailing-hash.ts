@@ -3,8 +3,8 @@
  * does nothing but move bytes; and what is hashed is what the file really holds. Small files are hashed where they are, since a message costs more than they do.
  */
 import {createHash} from 'node:crypto'
-import {open} from 'node:fs/promises'
 import {Worker} from 'node:worker_threads'
+import {openRegularFile} from '../../core/regular-file.ts'
 import {type Digest, type DigestAlgorithm, parseDigest} from '../../oci/digest.ts'
 import {type HashReply, type HashRequest, hashBehindWriters} from './hash-thread.ts'
 
@@ -127,7 +127,7 @@ export class HashThread {
 
 async function hashHere(path: string, algorithm: DigestAlgorithm, sizeBytes: number): Promise<string> {
   const hash = createHash(algorithm)
-  const file = await open(path, 'r')
+  const file = await openRegularFile(path)
   try {
     const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, sizeBytes))
     for (let position = 0; position < sizeBytes; ) {

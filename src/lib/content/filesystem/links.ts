@@ -1,16 +1,20 @@
 /** Links: small files whose content is a digest. They say what a repository holds; the bytes are in the blobs area, once for all repositories. */
-import {readFile, rename, rm, stat} from 'node:fs/promises'
+import {rename, rm, stat} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {hasErrno} from '../../core/errno.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
+import {readRegularFile} from '../../core/regular-file.ts'
 import {type Digest, isDigest} from '../../oci/digest.ts'
 import {syncDirectory, writeDurably} from '../disk/durable.ts'
 import type {RegistryLayout} from './layout.ts'
 
-/** What a link names; undefined when there is none, or when it was left empty or broken by a power failure. */
+/** A digest with a line break has less than 150 bytes. */
+const MAX_LINK_BYTES = 1024
+
+/** What a link names; undefined when there is none, or when it was left empty or broken by a power failure. @throws {HoldfastError} CONFIGURATION for what is not a small regular file. */
 export async function readLink(path: string): Promise<Digest | undefined> {
   try {
-    const text = (await readFile(path, 'utf8')).trim()
+    const text = (await readRegularFile(path, {maxBytes: MAX_LINK_BYTES})).toString('utf8').trim()
     return isDigest(text) ? text : undefined
   } catch (error) {
     if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined

@@ -1,13 +1,11 @@
 /** Manifests of a repository: a revision link in the repository, the bytes in the blobs area, and tags that point at them. */
-import {readFile} from 'node:fs/promises'
 import {dirname} from 'node:path'
-import {hasErrno} from '../../core/errno.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
 import {type Digest, isDigest} from '../../oci/digest.ts'
 import {type RawManifest, verifyManifest} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
 import {makeDirectoryDurably, writeDurably} from '../disk/durable.ts'
-import {checkManifest, readManifestFile} from '../disk/manifest-file.ts'
+import {checkManifest, readManifestBytes, readManifestFile} from '../disk/manifest-file.ts'
 import type {FilesystemBlobs} from './blobs.ts'
 import type {RegistryLayout} from './layout.ts'
 import {readLink, removeDirectory, sizeOf, writeLink} from './links.ts'
@@ -73,11 +71,7 @@ export class FilesystemManifests {
   /** Bytes that are already there and right are left alone; wrong ones, of a disk that failed, are replaced. */
   async #writeBytes(raw: RawManifest): Promise<void> {
     const path = this.#layout.blobData(raw.digest)
-    try {
-      if ((await readFile(path)).equals(raw.bytes)) return
-    } catch (error) {
-      if (!hasErrno(error, 'ENOENT')) throw error
-    }
+    if ((await readManifestBytes(path))?.equals(raw.bytes) === true) return
     await makeDirectory(this.#layout.temporaries())
     await writeDurably(path, this.#layout.newTemporary(), raw.bytes)
   }

@@ -7,6 +7,7 @@ import {join} from 'node:path'
 import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError, IntegrityError} from '../../core/errors.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
+import {openRegularFile} from '../../core/regular-file.ts'
 import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import {type Digest, type DigestAlgorithm, digestAlgorithm} from '../../oci/digest.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
@@ -159,7 +160,7 @@ export class FilesystemUploads {
 
   /** Both at once: the bytes go to the disk while the hash catches up. */
   async #verify(repository: RepositoryName, id: UploadId, digest: Digest, size: number, hash: TrailingHash): Promise<void> {
-    const file = await open(this.#data(repository, id), 'r')
+    const file = await openRegularFile(this.#data(repository, id))
     try {
       const [actual] = await Promise.all([hash.finish(size), file.datasync()])
       if (actual !== digest) {

@@ -1,14 +1,18 @@
 /** The files of an OCI image layout (image-spec 1.1 image-layout.md), none of which may lie outside its directory. */
 import {randomUUID} from 'node:crypto'
-import {readFile, realpath} from 'node:fs/promises'
+import {realpath, stat} from 'node:fs/promises'
 import {join, resolve, sep} from 'node:path'
 import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
+import {readRegularFile} from '../../core/regular-file.ts'
 import {type Digest, digestAlgorithm, digestHex} from '../../oci/digest.ts'
 import {writeDurably} from '../disk/durable.ts'
 
 const LAYOUT_FILE = 'oci-layout'
+const INDEX_FILE = 'index.json'
+/** It holds a version and nothing else. */
+const MAX_LAYOUT_FILE_BYTES = 64 * 1024
 const LAYOUT_VERSION = '1.0.0'
 
 export class LayoutDirectory {
@@ -19,7 +23,7 @@ export class LayoutDirectory {
   }
 
   get indexFile(): string {
-    return join(this.path, 'index.json')
+    return join(this.path, INDEX_FILE)
   }
 
   get indexLock(): string {
@@ -39,6 +43,15 @@ export class LayoutDirectory {
     return await this.#resolveInside(join('blobs', digestAlgorithm(digest), digestHex(digest)))
   }
 
+  /**
+   * The bytes of `index.json`; undefined when there is none.
+   * @throws {HoldfastError} DENIED when it lies outside the directory; CONFIGURATION when it is not a regular file, or larger than `maxBytes`.
+   */
+  async readIndex(maxBytes: number, signal?: AbortSignal): Promise<Buffer | undefined> {
+    const file = await this.#resolveInside(INDEX_FILE)
+    return file === undefined ? undefined : await readRegularFile(file, {maxBytes, signal})
+  }
+
   /** Where a new blob goes; makes the directory for it. */
   async blobTarget(digest: Digest): Promise<string> {
     const directory = join('blobs', digestAlgorithm(digest))
@@ -48,12 +61,18 @@ export class LayoutDirectory {
 
   /**
    * Checks that this is a layout that we understand; answers whether there is one at all.
-   * @throws {HoldfastError} UNSUPPORTED for another version, CONFIGURATION when the file is malformed.
+   * @throws {HoldfastError} UNSUPPORTED for another version, CONFIGURATION when the file is malformed, or a file is where the directory should be.
    */
   async exists(): Promise<boolean> {
+    if ((await stat(this.path).catch(() => undefined))?.isDirectory() === false) {
+      throw new HoldfastError('CONFIGURATION', `cannot use image layout "${this.path}": it is not a directory`, {
+        hints: [`ls -ld "${this.path}"`],
+        details: {path: this.path},
+      })
+    }
     const file = await this.#resolveInside(LAYOUT_FILE)
     if (file === undefined) return false
-    const version = readVersion(await readFile(file, 'utf8'))
+    const version = readVersion((await readRegularFile(file, {maxBytes: MAX_LAYOUT_FILE_BYTES})).toString('utf8'))
     if (version === undefined)
       throw new HoldfastError('CONFIGURATION', `cannot read image layout "${this.path}": its ${LAYOUT_FILE} file names no version`)
     if (version !== LAYOUT_VERSION) {
@@ -67,8 +86,8 @@ export class LayoutDirectory {
 
   /** Makes the directory a layout unless it is one. */
   async create(): Promise<void> {
-    await makeDirectory(this.path)
     if (await this.exists()) return
+    await makeDirectory(this.path)
     await writeDurably(join(this.path, LAYOUT_FILE), this.newTemporary(), JSON.stringify({imageLayoutVersion: LAYOUT_VERSION}))
   }
 

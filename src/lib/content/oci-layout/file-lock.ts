@@ -1,13 +1,16 @@
 /** A lock between processes, for changes that take milliseconds: a file that only one of them can make. */
 import {randomUUID} from 'node:crypto'
-import {readFile, rename, rm, stat, writeFile} from 'node:fs/promises'
+import {rename, rm, stat, writeFile} from 'node:fs/promises'
 import {setTimeout as delay} from 'node:timers/promises'
 import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError} from '../../core/errors.ts'
+import {readRegularFile} from '../../core/regular-file.ts'
 
 const RETRY_MS = 10
 /** A lock older than this was left by a process that died. */
 const STALE_MS = 10_000
+/** What a holder writes into it is a UUID. */
+const MAX_LOCK_BYTES = 64
 /** Waiting longer than this means that something else is wrong. */
 const PATIENCE_MS = 30_000
 
@@ -18,7 +21,11 @@ const PATIENCE_MS = 30_000
 export async function withFileLock<T>(path: string, change: (confirm: () => Promise<void>) => Promise<T>): Promise<T> {
   const token = randomUUID()
   await take(path, token)
-  const isOurs = async (): Promise<boolean> => (await readFile(path, 'utf8').catch(() => '')) === token
+  const isOurs = async (): Promise<boolean> =>
+    await readRegularFile(path, {maxBytes: MAX_LOCK_BYTES}).then(
+      (bytes) => bytes.toString('utf8') === token,
+      () => false,
+    )
   try {
     return await change(async () => {
       if (!(await isOurs())) throw lockError(path, 'another process took the lock')

@@ -1,10 +1,8 @@
 /** `index.json` of an OCI image layout: the manifests it offers, and their names as annotations. Other tools' entries and fields are kept as they are. */
-import {readFile} from 'node:fs/promises'
-import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import type {Descriptor} from '../../oci/descriptor.ts'
 import type {Digest} from '../../oci/digest.ts'
-import {createRawManifest, parseManifest} from '../../oci/manifest.ts'
+import {createRawManifest, MAX_MANIFEST_BYTES, parseManifest} from '../../oci/manifest.ts'
 import {MEDIA_TYPE} from '../../oci/media-types.ts'
 import {writeDurably} from '../disk/durable.ts'
 import type {LayoutDirectory} from './directory.ts'
@@ -51,10 +49,7 @@ export class IndexFile {
   }
 
   async #readFile(): Promise<{readonly entries: readonly Descriptor[]; readonly fields: Readonly<Record<string, unknown>>}> {
-    const bytes = await readFile(this.#directory.indexFile).catch((error: unknown) => {
-      if (hasErrno(error, 'ENOENT')) return undefined
-      throw error
-    })
+    const bytes = await this.#directory.readIndex(MAX_MANIFEST_BYTES)
     if (bytes === undefined) return {entries: [], fields: {schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex}}
     const index = parseManifest(createRawManifest(MEDIA_TYPE.ociIndex, bytes))
     if (index.kind !== 'index') throw new HoldfastError('INVALID_MANIFEST', `cannot read "${this.#directory.indexFile}": it is no index`)

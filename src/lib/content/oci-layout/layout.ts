@@ -1,7 +1,6 @@
 /** Blobs, manifests, names and referrers of one OCI image layout. */
-import {open, readFile, rm, stat} from 'node:fs/promises'
+import {open, rm, stat} from 'node:fs/promises'
 import type {ByteSink} from '../../core/byte-sink.ts'
-import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError, IntegrityError} from '../../core/errors.ts'
 import type {BlobDescriptor, Descriptor} from '../../oci/descriptor.ts'
 import {type Digest, digestAlgorithm, isDigest} from '../../oci/digest.ts'
@@ -9,7 +8,7 @@ import {describeManifest, describeReferrer, MAX_INDEX_DEPTH, parseManifest, type
 import {isImageManifestType, isIndexType} from '../../oci/media-types.ts'
 import {DEFAULT_TAG, isTag, type Tag} from '../../oci/reference.ts'
 import {moveDurably, writeDurably} from '../disk/durable.ts'
-import {checkManifest, readManifestFile} from '../disk/manifest-file.ts'
+import {checkManifest, readManifestBytes, readManifestFile} from '../disk/manifest-file.ts'
 import {pushFile} from '../disk/push-file.ts'
 import {receiveFile} from '../disk/receive-file.ts'
 import type {HashThread} from '../disk/trailing-hash.ts'
@@ -136,10 +135,6 @@ export class OciLayout {
 
   async #writeBytes(raw: RawManifest): Promise<void> {
     const target = await this.#directory.blobTarget(raw.digest)
-    const present = await readFile(target).catch((error: unknown) => {
-      if (hasErrno(error, 'ENOENT')) return undefined
-      throw error
-    })
-    if (present?.equals(raw.bytes) !== true) await writeDurably(target, this.#directory.newTemporary(), raw.bytes)
+    if ((await readManifestBytes(target))?.equals(raw.bytes) !== true) await writeDurably(target, this.#directory.newTemporary(), raw.bytes)
   }
 }

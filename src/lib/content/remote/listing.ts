@@ -10,6 +10,13 @@ const MAX_PAGES = 1000
 /** One page; registries that ignore `n` answer everything at once. */
 const MAX_PAGE_BYTES = 32 * 1024 * 1024
 
+/** Some registries filter after they have paged, so that pages come empty. */
+const MAX_PAGES_WITHOUT_NEWS = 100
+const HTTP_BAD_REQUEST = 400
+const HTTP_NOT_FOUND = 404
+/** One target of a `Link`, and its parameters. */
+const LINK = /(?:<([^>]*)>|([^\s,;<>"]+))((?:\s*;(?:[^,"]|"[^"]*")*)?)/g
+
 export interface Listing {
   /** `/v2/…/tags/list` or `/v2/_catalog`. */
   readonly path: string
@@ -25,17 +32,18 @@ export interface Listing {
 
 /**
  * Names, each once, in lexical order wherever the registry pages in that order; a page is fetched when it is needed. Goes on by `Link` where there is one, else by `last`, and stops at the first page
- * that brings nothing new: many registries ignore `n` and `last`.
- * @throws {HoldfastError} GRAPH_TOO_DEEP when the pages do not end; UNTRUSTED_HOST when the next page is elsewhere.
+ * without a `Link` that brings nothing new: many registries ignore `n` and `last`.
+ * @throws {HoldfastError} GRAPH_TOO_DEEP when the pages do not end; PARTIAL, after the names that came, when they go in circles.
  */
 export async function* listNames(session: RegistrySession, listing: Listing): AsyncGenerator<string, void, undefined> {
   const {path, access, action, member, last, limit = Number.POSITIVE_INFINITY, signal} = listing
   const seen = new Set<string>()
   let left = limit
-  let target: string | URL = pagePath(path, last)
+  const pages = new PageTrail({path, action, pageSize: PAGE_SIZE, last})
   for (let page = 0; left > 0; page++) {
     if (page === MAX_PAGES) throw new HoldfastError('GRAPH_TOO_DEEP', `cannot ${action}: the list has more than ${MAX_PAGES} pages`)
-    const response = await session.send({method: 'GET', target, access, action, maxBodyBytes: MAX_PAGE_BYTES, signal})
+    const response = await session.send({method: 'GET', target: pages.target, access, action, maxBodyBytes: MAX_PAGE_BYTES, signal})
+    if (pages.avoid(response)) continue
     if (response.status !== 200) throw session.refusal(action, response)
     const names = readNames(response, member, action)
     const knownBefore = seen.size
@@ -48,28 +56,96 @@ export async function* listNames(session: RegistrySession, listing: Listing): As
       yield name
       if (--left <= 0) return
     }
-    const next = nextPage(session, response)
-    const final = names.at(-1)
-    if (final === undefined || seen.size === knownBefore) return
+    if (!pages.advance(response, names, seen.size > knownBefore)) return
+  }
+}
+
+/** The way from page to page of one list, on the registry's own origin. */
+export class PageTrail {
+  readonly #list: Pick<Listing, 'path' | 'action' | 'last'>
+  /** Undefined once the registry has refused it. */
+  #pageSize: number | undefined
+  #target: string
+  readonly #visited = new Set<string>()
+  /** Of the page at `target`, when a `Link` named it: where the list goes on if the registry has no such page. */
+  #last: string | undefined
+  #isByLink = false
+  #hasBadLinks = false
+  #pagesWithoutNews = 0
+
+  constructor(list: Pick<Listing, 'path' | 'action' | 'last'> & {readonly pageSize: number}) {
+    this.#list = list
+    this.#pageSize = list.pageSize
+    this.#target = this.#pageAfter(list.last)
+    this.#visited.add(this.#target)
+  }
+
+  /** Path and query of the page to ask for. */
+  get target(): string {
+    return this.#target
+  }
+
+  /** Finds another target for a page that the registry refused: without a size that it does not take, or by `last` where its `Link` leads to nothing. */
+  avoid({status}: RegistryResponse): boolean {
+    if (status === HTTP_BAD_REQUEST && this.#visited.size === 1 && this.#pageSize !== undefined) {
+      this.#pageSize = undefined
+      this.#target = this.#pageAfter(this.#list.last)
+      return true
+    }
+    if (status !== HTTP_NOT_FOUND || !this.#isByLink || this.#last === undefined) return false
+    this.#hasBadLinks = true
+    this.#isByLink = false
+    this.#target = this.#pageAfter(this.#last)
+    return true
+  }
+
+  /**
+   * Goes on to the next page; false at the end of the list.
+   * @throws {HoldfastError} PARTIAL when the pages go in circles, or too many in a row bring nothing new.
+   */
+  advance(response: RegistryResponse, names: readonly string[], hasNews: boolean): boolean {
+    const link = nextPage(response)
     // A full page without a Link may be the last one or not; every other one is.
-    if (next === undefined && names.length !== PAGE_SIZE) return
-    target = next ?? pagePath(path, final)
+    if (link === undefined && (!hasNews || names.length !== this.#pageSize)) return false
+    this.#last = (link === undefined ? undefined : new URLSearchParams(link.split('?')[1]).get('last')) ?? names.at(-1) ?? this.#last
+    this.#isByLink = link !== undefined && !this.#hasBadLinks
+    this.#target = link !== undefined && this.#isByLink ? link : this.#pageAfter(this.#last)
+    this.#pagesWithoutNews = hasNews ? 0 : this.#pagesWithoutNews + 1
+    if (this.#visited.has(this.#target) || this.#pagesWithoutNews > MAX_PAGES_WITHOUT_NEWS) {
+      throw new HoldfastError('PARTIAL', `cannot ${this.#list.action}: its pages go in circles, so that the list is incomplete`, {
+        details: {path: this.#target},
+      })
+    }
+    this.#visited.add(this.#target)
+    return true
+  }
+
+  #pageAfter(last: string | undefined): string {
+    const query = new URLSearchParams()
+    if (this.#pageSize !== undefined) query.set('n', String(this.#pageSize))
+    if (last !== undefined) query.set('last', last)
+    return query.size === 0 ? this.#list.path : `${this.#list.path}?${query}`
   }
 }
 
 /**
- * The `Link: <…>; rel="next"` of an answer (RFC 8288), which must stay on the registry (GHSA-h7vf-4x9w-h99v).
- * @throws {HoldfastError} UNTRUSTED_HOST
+ * Path and query of the `Link: <…>; rel="next"` of an answer (RFC 8288), which some registries write without `<>`. Its origin is ignored: behind a proxy, registries name
+ * themselves as it does not, and a page elsewhere must not be followed (GHSA-h7vf-4x9w-h99v).
  */
-export function nextPage(session: RegistrySession, {headers, url}: RegistryResponse): URL | undefined {
-  for (const [, target, parameters] of (headers.link ?? '').matchAll(/<([^>]*)>((?:[^,"]|"[^"]*")*)/g))
-    if (target !== undefined && /;\s*rel\s*=\s*(?:next\b|"(?:[^"]*\s)?next[\s"])/i.test(parameters ?? ''))
-      return session.trusted(target, url, 'next page')
+export function nextPage({headers, url}: RegistryResponse): string | undefined {
+  for (const [, bracketed, bare, parameters] of (headers.link ?? '').matchAll(LINK)) {
+    const target = bracketed ?? bare
+    if (
+      target === undefined ||
+      !/;\s*rel\s*=\s*(?:next\b|"(?:[^"]*\s)?next[\s"])/i.test(parameters ?? '') ||
+      !URL.canParse(target, url.href)
+    )
+      continue
+    const {pathname, search} = new URL(target, url)
+    // A path that begins with two slashes would be read as a host.
+    return `${pathname.replace(/^\/+/, '/')}${search}`
+  }
   return undefined
-}
-
-function pagePath(path: string, last: string | undefined): string {
-  return `${path}?n=${PAGE_SIZE}${last === undefined ? '' : `&last=${encodeURIComponent(last)}`}`
 }
 
 function readNames({body}: RegistryResponse, member: Listing['member'], action: string): readonly string[] {
@@ -77,7 +153,9 @@ function readNames({body}: RegistryResponse, member: Listing['member'], action: 
   // Some registries answer `null` for an empty list.
   if (names === null) return []
   if (!Array.isArray(names)) throw new HoldfastError('UNSUPPORTED', `cannot ${action}: the answer is not a list of ${member}`)
-  return names.filter((name): name is string => typeof name === 'string')
+  if (!names.every((name) => typeof name === 'string'))
+    throw new HoldfastError('UNSUPPORTED', `cannot ${action}: an entry of its ${member} is not a string`)
+  return names
 }
 
 function memberOf(body: Buffer, member: string): unknown {

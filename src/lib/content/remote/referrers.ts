@@ -62,7 +62,7 @@ export class Referrers {
   async #listByApi(repository: RepositoryName, subject: Digest, {signal}: CallOptions): Promise<readonly Descriptor[] | undefined> {
     const action = `list referrers of "${this.#session.endpoint.registry}/${repository}@${subject}"`
     const found: Descriptor[] = []
-    let target: string | URL | undefined = `/v2/${repository}/referrers/${subject}`
+    let target: string | undefined = `/v2/${repository}/referrers/${subject}`
     for (let page = 0; target !== undefined; page++) {
       const response = await this.#session.send({
         method: 'GET',
@@ -74,7 +74,10 @@ export class Referrers {
         signal,
       })
       if (response.status >= 500) throw this.#session.refusal(action, response)
-      const index = response.status === 200 ? parseIfKnown(createRawManifest(MEDIA_TYPE.ociIndex, response.body)) : undefined
+      const raw = response.status === 200 ? createRawManifest(MEDIA_TYPE.ociIndex, response.body) : undefined
+      const isSaidToBeIndex = response.headers['content-type']?.split(';')[0]?.trim().toLowerCase() === MEDIA_TYPE.ociIndex
+      // A registry without the API may answer with a web page; one that has it must not be misread as one without referrers.
+      const index = raw === undefined ? undefined : isSaidToBeIndex ? parseManifest(raw) : parseIfKnown(raw)
       if (index?.kind !== 'index') {
         if (page > 0) throw this.#session.refusal(action, response)
         this.#hasApi ??= false
@@ -84,7 +87,7 @@ export class Referrers {
       found.push(...index.manifests)
       if (found.length > MAX_MANIFEST_ENTRIES || page >= MAX_REFERRER_PAGES)
         throw new HoldfastError('GRAPH_TOO_DEEP', `cannot ${action}: there are more than ${MAX_MANIFEST_ENTRIES}, or they do not end`)
-      target = nextPage(this.#session, response)
+      target = nextPage(response)
     }
     return found
   }

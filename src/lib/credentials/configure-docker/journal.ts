@@ -3,14 +3,16 @@
  * and a digest of the file as it was left. Holds nothing else of a file, and no secret.
  */
 import {createHash} from 'node:crypto'
-import {readFile} from 'node:fs/promises'
 import {writeFileAtomically} from '../../core/atomic-file.ts'
 import {HoldfastError} from '../../core/errors.ts'
+import {readRegularFile} from '../../core/regular-file.ts'
 import type {TextPatch} from './json-members.ts'
 
 const PRIVATE_FILE = 0o600
 /** Of the format of the journal. */
 const VERSION = 1
+/** Real ones have a few kilobytes. */
+const MAX_JOURNAL_BYTES = 16 * 1024 * 1024
 
 /** One run of `configure-docker`. */
 export interface RecordedChange {
@@ -40,7 +42,7 @@ export function createFileJournal(file: string): Journal {
     async read() {
       let text: string
       try {
-        text = await readFile(file, 'utf8')
+        text = (await readRegularFile(file, {maxBytes: MAX_JOURNAL_BYTES})).toString('utf8')
       } catch (error) {
         if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
         throw damaged(file, error)

@@ -1,9 +1,10 @@
 /** A configuration file as it is on disk: found through symbolic links, replaced whole, with the mode it had. */
 import {randomUUID} from 'node:crypto'
-import {chown, open, readFile, realpath, rename, rm, stat} from 'node:fs/promises'
+import {chown, open, realpath, rename, rm, stat} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {HoldfastError, hasCode} from '../../core/errors.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
+import {readRegularFile} from '../../core/regular-file.ts'
 
 /** Longer files are refused; real ones have a few kilobytes. */
 const MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -26,8 +27,7 @@ export interface TextFile {
 export async function readTextFile(file: string): Promise<TextFile> {
   try {
     const path = await realpath(file)
-    const bytes = await readFile(path)
-    if (bytes.length > MAX_FILE_BYTES) throw unreadable(file, `it has ${bytes.length} bytes, more than ${MAX_FILE_BYTES}`)
+    const bytes = await readRegularFile(path, {maxBytes: MAX_FILE_BYTES})
     return {path, text: new TextDecoder('utf-8', {fatal: true, ignoreBOM: true}).decode(bytes)}
   } catch (error) {
     if (hasCode(error, 'CONFIGURATION')) throw error

@@ -1,7 +1,8 @@
 /** The configuration files of docker and podman as values. Errors name the file and never quote it. */
-import {readFile, stat} from 'node:fs/promises'
+import {stat} from 'node:fs/promises'
 import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError} from '../../core/errors.ts'
+import {readRegularFile, unreadableFile} from '../../core/regular-file.ts'
 import type {DockerConfigFile} from './paths.ts'
 
 /** Longer files are refused; real ones have a few kilobytes. */
@@ -47,19 +48,11 @@ export function malformed(path: string, reason: string): HoldfastError {
 
 async function readText({path, isChosen = false}: DockerConfigFile): Promise<string | undefined> {
   try {
-    const bytes = await readFile(path)
-    if (bytes.length > MAX_CONFIG_BYTES) throw malformed(path, `it has ${bytes.length} bytes, more than ${MAX_CONFIG_BYTES}`)
-    return bytes.toString('utf8')
+    return (await readRegularFile(path, {maxBytes: MAX_CONFIG_BYTES})).toString('utf8')
   } catch (error) {
-    if (error instanceof HoldfastError) throw error
     if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
     if (!isChosen && hasErrno(error, 'EACCES') && (await isHidden(path))) return undefined
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    throw new HoldfastError('CONFIGURATION', `cannot read credentials from "${path}": ${code}`, {
-      hints: [`ls -l ${path}`],
-      details: {path},
-      cause: error,
-    })
+    throw unreadableFile(path, error)
   }
 }
 
