@@ -1,7 +1,7 @@
 /** JSON as manifests and configs hold it: UTF-8 without a byte order mark (RFC 8259 §8.1), and nested as documents are that were written for a purpose. */
 
 /** Levels of objects and lists. Real manifests have fewer than ten; what is deeper exhausts the stack of some reader further on. */
-export const MAX_JSON_DEPTH = 1_000
+const MAX_JSON_DEPTH = 1_000
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const
 
 export type DecodedJson = {readonly value: unknown} | {readonly reason: string}

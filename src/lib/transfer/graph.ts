@@ -94,7 +94,7 @@ function childNotFound(image: Reference, index: IndexManifest, child: Descriptor
 }
 
 /** A manifest as a message names it: its digest, and what it is. */
-export function describeChild({digest, mediaType, platform, annotations}: Descriptor): string {
+function describeChild({digest, mediaType, platform, annotations}: Descriptor): string {
   const attested = annotations?.[ATTESTED_DIGEST]
   if (attested !== undefined) return `${digest} (an attestation of ${attested})`
   return `${digest} (${platform === undefined ? mediaType : formatPlatform(platform)})`
