@@ -669,6 +669,15 @@ describe('the remote store and a registry that fails', () => {
       assert.equal(registry.seen.length, 2)
     })
 
+    it('stops at a list that never ends, and says so', async () => {
+      let page = 0
+      const registry = await start((_seen, response) =>
+        reply(response, 200, {link: `</v2/team/app/tags/list?page=${++page}>; rel="next"`}, {tags: [`t${page}`]}),
+      )
+      await assert.rejects(tags(registry.host), codes('GRAPH_TOO_DEEP'))
+      assert.ok(registry.seen.length <= 1000)
+    })
+
     it('is empty for null, and an error for something else', async () => {
       const none = await start((_seen, response) => reply(response, 200, {}, {tags: null}))
       assert.deepEqual(await tags(none.host), [])
@@ -688,6 +697,20 @@ describe('the remote store and a registry that fails', () => {
       )
     const referrer = digestOf(Buffer.from('referrer'))
     const isIndex = {'content-type': MEDIA_TYPE.ociIndex}
+
+    it('stops at pages that never end, and says so', async () => {
+      let page = 0
+      const registry = await start((_seen, response) =>
+        reply(
+          response,
+          200,
+          {'content-type': MEDIA_TYPE.ociIndex, link: `</v2/team/app/referrers/${MANIFEST.digest}?page=${++page}>; rel="next"`},
+          {schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: []},
+        ),
+      )
+      await assert.rejects(open(registry.host).store.listReferrers(REPOSITORY, MANIFEST.digest), codes('GRAPH_TOO_DEEP'))
+      assert.ok(registry.seen.length <= 101)
+    })
 
     it('asks the API, and no fallback tag then', async () => {
       const registry = await start((_seen, response) => reply(response, 200, isIndex, index(referrer)))

@@ -81,6 +81,21 @@ describe('caching images', () => {
       {target, openSource: async () => source, records, now: () => new Date('2026-11-20T12:00:00Z')},
     )
 
+  it('caches 500 images in one call, pulls what they share once and gives each a repository of its own', async () => {
+    const names = Array.from({length: 500}, (_, n) => `a.test/app${n}:v1`)
+    for (const [n, name] of names.entries()) addImage(source, name, ['shared', `own ${n}`])
+    const outcomes = await cacheImages(
+      {sources: names.map(parseReference), registry: REGISTRY},
+      {target, records, openSource: async () => source, now: () => new Date(0)},
+    )
+    assert.equal(new Set(outcomes.map((outcome) => imageOf(outcome).repository)).size, 500)
+    assert.deepEqual(
+      outcomes.map(({source: name}) => name),
+      names,
+    )
+    assert.equal(linesOf(source.log, 'get-blob').length, 500 + 2)
+  })
+
   it('puts the image under a fresh GUID and answers with its pinned and its tag form', async () => {
     const raw = addImage(source, 'a.test/app:v1', ['one'])
     const [outcome] = await cache(['a.test/app:v1'], {app: 'shop'})
