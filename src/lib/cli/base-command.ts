@@ -1,6 +1,6 @@
 /** The frame of every command: global flags, one context, one way to answer and one way to fail. */
 import {Command} from '@oclif/core/command'
-import type {ArgOutput, FlagOutput, Input, ParserOutput} from '@oclif/core/interfaces'
+import type {Input, ParserOutput} from '@oclif/core/interfaces'
 import {escapeText} from '../core/terminal-text.ts'
 import {Context} from './context.ts'
 import {onCrash} from './crash.ts'
@@ -12,6 +12,8 @@ import {createPrompts, type Prompts} from './prompts.ts'
 import type {SettingFlags} from './settings.ts'
 import {createTerminal} from './terminal.ts'
 import type {AccessFlags} from './transfer-flags.ts'
+
+type Values = Record<string, unknown>
 
 /** What `run` resolves to is the `result` of the envelope. */
 export abstract class BaseCommand<Result extends object> extends Command {
@@ -64,7 +66,7 @@ export abstract class BaseCommand<Result extends object> extends Command {
   }
 
   /** oclif gives the variable of a repeatable flag as one text, which would pass for a list of its characters. */
-  protected override async parse<F extends FlagOutput, B extends FlagOutput, A extends ArgOutput>(
+  protected override async parse<F extends Values, B extends Values, A extends Values>(
     options?: Input<F, B, A>,
     argv?: string[],
   ): Promise<ParserOutput<F, B, A>> {
