@@ -103,6 +103,7 @@ describe('the login commands', function () {
       account: ALICE,
       scheme: 'bearer',
       kept: 'identity-token',
+      isProven: true,
       keychain: 'Secret Service',
     })
     const login = {...LISTED, registry: withTokens.host}
@@ -125,12 +126,17 @@ describe('the login commands', function () {
     await succeed(['inspect', `${withPasswords.host}/private:v1`])
   })
 
-  it('take an identity token, and keep nothing where nobody asks who one is', async () => {
+  it('take an identity token, and keep a login without a proof where nobody asks who one is, and say so', async () => {
     const token = tokens.issueRefreshToken(ALICE)
     const given = await succeed(['login', withTokens.host, '-u', ALICE, '--identity-token-stdin'], {input: token})
     assert.partialDeepStrictEqual(given, {kept: 'identity-token', account: ALICE})
-    assert.deepEqual(await logIn(open.host), {registry: open.host, account: ALICE, scheme: 'none', kept: 'nothing'})
-    assert.equal(((await succeed(['auth', 'list'])) as {logins: unknown[]}).logins.length, 1)
+    assert.partialDeepStrictEqual(await logIn(open.host), {account: ALICE, scheme: 'none', kept: 'password', isProven: false})
+    const {stdout, stderr} = await user.run(['login', open.host, '-u', ALICE, '--password-stdin'], {input: PASSWORD})
+    assert.equal(stdout, `Kept for ${open.host} as ${ALICE}, without a proof\n`)
+    assert.match(stderr, /^not proven: .* answers without asking who you are/m)
+    const who = await user.run(['whoami', open.host])
+    assert.match(who.stderr, /^not proven: /m)
+    assert.equal(((await succeed(['auth', 'list'])) as {logins: unknown[]}).logins.length, 2)
   })
 
   it('tell what is wrong, each by its own error, and keep nothing then', async () => {

@@ -92,6 +92,15 @@ describe('the program', function () {
     assert.deepEqual([JSON.parse(stdout).result, stderr], [{images: []}, ''])
   })
 
+  it('takes repeatable flags from the environment as lists', async () => {
+    const {stdout} = await holdfast.run(['inspect', '127.0.0.1:1/a:1'], {
+      env: {HOLDFAST_JSON: '1', HOLDFAST_TRUST_HOST: 'a.example=b.example,c.example'},
+    })
+    assert.match(JSON.parse(stdout).error.message, /^cannot use "HOLDFAST_TRUST_HOST": "c\.example" does not/)
+    const allowed = await holdfast.run(['inspect', '127.0.0.1:1/a:1'], {env: {HOLDFAST_JSON: '1', HOLDFAST_ALLOW_HELPER: 'one,t/w/o'}})
+    assert.match(JSON.parse(allowed.stdout).error.message, /^cannot allow credential helper "t\/w\/o"/)
+  })
+
   it('says what was meant when a command is mistyped', async () => {
     const {exitCode, stdout, stderr} = await holdfast.run(['cahced'])
     assert.deepEqual([exitCode, stdout], [2, ''])

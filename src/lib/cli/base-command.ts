@@ -1,5 +1,6 @@
 /** The frame of every command: global flags, one context, one way to answer and one way to fail. */
 import {Command} from '@oclif/core/command'
+import type {Input, ParserOutput} from '@oclif/core/interfaces'
 import {escapeText} from '../core/terminal-text.ts'
 import {Context} from './context.ts'
 import {onCrash} from './crash.ts'
@@ -12,6 +13,8 @@ import {createPrompts, type Prompts} from './prompts.ts'
 import type {SettingFlags} from './settings.ts'
 import {createTerminal} from './terminal.ts'
 import type {AccessFlags} from './transfer-flags.ts'
+
+type Values = Record<string, unknown>
 
 /** What `run` resolves to is the `result` of the envelope. */
 export abstract class BaseCommand<Result extends object> extends Command {
@@ -61,6 +64,21 @@ export abstract class BaseCommand<Result extends object> extends Command {
     await super.init()
     // Standard input is for secrets and documents: oclif would take it for an argument that is missing.
     for (const arg of Object.values(this.ctor.args)) arg.ignoreStdin = true
+  }
+
+  /** oclif gives the variable of a repeatable flag as one text, which would pass for a list of its characters. */
+  protected override async parse<F extends Values, B extends Values, A extends Values>(
+    options?: Input<F, B, A>,
+    argv?: string[],
+  ): Promise<ParserOutput<F, B, A>> {
+    const parsed = await super.parse(options, argv)
+    const values: Record<string, unknown> = parsed.flags
+    for (const [name, flag] of Object.entries({...this.ctor.baseFlags, ...this.ctor.flags})) {
+      const value = values[name]
+      if (flag.type === 'option' && flag.multiple === true && typeof value === 'string')
+        values[name] = value.split(flag.delimiter ?? ',').filter((part) => part !== '')
+    }
+    return parsed
   }
 
   override jsonEnabled(): boolean {

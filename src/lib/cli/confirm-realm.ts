@@ -1,6 +1,6 @@
 /** The question whether a token endpoint that is not known to belong to a registry may have its credentials. */
 import {text} from '../core/terminal-text.ts'
-import type {ConfirmRealm} from '../registries/examine.ts'
+import type {ConfirmRealm} from '../registries/realm-consent.ts'
 import type {Prompts} from './prompts.ts'
 
 /** Undefined where nobody can be asked: then the error names the flag. */

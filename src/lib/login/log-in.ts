@@ -8,15 +8,14 @@ import type {Secret} from '../core/secret.ts'
 import type {Logins} from '../credentials/logins.ts'
 import type {RepositoryName} from '../oci/reference.ts'
 import type {LoginRecord, RegistryStore} from '../records/store.ts'
-import type {ConfirmRealm} from '../registries/examine.ts'
 import {MAX_PING_BODY_BYTES} from '../registries/limits.ts'
 import {type AuthenticationQuestion, readQuestion} from '../registries/ping.ts'
 import {probeRegistry} from '../registries/probe.ts'
+import {agreeOnRealm, type ConfirmRealm, trusting} from '../registries/realm-consent.ts'
 import type {RegistrySubject} from '../registries/subject.ts'
 import {askJson} from './ask-json.ts'
 import {type LoginAttempt, loginFailure} from './attempt.ts'
 import {keepUnproven, type ProvenSecret, proveBasic, proveByTokenEndpoint, proveIdentityToken} from './prove.ts'
-import {agreeOnRealm, trusting} from './realm-consent.ts'
 import type {RegistryDoor} from './registry-door.ts'
 import {createTokenEndpoint, type LoginNetwork, type TokenEndpoint} from './token-endpoint.ts'
 
@@ -74,7 +73,7 @@ export async function logIn(request: LoginRequest, dependencies: LoginDependenci
       const proven = question === undefined ? keepUnproven(request, attempt) : await proveByBasic(request, attempt, door)
       return await keep(request, proven, question?.authScheme ?? 'none', dependencies)
     }
-    const {realm, newlyTrusted} = await agreeOnRealm(question.realm, base, endpoint, dependencies.confirmRealm)
+    const {realm, newlyTrusted} = await agreeOnRealm(question.realm, base, endpoint, {confirm: dependencies.confirmRealm})
     // With a client that may connect to the host.
     if (newlyTrusted !== undefined) return await logIn({...request, endpoint: trusting(endpoint, newlyTrusted)}, dependencies)
     const tokens = createTokenEndpoint(realm, {service: question.service, scopes: scopesOf(question, door)}, door)

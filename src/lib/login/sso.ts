@@ -5,12 +5,12 @@ import {decodeTokenFields} from '../auth/token-response.ts'
 import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {Secret} from '../core/secret.ts'
 import {probeRegistry} from '../registries/probe.ts'
+import {agreeOnRealm, trusting} from '../registries/realm-consent.ts'
 import type {RegistrySubject} from '../registries/subject.ts'
 import {askJson} from './ask-json.ts'
 import {type LoginAttempt, loginFailure, loginRefusal} from './attempt.ts'
 import {type DeviceCode, findIdentityProvider, logInByDevice} from './identity-provider.ts'
 import type {LoginDependencies} from './log-in.ts'
-import {agreeOnRealm, trusting} from './realm-consent.ts'
 import type {LoginNetwork} from './token-endpoint.ts'
 
 export interface SignOnRequest {
@@ -48,7 +48,7 @@ export async function signOn(request: SignOnRequest, network: SignOnNetwork): Pr
   try {
     const probe = await probeRegistry(endpoint, subject, http, network)
     if (probe.authScheme !== 'bearer') throw loginFailure(attempt, 'UNSUPPORTED', 'it has no token endpoint to sign on at')
-    const {realm, newlyTrusted} = await agreeOnRealm(probe.realm, probe.base, endpoint, network.confirmRealm)
+    const {realm, newlyTrusted} = await agreeOnRealm(probe.realm, probe.base, endpoint, {confirm: network.confirmRealm})
     if (newlyTrusted !== undefined) return await signOn({...request, endpoint: trusting(endpoint, newlyTrusted)}, network)
     const {signal} = network
     // The provider is somebody else: the client knows what is set for the registry, and that it does not hold for others.

@@ -1,27 +1,23 @@
 /** Asks a registry what it is, and turns the answers into its record: flavour, authentication, pinned hosts, proofs. */
 
 import type {CredentialLookup, RegistryCapabilities, RegistryEndpoint} from '../content/remote/endpoint.ts'
-import {decideRealmTrust, isOwnName} from '../content/remote/realm-trust.ts'
+import {isOwnName} from '../content/remote/realm-trust.ts'
 import {RegistrySession} from '../content/remote/session.ts'
-import {parseRealm, untrustedRealm} from '../content/remote/trust.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import type {HttpClient} from '../http/client.ts'
-import type {RegistryHost} from '../oci/reference.ts'
 import type {RegistryRecord} from '../records/store.ts'
 import {MAX_PINNED_ON_SIGHT} from './limits.ts'
 import {probeRegistry, type RegistryNetwork, type RegistryProbe} from './probe.ts'
+import {agreeOnRealm, type ConfirmRealm, type RealmConsent, trusting} from './realm-consent.ts'
 import {formatRegistryUrl} from './registry-url.ts'
 import {mountsFromItself, refusesWrongDigest} from './rights.ts'
 import {type RegistrySubject, settingHint} from './subject.ts'
 
 export interface ExamineDependencies extends RegistryNetwork {
   readonly credentials?: CredentialLookup | undefined
-  /** Asks the user whether a host (`host` or `host:port`) may have the credentials of the registry; nothing is sent there before. Absent where nobody can be asked. */
+  /** Absent where nobody can be asked. */
   readonly confirmRealm?: ConfirmRealm | undefined
 }
-
-/** `reason` says why it is asked: a fact, to stand after a colon. */
-export type ConfirmRealm = (question: {readonly registry: RegistryHost; readonly host: string; readonly reason: string}) => Promise<boolean>
 
 export interface Examination {
   readonly registry: RegistryRecord
@@ -43,8 +39,11 @@ export async function examineRegistry(
   const http = dependencies.openHttp(endpoint)
   try {
     const probe = await probeRegistry(endpoint, subject, http, dependencies)
-    const realm = await examineRealm(probe, endpoint, subject, dependencies)
-    const registry = recordProbe(draft, probe, realm)
+    const consent = probe.authScheme === 'bearer' ? await consentTo(probe, endpoint, subject, dependencies) : undefined
+    // With a client that may connect to the host.
+    if (consent?.newlyTrusted !== undefined)
+      return await examineRegistry(draft, trusting(endpoint, consent.newlyTrusted), subject, dependencies)
+    const registry = recordProbe(draft, probe, consent?.realm.host)
     const settled: RegistryEndpoint = {...endpoint, plainHttp: registry.plainHttp ? 'always' : 'never', pinnedHosts: registry.pinnedHosts}
     const push = await examinePush(settled, http, probe.base, subject, dependencies)
     const pinnedHosts = push.endpoint.pinnedHosts ?? registry.pinnedHosts
@@ -57,26 +56,14 @@ export async function examineRegistry(
   }
 }
 
-/** The host to pin of a realm elsewhere. */
-async function examineRealm(
+function consentTo(
   probe: RegistryProbe,
   endpoint: RegistryEndpoint,
   subject: RegistrySubject,
   {confirmRealm}: ExamineDependencies,
-): Promise<string | undefined> {
-  if (probe.authScheme !== 'bearer') return undefined
-  const realm = parseRealm(probe.realm, probe.base, endpoint)
-  const trust = decideRealmTrust(realm, probe.base, endpoint)
-  if (trust.kind !== 'allowed') {
-    const {reason} = trust
-    const isTrustable = trust.commands.length > 0
-    const isConfirmed = isTrustable && (await confirmRealm?.({registry: endpoint.registry, host: realm.host, reason})) === true
-    if (!isConfirmed) {
-      const commands = isTrustable ? [settingHint(subject, `--trust-host ${realm.host}`)] : []
-      throw untrustedRealm(realm, endpoint, {...trust, commands})
-    }
-  }
-  return realm.host === probe.base.host ? undefined : realm.host
+): Promise<RealmConsent> {
+  const commandFor = (host: string): string => settingHint(subject, `--trust-host ${host}`)
+  return agreeOnRealm(probe.realm, probe.base, endpoint, {confirm: confirmRealm, commandFor})
 }
 
 /** The realm that is named now is pinned instead of the one that was named before. */
@@ -84,6 +71,7 @@ function recordProbe(draft: RegistryRecord, probe: RegistryProbe, realmHost: str
   const {flavour, authScheme, realm, ...rest} = draft
   const former = realm === undefined || authScheme !== 'bearer' ? undefined : URL.parse(realm, probe.base.href)?.host
   const plainHttp = probe.base.protocol === 'http:'
+  const named = realmHost === probe.base.host ? undefined : realmHost
   return {
     ...rest,
     url: formatRegistryUrl(draft.host, plainHttp),
@@ -91,7 +79,7 @@ function recordProbe(draft: RegistryRecord, probe: RegistryProbe, realmHost: str
     authScheme: probe.authScheme,
     ...(probe.flavour === undefined ? {} : {flavour: probe.flavour}),
     ...(probe.realm === undefined ? {} : {realm: probe.realm}),
-    pinnedHosts: [...new Set([...draft.pinnedHosts.filter((host) => host !== former), ...(realmHost === undefined ? [] : [realmHost])])],
+    pinnedHosts: [...new Set([...draft.pinnedHosts.filter((host) => host !== former), ...(named === undefined ? [] : [named])])],
   }
 }
 

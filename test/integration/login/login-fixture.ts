@@ -10,7 +10,7 @@ import type {SecretStore} from '../../../src/lib/credentials/secret-store.ts'
 import {type LoginDependencies, type LoginOutcome, type LoginRequest, logIn} from '../../../src/lib/login/log-in.ts'
 import type {RegistryHost, RepositoryName} from '../../../src/lib/oci/reference.ts'
 import {openSqliteStore} from '../../../src/lib/records/sqlite/open-store.ts'
-import type {LoginKey} from '../../../src/lib/records/store.ts'
+import type {LoginKey, RecordStore} from '../../../src/lib/records/store.ts'
 import {openHttp} from '../registries/registry-fixture.ts'
 
 export const ALICE = 'alice'
@@ -42,6 +42,7 @@ function itemName({registry, pathPrefix, account}: LoginKey): string {
 export interface LoginFixture {
   readonly keychain: MemoryKeychain
   readonly logins: Logins
+  readonly records: RecordStore
   readonly dependencies: LoginDependencies
   close(): void
 }
@@ -56,6 +57,7 @@ export async function openLogins(directory: string): Promise<LoginFixture> {
   return {
     keychain,
     logins,
+    records,
     dependencies: {logins, records, openHttp, now: () => new Date('2026-11-20T12:00:00Z')},
     close: () => records.close(),
   }

@@ -170,7 +170,58 @@ describe('declaring a registry', () => {
     assert.ok(updated.notes.some((note) => note.includes(second)))
   })
 
-  it('pins the host that uploads are sent to', async () => {
+  it('pins a realm on another host when the user says so, which is asked before anything is sent there', async () => {
+    const sent: unknown[] = []
+    const realm = (
+      await listen((request, response) => {
+        sent.push(request.headers.authorization)
+        response.writeHead(200).end('{"token":"t"}')
+      })
+    ).replace('127.0.0.1', 'localhost')
+    const host = await listen((request, response) => {
+      const headers = {'www-authenticate': `Bearer realm="http://${realm}/token",service="s"`}
+      response.writeHead(request.headers.authorization === undefined ? 401 : 200, headers).end()
+    })
+    const opened = await dependencies('alice', 'canary-secret')
+    for (const answer of [undefined, false]) {
+      const confirmRealm = answer === undefined ? undefined : async () => answer
+      await assert.rejects(declareRegistry(wish(host), {...opened, confirmRealm}), (error) => {
+        assert.ok(hasCode(error, 'UNTRUSTED_HOST'))
+        assert.deepEqual(error.hints, [`holdfast registry add internal ${host} --trust-host ${realm}`])
+        return true
+      })
+    }
+    assert.deepEqual([sent, await opened.store.listRegistries()], [[], []])
+    const asked: (readonly [string, number])[] = []
+    const {registry} = await declareRegistry(wish(host), {
+      ...opened,
+      confirmRealm: async (question) => {
+        asked.push([question.host, sent.length])
+        return true
+      },
+    })
+    assert.deepEqual([asked, registry.pinnedHosts], [[[realm, 0]], [realm]])
+    assert.ok(sent.length > 0 && sent.every((authorization) => authorization !== undefined))
+  })
+
+  it('pins no other host that uploads are sent to, and says how to', async () => {
+    const received: unknown[] = []
+    const storage = (
+      await listen((request, response) => {
+        received.push(request.url)
+        response.writeHead(400).end()
+      })
+    ).replace('127.0.0.1', 'localhost')
+    const host = await listen((request, response) => {
+      if (request.method === 'POST') response.writeHead(202, {location: `http://${storage}/upload?state=1`}).end()
+      else response.writeHead(200).end()
+    })
+    const {registry, notes} = await declareRegistry(wish(host), await dependencies())
+    assert.deepEqual([registry.pinnedHosts, received], [[], []])
+    assert.match(notes.join(), new RegExp(`holdfast registry add internal ${host} --trust-host ${storage}`))
+  })
+
+  it('pins another port of its own that uploads are sent to', async () => {
     const storage = await listen((_request, response) => response.writeHead(400).end())
     const host = await listen((request, response) => {
       if (request.method === 'POST') response.writeHead(202, {location: `http://${storage}/upload?state=1`}).end()
