@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {chooseTags} from '../../lib/cli/choose-tags.ts'
+import {tagDeletions} from '../../lib/cli/data-directory.ts'
 import {type ErrorBody, errorBody} from '../../lib/cli/error-report.ts'
 import {PartialFailure} from '../../lib/cli/partial-failure.ts'
 import {describeDeleted} from '../../lib/cli/tag-report.ts'
@@ -20,6 +21,7 @@ export default class TagDelete extends BaseCommand<DeletedTags> {
   static override readonly summary = 'Delete tags and leave those that name the same image.'
   static override readonly description =
     `A registry that deletes tags is asked to; one that deletes manifests only gets the tag moved to an empty manifest first, so that nothing but the tag goes.
+Before a tag is moved, what it names is written down in the data directory: after a crash, the same command finishes the deletion.
 Where neither is possible, the tags that would go along are named, and nothing is deleted unless you agree: on a terminal, or with --include-siblings.
 Without a tag, on a terminal, you choose from a list.`
   static override readonly examples = [
@@ -42,10 +44,12 @@ Without a tag, on a terminal, you choose from a list.`
     const {argv, flags} = await this.parse(TagDelete)
     const context = this.openContext(flags)
     const access = {transport: sourceTransport(flags)}
-    const [{deleteTag}, chosen] = await Promise.all([
+    const [{deleteTag}, {createDeletionJournal}, chosen] = await Promise.all([
       import('../../lib/tags/delete-tag.ts'),
+      import('../../lib/tags/deletion-journal.ts'),
       chooseTags(argv.map(String), context, access, this.prompts),
     ])
+    const journal = createDeletionJournal(tagDeletions(context.dataDirectory))
     const deleted: DeletedTag[] = []
     const failures: {reference: TagReference; error: unknown}[] = []
     const mayDelete = async (siblings: readonly string[]): Promise<boolean> =>
@@ -59,12 +63,13 @@ Without a tag, on a terminal, you choose from a list.`
     for (const reference of chosen) {
       try {
         const store = await context.openRepository(reference, access)
-        const done = await deleteTag(reference, store, {signal: context.signal, mayDelete})
+        const done = await deleteTag(reference, store, {signal: context.signal, journal, mayDelete})
         deleted.push(done)
         this.output.print(escapeText(done.reference))
         this.output.note(describeDeleted(done))
       } catch (error) {
-        context.signal.throwIfAborted()
+        // What a deletion left half done is to be said, also after a signal.
+        if (context.signal.aborted) throw error
         failures.push({reference, error})
       }
     }

@@ -47,3 +47,8 @@ export function collectorFile(data: string): string {
 export function configurationJournal(data: string): string {
   return join(data, 'configured-files.json')
 }
+
+/** What tags named that are being deleted, a file for each. */
+export function tagDeletions(data: string): string {
+  return join(data, 'tag-deletions')
+}

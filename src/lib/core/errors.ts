@@ -182,5 +182,5 @@ export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): error i
 
 /** The error of a run that a signal ended. */
 export function interrupted(): HoldfastError {
-  return new HoldfastError('INTERRUPTED', 'interrupted: nothing half-done was left under a name')
+  return new HoldfastError('INTERRUPTED', 'interrupted by a signal')
 }

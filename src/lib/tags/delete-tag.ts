@@ -10,7 +10,8 @@ import {HoldfastError, hasCode, RegistryError} from '../core/errors.ts'
 import {type Digest, digestOf} from '../oci/digest.ts'
 import {createRawManifest, type RawManifest} from '../oci/manifest.ts'
 import {MEDIA_TYPE} from '../oci/media-types.ts'
-import {formatReference, type RegistryHost, type RepositoryName, type Tag} from '../oci/reference.ts'
+import {formatPinned, formatReference, type RegistryHost, type RepositoryName, type Tag} from '../oci/reference.ts'
+import type {DeletionJournal, PendingDeletion} from './deletion-journal.ts'
 import {statTags} from './list-tags.ts'
 
 export interface TagReference {
@@ -30,6 +31,8 @@ export interface DeletedTag {
 }
 
 export interface DeleteTagOptions extends CallOptions {
+  /** Where a deletion is written down before the tag is moved. */
+  readonly journal: DeletionJournal
   /** Asked when the tag cannot be deleted without its manifest: whether these tags may go with it. */
   readonly mayDelete: (siblings: readonly Tag[]) => Promise<boolean>
 }
@@ -37,16 +40,28 @@ export interface DeleteTagOptions extends CallOptions {
 /** A manifest that no registry has. */
 const ABSENT = digestOf(Buffer.from('no manifest has the digest of this sentence'))
 const HTTP_BAD_REQUEST = 400
+/** How long a tag is put back after a failure or a signal: less than a command has to end in. */
+const RESTORE_MS = 10_000
 
 /**
- * Deletes a tag.
+ * Deletes a tag; a deletion that an earlier run left half done is finished.
  * @throws {HoldfastError} MANIFEST_NOT_FOUND; UNSUPPORTED when the registry deletes nothing, with nothing changed; CONFLICT when siblings would go along and may not;
- *   UNAUTHENTICATED, DENIED.
+ *   UNAUTHENTICATED, DENIED; STORAGE, with nothing changed, when the tag must be moved first and that cannot be written down.
  */
 export async function deleteTag(reference: TagReference, store: ContentStore, options: DeleteTagOptions): Promise<DeletedTag> {
   const {repository, tag} = reference
   const name = formatReference(reference)
-  const found = await store.readManifest(repository, tag, options)
+  const pending = await options.journal.find(name)
+  const current = await store.readManifest(repository, tag, options)
+  if (pending !== undefined && current === undefined) {
+    await options.journal.remove(name)
+    return {reference: name, digest: pending.original.digest, manifestDeleted: false, siblings: []}
+  }
+  const isHalfDone = pending !== undefined && current?.digest === pending.placeholder
+  // What the tag named comes back first, so that every way of deleting it starts as if nothing had been done.
+  if (isHalfDone) await store.writeManifest(repository, tag, pending.original, options)
+  if (pending !== undefined) await options.journal.remove(name)
+  const found = isHalfDone ? pending.original : current
   if (found === undefined) {
     throw new HoldfastError('MANIFEST_NOT_FOUND', `cannot delete "${name}": ${reference.registry} has no such tag`, {
       hints: [`holdfast tag list ${reference.registry}/${repository}`],
@@ -107,57 +122,93 @@ async function deletedByReplacement(
   reference: TagReference,
   found: RawManifest,
   store: ContentStore,
-  options: CallOptions,
+  options: DeleteTagOptions,
 ): Promise<boolean> {
   const {repository, tag} = reference
-  const placeholder = await writePlaceholder(reference, store, options)
-  if (placeholder === undefined) return false
-  try {
-    await store.deleteManifest(repository, placeholder.digest, options)
-    if ((await store.statManifest(repository, tag, {...options, isLikelyAbsent: true})) === undefined) return true
-  } catch (error) {
-    await store.writeManifest(repository, tag, found)
-    throw error
-  }
-  await store.writeManifest(repository, tag, found)
-  return false
-}
-
-/** Moves the tag to a manifest made for that; undefined when the registry refuses it. */
-async function writePlaceholder(
-  {repository, tag}: TagReference,
-  store: ContentStore,
-  options: CallOptions,
-): Promise<RawManifest | undefined> {
-  // Unlike every other one, so that no tag but this one goes with it.
-  const config = Buffer.from(
-    JSON.stringify({os: 'linux', architecture: 'amd64', rootfs: {type: 'layers', diff_ids: []}, config: {Labels: {deleted: randomUUID()}}}),
-  )
-  const blob = {digest: digestOf(config), size: config.length}
-  const manifest = createRawManifest(
-    MEDIA_TYPE.ociManifest,
-    Buffer.from(
-      JSON.stringify({
-        schemaVersion: 2,
-        mediaType: MEDIA_TYPE.ociManifest,
-        config: {mediaType: MEDIA_TYPE.ociConfig, ...blob},
-        layers: [],
-      }),
-    ),
-  )
+  const name = formatReference(reference)
+  const {config, manifest} = createPlaceholder()
+  const deletion = {original: found, placeholder: manifest.digest}
   try {
     await store.writeBlob(
       repository,
-      blob,
+      {digest: digestOf(config), size: config.length},
       async (sink, start) => {
         sink.write(config.subarray(start), () => {})
       },
       options,
     )
-    await store.writeManifest(repository, tag, manifest, options)
   } catch (error) {
-    if (hasCode(error, 'UNAUTHENTICATED', 'DENIED', 'UNSUPPORTED', 'INVALID_MANIFEST', 'CONFLICT')) return undefined
+    if (isRefusal(error)) return false
     throw error
   }
-  return manifest
+  await options.journal.write(name, deletion)
+  let failure: unknown
+  try {
+    await store.writeManifest(repository, tag, manifest, options)
+    await store.deleteManifest(repository, manifest.digest, options)
+  } catch (error) {
+    failure = error
+  }
+  const isGone = await restore(reference, deletion, store, failure)
+  await options.journal.remove(name)
+  if (isGone) return true
+  if (failure === undefined || (isRefusal(failure) && !options.signal?.aborted)) return false
+  throw failure
+}
+
+/**
+ * Finds out what became of the tag, whatever the failure may hide, and puts it back unless it is gone; not ended by the signal that ends the command.
+ * @returns whether the tag is gone.
+ * @throws {HoldfastError} that says what the tag names, and the command that goes on.
+ */
+async function restore(
+  reference: TagReference,
+  {original, placeholder}: PendingDeletion,
+  store: ContentStore,
+  failure: unknown,
+): Promise<boolean> {
+  const {repository, tag} = reference
+  const call = {signal: AbortSignal.timeout(RESTORE_MS)}
+  try {
+    const present = await store.statManifest(repository, tag, call)
+    if (present === undefined) return true
+    if (present.digest !== placeholder) return false
+    await store.writeManifest(repository, tag, original, call)
+    const restored = await store.statManifest(repository, tag, call)
+    if (restored?.digest === original.digest) return false
+    throw failure ?? new HoldfastError('CONFLICT', `${reference.registry} did not take the manifest back`)
+  } catch (cause) {
+    const name = formatReference(reference)
+    const [first, second] = [failure ?? cause, cause].map((error) => (error instanceof Error ? error.message : String(error)))
+    throw new HoldfastError(
+      cause instanceof HoldfastError ? cause.code : 'NETWORK',
+      `cannot delete "${name}" (${first}), nor find out what it names, or put it back: it may name the empty image ${placeholder}; it named ${original.digest}${first === second ? '' : `: ${second}`}`,
+      {
+        hints: [
+          `holdfast tag delete ${name}   # finishes the deletion`,
+          `holdfast copy ${formatPinned(reference, original.digest)} ${name}   # puts the tag back`,
+        ],
+        details: {reference: name, original: original.digest, placeholder},
+        cause,
+      },
+    )
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  return hasCode(error, 'UNAUTHENTICATED', 'DENIED', 'UNSUPPORTED', 'INVALID_MANIFEST', 'CONFLICT')
+}
+
+/** An image of nothing, unlike every other one, so that no tag but the one that is moved to it goes with it. */
+function createPlaceholder(): {readonly config: Buffer; readonly manifest: RawManifest} {
+  const config = Buffer.from(
+    JSON.stringify({os: 'linux', architecture: 'amd64', rootfs: {type: 'layers', diff_ids: []}, config: {Labels: {deleted: randomUUID()}}}),
+  )
+  const image = {
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPE.ociManifest,
+    config: {mediaType: MEDIA_TYPE.ociConfig, digest: digestOf(config), size: config.length},
+    layers: [],
+  }
+  return {config, manifest: createRawManifest(MEDIA_TYPE.ociManifest, Buffer.from(JSON.stringify(image)))}
 }

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import {mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import type {ContentStore} from '../../../src/lib/content/store.ts'
+import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
+import {type Digest, digestOf} from '../../../src/lib/oci/digest.ts'
+import {parseReference, type RepositoryName, type Tag} from '../../../src/lib/oci/reference.ts'
+import {deleteTag} from '../../../src/lib/tags/delete-tag.ts'
+import {createDeletionJournal} from '../../../src/lib/tags/deletion-journal.ts'
+import {addImage} from '../../support/memory-images.ts'
+import {MemoryStore} from '../../support/memory-store.ts'
+
+const IMAGE = 'registry.example/shop/web:v1'
+const {registry, repository} = parseReference(IMAGE)
+const [V1, V2] = ['v1' as Tag, 'v2' as Tag]
+const mayDelete = async () => false
+
+type Cut = 'before' | 'after'
+
+/** As distribution 2.8: manifests are deleted with their tags, tags alone are not; fails at one call, or from it on. */
+class CuttingStore extends MemoryStore implements ContentStore {
+  calls = 0
+  cut: {readonly at: number; readonly when: Cut; readonly isLasting: boolean} | undefined
+
+  override statManifest(name: RepositoryName, reference: Tag | Digest) {
+    return this.#call(() => super.statManifest(name, reference))
+  }
+
+  override readManifest(name: RepositoryName, reference: Tag | Digest) {
+    return this.#call(() => super.readManifest(name, reference))
+  }
+
+  override writeManifest(...call: Parameters<MemoryStore['writeManifest']>) {
+    return this.#call(() => super.writeManifest(...call))
+  }
+
+  override writeBlob(...call: Parameters<MemoryStore['writeBlob']>) {
+    return this.#call(() => super.writeBlob(...call))
+  }
+
+  deleteTag(): Promise<boolean> {
+    return this.#call(async () => {
+      throw new HoldfastError('UNSUPPORTED', 'tags are not deleted here')
+    })
+  }
+
+  deleteManifest(name: RepositoryName, digest: Digest): Promise<boolean> {
+    return this.#call(async () => {
+      const {manifests, tags} = this.repository(name)
+      for (const [tag, named] of tags) if (named === digest) tags.delete(tag)
+      return manifests.delete(digest)
+    })
+  }
+
+  async deleteBlob(): Promise<boolean> {
+    return false
+  }
+
+  async #call<T>(work: () => Promise<T>): Promise<T> {
+    const call = ++this.calls
+    const isCut = this.cut !== undefined && (call === this.cut.at || (this.cut.isLasting && call > this.cut.at))
+    const isDone = !isCut || (call === this.cut?.at && this.cut.when === 'after')
+    const outcome = isDone ? await work() : undefined
+    if (isCut) throw new HoldfastError('NETWORK', 'the connection broke')
+    return outcome as T
+  }
+}
+
+describe('deleting a tag by a placeholder', () => {
+  let directory: string
+  const journal = () => createDeletionJournal(join(directory, 'journal'))
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'holdfast-delete-tag-'))
+  })
+
+  afterEach(() => rmSync(directory, {recursive: true}))
+
+  const filled = () => {
+    const store = new CuttingStore()
+    const {digest} = addImage(store, IMAGE, ['layer'])
+    store.repository(repository).tags.set(V2, digest)
+    return {store, digest, tags: store.repository(repository).tags}
+  }
+  const run = (store: CuttingStore) => deleteTag({registry, repository, tag: V1}, store, {journal: journal(), mayDelete})
+  const entries = () => {
+    try {
+      return readdirSync(join(directory, 'journal'))
+    } catch {
+      return []
+    }
+  }
+
+  it('leaves its siblings and no entry of the journal', async () => {
+    const {store, digest, tags} = filled()
+    assert.equal((await run(store)).digest, digest)
+    assert.deepEqual([...tags], [[V2, digest]])
+    assert.deepEqual(entries(), [])
+  })
+
+  it('leaves the tag deleted or as it was after any cut, or says what it may name and is finished by the next run', async () => {
+    const whole = filled()
+    await run(whole.store)
+    const calls = whole.store.calls
+    assert.ok(calls >= 7, String(calls))
+    let unfinished = 0
+    for (let at = 1; at <= calls; at++)
+      for (const when of ['before', 'after'] as const)
+        for (const isLasting of [false, true]) {
+          const {store, digest, tags} = filled()
+          store.cut = {at, when, isLasting}
+          const error = await run(store).then(
+            () => undefined,
+            (cause: unknown) => cause,
+          )
+          const place = JSON.stringify(store.cut)
+          const left = tags.get(V1)
+          if (error === undefined) assert.equal(left, undefined, place)
+          if (left !== undefined && left !== digest) {
+            unfinished++
+            assert.ok(error instanceof HoldfastError && error.message.includes(left) && error.message.includes(digest), place)
+            assert.ok(
+              error.hints.some((hint) => hint === `holdfast copy registry.example/shop/web@${digest} ${IMAGE}   # puts the tag back`),
+              place,
+            )
+            assert.equal(entries().length, 1, place)
+          }
+          store.cut = undefined
+          await run(store).catch((cause: unknown) => assert.ok(hasCode(cause, 'MANIFEST_NOT_FOUND'), `${place}: ${cause}`))
+          assert.deepEqual([...tags], [[V2, digest]], place)
+          assert.deepEqual(entries(), [], place)
+        }
+    assert.ok(unfinished > 0, 'no cut left the tag on the placeholder')
+  })
+
+  it('drops an entry that another client has overtaken, and deletes what the tag names now', async () => {
+    const {store, digest, tags} = filled()
+    const original = await store.readManifest(repository, V2)
+    assert.ok(original)
+    await journal().write(IMAGE, {original, placeholder: digestOf(Buffer.from('another image'))})
+    assert.equal((await run(store)).digest, digest)
+    assert.deepEqual([...tags], [[V2, digest]])
+    assert.deepEqual(entries(), [])
+  })
+
+  it('changes nothing when it cannot be written down first', async () => {
+    const {store, digest, tags} = filled()
+    writeFileSync(join(directory, 'journal'), 'a file')
+    await assert.rejects(run(store), {code: 'STORAGE'})
+    assert.equal(tags.get(V1), digest)
+  })
+})
