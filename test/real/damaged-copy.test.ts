@@ -56,6 +56,15 @@ describe('a damaged copy in a genuine registry', function () {
     assert.deepEqual(await fetchRepositories(target.url), [first.repository])
   })
 
+  it('stays removed when it was removed on purpose: the same request gets a fresh GUID', async () => {
+    const first = await cache('--app', 'removed')
+    const {exitCode, stderr} = await holdfast.run(['tag', 'delete', first.reference])
+    assert.equal(exitCode, 0, stderr)
+    const second = await cache('--app', 'removed', '--recheck')
+    assert.notEqual(second.repository, first.repository)
+    assert.equal(await fetchManifest(target.url, first.repository, 'latest'), undefined)
+  })
+
   it('is healed when the time of --recheck-every has passed, and said in --json', async () => {
     const first = await cache()
     await remove(`${first.repository}/blobs/${layer}`)
