@@ -5,7 +5,15 @@ import {describeBlobs, describeRest, digestChange} from '../lib/cli/cached-repor
 import {openSourceLocation, openTargetLocation} from '../lib/cli/image-location.ts'
 import {createProgress} from '../lib/cli/progress.ts'
 import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
-import {ACCESS_FLAGS, COPY_FLAGS, SOURCE_FLAGS, sourceTransport, TARGET_FLAGS, targetTransport} from '../lib/cli/transfer-flags.ts'
+import {
+  ACCESS_FLAGS,
+  COPY_FLAGS,
+  RECHECK_FLAGS,
+  SOURCE_FLAGS,
+  sourceTransport,
+  TARGET_FLAGS,
+  targetTransport,
+} from '../lib/cli/transfer-flags.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
 
@@ -26,7 +34,14 @@ All platforms, signatures and SBOMs are copied, and the digest stays the same; -
     source: Args.string({required: true, description: 'What is copied.'}),
     target: Args.string({required: true, description: 'Where it goes.'}),
   }
-  static override readonly flags = {...COPY_FLAGS, ...SOURCE_FLAGS, ...SOURCE_CREDENTIAL_FLAGS, ...TARGET_FLAGS, ...ACCESS_FLAGS}
+  static override readonly flags = {
+    ...COPY_FLAGS,
+    recheck: RECHECK_FLAGS.recheck,
+    ...SOURCE_FLAGS,
+    ...SOURCE_CREDENTIAL_FLAGS,
+    ...TARGET_FLAGS,
+    ...ACCESS_FLAGS,
+  }
 
   async run(): Promise<CopyResult> {
     const {args, flags} = await this.parse(Copy)
@@ -41,7 +56,7 @@ All platforms, signatures and SBOMs are copied, and the digest stays the same; -
     ])
     const progress = createProgress(this.output)
     const {pinnedReference, ...copied} = await copyImage(
-      {source, target, platforms},
+      {source, target, platforms, recheck: flags.recheck},
       {
         records: target.isLayout ? undefined : records,
         listener: progress.listener,
@@ -60,6 +75,7 @@ All platforms, signatures and SBOMs are copied, and the digest stays the same; -
     }
     this.output.print(escapeText(target.isLayout ? result.digest : pinnedReference))
     this.output.note(text`${result.target}: ${describeBlobs(result)}`)
+    if (result.healed !== undefined) this.output.warn(text`${result.target} lacked ${result.healed.join(', ')}; it was healed and is whole`)
     if (result.digestChanged) this.output.warn(digestChange(result))
     for (const warning of describeRest(result)) this.output.warn(warning)
     return result

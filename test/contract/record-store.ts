@@ -197,6 +197,19 @@ export function recordStoreContract(open: () => Promise<RecordStore>): void {
         assert.deepEqual(await store.searchCachedImages(query), [], query)
     })
 
+    it('answers no wish with an image that was removed, until it is recorded again', async () => {
+      const {repository, ...wish} = image()
+      await store.recordCachedImage(image())
+      await store.recordImageRemoval({...image(), digest: digest('another')}, '2026-02-01T00:00:00.000Z')
+      assert.deepEqual(await store.findCachedImage(wish), image())
+      await store.recordImageRemoval(image(), '2026-02-01T00:00:00.000Z')
+      assert.equal(await store.findCachedImage(wish), undefined)
+      const fresh = parseRepositoryName('00000000-0000-4000-8000-000000000002')
+      assert.equal(await store.claimRepository(wish, fresh), fresh)
+      await store.recordCachedImage(image())
+      assert.equal((await store.findCachedImage(wish))?.repository, repository)
+    })
+
     it('claims one repository for a wish until the wish is recorded, whatever other runs propose', async () => {
       const {sourceDigest: _, digest: __, sizeBytes: ___, createdAt: ____, repository: first, ...wish} = image()
       const [second, third] = [

@@ -56,6 +56,29 @@ describe('a damaged copy in a genuine registry', function () {
     assert.deepEqual(await fetchRepositories(target.url), [first.repository])
   })
 
+  it('is healed by copy --recheck, which else answers from one HEAD at each end', async () => {
+    const copy = ['copy', `${origin.host}/app:v1`, `${target.host}/named/app:v1`]
+    assert.equal((await holdfast.run(copy)).exitCode, 0)
+    await remove(`named/app/blobs/${layer}`)
+    await remove(`named/app/manifests/${arm64.digest}`)
+    const answers = [await holdfast.json(copy), await holdfast.json([...copy, '--recheck']), await holdfast.json([...copy, '--recheck'])]
+    assert.deepEqual(
+      answers.map(({envelope}) => (envelope.result as {readonly healed?: readonly string[]}).healed?.length ?? 0),
+      [0, 2, 0],
+    )
+    assert.ok(await fetchBlob(target.url, 'named/app', layer))
+    assert.ok(await fetchManifest(target.url, 'named/app', arm64.digest))
+  })
+
+  it('stays removed when it was removed on purpose: the same request gets a fresh GUID', async () => {
+    const first = await cache('--app', 'removed')
+    const {exitCode, stderr} = await holdfast.run(['tag', 'delete', first.reference])
+    assert.equal(exitCode, 0, stderr)
+    const second = await cache('--app', 'removed', '--recheck')
+    assert.notEqual(second.repository, first.repository)
+    assert.equal(await fetchManifest(target.url, first.repository, 'latest'), undefined)
+  })
+
   it('is healed when the time of --recheck-every has passed, and said in --json', async () => {
     const first = await cache()
     await remove(`${first.repository}/blobs/${layer}`)

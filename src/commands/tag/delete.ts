@@ -9,7 +9,7 @@ import {describeDeleted} from '../../lib/cli/tag-report.ts'
 import {ACCESS_FLAGS, SOURCE_FLAGS, sourceTransport} from '../../lib/cli/transfer-flags.ts'
 import {formatCount} from '../../lib/cli/units.ts'
 import {escapeText, text} from '../../lib/core/terminal-text.ts'
-import {formatReference} from '../../lib/oci/reference.ts'
+import {DEFAULT_TAG, formatReference} from '../../lib/oci/reference.ts'
 import type {DeletedTag, TagReference} from '../../lib/tags/delete-tag.ts'
 
 export interface DeletedTags {
@@ -64,6 +64,10 @@ Without a tag, on a terminal, you choose from a list.`
       try {
         const store = await context.openRepository(reference, access)
         const done = await deleteTag(reference, store, {signal: context.signal, journal, mayDelete})
+        // Another tag of the image may go while the image stays.
+        if (done.manifestDeleted || reference.tag === DEFAULT_TAG) {
+          await (await context.records()).recordImageRemoval({...reference, digest: done.digest}, new Date().toISOString())
+        }
         deleted.push(done)
         this.output.print(escapeText(done.reference))
         this.output.note(describeDeleted(done))

@@ -1,11 +1,13 @@
 /** Copying one image to a place the user names, and remembering where its blobs went. */
 
 import type {SourceStore, TargetStore} from '../content/store.ts'
+import {Lane} from '../core/lane.ts'
 import type {Platform} from '../oci/platform.ts'
 import {formatReference, type Reference} from '../oci/reference.ts'
 import type {BlobLocationStore} from '../records/store.ts'
 import {CopyRun} from '../transfer/copy.ts'
-import type {CopyRunOptions, ForeignLayer, MissingManifest} from '../transfer/copy-job.ts'
+import type {CopyReport, CopyRunOptions, ForeignLayer, MissingManifest} from '../transfer/copy-job.ts'
+import {CHECK_CONCURRENCY, findMissing} from './find-missing.ts'
 import {StoredBlobs} from './stored-blobs.ts'
 
 export interface CopyImageRequest {
@@ -13,6 +15,8 @@ export interface CopyImageRequest {
   readonly target: {readonly store: TargetStore; readonly reference: Reference}
   /** All when empty. */
   readonly platforms: readonly Platform[]
+  /** Look afterwards whether the target is whole, also where a tag says so, and copy again by digest what it lacks. */
+  readonly recheck?: boolean | undefined
 }
 
 /** An image that is at its target now. */
@@ -34,6 +38,8 @@ export interface CopiedImage {
   readonly referrers: number
   readonly foreignLayers?: readonly ForeignLayer[]
   readonly missing?: readonly MissingManifest[]
+  /** Digests of what the target had lost and was given again; absent when it was whole or not looked at. */
+  readonly healed?: readonly string[]
 }
 
 /**
@@ -41,7 +47,7 @@ export interface CopiedImage {
  * @throws {TransferError} with the side that failed; the tag is then not written.
  */
 export async function copyImage(
-  {source, target, platforms}: CopyImageRequest,
+  {source, target, platforms, recheck}: CopyImageRequest,
   {records, ...options}: CopyRunOptions & {readonly records: BlobLocationStore | undefined},
 ): Promise<CopiedImage> {
   const {registry, repository} = target.reference
@@ -51,7 +57,12 @@ export async function copyImage(
     findBlobLocation: async (digest) => await records?.findBlobLocation(registry, digest),
     onBlobStored: stored?.add,
   })
-  const {uploadedBytes, source: from, target: to, ...report} = await run.copy({source, target, platforms}).finally(() => stored?.close())
+  const {
+    uploadedBytes,
+    source: from,
+    target: to,
+    ...report
+  } = await copyWhole({source, target, platforms}, {run, recheck, signal: options.signal}).finally(() => stored?.close())
   return {
     source: formatReference(from),
     target: formatReference(to),
@@ -60,4 +71,18 @@ export async function copyImage(
     copiedBytes: uploadedBytes,
     ...report,
   }
+}
+
+async function copyWhole(
+  {source, target, platforms}: Omit<CopyImageRequest, 'recheck'>,
+  {run, recheck, signal}: {readonly run: CopyRun; readonly recheck: boolean | undefined; readonly signal: AbortSignal | undefined},
+): Promise<CopyReport & Pick<CopiedImage, 'healed'>> {
+  const report = await run.copy({source, target, platforms})
+  if (recheck !== true) return report
+  const image = {repository: target.reference.repository, digest: report.digest}
+  const healed = await findMissing(image, target.store, {lane: new Lane(() => CHECK_CONCURRENCY), signal})
+  if (healed.length === 0) return report
+  const {registry, repository} = source.reference
+  const pinned = {store: source.store, reference: {registry, repository, digest: report.sourceDigest}}
+  return {...(await run.copy({source: pinned, target: {...target, isDamaged: true}, platforms})), source: source.reference, healed}
 }

@@ -7,6 +7,9 @@ import {parseManifest, requiredBlobs} from '../oci/manifest.ts'
 import type {RepositoryName} from '../oci/reference.ts'
 import {GraphBudget} from '../transfer/graph.ts'
 
+/** Requests of a check at once. */
+export const CHECK_CONCURRENCY = 4
+
 /** What a check asks. */
 export type CheckedStore = ManifestReader & Pick<BlobReader, 'statBlob'>
 

@@ -6,11 +6,9 @@ import {formatPinned} from '../oci/reference.ts'
 import type {CachedImageRecord, CachedImageStore} from '../records/store.ts'
 import type {CopyRun} from '../transfer/copy.ts'
 import type {CopyReport} from '../transfer/copy-job.ts'
-import {type CheckedStore, findMissing} from './find-missing.ts'
+import {CHECK_CONCURRENCY, type CheckedStore, findMissing} from './find-missing.ts'
 import {type HealDependencies, healImage} from './heal.ts'
 
-/** Requests of checks at once. */
-const CHECK_CONCURRENCY = 4
 /** How old a check may be, unless said: 24 h. */
 export const DEFAULT_RECHECK_MS = 86_400_000
 

@@ -173,7 +173,7 @@ export const COPY_FLAGS = {
 export const RECHECK_FLAGS = {
   recheck: Flags.boolean({
     env: 'HOLDFAST_RECHECK',
-    summary: 'Look now whether what is cached is still whole, and heal it under the same name where it is not.',
+    summary: 'Look now whether the copy is still whole, and heal it under the same name where it is not.',
   }),
   'recheck-every': Flags.string({
     env: 'HOLDFAST_RECHECK_EVERY',

@@ -20,6 +20,7 @@ export function createForgivingRecords(records: RecordStore, onLost: (error: Hol
     recordCachedImage: (record) => forgive(records.recordCachedImage(record), undefined),
     claimRepository: (key, fresh, known) => forgive(records.claimRepository(key, fresh, known), fresh),
     recordImageCheck: (image, checkedAt) => forgive(records.recordImageCheck(image, checkedAt), undefined),
+    recordImageRemoval: (image, removedAt) => forgive(records.recordImageRemoval(image, removedAt), undefined),
     recordBlobLocations: (registry, repository, digests) => forgive(records.recordBlobLocations(registry, repository, digests), undefined),
   }
 }

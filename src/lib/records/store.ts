@@ -91,7 +91,9 @@ export interface CachedImageStore {
   claimRepository(key: CachedImageKey, fresh: RepositoryName, known?: RepositoryName): Promise<RepositoryName>
   /** Remembers that the image was whole at this time, ISO 8601. */
   recordImageCheck(image: Pick<CachedImageRecord, 'registry' | 'repository' | 'digest'>, checkedAt: string): Promise<void>
-  /** The newest record of that wish; undefined when it was never fulfilled. */
+  /** Remembers that the image was removed on purpose, ISO 8601: it answers no wish any more, and is not healed. Recording it again ends that. */
+  recordImageRemoval(image: Pick<CachedImageRecord, 'registry' | 'repository' | 'digest'>, removedAt: string): Promise<void>
+  /** The newest record of that wish that was not removed; undefined when there is none. */
   findCachedImage(key: CachedImageKey): Promise<CachedImageRecord | undefined>
   /**
    * Records that match, newest first: all without a query; else by guid, digest (or the start of either, 6 characters at least), app, or any part of the

@@ -107,7 +107,9 @@ describe('the embedded database file', () => {
     await store.recordCachedImage(image())
     store.close()
     const old = new DatabaseSync(file)
-    old.exec('ALTER TABLE cached_image DROP COLUMN checked_at; DROP TABLE image_claim; PRAGMA user_version = 4')
+    old.exec(
+      'ALTER TABLE cached_image DROP COLUMN checked_at; ALTER TABLE cached_image DROP COLUMN removed_at; DROP TABLE image_claim; PRAGMA user_version = 4',
+    )
     old.close()
     const migrated = await openSqliteStore({file})
     assert.deepEqual(await migrated.searchCachedImages(), [image()])

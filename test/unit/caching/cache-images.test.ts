@@ -28,6 +28,10 @@ class MemoryRecords {
     return claimed
   }
 
+  async recordImageRemoval({repository}: Pick<CachedImageRecord, 'repository'>): Promise<void> {
+    this.images.splice(0, Infinity, ...this.images.filter((image) => image.repository !== repository))
+  }
+
   async recordImageCheck({repository}: Pick<CachedImageRecord, 'repository'>, checkedAt: string): Promise<void> {
     this.images.splice(0, Infinity, ...this.images.map((image) => (image.repository === repository ? {...image, checkedAt} : image)))
   }

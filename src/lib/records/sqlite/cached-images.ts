@@ -13,16 +13,20 @@ const PLATFORM_SEPARATOR = ','
 const RECORD = `
   INSERT INTO cached_image (registry, repository, is_guid, source, source_digest, digest, platforms, app, size_bytes, created_at)
   VALUES (:registry, :repository, :is_guid, :source, :source_digest, :digest, :platforms, :app, :size_bytes, :created_at)
-  ON CONFLICT DO UPDATE SET size_bytes = excluded.size_bytes, created_at = excluded.created_at, checked_at = NULL`
+  ON CONFLICT DO UPDATE SET size_bytes = excluded.size_bytes, created_at = excluded.created_at, checked_at = NULL, removed_at = NULL`
 
 const FIND = `
   SELECT * FROM cached_image
   WHERE source = :source AND registry = :registry AND app = :app AND platforms = :platforms
     AND CASE WHEN :repository = '' THEN is_guid = 1 ELSE repository = :repository END
+    AND removed_at IS NULL
   ORDER BY created_at DESC, id DESC LIMIT 1`
 
 const RECORD_CHECK = `
   UPDATE cached_image SET checked_at = :checkedAt WHERE registry = :registry AND repository = :repository AND digest = :digest`
+
+const RECORD_REMOVAL = `
+  UPDATE cached_image SET removed_at = :removedAt WHERE registry = :registry AND repository = :repository AND digest = :digest`
 
 const CLAIM = `
   INSERT INTO image_claim (source, registry, app, platforms, repository) VALUES (:source, :registry, :app, :platforms, :repository)
@@ -85,6 +89,9 @@ export function createCachedImageStore(database: Database): CachedImageStore {
     },
     async recordImageCheck({registry, repository, digest}, checkedAt) {
       await database.run(RECORD_CHECK, {registry, repository, digest, checkedAt})
+    },
+    async recordImageRemoval({registry, repository, digest}, removedAt) {
+      await database.remove(RECORD_REMOVAL, {registry, repository, digest, removedAt})
     },
     async findCachedImage(key) {
       const row = await database.get(FIND, {...encodeWish(key), repository: key.repository ?? ''})

@@ -89,7 +89,7 @@ const MIGRATIONS: readonly string[] = [
      PRIMARY KEY (source, registry, app, platforms)
    ) STRICT, WITHOUT ROWID`,
 
-  'ALTER TABLE cached_image ADD COLUMN checked_at TEXT',
+  'ALTER TABLE cached_image ADD COLUMN checked_at TEXT; ALTER TABLE cached_image ADD COLUMN removed_at TEXT',
 ]
 
 /**
