@@ -128,6 +128,18 @@ async function deletedByReplacement(
   const name = formatReference(reference)
   const {config, manifest} = createPlaceholder()
   const deletion = {original: found, placeholder: manifest.digest}
+  await options.journal.write(name, deletion).catch((cause: unknown) => {
+    if (!hasCode(cause, 'STORAGE')) throw cause
+    throw new HoldfastError(
+      'STORAGE',
+      `cannot delete "${name}": the tag must be moved first, and what it names cannot be written down; nothing was changed`,
+      {
+        hints: ['export HOLDFAST_DATA_DIR=/tmp/holdfast   # a folder that this user may write to', ...cause.hints],
+        details: {reference: name},
+        cause,
+      },
+    )
+  })
   try {
     await store.writeBlob(
       repository,
@@ -138,10 +150,10 @@ async function deletedByReplacement(
       options,
     )
   } catch (error) {
+    await options.journal.remove(name)
     if (isRefusal(error)) return false
     throw error
   }
-  await options.journal.write(name, deletion)
   let failure: unknown
   try {
     await store.writeManifest(repository, tag, manifest, options)

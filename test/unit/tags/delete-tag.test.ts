@@ -147,7 +147,11 @@ describe('deleting a tag by a placeholder', () => {
   it('changes nothing when it cannot be written down first', async () => {
     const {store, digest, tags} = filled()
     writeFileSync(join(directory, 'journal'), 'a file')
-    await assert.rejects(run(store), {code: 'STORAGE'})
+    await assert.rejects(run(store), {code: 'STORAGE', message: /nothing was changed$/})
+    assert.deepEqual(
+      store.log.filter((line) => line.startsWith('put-')),
+      [],
+    )
     assert.equal(tags.get(V1), digest)
   })
 })
