@@ -4,6 +4,8 @@ import {readdirSync, readFileSync} from 'node:fs'
 import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {Ajv2020} from 'ajv/dist/2020.js'
+import {parseRegistryHost} from '../../src/lib/oci/reference.ts'
+import {openSqliteStore} from '../../src/lib/records/sqlite/open-store.ts'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {createContainerClients} from '../support/clients.ts'
 import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
@@ -216,6 +218,10 @@ describe('a collector', function () {
       far.json(['collector', 'use', collector.url, '--username', user, '--password-stdin'], {input: password})
     assert.equal((await use('root', 'wrong')).exitCode, 4)
     assert.equal((await use('root')).exitCode, 0)
+    const records = await openSqliteStore({file: join(far.dataDirectory, 'holdfast.db')})
+    afterwards(() => records.close())
+    const trusted = await records.listTrustedHosts(parseRegistryHost(genuine.host))
+    assert.deepEqual(trusted, [collector.host], 'the collector may have the credentials of the registries that it manages')
     assert.deepEqual(await run('user list', [], far), await run('user list'))
     await run('group add', ['far-away'], far)
     assert.partialDeepStrictEqual(await run('group show', ['far-away']), {name: 'far-away'})

@@ -1,5 +1,5 @@
 /** A registry in front of another one that keeps back the bytes of chosen blobs until told. */
-import {createServer, request as send} from 'node:http'
+import {createServer, type IncomingMessage, type ServerResponse, request as send} from 'node:http'
 import type {AddressInfo} from 'node:net'
 
 export interface HeldBlobs {
@@ -15,11 +15,7 @@ export interface HeldBlobs {
 export async function startHeldBlobs(registryUrl: string, digests: readonly string[]): Promise<HeldBlobs> {
   const {promise: released, resolve: release} = Promise.withResolvers<void>()
   let asked = 0
-  const server = createServer(async (request, response) => {
-    if (request.method === 'GET' && digests.some((digest) => request.url?.endsWith(`/blobs/${digest}`))) {
-      asked++
-      await released
-    }
+  const passOn = (request: IncomingMessage, response: ServerResponse): void => {
     const headers = {...request.headers, host: new URL(registryUrl).host}
     const behind = send(new URL(request.url ?? '/', registryUrl), {method: request.method, headers}, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers)
@@ -27,6 +23,12 @@ export async function startHeldBlobs(registryUrl: string, digests: readonly stri
     })
     behind.on('error', () => response.destroy())
     request.pipe(behind)
+  }
+  const server = createServer((request, response) => {
+    const isHeld = request.method === 'GET' && digests.some((digest) => request.url?.endsWith(`/blobs/${digest}`))
+    if (!isHeld) return passOn(request, response)
+    asked++
+    void released.then(() => passOn(request, response))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {

@@ -62,7 +62,7 @@ export async function copyImage(
     source: from,
     target: to,
     ...report
-  } = await copyWhole({source, target, platforms}, {run, recheck, signal: options.signal}).finally(() => stored?.close())
+  } = await copyWhole({source, target, platforms}, {run, recheck, signal: options.signal}).finally(async () => await stored?.close())
   return {
     source: formatReference(from),
     target: formatReference(to),

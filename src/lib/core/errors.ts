@@ -80,7 +80,7 @@ export const ERROR_TABLE = {
   ADDRESS_IN_USE: kind(EXIT.configuration, 'the address to listen on is taken'),
   LISTEN_NOT_LOOPBACK: kind(EXIT.configuration, 'a server without authentication may listen on loopback only'),
   STORAGE: kind(EXIT.configuration, 'the disk is full, read-only or not permitted'),
-  UNTRUSTED_HOST: kind(EXIT.configuration, 'a registry points at a host that is not pinned for it'),
+  UNTRUSTED_HOST: kind(EXIT.configuration, 'a registry points at a host that is not trusted for it'),
 
   KEYCHAIN_UNAVAILABLE: kind(EXIT.configuration, 'the keychain of the system is not there'),
   KEYCHAIN_LOCKED: kind(EXIT.configuration, 'the keychain is locked, or its dialog was dismissed'),

@@ -1,5 +1,5 @@
 /**
- * The one home of undici: small requests to token endpoints and control planes, answered in JSON. Import it where it is used: loading undici costs more than
+ * The one home of undici: small requests to control planes, answered in JSON. Import it where it is used: loading undici costs more than
  * most requests.
  */
 import {ByteCollector} from '../core/byte-collector.ts'
