@@ -72,6 +72,8 @@ describe('logging in to a genuine registry', function () {
     const outcome = await logInAt(endpoint, fixture)
     assert.deepEqual(outcome, {
       scheme: 'bearer',
+      isProven: true,
+      realmHost: new URL(tokens.realm).host,
       login: {registry: registry.host, account: ALICE, kind: 'identity-token', loggedInAt: '2026-11-20T12:00:00.000Z'},
     })
     assert.deepEqual(await fixture.logins.list(), [outcome.login])
@@ -262,17 +264,37 @@ describe('logging in to a genuine registry', function () {
       const {login} = await logInAt(endpoint, fixture)
       assert.ok(login)
       const who = await whoAmI(login, endpoint, {logins: fixture.logins, openHttp})
-      assert.deepEqual(who, {registry: registry.host, account: ALICE, kind: 'password'})
+      assert.deepEqual(who, {registry: registry.host, account: ALICE, kind: 'password', isProven: true})
       const wrong = {kind: 'basic', username: ALICE, password: 'changed'} as const
       await assert.rejects(whoAmI(wrong, endpoint, {logins: fixture.logins, openHttp}), {code: 'UNAUTHENTICATED'})
     })
   })
 
-  it('keeps nothing of a registry that lets everybody in', async () => {
+  it('keeps a login at a registry that lets everybody in, and does not call it proven', async () => {
     const fixture = await openLogins(directory)
     afterwards(fixture.close)
-    assert.deepEqual(await logInAt(endpointOf(open.host), fixture), {login: undefined, scheme: 'none'})
-    assert.deepEqual([await fixture.logins.list(), fixture.keychain.items.size], [[], 0])
+    assert.partialDeepStrictEqual(await logInAt(endpointOf(open.host), fixture), {scheme: 'none', isProven: false})
+    assert.deepEqual([...fixture.keychain.items.values()], [PASSWORD])
+  })
+
+  it('shows no secret to a token endpoint on another host until that is trusted, and none of its requests then fails', async () => {
+    const tokens = await startTokenServer({
+      directory: join(directory, 'elsewhere'),
+      users: {[ALICE]: PASSWORD},
+      refreshTokens: {givenBy: ['get']},
+    })
+    afterwards(tokens.stop)
+    const realm = tokens.realm.replace('127.0.0.1', 'localhost')
+    const registry = await startDockerRegistry({root: open.root, token: {...tokens.registryOptions, realm}})
+    afterwards(registry.stop)
+    const fixture = await openLogins(directory)
+    afterwards(fixture.close)
+    await assertLoginFails(logInAt(endpointOf(registry.host), fixture), 'UNTRUSTED_HOST', fixture)
+    assert.deepEqual(tokens.requests, [])
+    const trusting = endpointOf(registry.host, {trustedHosts: [new URL(realm).host]})
+    const {login} = await logInAt(trusting, fixture)
+    assert.equal((await whoAmI(login, trusting, {logins: fixture.logins, openHttp})).isProven, true)
+    await assert.rejects(whoAmI(login, endpointOf(registry.host), {logins: fixture.logins, openHttp}), {code: 'UNTRUSTED_HOST'})
   })
 
   it('sends no secret to a server whose certificate is not trusted, and logs in with its authority', async () => {
@@ -299,6 +321,7 @@ describe('logging in to a genuine registry', function () {
       registry: registry.host,
       account: ALICE,
       kind: 'identity-token',
+      isProven: true,
       tokenExpiresAt: '2027-01-01T00:00:00.000Z',
     })
     assert.deepEqual([...fixture.keychain.items.values()], tokens.refreshTokens())
