@@ -53,7 +53,7 @@ async function quickstart(folder: string, registries: RunningRegistry[]): Promis
 That is the reference to deploy: ${pinned}
 
 Now for real (the registries above are gone again):
-  alias holdfast="${join(ROOT, 'bin', 'run.js')}"
+  alias holdfast="'${join(ROOT, 'bin', 'run.js')}'"
   holdfast cache-image alpine:3.20      # into the embedded registry on this machine
   holdfast serve                        # serves it on 127.0.0.1:5050; docker pull 127.0.0.1:5050/…
   holdfast registry add internal https://registry.example.com --default

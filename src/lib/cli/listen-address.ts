@@ -14,7 +14,7 @@ export function parseListenAddress(text: string): {readonly host: string; readon
   const port = Number(match?.[3])
   if (match === null || port > MAX_PORT) {
     throw new HoldfastError('USAGE', `cannot listen on "${text.slice(0, 100)}": it is not HOST:PORT`, {
-      hints: ['holdfast serve --listen 127.0.0.1:0'],
+      hints: ['run the same command with --listen 127.0.0.1:0'],
     })
   }
   return {host: match[1] ?? match[2] ?? DEFAULT_HOST, port}

@@ -172,13 +172,19 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
   const details = {host, port}
   if (error.code === 'EADDRINUSE') {
     return new HoldfastError('ADDRESS_IN_USE', `cannot listen on "${object}": another program does`, {
-      hints: [`ss -ltnp 'sport = :${port}'  # names it`, 'holdfast serve --listen 127.0.0.1:0  # takes a free port and prints it'],
+      hints: [
+        `ss -ltnp 'sport = :${port}'  # names it`,
+        'run the same command with --listen 127.0.0.1:0, which takes a free port and prints it',
+      ],
       details,
       cause: error,
     })
   }
   return new HoldfastError('CONFIGURATION', `cannot listen on "${object}": ${listenReason(error)}`, {
-    hints: error.code === 'EADDRNOTAVAIL' ? ['ip -brief address  # shows those of this machine'] : ['holdfast serve --listen 127.0.0.1:0'],
+    hints:
+      error.code === 'EADDRNOTAVAIL'
+        ? ['ip -brief address  # shows those of this machine']
+        : ['run the same command with --listen 127.0.0.1:0'],
     details,
     cause: error,
   })
