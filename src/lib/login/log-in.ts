@@ -68,7 +68,7 @@ export async function logIn(request: LoginRequest, dependencies: LoginDependenci
     const {base, ...answered} = await probeRegistry(endpoint, subject, http, dependencies)
     const isOpen = answered.authScheme === 'none'
     const door = {http, signal: dependencies.signal, ...doorOf(base, isOpen ? pathPrefix : undefined)}
-    const question = answered.authScheme === 'none' ? await askRepository(door) : {...answered, authScheme: answered.authScheme}
+    const question = answered.authScheme === 'none' ? await askRepository(door, attempt) : {...answered, authScheme: answered.authScheme}
     if (question?.authScheme !== 'bearer') {
       const proven = question === undefined ? keepUnproven(request, attempt) : await proveByBasic(request, attempt, door)
       return await keep(request, proven, question?.authScheme ?? 'none', dependencies)
@@ -90,11 +90,21 @@ function doorOf(base: URL, repository: RepositoryName | undefined): Pick<Registr
   return {url: new URL(`/v2/${repository}/tags/list?n=1`, base), repository}
 }
 
-/** How a repository asks who one is; undefined when it does not, or none is meant. */
-async function askRepository({http, url, repository, signal}: RegistryDoor): Promise<AuthenticationQuestion | undefined> {
+/**
+ * How a repository asks who one is; undefined when it does not, or none is meant.
+ * @throws {HoldfastError} UNSUPPORTED when it asks for something else.
+ */
+async function askRepository(
+  {http, url, repository, signal}: RegistryDoor,
+  attempt: LoginAttempt,
+): Promise<AuthenticationQuestion | undefined> {
   if (repository === undefined) return undefined
   const {status, headers} = await askJson(http, {method: 'GET', url, maxBodyBytes: MAX_PING_BODY_BYTES, signal})
-  return status === 401 ? readQuestion(headers) : undefined
+  const question = status === 401 ? readQuestion(headers) : undefined
+  if (status !== 401 || question !== undefined) return question
+  throw loginFailure(attempt, 'UNSUPPORTED', `"${repository}" asks for neither Basic nor Bearer authentication`, {
+    hints: [`curl -i ${url.href}`],
+  })
 }
 
 function scopesOf({scope}: AuthenticationQuestion, {repository}: RegistryDoor): readonly Scope[] {

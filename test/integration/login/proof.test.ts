@@ -76,6 +76,13 @@ describe('what a login proves', () => {
     }
   })
 
+  it('is nothing where the repository asks for something that is neither a password nor a token', async () => {
+    const registry = await start(({url}, response) =>
+      url === '/v2/' ? reply(response, 200) : reply(response, 401, {'www-authenticate': 'Negotiate'}),
+    )
+    await assertLoginFails(logInAt(endpointOf(registry.host), fixture, {pathPrefix: TEAM}), 'UNSUPPORTED', fixture)
+  })
+
   it('is nothing where the account may not read the repository', async () => {
     for (const registry of [await withGuardedRepositories(403), await withGuardedTokens('nothing')]) {
       const error = await assertLoginFails(logInAt(endpointOf(registry.host), fixture, {pathPrefix: TEAM}), 'DENIED', fixture)

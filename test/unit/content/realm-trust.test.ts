@@ -98,6 +98,8 @@ describe('the token realm that a registry names', () => {
       'holdfast registry update registry.example:5000 --trust-host auth.example:8443  # if auth.example:8443 belongs to registry.example:5000',
       variable,
     ])
+    for (const hopeless of ['https://$(reboot).example/', 'https://a;reboot/', 'https://`reboot`/', 'https://a&reboot/'])
+      assert.deepEqual(commands('https://registry.example', hopeless), [], hopeless)
     for (const hopeless of ['http://registry.example/token', 'https://169.254.169.254/', 'https://localhost/token', 'file:///etc/passwd'])
       assert.deepEqual(commands('https://registry.example', hopeless), [], hopeless)
   })

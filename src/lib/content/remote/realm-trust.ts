@@ -53,8 +53,12 @@ export function decideRealmTrust(realm: URL, base: URL, endpoint: TrustingEndpoi
 /** Of literal addresses that are refused whatever is trusted. */
 export const FORBIDDEN_ADDRESS = 'it is a link-local or metadata address'
 
-/** The commands that trust `host` (`host` or `host:port`) for a registry; each works when it is pasted. */
+/** A URL may have a host like `$(command)`, which a shell would run. */
+const PLAIN_HOST = /^[a-z0-9._:[\]-]+$/
+
+/** The commands that trust `host` (`host` or `host:port`) for a registry; each works when it is pasted. None for a host that is not a name or an address. */
 export function trustCommands(host: string, {registry, pinnedHosts}: TrustingEndpoint): readonly string[] {
+  if (!PLAIN_HOST.test(host)) return []
   const command =
     pinnedHosts === undefined
       ? `holdfast login ${registry} --trust-host ${host}`
