@@ -57,19 +57,19 @@ export async function copyImage(
     findBlobLocation: async (digest) => await records?.findBlobLocation(registry, digest),
     onBlobStored: stored?.add,
   })
-  const {
-    uploadedBytes,
-    source: from,
-    target: to,
-    ...report
-  } = await copyWhole({source, target, platforms}, {run, recheck, signal: options.signal}).finally(async () => await stored?.close())
-  return {
-    source: formatReference(from),
-    target: formatReference(to),
-    pinnedReference: formatReference({registry, repository, digest: report.digest}),
-    digestChanged: report.digest !== report.sourceDigest,
-    copiedBytes: uploadedBytes,
-    ...report,
+  try {
+    const whole = await copyWhole({source, target, platforms}, {run, recheck, signal: options.signal})
+    const {uploadedBytes, source: from, target: to, ...report} = whole
+    return {
+      source: formatReference(from),
+      target: formatReference(to),
+      pinnedReference: formatReference({registry, repository, digest: report.digest}),
+      digestChanged: report.digest !== report.sourceDigest,
+      copiedBytes: uploadedBytes,
+      ...report,
+    }
+  } finally {
+    await stored?.close()
   }
 }
 
