@@ -31,6 +31,7 @@ export default class TagList extends BaseCommand<ListedTags> {
   static override readonly args = {repository: Args.string({required: true, description: 'What you would pull, without a tag.'})}
   static override readonly flags = {
     limit: Flags.integer({
+      env: 'HOLDFAST_LIMIT',
       min: 1,
       default: DEFAULT_LIMIT,
       summary: 'Maximum number of tags that are looked up; further ones are listed by name only.',
