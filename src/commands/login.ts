@@ -58,7 +58,7 @@ export default class Login extends BaseCommand<LoginResult> {
   static override readonly summary = 'Log in to a registry, and keep what proves it in the keychain of this system.'
   static override readonly description =
     `A password is exchanged for an identity token where the registry gives one, and only the token is kept; where it gives none, the password is kept, and Holdfast says so.
-Nothing is kept that the registry refuses. Where the registry asks nobody who he is, the login is kept without a proof, and Holdfast says so; with a path, it is proven at that repository.
+Nothing is kept that the registry refuses. If the registry does not authenticate clients at its root, Holdfast keeps the login without a proof and says so. With a path, it proves the login at that repository.
 The secret goes to the registry, or to the token endpoint that it names: on its own host, on a host that is known to belong to it, or on one that you trust by --trust-host or on a terminal.
 REGISTRY is a declared name, a host, or either with a path: docker.io/acme is for the repositories below acme.
 On a terminal, user name and password are asked for. There is no flag for a password: arguments are seen by everybody on the machine.`

@@ -3,7 +3,7 @@ import {text} from '../core/terminal-text.ts'
 import type {ConfirmRealm} from '../registries/realm-consent.ts'
 import type {Prompts} from './prompts.ts'
 
-/** Undefined where nobody can be asked: then the error names the flag. */
+/** Undefined where no user can be asked: the error then names the flag. */
 export function confirmRealm(prompts: Prompts): ConfirmRealm | undefined {
   if (!prompts.isInteractive) return undefined
   return async ({registry, host, reason}) =>

@@ -13,7 +13,7 @@ export class SharedWork<T> {
     this.result.catch(() => {})
   }
 
-  /** Nobody waited for it any more. */
+  /** No caller waited for it any more. */
   get isStopped(): boolean {
     return this.#stop.signal.aborted
   }

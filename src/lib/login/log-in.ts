@@ -35,7 +35,7 @@ export interface LoginDependencies extends LoginNetwork {
   readonly logins: Pick<Logins, 'save'>
   /** Where a host is remembered that the user trusts with the credentials of a registry. */
   readonly records: Pick<RegistryStore, 'trustHost'>
-  /** Asks the user whether a token endpoint elsewhere may have the secret; absent where nobody can be asked. */
+  /** Asks the user whether a token endpoint elsewhere may have the secret; absent where no user can be asked. */
   readonly confirmRealm?: ConfirmRealm | undefined
   readonly now: () => Date
 }
@@ -44,7 +44,7 @@ export interface LoginOutcome {
   /** What was kept. */
   readonly login: LoginRecord
   readonly scheme: 'none' | 'basic' | 'bearer'
-  /** Whether the registry was seen to let in what was kept; it cannot where it asks nobody who he is. */
+  /** Whether the registry was seen to let in what was kept; impossible where it does not authenticate. */
   readonly isProven: boolean
   /** Why a password is kept and not a token: a sentence without its full stop. */
   readonly reason?: string

@@ -21,7 +21,7 @@ export interface ProvenSecret {
 const NOT_OFFERED: readonly number[] = [400, 404, 405, 501]
 
 /**
- * What is kept for a registry that asks nobody who he is: repositories of it may ask.
+ * What is kept for a registry that does not authenticate: its repositories may.
  * @throws {HoldfastError} NO_IDENTITY_TOKEN when only a token may be kept and a password is given.
  */
 export function keepUnproven({secret: {kind, value}, tokenOnly}: UnprovenLogin, attempt: LoginAttempt): ProvenSecret {

@@ -17,7 +17,7 @@ export interface WhoAmIDependencies {
   readonly logins: Pick<Logins, 'reveal'>
   /** Whoever asked for the client closes it. */
   readonly openHttp: (endpoint: RegistryEndpoint) => HttpClient
-  /** Asked where the registry itself asks nobody who he is. */
+  /** Asked where the registry itself does not authenticate. */
   readonly pathPrefix?: RepositoryName | undefined
   readonly signal?: AbortSignal | undefined
   readonly warn?: ((message: string) => void) | undefined

@@ -15,7 +15,7 @@ import {type RegistrySubject, settingHint} from './subject.ts'
 
 export interface ExamineDependencies extends RegistryNetwork {
   readonly credentials?: CredentialLookup | undefined
-  /** Absent where nobody can be asked. */
+  /** Absent where no user can be asked. */
   readonly confirmRealm?: ConfirmRealm | undefined
 }
 
@@ -28,7 +28,7 @@ export interface Examination {
 /**
  * Probes the registry of a draft record and completes it. The token realm that it names is pinned, and told in the notes, when it may have the credentials of the registry
  * without being declared, or when the user says so.
- * @throws {HoldfastError} as `probeRegistry`; UNTRUSTED_HOST for another realm, before anything is sent there. That nobody may push is a note, not an error.
+ * @throws {HoldfastError} as `probeRegistry`; UNTRUSTED_HOST for another realm, before anything is sent there. A registry without push is a note, not an error.
  */
 export async function examineRegistry(
   draft: RegistryRecord,

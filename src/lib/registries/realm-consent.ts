@@ -16,7 +16,7 @@ export interface RealmConsent {
 }
 
 export interface RealmConsentOptions {
-  /** Absent where nobody can be asked. */
+  /** Absent where no user can be asked. */
   readonly confirm: ConfirmRealm | undefined
   /** The command that trusts the host, in place of the usual ones. */
   readonly commandFor?: (host: string) => string

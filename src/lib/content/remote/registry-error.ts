@@ -121,7 +121,7 @@ function meaningOf(status: number, specCode: string | undefined, answerer: Answe
   if (status === 404 && answerer?.kind === 'token endpoint')
     return {code: 'UNSUPPORTED', reason: 'there is no token endpoint at that address'}
   if (known !== undefined) return known
-  return {code: 'UNSUPPORTED', ...(status >= 400 && !isExplained ? {reason: 'it does not take this request, whoever sends it'} : {})}
+  return {code: 'UNSUPPORTED', ...(status >= 400 && !isExplained ? {reason: 'it does not take this request from any account'} : {})}
 }
 
 /** With a 426: which protocol (RFC 9110 §15.5.22). */
