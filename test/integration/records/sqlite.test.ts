@@ -108,7 +108,7 @@ describe('the embedded database file', () => {
     store.close()
     const old = new DatabaseSync(file)
     old.exec(
-      'ALTER TABLE cached_image DROP COLUMN checked_at; ALTER TABLE cached_image DROP COLUMN removed_at; DROP TABLE image_claim; PRAGMA user_version = 4',
+      'ALTER TABLE cached_image DROP COLUMN checked_at; ALTER TABLE cached_image DROP COLUMN removed_at; DROP TABLE image_claim; DROP TABLE trusted_host; PRAGMA user_version = 4',
     )
     old.close()
     const migrated = await openSqliteStore({file})
