@@ -64,7 +64,11 @@ const WAYS: Readonly<Record<string, Way>> = {
   'a registry sends what it was sent as a place to go': (request, response) =>
     request.headers.authorization === undefined
       ? challenge(response, 'Basic realm="r"')
-      : void response.writeHead(307, {location: `http://10.0.0.1/${encodeURIComponent(echo(request))}?s=${BASIC}`}).end(),
+      : void response.writeHead(307, {location: `http://169.254.169.254/${encodeURIComponent(echo(request))}?s=${BASIC}`}).end(),
+  'a registry sends what it was sent as a path of its own': (request, response, url) =>
+    request.headers.authorization === undefined
+      ? challenge(response, 'Basic realm="r"')
+      : void response.writeHead(307, {location: `${url}/${encodeURIComponent(PASSWORD)}/${BASIC}`}).end(),
 }
 
 describe('secrets that servers repeat', function () {

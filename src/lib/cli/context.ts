@@ -9,6 +9,7 @@ import {tlsForOrigin} from '../content/remote/endpoint-tls.ts'
 import type {RemoteStore} from '../content/remote/store.ts'
 import type {ContentStore, SourceStore, TargetStore} from '../content/store.ts'
 import type {AddressPolicy} from '../core/address-policy.ts'
+import {redactText} from '../core/redaction.ts'
 import {settlesWithin} from '../core/settle-within.ts'
 import {escapeText, type TerminalText, text} from '../core/terminal-text.ts'
 import type {Logins} from '../credentials/logins.ts'
@@ -459,5 +460,5 @@ export class Context {
 
 /** One request, as `--debug` shows it. */
 function describeExchange({method, host, path, status, durationMs}: ObservedExchange): TerminalText {
-  return text`${method} ${host}${path} ${status ?? 'no answer'} ${Math.round(durationMs)} ms`
+  return text`${method} ${host}${redactText(path)} ${status ?? 'no answer'} ${Math.round(durationMs)} ms`
 }
