@@ -44,7 +44,7 @@ export default class Logout extends BaseCommand<LogoutResult> {
     const removed = await logOut({registry: place?.registry, pathPrefix: place?.pathPrefix, account, all}, logins)
     await this.#distrust(context, removed)
     for (const login of removed) this.output.print(text`Logged out of ${loginTarget(login)} as ${login.account}`)
-    if (removed.length === 0) this.output.note(text`nobody was logged in`)
+    if (removed.length === 0) this.output.note(text`there was no login`)
     return {removed}
   }
 
@@ -59,7 +59,7 @@ export default class Logout extends BaseCommand<LogoutResult> {
   async #logOutOfCloudFoundry(context: Context): Promise<LogoutResult> {
     const {forgetSession} = await import('../lib/cli/cloud-foundry.ts')
     const cloudFoundry = await forgetSession(context)
-    if (cloudFoundry === undefined) this.output.note(text`nobody was logged in`)
+    if (cloudFoundry === undefined) this.output.note(text`there was no login`)
     else this.output.print(text`Logged out of ${cloudFoundry}`)
     return {removed: [], ...(cloudFoundry === undefined ? {} : {cloudFoundry})}
   }

@@ -25,7 +25,7 @@ export default class AuthListCommand extends BaseCommand<AuthList> {
     const [records, keychain] = await Promise.all([context.records(), context.keychain()])
     const [logins, allowedHelpers] = await Promise.all([records.listLogins(), records.listAllowedHelpers()])
     if (logins.length > 0) for (const line of describeLogins(logins)) this.output.print(line)
-    this.output.note(logins.length === 0 ? text`nobody is logged in: holdfast login REGISTRY` : text`their secrets are in ${keychain.name}`)
+    this.output.note(logins.length === 0 ? text`no login is kept: holdfast login REGISTRY` : text`their secrets are in ${keychain.name}`)
     if (allowedHelpers.length > 0) this.output.note(text`allowed credential helpers: ${allowedHelpers.join(', ')}`)
     return {logins, keychain: keychain.name, allowedHelpers}
   }

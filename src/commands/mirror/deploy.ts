@@ -114,7 +114,7 @@ HOLDFAST_NOTIFY_URL is told what came of it, in the form that Slack takes.`
         },
       })
       for (const {app} of deployed.parts) this.output.print(text`${app} runs in ${place}`)
-      if (deployed.policy === 'created') this.output.note(text`nginx may reach the mirror now, and nobody else`)
+      if (deployed.policy === 'created') this.output.note(text`only nginx may reach the mirror now`)
       await notifyOf(context, {environment, outcome: 'deployed', name: mirror.name, url}, this.output)
       return {environment, organization: organization.name, space: space.name, url, ...deployed}
     } catch (error) {

@@ -21,7 +21,7 @@ const SENTENCES = {
 export async function notifyOf(context: Context, news: DeploymentNews, output: Output): Promise<void> {
   const address = context.environment.HOLDFAST_NOTIFY_URL
   if (!address) return
-  if (!URL.canParse(address) || !/^https?:/.test(address)) return output.warn(text`nobody was told: HOLDFAST_NOTIFY_URL is no URL`)
+  if (!URL.canParse(address) || !/^https?:/.test(address)) return output.warn(text`the notification was not sent: HOLDFAST_NOTIFY_URL is not a URL`)
   const [{requestJson}, {proxyFor, userAgent}] = await Promise.all([import('../http/json-client.ts'), context.loginNetwork()])
   const url = new URL(address)
   const promotion =
@@ -37,9 +37,9 @@ export async function notifyOf(context: Context, news: DeploymentNews, output: O
       proxy: proxyFor?.(url),
       signal: context.signal,
     })
-    if (status >= 300) output.warn(text`nobody was told: the address of HOLDFAST_NOTIFY_URL answered ${status}`)
+    if (status >= 300) output.warn(text`the notification was not delivered: the address of HOLDFAST_NOTIFY_URL answered ${status}`)
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error
-    output.warn(text`nobody was told: the address of HOLDFAST_NOTIFY_URL could not be reached (${error.code})`)
+    output.warn(text`the notification was not delivered: the address of HOLDFAST_NOTIFY_URL could not be reached (${error.code})`)
   }
 }

@@ -1,4 +1,4 @@
-/** Failures that carry what was done all the same: the command's ordinary result, failed items included. */
+/** Failures that carry what was done: the command's ordinary result, failed items included. */
 import {HoldfastError} from '../core/errors.ts'
 
 /** Some of several items failed. */

@@ -30,7 +30,7 @@ export interface CompleteList {
  *
  * A registry may be configured to refuse pages of this size: its own size is then taken.
  * @throws {RegistryError} when a page is refused.
- * @throws {HoldfastError} UNSUPPORTED when an answer is no list; PARTIAL when its pages go in circles; GRAPH_TOO_DEEP for more than a million names.
+ * @throws {HoldfastError} UNSUPPORTED when a response does not hold a list; PARTIAL when its pages go in circles; GRAPH_TOO_DEEP for more than a million names.
  */
 export async function* readCompleteList(session: RegistrySession, list: CompleteList): AsyncGenerator<string, void, undefined> {
   const {path, access, action, member, signal} = list

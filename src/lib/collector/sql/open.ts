@@ -135,7 +135,7 @@ async function openPostgres(url: string): Promise<OpenDatabase> {
     return socket.once('close', () => sockets.delete(socket))
   }
   const pool = new pg.Pool({connectionString: url, max: MAX_CONNECTIONS, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, stream: openSocket})
-  // A connection that breaks while nobody uses it is replaced at the next query; one that breaks between two queries of a transaction fails the second.
+  // A connection that breaks while idle is replaced at the next query; one that breaks between two queries of a transaction fails the second.
   pool.on('error', () => {})
   pool.on('connect', (client) => void client.on('error', () => {}))
   const cut = (): void => {

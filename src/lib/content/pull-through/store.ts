@@ -158,7 +158,7 @@ class CachedUpstream implements PullThroughStore {
     if (isOfUpstream(failure)) throw failure
     if (position === blob.size || call.signal?.aborted === true) return
     if (failure === undefined) await cache.readBlob(repository, blob, sink, restOf(call, position))
-    // It could not be kept: the client shall have it all the same.
+    // It could not be kept: the client still gets it.
     else await this.#pass(repository, blob, sink, restOf(call, position))
   }
 
