@@ -21,7 +21,8 @@ const SENTENCES = {
 export async function notifyOf(context: Context, news: DeploymentNews, output: Output): Promise<void> {
   const address = context.environment.HOLDFAST_NOTIFY_URL
   if (!address) return
-  if (!URL.canParse(address) || !/^https?:/.test(address)) return output.warn(text`the notification was not sent: HOLDFAST_NOTIFY_URL is not a URL`)
+  if (!URL.canParse(address) || !/^https?:/.test(address))
+    return output.warn(text`the notification was not sent: HOLDFAST_NOTIFY_URL is not a URL`)
   const [{requestJson}, {proxyFor, userAgent}] = await Promise.all([import('../http/json-client.ts'), context.loginNetwork()])
   const url = new URL(address)
   const promotion =
