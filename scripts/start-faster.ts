@@ -21,6 +21,7 @@ const LATE_MODULES = [
   'node:dns/promises',
   'node:fs/promises',
   'node:readline',
+  'node:tls',
   'tinyglobby',
   'wordwrap',
   'wrap-ansi',
