@@ -1,4 +1,7 @@
-/** Programs that tests start: none of them outlives the run, whatever failed. A server that was never told to stop would keep mocha, which waits for it, for ever. */
+/**
+ * Programs that tests start: none of them outlives the tests of its file, whatever failed. A server that was never told to stop would keep mocha, which waits
+ * for it, for ever.
+ */
 import {type ChildProcess, spawn} from 'node:child_process'
 
 const running = new Set<ChildProcess>()
@@ -13,10 +16,13 @@ export const spawnChild = ((...args: Parameters<typeof spawn>): ChildProcess => 
   return child
 }) as typeof spawn
 
-// A benchmark starts programs as well, and has no hooks.
-if (typeof after === 'function') {
-  after('ends what tests have started', () => {
+/** Around all tests, or those of one file where files run side by side. */
+export const mochaHooks = {
+  beforeAll() {
+    isOver = false
+  },
+  afterAll() {
     isOver = true
     for (const child of running) child.kill('SIGKILL')
-  })
+  },
 }
