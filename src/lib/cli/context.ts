@@ -413,8 +413,31 @@ export class Context {
       output.warn(text`${message}; what was copied is not remembered: set HOLDFAST_DATA_DIR to a folder that you may write`),
     )
     const {trustedHosts} = this.settings
-    return createTrustingRecords(forgiving, (asked) =>
-      trustedHosts.filter(({registry}) => registry === undefined || registry === asked).map(({host}) => host),
+    const fromCollector = await this.#collectorTrust()
+    return createTrustingRecords(forgiving, async (asked) => [
+      ...trustedHosts.filter(({registry}) => registry === undefined || registry === asked).map(({host}) => host),
+      ...(await fromCollector(asked)),
+    ])
+  }
+
+  /** What a collector that was named for this run is trusted with; `collector use` remembers the same. */
+  async #collectorTrust(): Promise<(registry: RegistryHost) => Promise<readonly string[]>> {
+    const {collector} = this.settings
+    if (collector === undefined || collector === LOCAL_COLLECTOR) return async () => []
+    const {createCollectorTrust} = await import('./collector-realm.ts')
+    const {output} = this.#options
+    return createCollectorTrust(
+      collector,
+      async () => {
+        const {listManagedRegistries} = await import('../collector/api/registries.ts')
+        return (await (await this.collector(collector)).run(listManagedRegistries, {})).registries
+      },
+      ({code, message}, url) => {
+        const told = text`${message}; ${url} is not trusted with the credentials of the registries that it manages`
+        // Without an account there, the collector is not asked, which most commands can do without.
+        if (code === 'UNAUTHENTICATED') output.trace(told)
+        else output.warn(told)
+      },
     )
   }
 
