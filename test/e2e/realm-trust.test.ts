@@ -237,6 +237,22 @@ describe('the credentials of a registry', function () {
     })
   })
 
+  it('go to no identity provider at a link-local address, whoever names it', async () => {
+    const offers = {identityProviders: [{name: 'corp', issuer: 'https://169.254.169.254', clientId: 'c', scopes: []}]}
+    const place = await start(({url, headers}, response) => {
+      if (url === '/.well-known/identity-providers') return reply(response, 200, {}, offers)
+      reply(response, 401, {'www-authenticate': `Bearer realm="http://${headers.host}/token",service="s"`})
+    })
+    for (const args of [
+      ['collector', 'use', place.url, '--sso'],
+      ['login', place.host, '--sso'],
+    ]) {
+      const {envelope, exitCode} = await user.json([...args, '--trust-host', '169.254.169.254'])
+      assert.deepEqual([exitCode, envelope.error?.code, envelope.error?.hints], [10, 'UNTRUSTED_HOST', []], envelope.error?.message)
+      assert.match(envelope.error?.message ?? '', /link-local or metadata/)
+    }
+  })
+
   it('are refused a variable that does not name the registry', async () => {
     const {envelope, exitCode} = await user.json(['inspect', 'registry.example.com/a:1'], {env: {HOLDFAST_TRUST_HOST: 'auth.example.com'}})
     assert.deepEqual(
