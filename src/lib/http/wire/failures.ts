@@ -127,9 +127,15 @@ function describe(cause: unknown, attempt: Attempt): HoldfastError {
     return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {hints: [reachHint(url, proxy)], cause})
   }
   if (cause instanceof SlowTransferError) {
-    return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {hints: ['export HOLDFAST_MIN_RATE=0  # however slow it is'], cause})
+    return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {
+      hints: ['export HOLDFAST_MIN_RATE=0  # as --min-rate 0: however slow it is'],
+      details: {isTooSlow: true},
+      cause,
+    })
   }
-  if (cause instanceof MalformedAnswerError) return new HoldfastError('NETWORK', `${object}: ${cause.message}`, {cause})
+  // The server would say the same again.
+  if (cause instanceof MalformedAnswerError)
+    return new HoldfastError('NETWORK', `${object}: ${cause.message}`, {details: {isMalformed: true}, cause})
   if (cause instanceof ConnectionClosedError)
     return new HoldfastError('NETWORK', `${object}: the connection broke: ${cause.message}`, {cause})
   if (cause instanceof AddressRefusedError)
