@@ -29,7 +29,7 @@ import {keychainTimeoutMs} from './keychain-timeout.ts'
 import type {Output} from './output.ts'
 import {prepareDataDirectory} from './prepare-data-directory.ts'
 import {readSettings, type SettingFlags, type Settings} from './settings.ts'
-import {type AccessFlags, minimumBytesPerSecond, rateLimitWaitMs} from './transfer-flags.ts'
+import {type AccessFlags, rateLimitWaitMs} from './transfer-flags.ts'
 
 /** What `auth configure-docker` writes into the files of docker and podman: never asked through them, since what it keeps was looked at before. */
 const OWN_HELPER = 'holdfast'
@@ -162,20 +162,19 @@ export class Context {
    * they are closed with the context.
    */
   async httpClients(mayConnect?: AddressPolicy): Promise<(endpoint: RegistryEndpoint) => HttpClient> {
-    const [{createWireClient}, {createReferralGuard}, {MINIMUM_RATE}, proxyFor] = await Promise.all([
+    const [{createWireClient}, {createReferralGuard}, proxyFor] = await Promise.all([
       import('../http/wire/client.ts'),
       import('../content/remote/referral-guard.ts'),
-      import('../http/wire/limits.ts'),
       this.proxyRule(),
     ])
-    const {flags, output, userAgent} = this.#options
-    const bytesPerSecond = minimumBytesPerSecond(flags) ?? MINIMUM_RATE.bytesPerSecond
+    const {output, userAgent} = this.#options
+    const {minimumRate} = this.settings
     return (endpoint) => {
       const client = createWireClient({
         userAgent,
         proxyFor,
         guard: createReferralGuard(endpoint, mayConnect),
-        minimumRate: {...MINIMUM_RATE, bytesPerSecond},
+        minimumRate,
         tlsFor: (origin) => tlsForOrigin(endpoint, origin),
         onExchange: (exchange) => output.trace(describeExchange(exchange)),
       })

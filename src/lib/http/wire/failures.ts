@@ -1,10 +1,10 @@
 /** Turns what a socket, TLS or a malformed answer says into an error of the table, with a reason in words and commands that help. */
 import {HoldfastError} from '../../core/errors.ts'
+import {SlowTransferError} from '../../core/rate-watch.ts'
 import {excerpt} from '../../core/redaction.ts'
 import {ConnectionClosedError, IdleTimeoutError} from './connection.ts'
 import {AddressRefusedError} from './guarded-lookup.ts'
 import {MalformedAnswerError} from './head.ts'
-import {SlowTransferError} from './rate-watch.ts'
 
 const HTTP_BAD_REQUEST = 400
 const HTTP_UNAUTHORIZED = 401
