@@ -18,6 +18,8 @@ export default class Builder extends BaseCommand<BuilderResult> {
   -dockerLoginServer URL  -dockerUser NAME  -dockerPassword PASSWORD  -dockerEmail ADDRESS (not needed)
   -dockerDaemonExecutablePath FILE    docker, podman or skopeo instead of Holdfast's own copying
   -pinDigest=false                    leave the digest out of the result, as upstream does
+  --trust-host [REGISTRY=]HOST  --min-rate KB/S  --max-wait SECONDS
+                                      as with \`holdfast cache-image\`; two dashes
 
 The password is also read from HOLDFAST_BUILDER_PASSWORD: arguments are seen by everybody on the machine.`
   static override readonly examples = [

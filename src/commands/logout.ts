@@ -52,7 +52,7 @@ export default class Logout extends BaseCommand<LogoutResult> {
   async #distrust(context: Context, removed: readonly LoginRecord[]): Promise<void> {
     const [records, logins] = await Promise.all([context.records(), context.logins()])
     for (const registry of new Set(removed.map((login) => login.registry))) {
-      if ((await logins.list(registry)).length === 0) await records.distrustHosts(registry)
+      if ((await logins.list(registry)).length === 0) await records.distrustHosts(registry, 'login')
     }
   }
 

@@ -9,6 +9,7 @@ import {prepareDataDirectory} from '../lib/cli/prepare-data-directory.ts'
 import {openServedCollector, readServerCertificate, recordEmbeddedUrl} from '../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../lib/cli/server-log.ts'
 import {DEFAULT_ISSUER, DEFAULT_LISTEN, localRegistry} from '../lib/cli/settings.ts'
+import {RATE_FLAGS} from '../lib/cli/transfer-flags.ts'
 import {openWarming, type PlannedWarming, planWarming, WARM_FLAGS} from '../lib/cli/warming.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
 import type {ServedCollector} from '../lib/server/collector/served-collector.ts'
@@ -77,6 +78,7 @@ With --json the envelope is printed as soon as it listens.`
       summary: 'Let managed registries be in these networks only, whatever their names resolve to. Repeatable.',
     }),
     ...WARM_FLAGS,
+    ...RATE_FLAGS,
     directories: Flags.string({
       env: 'HOLDFAST_DIRECTORIES',
       helpValue: 'FILE',
@@ -122,6 +124,7 @@ With --json the envelope is printed as soon as it listens.`
       dataDirectory: directory,
       readOnly,
       listener,
+      minimumRate: context.settings.minimumRate,
       signal,
     })
     context.defer(() => served.stop())

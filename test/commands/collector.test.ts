@@ -126,6 +126,8 @@ describe('the commands of the collector', function () {
   it('manage registries, and change only what is named', async () => {
     await succeed('group add', ['ops'])
     await fail('INPUT_REQUIRED', 2, ['registry', 'manage', 'lab'])
+    const trusted = async () => ((await succeed('registry list')) as {trustedHosts: unknown}).trustedHosts
+    assert.deepEqual(await trusted(), [])
     const lab = await succeed('registry manage', ['lab', '--url', 'https://lab.example.com', '--responsible', 'ops'])
     assert.partialDeepStrictEqual(lab, {
       service: 'lab.example.com',
@@ -135,6 +137,11 @@ describe('the commands of the collector', function () {
       tokenHeader: 'x5c',
       tokenLifeSeconds: 900,
     })
+    assert.deepEqual(
+      await trusted(),
+      [{registry: 'lab.example.com', host: '127.0.0.1:5050', trustedBy: 'collector'}],
+      'the collector may have its credentials',
+    )
     const changed = await succeed('registry manage', ['lab', '--no-restricted', '--token-life', '300', '--publication', 'ops'])
     assert.deepEqual(changed, {...(lab as object), restricted: false, tokenLifeSeconds: 300, publications: ['ops']})
     assert.deepEqual(await succeed('registry managed'), {registries: [changed]})
@@ -145,6 +152,7 @@ describe('the commands of the collector', function () {
     await fail('USAGE', 2, ['registry', 'manage', 'lab', '--token-life', '5'])
     await succeed('registry unmanage', ['lab', '--yes'])
     assert.deepEqual(await succeed('registry managed'), {registries: []})
+    assert.deepEqual(await trusted(), [], 'the collector may not have them any longer')
   })
 
   it('show and change settings, and list tokens', async () => {

@@ -4,6 +4,8 @@ import {readdirSync, readFileSync} from 'node:fs'
 import {readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {Ajv2020} from 'ajv/dist/2020.js'
+import {parseRegistryHost} from '../../src/lib/oci/reference.ts'
+import {openSqliteStore} from '../../src/lib/records/sqlite/open-store.ts'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {createCertificateAuthority} from '../support/certificates.ts'
 import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
@@ -200,6 +202,20 @@ describe('the login commands', function () {
     assert.equal(await who(withTokens.host), ALICE)
     const {removed} = (await succeed(['logout', '--all'])) as {removed: unknown[]}
     assert.equal(removed.length, 2)
+  })
+
+  it('forget with the last login which hosts a login trusts, and keep those that a collector is trusted with', async () => {
+    await logIn(withTokens.host)
+    const records = await openSqliteStore({file: join(user.dataDirectory, 'holdfast.db')})
+    const registry = parseRegistryHost(withTokens.host)
+    await records.trustHost(registry, 'auth.example.com', 'login')
+    await records.trustHost(registry, 'collector.example.com', 'collector')
+    records.close()
+    const trusted = async () => ((await succeed(['registry', 'list'])) as {trustedHosts: unknown}).trustedHosts
+    const ofCollector = {registry, host: 'collector.example.com', trustedBy: 'collector'}
+    assert.deepEqual(await trusted(), [{registry, host: 'auth.example.com', trustedBy: 'login'}, ofCollector])
+    await succeed(['logout', withTokens.host])
+    assert.deepEqual(await trusted(), [ofCollector])
   })
 
   it('log in as a service with its own secret, and expand %as_service%', async () => {

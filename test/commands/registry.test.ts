@@ -78,9 +78,10 @@ describe('the registry commands', () => {
       isDefault: true,
       caFile: join(directory, 'ca', 'ca.crt'),
     })
-    assert.deepEqual(await result('show', 'lab'), added)
-    assert.deepEqual(await result('show', secure.host), added)
-    assert.deepEqual(await result('list'), {registries: [added]})
+    const shown = {...(added as object), trustedHosts: []}
+    assert.deepEqual(await result('show', 'lab'), shown)
+    assert.deepEqual(await result('show', secure.host), shown)
+    assert.deepEqual(await result('list'), {registries: [added], trustedHosts: []})
     assert.partialDeepStrictEqual(await result('check'), {name: 'lab', ok: true})
     assert.partialDeepStrictEqual(
       await result('update', 'lab', '--no-default', '--insecure', '--trust-host', 'a.example.com,b.example.com'),
@@ -91,7 +92,7 @@ describe('the registry commands', () => {
       },
     )
     assert.deepEqual(await result('remove', 'lab', '--yes'), {name: 'lab', host: secure.host})
-    assert.deepEqual(await result('list'), {registries: []})
+    assert.deepEqual(await result('list'), {registries: [], trustedHosts: []})
   }).timeout(60_000)
 
   it('show people what was found out, and pins nothing silently', async () => {
@@ -102,7 +103,10 @@ describe('the registry commands', () => {
     assert.match(stdout, /^pinned hosts +none but its own$/m)
     assert.match(stdout, /^refuses a wrong digest +yes, proven$/m)
     const list = await holdfast('list')
-    assert.match(list.stdout, /^NAME +URL +FLAVOUR +AUTHENTICATION +DEFAULT\nlocal +http:\/\/127\.0\.0\.1:\d+ +plain HTTP +none\n$/)
+    assert.match(
+      list.stdout,
+      /^NAME +URL +FLAVOUR +AUTHENTICATION +DEFAULT +TRUSTED HOSTS\nlocal +http:\/\/127\.0\.0\.1:\d+ +plain HTTP +none\n$/,
+    )
   })
 
   it('name the flag where nothing can be asked', async () => {

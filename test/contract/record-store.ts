@@ -108,14 +108,28 @@ export function recordStoreContract(open: () => Promise<RecordStore>): void {
       assert.equal(await store.findRegistry('a'), undefined)
     })
 
-    it('remembers each host that is trusted for a registry once, for that registry, until all of them are forgotten', async () => {
+    it('remembers each host that is trusted for a registry, and by what, for that registry', async () => {
       const [one, two] = [parseRegistryHost('one.example.com'), parseRegistryHost('two.example.com')]
-      assert.deepEqual(await store.listTrustedHosts(one), [])
-      for (const host of ['b.example.com:8443', 'a.example.com', 'a.example.com']) await store.trustHost(one, host)
-      await store.trustHost(two, 'c.example.com')
+      assert.deepEqual([await store.listTrustedHosts(one), await store.listTrust()], [[], []])
+      for (const host of ['b.example.com:8443', 'a.example.com', 'a.example.com']) await store.trustHost(one, host, 'login')
+      await store.trustHost(two, 'c.example.com', 'collector')
       assert.deepEqual(await store.listTrustedHosts(one), ['a.example.com', 'b.example.com:8443'])
+      assert.deepEqual(await store.listTrust(), [
+        {registry: one, host: 'a.example.com', trustedBy: 'login'},
+        {registry: one, host: 'b.example.com:8443', trustedBy: 'login'},
+        {registry: two, host: 'c.example.com', trustedBy: 'collector'},
+      ])
       await store.distrustHosts(one)
       assert.deepEqual([await store.listTrustedHosts(one), await store.listTrustedHosts(two)], [[], ['c.example.com']])
+    })
+
+    it('forgets what one source trusts, and keeps the same host where another one trusts it too', async () => {
+      const registry = parseRegistryHost('one.example.com')
+      for (const by of ['login', 'collector'] as const) await store.trustHost(registry, 'a.example.com', by)
+      await store.trustHost(registry, 'b.example.com', 'login')
+      assert.deepEqual(await store.listTrustedHosts(registry), ['a.example.com', 'b.example.com'])
+      await store.distrustHosts(registry, 'login')
+      assert.deepEqual(await store.listTrust(), [{registry, host: 'a.example.com', trustedBy: 'collector'}])
     })
   })
 

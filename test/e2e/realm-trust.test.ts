@@ -4,6 +4,7 @@ import {join} from 'node:path'
 import {type Answer, reply, type ScriptedRegistry, startScriptedRegistry} from '../integration/remote/scripted-registry.ts'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
+import {startCommand} from '../support/started-command.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 
 const PASSWORD = 'canary-7f3a-password'
@@ -118,6 +119,42 @@ describe('the credentials of a registry', function () {
     assert.deepEqual(realm.lines(), [])
   })
 
+  /** Commands that reach registries in ways of their own; each ends, or is ended, once it has asked for the image. */
+  const READERS: Readonly<
+    Record<string, (registry: ScriptedRegistry, trust: readonly string[], env: NodeJS.ProcessEnv) => Promise<unknown>>
+  > = {
+    warm: ({host}, trust, env) => user.json(['warm', '-', ...trust], {env, input: `${host}/team/app:v1\n`}),
+    builder: ({host}, trust, env) =>
+      user.run(['builder', '-dockerRef', `${host}/team/app:v1`, '-outputMetadataJSONFilename', join(directory, 'result.json'), ...trust], {
+        env,
+      }),
+    'mirror serve': async ({host}, trust, env) => {
+      const mirror = startCommand(user, ['mirror', 'serve', '--upstream', host, '--listen', '127.0.0.1:0', '--json', ...trust], {env})
+      const port = await mirror.listening()
+      await (await fetch(`http://127.0.0.1:${port}/v2/team/app/manifests/v1`)).arrayBuffer()
+      mirror.kill('SIGTERM')
+      await mirror.ended()
+    },
+  }
+  for (const [command, read] of Object.entries(READERS)) {
+    it(`go where --trust-host and HOLDFAST_TRUST_HOST say with ${command}, and nowhere else without`, async () => {
+      const registry = await start((_seen, response) => reply(response, 401, {'www-authenticate': challenge()}))
+      const env = password(registry)
+      await read(registry, [], env)
+      assert.deepEqual(realm.lines(), [])
+      assert.ok(registry.seen.length > 0, 'the registry was asked')
+      for (const [trust, variable] of [
+        [['--trust-host', realmHost()], {}],
+        [[`--trust-host=${registry.host}=${realmHost()}`], {}],
+        [[], {HOLDFAST_TRUST_HOST: `${registry.host}=${realmHost()}`}],
+      ] as const) {
+        realm.seen.length = 0
+        await read(registry, trust, {...env, ...variable})
+        assert.equal(realm.seen[0]?.headers.authorization, `Basic ${btoa(`alice:${PASSWORD}`)}`, `${trust}`)
+      }
+    })
+  }
+
   it('go to a realm elsewhere no more as an identity token than as a password; requests without them do', async () => {
     const registry = await start((_seen, response) => reply(response, 401, {'www-authenticate': challenge()}))
     const args = ['inspect', `${registry.host}/team/app:v1`]
@@ -140,7 +177,7 @@ describe('the credentials of a registry', function () {
       [refused.envelope.error?.code, refused.envelope.error?.hints],
       ['UNTRUSTED_HOST', [`holdfast registry add it ${registry.host} --trust-host ${realmHost()}`]],
     )
-    assert.deepEqual((await user.json(['registry', 'list'])).envelope.result, {registries: []})
+    assert.deepEqual((await user.json(['registry', 'list'])).envelope.result, {registries: [], trustedHosts: []})
     assert.deepEqual(realm.lines(), [])
     const [, ...words] = refused.envelope.error?.hints[0]?.split(' ') ?? []
     const added = await user.json(words, {env})
@@ -159,6 +196,60 @@ describe('the credentials of a registry', function () {
       })
       assert.deepEqual([envelope.error?.code, envelope.error?.hints], ['UNTRUSTED_HOST', []], host)
       assert.ok(registry.seen.every(({headers}) => headers.authorization === undefined))
+    }
+  })
+
+  describe('that a collector manages', () => {
+    /** The same host as the realm: the collector lists `registry` as the one that it manages. */
+    const managing = (registry: ScriptedRegistry): Record<string, string> => {
+      realm.answer = ({url}, response) => {
+        if (url.startsWith('/api/v1/registries')) return reply(response, 200, {}, {registries: [{name: 'it', url: registry.url}]})
+        reply(response, 200, {}, {token: 'good'})
+      }
+      const host = realmHost().toUpperCase().replaceAll(/[.:]/g, '_')
+      return {
+        HOLDFAST_COLLECTOR: `http://${realmHost()}`,
+        [`HOLDFAST_AUTH_${host}_USERNAME`]: 'ci',
+        [`HOLDFAST_AUTH_${host}_PASSWORD`]: 'p',
+      }
+    }
+    const askingForTokens = () => start((_seen, response) => reply(response, 401, {'www-authenticate': challenge()}))
+    const tokenRequests = () => realm.seen.filter(({url}) => url.startsWith('/token')).map(({headers}) => headers.authorization)
+
+    it('go to the collector that HOLDFAST_COLLECTOR names, and to no collector from another registry', async () => {
+      const [registry, other] = [await askingForTokens(), await askingForTokens()]
+      const env = managing(registry)
+      const refused = await user.json(['inspect', `${other.host}/team/app:v1`], {env: {...password(other), ...env}})
+      assert.deepEqual([refused.envelope.error?.code, tokenRequests()], ['UNTRUSTED_HOST', []])
+      await user.json(['inspect', `${registry.host}/team/app:v1`], {env: {...password(registry), ...env}})
+      assert.ok(tokenRequests().includes(`Basic ${btoa(`alice:${PASSWORD}`)}`), tokenRequests().join())
+      assert.deepEqual((await user.json(['registry', 'list'])).envelope.result, {registries: [], trustedHosts: []}, 'nothing is kept')
+    })
+
+    it('stay where they are, with a warning, when that collector cannot tell what it manages', async () => {
+      const registry = await askingForTokens()
+      const env = {...password(registry), ...managing(registry)}
+      realm.answer = (_seen, response) => reply(response, 500)
+      const {envelope, stderr, stdout} = await user.json(['inspect', `${registry.host}/team/app:v1`], {env})
+      assert.equal(envelope.error?.code, 'UNTRUSTED_HOST')
+      assert.match(stdout + stderr, /is not trusted with the credentials of the registries that it manages/)
+      assert.deepEqual(tokenRequests(), [])
+    })
+  })
+
+  it('go to no identity provider at a link-local address, whoever names it', async () => {
+    const offers = {identityProviders: [{name: 'corp', issuer: 'https://169.254.169.254', clientId: 'c', scopes: []}]}
+    const place = await start(({url, headers}, response) => {
+      if (url === '/.well-known/identity-providers') return reply(response, 200, {}, offers)
+      reply(response, 401, {'www-authenticate': `Bearer realm="http://${headers.host}/token",service="s"`})
+    })
+    for (const args of [
+      ['collector', 'use', place.url, '--sso'],
+      ['login', place.host, '--sso'],
+    ]) {
+      const {envelope, exitCode} = await user.json([...args, '--trust-host', '169.254.169.254'])
+      assert.deepEqual([exitCode, envelope.error?.code, envelope.error?.hints], [10, 'UNTRUSTED_HOST', []], envelope.error?.message)
+      assert.match(envelope.error?.message ?? '', /link-local or metadata/)
     }
   })
 

@@ -5,6 +5,7 @@ import type {Context} from '../../lib/cli/context.ts'
 import {describeDeviceCode} from '../../lib/cli/login-report.ts'
 import type {CollectorSession, RemoteCollectorPlace} from '../../lib/cli/remote-collector.ts'
 import {readSecret} from '../../lib/cli/standard-input.ts'
+import {TRUST_FLAGS} from '../../lib/cli/transfer-flags.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
 import {escapeText, text} from '../../lib/core/terminal-text.ts'
 import type {DeviceCode} from '../../lib/login/identity-provider.ts'
@@ -44,6 +45,7 @@ export default class CollectorUse extends BaseCommand<UsedCollector> {
       dependsOn: ['sso'],
       summary: 'Which one, where the collector has several.',
     }),
+    ...TRUST_FLAGS,
   }
 
   async run(): Promise<UsedCollector> {

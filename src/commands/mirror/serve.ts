@@ -108,6 +108,7 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
       onEvent: (upstream, event) => {
         if (event.type === 'moved') this.output.trace(text`${upstream}/${event.repository}:${event.tag} is ${event.digest} now`)
       },
+      minimumRate: context.settings.minimumRate,
       signal: context.signal,
     })
     context.defer(() => served.stop())

@@ -13,10 +13,16 @@ export default class RegistryUnmanage extends CollectorCommand<{readonly removed
   async run(): Promise<{readonly removed: string}> {
     const {args, flags} = await this.parse(RegistryUnmanage)
     const {name} = args
-    const [collector, {unmanageRegistry}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/registries.ts')])
+    const [collector, {showManagedRegistry, unmanageRegistry}] = await Promise.all([
+      this.openCollector(flags),
+      import('../../lib/collector/api/registries.ts'),
+    ])
     const question = {message: text`Give up the authority over ${name}?`, flag: `holdfast registry unmanage ${name} --yes`}
     if (!flags.yes && !(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', `registry "${name}" stays managed`)
-    const result = await collector.run(unmanageRegistry, {name: name})
+    const registry = await collector.run(showManagedRegistry, {name})
+    const result = await collector.run(unmanageRegistry, {name})
+    const {distrustCollector} = await import('../../lib/cli/collector-realm.ts')
+    await distrustCollector(await this.openContext(flags).records(), registry)
     this.output.print(escapeText(name))
     return result
   }

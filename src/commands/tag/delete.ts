@@ -22,7 +22,7 @@ export default class TagDelete extends BaseCommand<DeletedTags> {
   static override readonly description =
     `A registry that deletes tags is asked to; one that deletes manifests only gets the tag moved to an empty manifest first, so that nothing but the tag goes.
 Before a tag is moved, what it names is written down in the data directory: after a crash, the same command finishes the deletion.
-Where neither is possible, the tags that would go along are named, and nothing is deleted unless you agree: on a terminal, or with --include-siblings.
+Where neither is possible, every tag of the repository is looked up, 16 at once: 50,000 tags take as many requests and some minutes. The tags that would go along are named, and nothing is deleted unless you agree: on a terminal, or with --include-siblings.
 Without a tag, on a terminal, you choose from a list.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> registry.example.com/shop/web:v1',
@@ -63,7 +63,15 @@ Without a tag, on a terminal, you choose from a list.`
     for (const reference of chosen) {
       try {
         const store = await context.openRepository(reference, access)
-        const done = await deleteTag(reference, store, {signal: context.signal, journal, mayDelete})
+        const done = await deleteTag(reference, store, {
+          signal: context.signal,
+          journal,
+          mayDelete,
+          onSearch: () =>
+            this.output.note(
+              text`looking up every tag of ${reference.registry}/${reference.repository}, to find those that name the same image`,
+            ),
+        })
         // Another tag of the image may go while the image stays.
         if (done.manifestDeleted || reference.tag === DEFAULT_TAG) {
           await (await context.records()).recordImageRemoval({...reference, digest: done.digest}, new Date().toISOString())

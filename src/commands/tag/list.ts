@@ -5,12 +5,15 @@ import {PartialFailure} from '../../lib/cli/partial-failure.ts'
 import {describeTags} from '../../lib/cli/tag-report.ts'
 import {ACCESS_FLAGS, SOURCE_FLAGS, sourceTransport} from '../../lib/cli/transfer-flags.ts'
 import {formatCount} from '../../lib/cli/units.ts'
+import {excerpt} from '../../lib/core/redaction.ts'
 import {text} from '../../lib/core/terminal-text.ts'
 import {parseNamed} from '../../lib/oci/reference.ts'
 import type {ListedTag} from '../../lib/tags/list-tags.ts'
 
 /** A lookup takes up to three requests. */
 const DEFAULT_LIMIT = 1000
+/** Names that are no tags may be many, and long. */
+const MAX_INVALID_SHOWN = 3
 
 export interface ListedTags {
   /** `host[:port]/name` */
@@ -18,6 +21,8 @@ export interface ListedTags {
   readonly tags: readonly ListedTag[]
   /** Tags beyond --limit, which are not looked up. */
   readonly others: readonly string[]
+  /** Names in the registry's list that are not valid tags; absent when there are none. */
+  readonly invalid?: {readonly count: number; readonly names: readonly string[]}
 }
 
 export default class TagList extends BaseCommand<ListedTags> {
@@ -48,7 +53,7 @@ export default class TagList extends BaseCommand<ListedTags> {
       import('../../lib/tags/list-tags.ts'),
       context.openRepository({registry, repository}, {transport: sourceTransport(flags)}),
     ])
-    const {tags, others, incomplete} = await listTags({registry, repository}, store, {signal: context.signal, limit: flags.limit})
+    const {tags, others, invalid, incomplete} = await listTags({registry, repository}, store, {signal: context.signal, limit: flags.limit})
     const name = `${registry}/${repository}`
     for (const line of describeTags(tags, others)) this.output.print(line)
     if (tags.length === 0) this.output.note(text`${name} has no tags`)
@@ -57,7 +62,14 @@ export default class TagList extends BaseCommand<ListedTags> {
         text`${formatCount(others.length, 'more tag')}, by name only: holdfast tag list ${name} --limit ${tags.length + others.length}`,
       )
     }
-    const result = {repository: name, tags, others}
+    const names = invalid.slice(0, MAX_INVALID_SHOWN).map((one) => excerpt(one))
+    if (names.length > 0) {
+      const more = invalid.length > names.length ? ', …' : ''
+      this.output.warn(
+        text`${formatCount(invalid.length, 'name')} in the list of ${name} cannot be a tag, left out: ${names.join(', ')}${more}`,
+      )
+    }
+    const result = {repository: name, tags, others, ...(names.length === 0 ? {} : {invalid: {count: invalid.length, names}})}
     if (incomplete !== undefined) throw new PartialFailure(incomplete.message, result)
     return result
   }

@@ -1,26 +1,50 @@
 /** What the builder works with, and its own command line: Go's flags beside a few of ours. */
 
 import type {BuilderDependencies} from '../builder/run-builder.ts'
+import {HoldfastError} from '../core/errors.ts'
+import {excerpt} from '../core/redaction.ts'
 import {foreignProgramEnvironment} from '../credentials/child-environments.ts'
 import type {Context} from './context.ts'
 import type {GlobalFlags} from './global-flags.ts'
+import type {SettingFlags} from './settings.ts'
+import type {AccessFlags} from './transfer-flags.ts'
 
 const SWITCHES = ['--json', '--debug', '--quiet', '-q']
+const VALUES = ['--data-dir', '--trust-host', '--min-rate', '--max-wait']
 
-/** Takes Holdfast's own flags out of the arguments; the rest is the builder's. */
-export function globalFlags(argv: readonly string[]): {readonly args: readonly string[]; readonly flags: GlobalFlags} {
+/** Takes Holdfast's own flags out of the arguments; the rest is the builder's. @throws {HoldfastError} USAGE */
+export function globalFlags(argv: readonly string[]): {
+  readonly args: readonly string[]
+  readonly flags: GlobalFlags & AccessFlags & SettingFlags
+} {
   const args: string[] = []
-  let directory: string | undefined
+  const values = new Map<string, readonly string[]>()
   for (let index = 0; index < argv.length; index++) {
     const arg = argv[index] ?? ''
     if (SWITCHES.includes(arg)) continue
-    if (arg === '--data-dir') {
-      index++
-      directory = argv[index]
-    } else if (arg.startsWith('--data-dir=')) directory = arg.slice('--data-dir='.length)
-    else args.push(arg)
+    const [, name = '', joined] = /^(--[a-z-]+)(?:=([\s\S]*))?$/.exec(arg) ?? []
+    if (!VALUES.includes(name)) {
+      args.push(arg)
+      continue
+    }
+    const value = joined ?? argv[++index]
+    if (value === undefined) throw new HoldfastError('USAGE', `cannot use ${name}: it has no value`)
+    values.set(name, [...(values.get(name) ?? []), value])
   }
-  return {args, flags: {...(directory === undefined ? {} : {'data-dir': directory})} as GlobalFlags}
+  const last = (name: string): string | undefined => values.get(name)?.at(-1)
+  const flags = {
+    'data-dir': last('--data-dir'),
+    'trust-host': values.get('--trust-host')?.flatMap((hosts) => hosts.split(',')),
+    'min-rate': readCount('--min-rate', last('--min-rate')),
+    'max-wait': readCount('--max-wait', last('--max-wait')),
+  }
+  return {args, flags: Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined)) as unknown as GlobalFlags}
+}
+
+function readCount(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (/^[0-9]{1,6}$/.test(text)) return Number(text)
+  throw new HoldfastError('USAGE', `cannot use ${name} "${excerpt(text)}": it is not a whole number from 0 to 999999`)
 }
 
 export async function builderAccess(context: Context): Promise<Omit<BuilderDependencies, 'say'>> {

@@ -29,7 +29,7 @@ import {keychainTimeoutMs} from './keychain-timeout.ts'
 import type {Output} from './output.ts'
 import {prepareDataDirectory} from './prepare-data-directory.ts'
 import {readSettings, type SettingFlags, type Settings} from './settings.ts'
-import {type AccessFlags, minimumBytesPerSecond, rateLimitWaitMs} from './transfer-flags.ts'
+import {type AccessFlags, rateLimitWaitMs} from './transfer-flags.ts'
 
 /** What `auth configure-docker` writes into the files of docker and podman: never asked through them, since what it keeps was looked at before. */
 const OWN_HELPER = 'holdfast'
@@ -162,20 +162,19 @@ export class Context {
    * they are closed with the context.
    */
   async httpClients(mayConnect?: AddressPolicy): Promise<(endpoint: RegistryEndpoint) => HttpClient> {
-    const [{createWireClient}, {createReferralGuard}, {MINIMUM_RATE}, proxyFor] = await Promise.all([
+    const [{createWireClient}, {createReferralGuard}, proxyFor] = await Promise.all([
       import('../http/wire/client.ts'),
       import('../content/remote/referral-guard.ts'),
-      import('../http/wire/limits.ts'),
       this.proxyRule(),
     ])
-    const {flags, output, userAgent} = this.#options
-    const bytesPerSecond = minimumBytesPerSecond(flags) ?? MINIMUM_RATE.bytesPerSecond
+    const {output, userAgent} = this.#options
+    const {minimumRate} = this.settings
     return (endpoint) => {
       const client = createWireClient({
         userAgent,
         proxyFor,
         guard: createReferralGuard(endpoint, mayConnect),
-        minimumRate: {...MINIMUM_RATE, bytesPerSecond},
+        minimumRate,
         tlsFor: (origin) => tlsForOrigin(endpoint, origin),
         onExchange: (exchange) => output.trace(describeExchange(exchange)),
       })
@@ -413,8 +412,31 @@ export class Context {
       output.warn(text`${message}; what was copied is not remembered: set HOLDFAST_DATA_DIR to a folder that you may write`),
     )
     const {trustedHosts} = this.settings
-    return createTrustingRecords(forgiving, (asked) =>
-      trustedHosts.filter(({registry}) => registry === undefined || registry === asked).map(({host}) => host),
+    const fromCollector = await this.#collectorTrust()
+    return createTrustingRecords(forgiving, async (asked) => [
+      ...trustedHosts.filter(({registry}) => registry === undefined || registry === asked).map(({host}) => host),
+      ...(await fromCollector(asked)),
+    ])
+  }
+
+  /** What a collector that was named for this run is trusted with; `collector use` remembers the same. */
+  async #collectorTrust(): Promise<(registry: RegistryHost) => Promise<readonly string[]>> {
+    const {collector} = this.settings
+    if (collector === undefined || collector === LOCAL_COLLECTOR) return async () => []
+    const {createCollectorTrust} = await import('./collector-realm.ts')
+    const {output} = this.#options
+    return createCollectorTrust(
+      collector,
+      async () => {
+        const {listManagedRegistries} = await import('../collector/api/registries.ts')
+        return (await (await this.collector(collector)).run(listManagedRegistries, {})).registries
+      },
+      ({code, message}, url) => {
+        const told = text`${message}; ${url} is not trusted with the credentials of the registries that it manages`
+        // Without an account there, the collector is not asked, which most commands can do without.
+        if (code === 'UNAUTHENTICATED') output.trace(told)
+        else output.warn(told)
+      },
     )
   }
 

@@ -1,7 +1,7 @@
 /** What is said about declared registries and about a check. */
 
 import {type TerminalText, text} from '../core/terminal-text.ts'
-import type {RegistryFlavour, RegistryRecord} from '../records/store.ts'
+import type {RegistryFlavour, RegistryRecord, TrustRecord, TrustSource} from '../records/store.ts'
 import type {CheckStep} from '../registries/check.ts'
 import {formatTable} from './table.ts'
 
@@ -11,8 +11,13 @@ const FLAVOURS: Readonly<Record<RegistryFlavour, string>> = {
   'https-ca-signed': 'HTTPS, signed by a CA',
 }
 
-/** Everything known of one registry, a line each. */
-export function describeRegistry(registry: RegistryRecord): readonly TerminalText[] {
+const SOURCES: Readonly<Record<TrustSource, string>> = {login: 'by login', collector: 'by its collector'}
+
+/**
+ * Everything known of one registry, a line each.
+ * @param trust the hosts that are trusted with its credentials besides those pinned; absent to say nothing of them.
+ */
+export function describeRegistry(registry: RegistryRecord, trust?: readonly TrustRecord[]): readonly TerminalText[] {
   const {refusesWrongDigest} = registry.capabilities
   const facts: readonly (readonly [name: string, value: string | undefined])[] = [
     ['name', registry.name],
@@ -22,6 +27,7 @@ export function describeRegistry(registry: RegistryRecord): readonly TerminalTex
     ['authentication', registry.authScheme ?? 'not known'],
     ['realm', registry.realm],
     ['pinned hosts', registry.pinnedHosts.length === 0 ? 'none but its own' : registry.pinnedHosts.join(', ')],
+    ['trusted hosts', trust === undefined || trust.length === 0 ? undefined : trust.map(formatTrust).join(', ')],
     ['CA file', registry.caFile],
     ['client certificate', registry.clientCertFile],
     ['client key', registry.clientKeyFile],
@@ -32,16 +38,26 @@ export function describeRegistry(registry: RegistryRecord): readonly TerminalTex
   return facts.flatMap(([name, value]) => (value === undefined ? [] : [text`${name.padEnd(FACT_WIDTH)}  ${value}`]))
 }
 
-/** All registries, a row each. */
-export function describeRegistries(registries: readonly RegistryRecord[]): readonly TerminalText[] {
+/** All registries, a row each, with the hosts that may have their credentials. */
+export function describeRegistries(registries: readonly RegistryRecord[], trust: readonly TrustRecord[]): readonly TerminalText[] {
   const rows = registries.map((registry) => [
     registry.name,
     registry.url,
     describeFlavour(registry),
     registry.authScheme ?? 'not known',
     registry.isDefault ? 'yes' : '',
+    [...registry.pinnedHosts, ...trust.filter((one) => one.registry === registry.host).map(formatTrust)].join(', '),
   ])
-  return formatTable(['NAME', 'URL', 'FLAVOUR', 'AUTHENTICATION', 'DEFAULT'], rows)
+  return formatTable(['NAME', 'URL', 'FLAVOUR', 'AUTHENTICATION', 'DEFAULT', 'TRUSTED HOSTS'], rows)
+}
+
+/** A host that is trusted for a registry which is not declared. */
+export function describeTrust(trust: TrustRecord): TerminalText {
+  return text`${trust.registry} is not declared, and may send credentials to ${formatTrust(trust)}`
+}
+
+function formatTrust({host, trustedBy}: TrustRecord): string {
+  return `${host} (${SOURCES[trustedBy]})`
 }
 
 /** One line of a check, with its hints below it. */

@@ -5,7 +5,7 @@ import type {ApiAnswer, ApiRequest} from '../collector/remote.ts'
 import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {tlsForOrigin} from '../content/remote/endpoint-tls.ts'
 import {isLoopbackHost} from '../content/remote/trust.ts'
-import {HoldfastError} from '../core/errors.ts'
+import {HoldfastError, hasCode} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
 import type {CredentialSources} from '../credentials/lookup.ts'
 import type {SecretStore} from '../credentials/secret-store.ts'
@@ -18,7 +18,7 @@ export interface CollectorContext {
   records(): Promise<RecordStore>
   keychain(): Promise<SecretStore>
   credentialSources(): Promise<CredentialSources>
-  loginNetwork(): Promise<LoginNetwork>
+  loginNetwork(): Promise<LoginNetwork & Required<Pick<LoginNetwork, 'openHttp'>>>
 }
 
 /** Lists of a whole collector. */
@@ -126,17 +126,33 @@ export async function beginSessionBySignOn(
   provider: string | undefined,
   show: (code: DeviceCode) => void,
 ): Promise<CollectorSession & {readonly account: string}> {
-  const [{findIdentityProvider, logInByDevice}, {requestJson}, {openHttp: _, proxyFor, signal, onExchange}] = await Promise.all([
+  const [{findIdentityProvider, logInByDevice}, {askJson}, {openHttp, signal}] = await Promise.all([
     import('../login/identity-provider.ts'),
-    import('../http/json-client.ts'),
+    import('../login/ask-json.ts'),
     context.loginNetwork(),
   ])
-  const request: DeviceLoginNetwork['request'] = (call) =>
-    requestJson({...call, tls: tlsForOrigin(place.endpoint, call.url.origin), proxy: proxyFor?.(call.url), signal, onExchange})
-  const chosen = await findIdentityProvider(new URL(place.url), provider, {request, signal})
-  const idToken = await logInByDevice(chosen, show, {request, signal})
+  // The provider is somebody else: the collector's client judges where its names lead.
+  const http = openHttp(place.endpoint)
+  const request: DeviceLoginNetwork['request'] = (call) => askJson(http, {...call, signal})
+  const idToken = await (async () => {
+    try {
+      const chosen = await findIdentityProvider(new URL(place.url), provider, {request, signal})
+      return await logInByDevice(chosen, show, {request, signal})
+    } catch (error) {
+      throw withTrustingCommand(error, place)
+    } finally {
+      http.close()
+    }
+  })()
   const {user, ...session} = await requestSession(context, place, `Bearer ${idToken.reveal()}`)
   return {...session, account: user}
+}
+
+/** The hints of the client trust a host for a registry; a collector is logged in to by another command. */
+function withTrustingCommand(error: unknown, {url}: RemoteCollectorPlace): unknown {
+  if (!hasCode(error, 'UNTRUSTED_HOST') || error.hints.length === 0) return error
+  const hints = [`holdfast collector use ${url} --sso --trust-host ${String(error.details.host)}`]
+  return new HoldfastError(error.code, error.message, {hints, details: error.details, cause: error})
 }
 
 async function requestSession(

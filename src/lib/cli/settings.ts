@@ -3,6 +3,8 @@
  * So a server and the commands beside it never go by different values.
  */
 import {HoldfastError} from '../core/errors.ts'
+import {MINIMUM_RATE, type MinimumRate} from '../core/rate-watch.ts'
+import {excerpt} from '../core/redaction.ts'
 import {parseRegistryHost, type RegistryHost} from '../oci/reference.ts'
 import {parseListenAddress} from './listen-address.ts'
 
@@ -10,6 +12,10 @@ import {parseListenAddress} from './listen-address.ts'
 export const DEFAULT_LISTEN = '127.0.0.1:5050'
 /** Issuer of tokens, unless told otherwise. */
 export const DEFAULT_ISSUER = 'holdfast'
+
+/** Largest `--min-rate`, in kB/s. */
+export const MAX_MINIMUM_RATE = 1_000_000
+const KILOBYTE = 1000
 
 const EVERY_ADDRESS = new Map([
   ['0.0.0.0', '127.0.0.1'],
@@ -24,6 +30,7 @@ export interface SettingFlags {
   readonly 'registry-network'?: readonly string[] | undefined
   readonly collector?: string | undefined
   readonly 'trust-host'?: readonly string[] | undefined
+  readonly 'min-rate'?: number | undefined
 }
 
 /** A host that is trusted with the credentials and blobs of a registry for one run. */
@@ -45,9 +52,11 @@ export interface Settings {
   /** A URL, or `local`; undefined where none was named for this run. */
   readonly collector: string | undefined
   readonly trustedHosts: readonly TrustedHost[]
+  /** What each transfer with another machine must carry, either way. */
+  readonly minimumRate: MinimumRate
 }
 
-/** @throws {HoldfastError} USAGE for an address that is none; CONFIGURATION for a trusted host in the environment without its registry; INVALID_REFERENCE. */
+/** @throws {HoldfastError} USAGE for an address that is none; CONFIGURATION for a trusted host in the environment without its registry, and for a rate that is none; INVALID_REFERENCE. */
 export function readSettings(flags: SettingFlags, environment: Readonly<Record<string, string | undefined>>): Settings {
   const listen = parseListenAddress(flags.embeddedListen || environment.HOLDFAST_LISTEN || DEFAULT_LISTEN)
   return {
@@ -58,7 +67,22 @@ export function readSettings(flags: SettingFlags, environment: Readonly<Record<s
       flags['registry-network'] ?? (environment.HOLDFAST_REGISTRY_NETWORK?.split(',').filter((network) => network !== '') || []),
     collector: flags.collector || environment.HOLDFAST_COLLECTOR || undefined,
     trustedHosts: readTrustedHosts(flags['trust-host'], environment.HOLDFAST_TRUST_HOST),
+    minimumRate: readMinimumRate(flags['min-rate'], environment.HOLDFAST_MIN_RATE),
   }
+}
+
+/** In kB/s; the variable holds for commands without the flag, too. */
+function readMinimumRate(flag: number | undefined, variable = ''): MinimumRate {
+  if (flag === undefined && variable === '') return MINIMUM_RATE
+  const kilobytes = flag ?? (/^[0-9]{1,7}$/.test(variable) ? Number(variable) : Number.NaN)
+  if (kilobytes <= MAX_MINIMUM_RATE) return {...MINIMUM_RATE, bytesPerSecond: kilobytes * KILOBYTE}
+  throw new HoldfastError(
+    'CONFIGURATION',
+    `cannot use "HOLDFAST_MIN_RATE": "${excerpt(variable)}" is not a number of kB/s from 0 to ${MAX_MINIMUM_RATE}`,
+    {
+      hints: ['export HOLDFAST_MIN_RATE=1'],
+    },
+  )
 }
 
 /** On the command line a host may stand alone, since the registry stands beside it. A variable holds for every command, so that it names the registry. */

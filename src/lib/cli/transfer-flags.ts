@@ -4,9 +4,9 @@ import {parseDurationMs} from '../core/duration.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {excerpt} from '../core/redaction.ts'
 import type {TransportSettings} from '../registries/endpoint.ts'
+import {MAX_MINIMUM_RATE} from './settings.ts'
 
 const SECOND_MS = 1000
-const KILOBYTE = 1000
 
 /** Whom a registry may send credentials to, for one run; `registry add`, `registry update` and `login` remember it. */
 export const TRUST_FLAGS = {
@@ -18,6 +18,18 @@ export const TRUST_FLAGS = {
     helpGroup: 'REGISTRY ACCESS',
     helpValue: '[REGISTRY=]HOST[:PORT]',
     summary: 'Host trusted with the credentials and blobs of the registry, or of REGISTRY alone. Repeatable.',
+  }),
+}
+
+/** How slow a transfer may be. */
+export const RATE_FLAGS = {
+  'min-rate': Flags.integer({
+    env: 'HOLDFAST_MIN_RATE',
+    min: 0,
+    max: MAX_MINIMUM_RATE,
+    helpGroup: 'REGISTRY ACCESS',
+    helpValue: 'KB/S',
+    summary: 'Lowest rate of each request in kB/s, averaged over 60 s (default 1); a slower one fails. 0: no limit.',
   }),
 }
 
@@ -46,33 +58,19 @@ export const ACCESS_FLAGS = {
     helpValue: 'SECONDS',
     summary: 'How long one request may wait for a registry that asks to slow down (HTTP 429). Default: 300.',
   }),
-  'min-rate': Flags.integer({
-    env: 'HOLDFAST_MIN_RATE',
-    min: 0,
-    max: 1_000_000,
-    helpGroup: 'REGISTRY ACCESS',
-    helpValue: 'KB/S',
-    summary: 'Lowest rate of each request in kB/s, averaged over 60 s (default 1); a slower one fails. 0: no limit.',
-  }),
+  ...RATE_FLAGS,
 }
 
 export interface AccessFlags {
   readonly account?: string | undefined
   readonly 'allow-helper'?: readonly string[] | undefined
   readonly 'max-wait'?: number | undefined
-  readonly 'min-rate'?: number | undefined
 }
 
 /** The budget for HTTP 429 in milliseconds. */
 export function rateLimitWaitMs(flags: AccessFlags): number | undefined {
   const seconds = flags['max-wait']
   return seconds === undefined ? undefined : seconds * SECOND_MS
-}
-
-/** The lowest rate in bytes per second; undefined for the default. */
-export function minimumBytesPerSecond(flags: AccessFlags): number | undefined {
-  const kilobytes = flags['min-rate']
-  return kilobytes === undefined ? undefined : kilobytes * KILOBYTE
 }
 
 /** How to reach the source for this run, over what is declared. */

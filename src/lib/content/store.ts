@@ -89,7 +89,15 @@ interface ManifestWriter {
 
 interface TagLister {
   /** Tags in lexical order; pages are fetched as they are consumed. */
-  listTags(repository: RepositoryName, options?: CallOptions & {readonly last?: string; readonly limit?: number}): AsyncIterable<Tag>
+  listTags(repository: RepositoryName, options?: ListTagsOptions): AsyncIterable<Tag>
+}
+
+export interface ListTagsOptions extends CallOptions {
+  /** Only tags behind this one. */
+  readonly last?: string
+  readonly limit?: number
+  /** Told of each name in a registry's list that is not a valid tag, and is left out for that. */
+  readonly onInvalid?: ((name: string) => void) | undefined
 }
 
 interface ReferrerLister {

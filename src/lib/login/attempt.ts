@@ -26,7 +26,7 @@ interface Meaning {
 }
 
 /**
- * Makes the error for what `url` answered: UNAUTHENTICATED for a wrong password or token, ACCOUNT_LOCKED where more tries would do harm, RATE_LIMITED with
+ * Makes the error for what `url` answered: UNAUTHENTICATED for a wrong password or token, ACCOUNT_LOCKED where the answer says so and more tries would do harm, DENIED for any other 403, RATE_LIMITED with
  * `retryAfterMs`, REGISTRY_UNAVAILABLE, UNTRUSTED_HOST for a redirect (a login is never redirected), else UNSUPPORTED.
  */
 export function loginRefusal(attempt: LoginAttempt, url: URL, answer: RefusingAnswer): HoldfastError {
@@ -65,11 +65,12 @@ function meaningOf(
 ): Meaning {
   const again = `holdfast login ${registry}`
   const refusal = decodeRefusal(json)
-  if (status === 403 || (status >= 400 && status < 500 && saysLocked(refusal))) {
-    const reason =
-      'lets this account not in: it is locked or has no right to log in (some registries answer so to a wrong password); more tries may prolong the lock'
+  if (status >= 400 && status < 500 && saysLocked(refusal)) {
+    const reason = 'has locked the account; more tries may prolong the lock'
     return {code: 'ACCOUNT_LOCKED', reason, hints: [`${again}  # once whoever runs ${registry} has unlocked the account`]}
   }
+  // A missing right, an address that may not come, a firewall: the server's own words say which, if any.
+  if (status === 403) return {code: 'DENIED', reason: 'refuses the login', hints: [`holdfast registry check ${registry}`]}
   if (status === 429) {
     const seconds = retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs / 1000)
     const pause = seconds === undefined ? 'a pause' : `a pause of ${seconds} s`

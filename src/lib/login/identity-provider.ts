@@ -2,6 +2,7 @@
  * Logging in where the people of a collector log in: with a browser, at whatever machine, by the device authorization grant (RFC 8628), which needs no port here and works
  * over ssh. What it ends with is an ID token (OpenID Connect Core 1.0 §2), which is exchanged at once and kept nowhere.
  */
+import {hostClass} from '../content/remote/realm-trust.ts'
 import {type ErrorCode, HoldfastError, hasCode} from '../core/errors.ts'
 import {shorten} from '../core/redaction.ts'
 import {SYSTEM_CLOCK} from '../core/retry.ts'
@@ -26,6 +27,8 @@ export interface IdentityProviderOffer {
   readonly issuer: string
   readonly clientId: string
   readonly scopes: readonly string[]
+  /** The collector that names it. */
+  readonly offeredBy: URL
 }
 
 /** What somebody has to do now, and until when. */
@@ -39,6 +42,7 @@ export interface DeviceCode {
 }
 
 export interface DeviceLoginNetwork {
+  /** Judges the address of every connection: a collector names the provider, and the provider its endpoints. */
   readonly request: (request: Pick<JsonRequest, 'method' | 'url' | 'form' | 'maxBodyBytes'>) => Promise<JsonResponse>
   readonly signal?: AbortSignal | undefined
 }
@@ -55,7 +59,7 @@ export async function findIdentityProvider(
 ): Promise<IdentityProviderOffer> {
   const {status, json} = await request({method: 'GET', url: new URL('/.well-known/identity-providers', origin)})
   const listed: unknown = status === 200 ? Reflect.get(Object(json), 'identityProviders') : undefined
-  const offers = (Array.isArray(listed) ? listed : []).flatMap((one) => readOffer(one) ?? [])
+  const offers = (Array.isArray(listed) ? listed : []).flatMap((one) => readOffer(one, origin) ?? [])
   if (offers.length === 0) {
     throw new HoldfastError('UNSUPPORTED', `cannot log in with a browser: ${origin.host} names no identity provider`, {
       hints: ['holdfast login REGISTRY --username NAME'],
@@ -72,7 +76,7 @@ export async function findIdentityProvider(
 
 /**
  * Logs in at a provider; `show` is told what somebody has to do, once.
- * @throws {HoldfastError} UNSUPPORTED when the provider does not offer it; DENIED when somebody refused; TIMEOUT when nobody did it in time; REGISTRY_UNAVAILABLE; NETWORK,
+ * @throws {HoldfastError} UNSUPPORTED when the provider does not offer it; UNTRUSTED_HOST for a URL that is not behind https, or where connections may not lead; DENIED when somebody refused; TIMEOUT when nobody did it in time; REGISTRY_UNAVAILABLE; NETWORK,
  * TLS; INTERRUPTED.
  */
 export async function logInByDevice(
@@ -85,6 +89,11 @@ export async function logInByDevice(
   const begun = await network.request({method: 'POST', url: deviceEndpoint, form: {client_id: clientId, scope: scopes.join(' ')}})
   const device = begun.status === 200 ? readDeviceAnswer(begun.json) : undefined
   if (device === undefined) throw refusal(provider, begun)
+  for (const uri of [device.verificationUri, device.verificationUriComplete]) {
+    if (uri === undefined) continue
+    if (!URL.canParse(uri)) throw failure(provider, 'UNSUPPORTED', 'the page for the code that it names is not a URL')
+    assertPrivate(new URL(uri), 'page for the code', provider)
+  }
   show(device)
   let intervalSeconds = device.intervalSeconds
   for (let waitedSeconds = 0; waitedSeconds < Math.min(device.expiresInSeconds, MAX_WAIT_SECONDS); waitedSeconds += intervalSeconds) {
@@ -117,6 +126,7 @@ interface Endpoints {
 /** OpenID Connect Discovery 1.0 §4. */
 async function discover(provider: IdentityProviderOffer, {request}: DeviceLoginNetwork): Promise<Endpoints> {
   const {issuer} = provider
+  assertPrivate(new URL(issuer), 'issuer', provider)
   const url = new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`)
   const {status, json} = await request({method: 'GET', url, maxBodyBytes: MAX_METADATA_BYTES})
   const field = (name: string): unknown => Reflect.get(Object(json), name)
@@ -128,13 +138,20 @@ async function discover(provider: IdentityProviderOffer, {request}: DeviceLoginN
     if (typeof value !== 'string' || !URL.canParse(value))
       throw failure(provider, 'UNSUPPORTED', `it offers no ${name.replaceAll('_', ' ')}`)
     const found = new URL(value)
-    // Codes and tokens are as good as a password.
-    if (found.protocol !== 'https:' && found.origin !== new URL(issuer).origin) {
-      throw failure(provider, 'UNTRUSTED_HOST', `its ${name.replaceAll('_', ' ')} is not behind https`)
-    }
+    assertPrivate(found, name.replaceAll('_', ' '), provider)
     return found
   }
   return {deviceEndpoint: endpoint('device_authorization_endpoint'), tokenEndpoint: endpoint('token_endpoint')}
+}
+
+/**
+ * Codes and tokens are as good as a password: they go over https, or stay on this machine with a collector that is on it as well.
+ * @throws {HoldfastError} UNTRUSTED_HOST
+ */
+function assertPrivate(url: URL, what: string, provider: IdentityProviderOffer): void {
+  const isHere = hostClass(url) === 'loopback' && hostClass(provider.offeredBy) === 'loopback'
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && isHere)) return
+  throw failure(provider, 'UNTRUSTED_HOST', `its ${what} is not behind https`)
 }
 
 interface DeviceAnswer extends DeviceCode {
@@ -191,10 +208,10 @@ function failure({name, issuer}: IdentityProviderOffer, code: ErrorCode, reason:
   })
 }
 
-function readOffer(json: unknown): IdentityProviderOffer | undefined {
+function readOffer(json: unknown, offeredBy: URL): IdentityProviderOffer | undefined {
   const field = (name: string): unknown => Reflect.get(Object(json), name)
   const [name, issuer, clientId, scopes] = ['name', 'issuer', 'clientId', 'scopes'].map(field)
   if (typeof name !== 'string' || typeof issuer !== 'string' || typeof clientId !== 'string' || !Array.isArray(scopes)) return undefined
   if (!URL.canParse(issuer)) return undefined
-  return {name, issuer, clientId, scopes: scopes.filter((scope) => typeof scope === 'string')}
+  return {name, issuer, clientId, scopes: scopes.filter((scope) => typeof scope === 'string'), offeredBy}
 }

@@ -78,7 +78,7 @@ export async function logIn(request: LoginRequest, dependencies: LoginDependenci
     if (newlyTrusted !== undefined) return await logIn({...request, endpoint: trusting(endpoint, newlyTrusted)}, dependencies)
     const tokens = createTokenEndpoint(realm, {service: question.service, scopes: scopesOf(question, door)}, door)
     const proven = await proveByToken(request, attempt, door, tokens)
-    if (isTrustedHost(realm, {...endpoint, pinnedHosts: []})) await dependencies.records.trustHost(endpoint.registry, realm.host)
+    if (isTrustedHost(realm, {...endpoint, pinnedHosts: []})) await dependencies.records.trustHost(endpoint.registry, realm.host, 'login')
     return {...(await keep(request, proven, 'bearer', dependencies)), realmHost: realm.host}
   } finally {
     http.close()

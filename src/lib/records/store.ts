@@ -45,9 +45,22 @@ export interface RegistryStore {
   removeRegistry(name: string): Promise<boolean>
   /** Hosts (`host` or `host:port`) that the user trusts with the credentials of a registry, declared or not, besides those pinned in its record. */
   listTrustedHosts(registry: RegistryHost): Promise<readonly string[]>
-  trustHost(registry: RegistryHost, host: string): Promise<void>
-  /** Forgets every host that was trusted for the registry. */
-  distrustHosts(registry: RegistryHost): Promise<void>
+  /** The same for every registry, with what made each host trusted; by registry and host. */
+  listTrust(): Promise<readonly TrustRecord[]>
+  trustHost(registry: RegistryHost, host: string, by: TrustSource): Promise<void>
+  /** Forgets the hosts that `by` made trusted for the registry; without it, every host. */
+  distrustHosts(registry: RegistryHost, by?: TrustSource): Promise<void>
+}
+
+/** What made a host trusted: `login` with `--trust-host` or an answer on a terminal; a collector that manages the registry. */
+export type TrustSource = 'login' | 'collector'
+
+/** A host that may have the credentials of a registry. */
+export interface TrustRecord {
+  readonly registry: RegistryHost
+  /** `host` or `host:port` */
+  readonly host: string
+  readonly trustedBy: TrustSource
 }
 
 /** One image that was cached. Names no credential (requirement P4). */

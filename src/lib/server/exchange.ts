@@ -1,5 +1,6 @@
 /** One request and its answer, with the few ways in which the registry answers. */
 import type {IncomingMessage, ServerResponse} from 'node:http'
+import type {SlowTransferError} from '../core/rate-watch.ts'
 
 export type ReplyHeaders = Readonly<Record<string, string | number>>
 
@@ -12,6 +13,8 @@ export interface Exchange {
   readonly signal: AbortSignal
   /** Bytes of bodies, counted as they pass. */
   readonly traffic: {received: number; sent: number}
+  /** Told when the client sends the body too slowly. What reads a body replaces it by its own way to end; until then the connection is closed. */
+  readonly body: {tooSlow: (error: SlowTransferError) => void}
 }
 
 /** Answers with a body, which a HEAD request is spared, its length being told. */

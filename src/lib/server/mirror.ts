@@ -23,7 +23,7 @@ export interface MirroredUpstream {
   readonly openCache: () => Promise<MirrorCache>
 }
 
-export interface MirrorOptions extends ListenAddress, Pick<RegistryServerOptions, 'tls'> {
+export interface MirrorOptions extends ListenAddress, Pick<RegistryServerOptions, 'tls' | 'minimumRate'> {
   /** The first one is asked for what neither `ns=` nor the repository's first part says otherwise. */
   readonly upstreams: readonly [MirroredUpstream, ...MirroredUpstream[]]
   readonly rules: readonly RevalidationRule[]
@@ -53,14 +53,14 @@ interface Mirror {
  * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION; INTERRUPTED; what opening a cache throws.
  */
 export async function serveMirror(options: MirrorOptions): Promise<ServedMirror> {
-  const {upstreams, rules, host, port, tls, accessControl, listener, onEvent, signal} = options
+  const {upstreams, rules, host, port, tls, minimumRate, accessControl, listener, onEvent, signal} = options
   await using opened = new AsyncDisposableStack()
   let purge: UploadPurge | undefined
   const tell: ServerListener = (event) => {
     listener?.(event)
     if (event.type === 'failure') purge?.noteFailure(event.error)
   }
-  const server = createRegistryServer({tls, isGuarded: accessControl !== undefined, listener: tell})
+  const server = createRegistryServer({tls, minimumRate, isGuarded: accessControl !== undefined, listener: tell})
   opened.defer(() => server.close({graceMs: 0}))
   const address = await server.listen({host, port})
   const {createMirrorMetrics} = await import('./mirror-metrics.ts')

@@ -9,12 +9,14 @@ import type {Socket} from 'node:net'
 import {hasTooManyFiles, isDiskFull} from '../content/disk/storage-error.ts'
 import {UpstreamUnavailableError} from '../content/pull-through/upstream.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
+import {MINIMUM_RATE, type MinimumRate, RateWatch} from '../core/rate-watch.ts'
 import {settlesWithin} from '../core/settle-within.ts'
 import type {AccessControl, AllowedCaller} from './access-control.ts'
 import {dispatch} from './dispatch.ts'
 import {type Exchange, reply} from './exchange.ts'
 import {addressOf, assertLocalRequest, assertLoopback} from './loopback.ts'
 import {TAG_HEADER} from './manifest-endpoints.ts'
+import {watchBody} from './request-body.ts'
 import {parseRoute, type Route} from './route.ts'
 import type {ServerListener} from './server-events.ts'
 import {formatErrorBody, SpecError} from './spec-error.ts'
@@ -42,6 +44,8 @@ export interface RegistryServerOptions {
   readonly listener?: ServerListener | undefined
   /** PEM; plain HTTP when absent. */
   readonly tls?: {readonly certificate: Buffer; readonly key: Buffer} | undefined
+  /** What clients must send of a body on average; `MINIMUM_RATE` when absent. */
+  readonly minimumRate?: MinimumRate | undefined
 }
 
 /** What a server serves. */
@@ -93,6 +97,7 @@ export function createRegistryServer(options: RegistryServerOptions): RegistrySe
   const serving = Promise.withResolvers<RegistryService | undefined>()
   let isServing = false
   let closing: Promise<void> | undefined
+  const rates = new RateWatch(options.minimumRate ?? MINIMUM_RATE)
   const listener: RequestListener = (request, response) => {
     if (closing !== undefined) response.setHeader('Connection', 'close')
     open.add(response)
@@ -103,7 +108,7 @@ export function createRegistryServer(options: RegistryServerOptions): RegistrySe
     const answered = serving.promise
       .then(async (service) => {
         if (service === undefined) response.destroy()
-        else if (!response.closed) await answer(request, response, {...options, ...service}, stop.signal)
+        else if (!response.closed) await answer(request, response, {...options, ...service, rates}, stop.signal)
       })
       .finally(() => running.delete(answered))
     running.add(answered)
@@ -131,6 +136,7 @@ export function createRegistryServer(options: RegistryServerOptions): RegistrySe
       stop.abort()
       for (const socket of sockets) socket.destroy()
     }
+    rates.close()
     if (await settlesWithin(Promise.all([closed, ...running]), CUT_MS)) return
     stop.abort()
     const error = new HoldfastError('INTERNAL', `cannot end ${running.size} requests: they still run after they were cut off`)
@@ -200,7 +206,7 @@ function listenReason({code, message}: NodeJS.ErrnoException): string {
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  options: RegistryService & Pick<RegistryServerOptions, 'listener'>,
+  options: RegistryService & Pick<RegistryServerOptions, 'listener'> & {readonly rates: RateWatch},
   stop: AbortSignal,
 ): Promise<void> {
   const startedAt = performance.now()
@@ -222,7 +228,9 @@ async function answer(
     query: new URLSearchParams(queryAt < 0 ? '' : url.slice(queryAt + 1)),
     signal: AbortSignal.any([gone.signal, stop]),
     traffic: {received: 0, sent: 0},
+    body: {tooSlow: () => void socket.destroy()},
   }
+  watchBody(request, options.rates, (error) => exchange.body.tooSlow(error))
   let caller: AllowedCaller | undefined
   response.setHeader('Docker-Distribution-API-Version', 'registry/2.0')
   response.setHeader('X-Content-Type-Options', 'nosniff')

@@ -1,7 +1,9 @@
 /** Bodies of requests: pushed into a store's sink, or collected up to a cap. */
+import type {IncomingMessage} from 'node:http'
 import type {BlobSource} from '../content/store.ts'
 import {ByteCollector} from '../core/byte-collector.ts'
 import {HoldfastError, interrupted} from '../core/errors.ts'
+import type {RateWatch, SlowTransferError, WatchedTransfer} from '../core/rate-watch.ts'
 import type {Exchange} from './exchange.ts'
 import {SpecError} from './spec-error.ts'
 
@@ -18,6 +20,7 @@ export function contentLength({request}: Exchange): number | undefined {
  */
 export function createBodySource(exchange: Exchange, expectedBytes?: number): BlobSource {
   const {request, traffic} = exchange
+  const closeConnection = exchange.body.tooSlow
   return (sink, _start, signal = exchange.signal) =>
     new Promise((resolve, reject) => {
       let held = 0
@@ -33,6 +36,7 @@ export function createBodySource(exchange: Exchange, expectedBytes?: number): Bl
         outcome = error === undefined ? {} : {error}
         request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose)
         signal.removeEventListener('abort', onAbort)
+        exchange.body.tooSlow = closeConnection
         settle()
       }
       const onData = (chunk: Buffer): void => {
@@ -62,6 +66,7 @@ export function createBodySource(exchange: Exchange, expectedBytes?: number): Bl
         return
       }
       signal.addEventListener('abort', onAbort)
+      exchange.body.tooSlow = ({message}) => finish(tooSlow(message))
       request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose)
       request.resume()
     })
@@ -91,6 +96,37 @@ export async function collectBody(exchange: Exchange, maxBytes: number, timeoutM
     clearTimeout(timer)
   }
   return collected.bytes
+}
+
+/**
+ * Watches how fast the client sends the body of a request, while it is read or thrown away.
+ * @param tooSlow called once when it did not keep the minimum rate.
+ */
+export function watchBody(request: IncomingMessage, rates: RateWatch, tooSlow: (error: SlowTransferError) => void): void {
+  const {headers, socket} = request
+  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return
+  const transfer: WatchedTransfer = {
+    get movedBytes() {
+      return socket.bytesRead
+    },
+    // What is not read, since the disk is busy for example, holds the client up.
+    get isPeerMoving() {
+      return !request.complete && request.readableFlowing === true
+    },
+    tooSlow,
+  }
+  rates.add(transfer)
+  const end = (): void => {
+    rates.delete(transfer)
+    socket.off('close', end)
+  }
+  request.once('close', end)
+  socket.once('close', end)
+}
+
+/** The client is told, and the connection is closed, since the rest of the body would be taken for the next request. */
+function tooSlow(reason: string): SpecError {
+  return new SpecError(408, 'BLOB_UPLOAD_INVALID', `the body comes too slowly: ${reason}`, {headers: {Connection: 'close'}})
 }
 
 function wrongLength(expectedBytes: number): SpecError {

@@ -7,6 +7,7 @@
 import {randomUUID} from 'node:crypto'
 import type {CallOptions, ContentStore} from '../content/store.ts'
 import {HoldfastError, hasCode, RegistryError} from '../core/errors.ts'
+import {excerpt} from '../core/redaction.ts'
 import {type Digest, digestOf} from '../oci/digest.ts'
 import {createRawManifest, type RawManifest} from '../oci/manifest.ts'
 import {MEDIA_TYPE} from '../oci/media-types.ts'
@@ -34,7 +35,9 @@ export interface DeleteTagOptions extends CallOptions {
   /** Where a deletion is written down before the tag is moved. */
   readonly journal: DeletionJournal
   /** Asked when the tag cannot be deleted without its manifest: whether these tags may go with it. */
-  readonly mayDelete: (siblings: readonly Tag[]) => Promise<boolean>
+  readonly mayDelete: (siblings: readonly string[]) => Promise<boolean>
+  /** Told before every tag of the repository is looked up to find the siblings, one request each: where only the manifest can be deleted. */
+  readonly onSearch?: (() => void) | undefined
 }
 
 /** A manifest that no registry has. */
@@ -71,13 +74,17 @@ export async function deleteTag(reference: TagReference, store: ContentStore, op
   if (await deletedByName(reference, store, options)) return alone
   await assertDeletes(reference, store, options)
   if (await deletedByReplacement(reference, found, store, options)) return alone
-  const siblings = (await statTags(reference, store, options)).flatMap((other) =>
-    other.digest === found.digest && other.tag !== tag ? [other.tag] : [],
-  )
-  if (siblings.length > 0 && !(await options.mayDelete(siblings))) {
+  options.onSearch?.()
+  const invalid: string[] = []
+  const all = await statTags(reference, store, {...options, onInvalid: (other) => void invalid.push(other)})
+  const siblings = all.flatMap((other) => (other.digest === found.digest && other.tag !== tag ? [other.tag] : []))
+  // What an invalid name names cannot be asked: it may be the same manifest.
+  if (siblings.length + invalid.length > 0 && !(await options.mayDelete([...siblings, ...invalid.slice(0, 1)]))) {
+    const known = siblings.length === 0 ? [] : [`${siblings.join(', ')} name the same one`]
+    const unknown = invalid.length === 0 ? [] : [`"${excerpt(invalid[0] ?? '')}", which is not a valid tag, may name it`]
     throw new HoldfastError(
       'CONFLICT',
-      `cannot delete "${name}" alone: the registry deletes whole manifests, and ${siblings.join(', ')} name the same one`,
+      `cannot delete "${name}" alone: the registry deletes whole manifests, and ${[...known, ...unknown].join(', and ')}`,
       {
         hints: [`holdfast tag delete ${name} --include-siblings   # deletes ${[tag, ...siblings].join(', ')}`],
         details: {digest: found.digest, siblings},

@@ -1,6 +1,6 @@
 /** The tags of a repository: what each names, how large and how old that is, and which tags name the same. */
 import {inspectImage} from '../caching/inspect-image.ts'
-import type {CallOptions, SourceStore} from '../content/store.ts'
+import type {CallOptions, SourceStore, ListTagsOptions as StoreListOptions} from '../content/store.ts'
 import {awaitedLater} from '../core/awaited-later.ts'
 import {type HoldfastError, hasCode} from '../core/errors.ts'
 import {Lane} from '../core/lane.ts'
@@ -33,6 +33,8 @@ export interface TagListing {
   readonly tags: readonly ListedTag[]
   /** Tags beyond the limit: by name only, in lexical order. */
   readonly others: readonly Tag[]
+  /** Names in the registry's list that are not valid tags: nothing can be asked by them. */
+  readonly invalid: readonly string[]
   /** PARTIAL: why there may be more tags than these. */
   readonly incomplete: HoldfastError | undefined
 }
@@ -49,11 +51,12 @@ export async function listTags(
   {limit = Number.POSITIVE_INFINITY, ...options}: ListTagsOptions = {},
 ): Promise<TagListing> {
   const others: Tag[] = []
+  const invalid: string[] = []
   let incomplete: HoldfastError | undefined
   const firstTags = async function* (): AsyncGenerator<Tag> {
     let count = 0
     try {
-      for await (const tag of store.listTags(repository.repository, options)) {
+      for await (const tag of store.listTags(repository.repository, {...options, onInvalid: (name) => void invalid.push(name)})) {
         if (++count > limit) others.push(tag)
         else yield tag
       }
@@ -72,7 +75,7 @@ export async function listTags(
     const siblings = (sameDigest.get(digest) ?? []).flatMap((other) => (other.tag === tag ? [] : [other.tag]))
     return {tag, digest, mediaType, ...(await images.get(digest)), siblings}
   })
-  return {tags: (await Promise.all(listed)).sort(byAge), others, incomplete}
+  return {tags: (await Promise.all(listed)).sort(byAge), others, invalid, incomplete}
 }
 
 /** A tag and the manifest that it names. */
@@ -82,11 +85,11 @@ export interface TaggedManifest {
   readonly mediaType: string
 }
 
-/** What each tag names, in the registry's order, after one HEAD each. */
+/** What each tag names, in the registry's order, after one HEAD each, of which at most `SMALL_REQUEST_CONCURRENCY` run at once. */
 export async function statTags(
   reference: RepositoryReference,
   store: SourceStore,
-  options: CallOptions = {},
+  options: CallOptions & Pick<StoreListOptions, 'onInvalid'> = {},
 ): Promise<readonly TaggedManifest[]> {
   return await statEach(store.listTags(reference.repository, options), reference, store, options)
 }

@@ -3,9 +3,10 @@ import {once} from 'node:events'
 import {connect} from 'node:net'
 import {connect as connectTls} from 'node:tls'
 import {hasCode} from '../../../src/lib/core/errors.ts'
+import {MINIMUM_RATE, type MinimumRate} from '../../../src/lib/core/rate-watch.ts'
 import type {HttpRequest} from '../../../src/lib/http/client.ts'
 import {createWireClient, type WireClient} from '../../../src/lib/http/wire/client.ts'
-import {type MinimumRate, sentBytes} from '../../../src/lib/http/wire/rate-watch.ts'
+import {sentBytes} from '../../../src/lib/http/wire/sent-bytes.ts'
 import {cleanUpAfterwards} from '../../support/afterwards.ts'
 import {createCertificateAuthority} from '../../support/certificates.ts'
 import {createTemporaryDirectory} from '../../support/temporary-directory.ts'
@@ -159,8 +160,7 @@ describe('the minimum rate of a request', () => {
     assert.equal(body.length, 40)
   })
 
-  it('is 1 kB/s over a minute unless it is set', async () => {
-    const {MINIMUM_RATE} = await import('../../../src/lib/http/wire/limits.ts')
+  it('is 1 kB/s over a minute unless it is set', () => {
     assert.deepEqual(MINIMUM_RATE, {bytesPerSecond: 1000, windowMs: 60_000})
   })
 })

@@ -59,7 +59,9 @@ describe('a login that fails', () => {
       'UNAUTHENTICATED',
       4,
     ],
-    ['a locked account', 403, {}, {}, 'ACCOUNT_LOCKED', 5],
+    ['a locked account', 403, {}, {error: 'ACCOUNT_LOCKED', error_description: 'try later'}, 'ACCOUNT_LOCKED', 5],
+    ['an address that may not come', 403, {}, {errors: [{code: 'DENIED', message: 'not from this network'}]}, 'DENIED', 5],
+    ['a page of a firewall', 403, {}, '<html>blocked</html>', 'DENIED', 5],
     [
       'a locked account that only words tell',
       401,
@@ -87,7 +89,8 @@ describe('a login that fails', () => {
 
   for (const [what, status, headers, body, code] of [
     ['a wrong password', 401, {}, {}, 'UNAUTHENTICATED'],
-    ['a locked account', 403, {}, {}, 'ACCOUNT_LOCKED'],
+    ['a locked account', 403, {}, {errors: [{code: 'ACCOUNT_LOCKED', message: 'try later'}]}, 'ACCOUNT_LOCKED'],
+    ['any other 403', 403, {}, {}, 'DENIED'],
     ['a locked account that only words tell', 401, {}, {errors: [{code: 'UNAUTHORIZED', message: 'user is locked'}]}, 'ACCOUNT_LOCKED'],
     ['too many logins', 429, {'retry-after': '77'}, {}, 'RATE_LIMITED'],
     ['a server error', 500, {}, {}, 'REGISTRY_UNAVAILABLE'],
@@ -112,6 +115,13 @@ describe('a login that fails', () => {
       )
     })
   }
+
+  it('tells a 403 in the words of the server, and says nothing of a lock', async () => {
+    const registry = await withTokens((_seen, response) => reply(response, 403, {}, {errors: [{code: 'DENIED', message: 'wrong network'}]}))
+    const error = await assertLoginFails(logInAt(endpointOf(registry.host), fixture), 'DENIED', fixture)
+    assert.match(error.message, /refuses the login \(403 DENIED: wrong network\); nothing was kept$/)
+    assert.doesNotMatch(error.message, /lock/)
+  })
 
   it('says when to try again', async () => {
     const registry = await withTokens((_seen, response) => reply(response, 429, {'retry-after': '77'}))

@@ -118,6 +118,25 @@ describe('the embedded database file', () => {
     migrated.close()
   })
 
+  it('keeps the hosts that an older Holdfast trusted: the chosen collector as that, others as those of a login', async () => {
+    const store = await openSqliteStore({file})
+    await store.saveSetting('collector', 'https://collector.example.com:8443')
+    store.close()
+    const old = new DatabaseSync(file)
+    old.exec(`DROP TABLE trusted_host;
+      CREATE TABLE trusted_host (registry TEXT NOT NULL, host TEXT NOT NULL, PRIMARY KEY (registry, host)) STRICT, WITHOUT ROWID;
+      INSERT INTO trusted_host VALUES ('r.example.com', 'collector.example.com:8443'), ('r.example.com', 'auth.example.com');
+      PRAGMA user_version = 7`)
+    old.close()
+    const migrated = await openSqliteStore({file})
+    const registry = 'r.example.com'
+    assert.deepEqual(await migrated.listTrust(), [
+      {registry, host: 'auth.example.com', trustedBy: 'login'},
+      {registry, host: 'collector.example.com:8443', trustedBy: 'collector'},
+    ])
+    migrated.close()
+  })
+
   it('is refused when a newer Holdfast has written it', async () => {
     const store = await openSqliteStore({file})
     await store.prepareForWriting()

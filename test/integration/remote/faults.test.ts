@@ -96,6 +96,14 @@ describe('the remote store and a registry that fails', () => {
       assert.deepEqual([clock.slept, registry.seen.length], [[], 1])
     })
 
+    it('asks a registry less and less often that says "at once" and refuses again, and gives up in the end', async () => {
+      const {store, clock, registry} = await limited('0', 10_000)
+      await assert.rejects(store.readManifest(REPOSITORY, TAG), codes('RATE_LIMITED'))
+      assert.ok(registry.seen.length > 5 && registry.seen.length < 60, `${registry.seen.length} requests`)
+      const waited = clock.slept.reduce((sum, ms) => sum + ms, 0)
+      assert.ok(waited > 200_000 && waited <= 300_000, String(waited))
+    })
+
     it('also waits with the manifest it wants to write', async () => {
       const registry = await start((_seen, response) =>
         registry.seen.length === 1 ? reply(response, 429, {'retry-after': '1'}) : reply(response, 201, manifestHeaders),

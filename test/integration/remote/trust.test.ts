@@ -38,7 +38,6 @@ describe('where a registry may send us', () => {
     ['https://registry.example', 'http://storage.example/b', 'redirect', undefined, false],
     ['https://registry.example', 'https://storage.example/b', 'upload location', undefined, false],
     ['https://registry.example', 'https://storage.example/b', 'upload location', ['storage.example'], true],
-    ['https://registry.example', 'https://other.example/v2/', 'next page', undefined, false],
   ] as readonly (readonly [string, string, Referral, readonly string[] | undefined, boolean])[]) {
     const pins = pinned === undefined ? 'undeclared' : `with ${pinned.join(', ') || 'nothing'} pinned`
     it(`${accepted ? 'may' : 'may not'} be ${target} as the ${referral} of ${base}, ${pins}`, () => {

@@ -19,6 +19,7 @@ describe('the answer to a client that leaves', () => {
         query: new URLSearchParams(),
         signal: new AbortController().signal,
         traffic: {received: 0, sent: 0},
+        body: {tooSlow: () => {}},
       })
       const write = (): boolean => sink.write(Buffer.alloc(SLICE_BYTES), () => void released++)
       for (let slice = 0; slice < SLICES; slice++) write()

@@ -7,7 +7,7 @@ import * as collector from '../../../src/lib/cli/collector-report.ts'
 import {describeChange} from '../../../src/lib/cli/configuration-report.ts'
 import {formatInspection} from '../../../src/lib/cli/inspection.ts'
 import {describeDeviceCode, describeKept, describeLogin, describeLogins} from '../../../src/lib/cli/login-report.ts'
-import {describeRegistries, describeRegistry, describeStep} from '../../../src/lib/cli/registry-report.ts'
+import {describeRegistries, describeRegistry, describeStep, describeTrust} from '../../../src/lib/cli/registry-report.ts'
 import {describeServerEvent} from '../../../src/lib/cli/server-log.ts'
 import {formatTable} from '../../../src/lib/cli/table.ts'
 import {describeDeleted, describeTags} from '../../../src/lib/cli/tag-report.ts'
@@ -57,6 +57,7 @@ const user = {
   privileges: ['Puller'],
   createdAt: time,
 }
+const trust = {registry: 'h', host: 'a', trustedBy: 'login'}
 const registry = {
   name: 'r',
   host: 'h',
@@ -187,8 +188,9 @@ const REPORTS: Readonly<Record<string, readonly [lines: readonly string[], count
     describeDeviceCode(poisoned({verificationUri: 'u', verificationUriComplete: 'u', userCode: 'c', expiresInSeconds: 60})),
     3,
   ],
-  registry: [describeRegistry(poisoned(registry) as never), 13],
-  registries: [describeRegistries(poisoned([registry]) as never), 2],
+  registry: [describeRegistry(poisoned(registry) as never, poisoned([trust]) as never), 14],
+  registries: [describeRegistries(poisoned([registry]) as never, poisoned([trust]) as never), 2],
+  'trusted host': [[describeTrust(poisoned(trust) as never)], 1],
   'step of a check': [describeStep(poisoned({name: 'dns', status: 'failed', detail: 'd', hints: ['h']}) as never), 2],
   tags: [describeTags(poisoned([{tag: 't', digest: 'd', createdAt: time, sizeBytes: 1, platforms: ['p'], siblings: ['s']}]) as never), 2],
   'deleted tag': [[describeDeleted(poisoned({reference: 'r', digest: 'd', manifestDeleted: true, siblings: ['s']}) as never)], 1],

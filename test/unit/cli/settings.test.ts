@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import {globSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
+import {globalFlags} from '../../../src/lib/cli/builder-access.ts'
 import {localRegistry, readSettings} from '../../../src/lib/cli/settings.ts'
 import {hasCode} from '../../../src/lib/core/errors.ts'
 
@@ -47,6 +48,29 @@ describe('settings that several commands read', () => {
       () => readSettings({}, {HOLDFAST_LISTEN: 'nonsense'}),
       (error) => hasCode(error, 'USAGE'),
     )
+  })
+
+  it('have the minimum rate of the flag, else of the variable, which holds for commands without the flag', () => {
+    const rate = (flag: number | undefined, variable?: string) =>
+      readSettings({'min-rate': flag}, variable === undefined ? {} : {HOLDFAST_MIN_RATE: variable}).minimumRate.bytesPerSecond
+    assert.deepEqual([rate(undefined), rate(undefined, '5'), rate(0, '5'), rate(7), rate(undefined, '0')], [1000, 5000, 0, 7000, 0])
+    for (const text of ['x', '-1', '1.5', '1000001'])
+      assert.throws(
+        () => rate(undefined, text),
+        (error) => hasCode(error, 'CONFIGURATION') && error.hints.length > 0,
+        text,
+      )
+  })
+
+  it('take the flags of Holdfast out of the arguments of the builder', () => {
+    const {args, flags} = globalFlags(['-dockerRef', 'a', '--min-rate', '5', '--trust-host=a=b,c', '--trust-host', 'd', '--json', '-x=--y'])
+    assert.deepEqual([args, flags], [['-dockerRef', 'a', '-x=--y'], {'min-rate': 5, 'trust-host': ['a=b', 'c', 'd']}])
+    for (const words of [['--min-rate'], ['--min-rate', 'fast'], ['--max-wait=-1']])
+      assert.throws(
+        () => globalFlags(words),
+        (error) => hasCode(error, 'USAGE'),
+        words.join(' '),
+      )
   })
 
   it('are read at one place: no other source reads the variable of a flag', () => {

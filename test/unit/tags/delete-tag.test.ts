@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import {mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import type {ContentStore} from '../../../src/lib/content/store.ts'
+import type {ContentStore, ListTagsOptions} from '../../../src/lib/content/store.ts'
 import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
 import {type Digest, digestOf} from '../../../src/lib/oci/digest.ts'
-import {parseReference, type RepositoryName, type Tag} from '../../../src/lib/oci/reference.ts'
+import {isTag, parseReference, type RepositoryName, type Tag} from '../../../src/lib/oci/reference.ts'
 import {deleteTag} from '../../../src/lib/tags/delete-tag.ts'
 import {createDeletionJournal} from '../../../src/lib/tags/deletion-journal.ts'
 import {addImage} from '../../support/memory-images.ts'
@@ -153,5 +153,100 @@ describe('deleting a tag by a placeholder', () => {
       [],
     )
     assert.equal(tags.get(V1), digest)
+  })
+})
+
+/** As a registry that deletes manifests by digest, and takes no placeholder; every tag in `listed` is in its list. */
+class DigestStore extends CuttingStore {
+  readonly listed: string[] = []
+  readonly takesPlaceholder: boolean = false
+  running = 0
+  mostRunning = 0
+  looked = 0
+
+  override async writeBlob(...call: Parameters<MemoryStore['writeBlob']>): ReturnType<MemoryStore['writeBlob']> {
+    if (!this.takesPlaceholder) throw new HoldfastError('UNSUPPORTED', 'no such blob is taken')
+    return await super.writeBlob(...call)
+  }
+
+  override async statManifest(name: RepositoryName, reference: Tag | Digest) {
+    this.looked++
+    this.mostRunning = Math.max(this.mostRunning, ++this.running)
+    await new Promise((resolve) => setImmediate(resolve))
+    this.running--
+    return await super.statManifest(name, reference)
+  }
+
+  override async *listTags(_: RepositoryName, {onInvalid}: ListTagsOptions = {}) {
+    for (const name of this.listed) {
+      if (isTag(name)) yield name
+      else onInvalid?.(name)
+    }
+  }
+}
+
+describe('deleting a tag with its manifest', () => {
+  let directory: string
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'holdfast-delete-tag-'))
+  })
+
+  afterEach(() => rmSync(directory, {recursive: true}))
+
+  const filled = (store: DigestStore) => {
+    const {digest} = addImage(store, IMAGE, ['layer'])
+    store.listed.push(V1)
+    return digest
+  }
+  const run = (store: DigestStore, mayDelete: (siblings: readonly string[]) => Promise<boolean> = async () => false) => {
+    let searches = 0
+    const options = {journal: createDeletionJournal(join(directory, 'journal')), mayDelete, onSearch: () => void searches++}
+    return {done: deleteTag({registry, repository, tag: V1}, store, options), searches: () => searches}
+  }
+
+  it('looks up every tag once, a few at a time, however many there are, and names the siblings', async () => {
+    const store = new DigestStore()
+    const digest = filled(store)
+    for (let index = 0; index < 5000; index++) store.listed.push(`t${index}`)
+    store.listed.push(V2)
+    store.repository(repository).tags.set(V2, digest)
+    const {done, searches} = run(store)
+    await assert.rejects(done, (error) => hasCode(error, 'CONFLICT') && / v2 name the same one$/.test(error.message))
+    assert.equal(searches(), 1)
+    assert.ok(store.mostRunning <= 16, `${store.mostRunning} at once`)
+    assert.ok(store.looked < 5100, `${store.looked} lookups`)
+    assert.equal(store.repository(repository).tags.get(V2), digest)
+  })
+
+  it('does not delete a manifest that a tag may name which cannot be asked for, unless that may go', async () => {
+    const store = new DigestStore()
+    filled(store)
+    const name = 'x'.repeat(200)
+    store.listed.push(name)
+    await assert.rejects(run(store).done, (error) => hasCode(error, 'CONFLICT') && /is not a valid tag, may name it$/.test(error.message))
+    const asked: string[] = []
+    const {done} = run(store, async (siblings) => asked.push(...siblings) > 0)
+    assert.partialDeepStrictEqual(await done, {manifestDeleted: true, siblings: []})
+    assert.deepEqual(asked, [name])
+  })
+
+  it('looks up no other tag where the tag alone can be deleted, by its name or by a placeholder', async () => {
+    class ByName extends DigestStore {
+      override async deleteTag(): Promise<boolean> {
+        return this.repository(repository).tags.delete(V1)
+      }
+    }
+    class ByPlaceholder extends DigestStore {
+      override readonly takesPlaceholder = true
+    }
+    for (const store of [new ByName(), new ByPlaceholder()]) {
+      filled(store)
+      for (let index = 0; index < 100; index++) store.listed.push(`t${index}`)
+      const {done, searches} = run(store)
+      assert.partialDeepStrictEqual(await done, {manifestDeleted: false})
+      assert.equal(searches(), 0)
+      assert.ok(store.looked < 10, `${store.looked} lookups`)
+    }
   })
 })

@@ -9,7 +9,7 @@ import type {Digest} from '../../oci/digest.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
 import type {ReadBlobOptions, StatOptions} from '../store.ts'
 import {headOf} from './head.ts'
-import {givenUp, isWorthRepeating} from './paced-client.ts'
+import {FailureCount, givenUp, isWorthRepeating} from './paced-client.ts'
 import {pullAccess, type RegistryRequest, type RegistrySession} from './session.ts'
 
 /** Broken connections in a row that are put up with; progress begins the count anew. */
@@ -87,7 +87,7 @@ export async function readBlob(
   const end = Math.min(options.range?.end ?? blob.size - 1, blob.size - 1)
   if (blob.size > 0 && start > end) return
   const window = new BlobWindow(sink, blob, start, end, action)
-  let breaks = 0
+  const breaks = new FailureCount(MAX_BREAKS)
   let mark = 0
   for (;;) {
     const before = window.delivered
@@ -112,10 +112,10 @@ export async function readBlob(
       if (!isWorthRepeating(error)) throw error
       if (window.delivered - mark >= PROGRESS_BYTES) {
         mark = window.delivered
-        breaks = 0
+        breaks.reset()
       }
-      if (++breaks >= MAX_BREAKS) throw givenUp(error)
-      await session.clock.sleep(backOffMs(breaks, session.clock), options.signal)
+      if (!breaks.add(error)) throw givenUp(error)
+      await session.clock.sleep(backOffMs(breaks.failures, session.clock), options.signal)
     }
   }
 }

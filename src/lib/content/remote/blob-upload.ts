@@ -8,7 +8,7 @@ import type {BlobOutcome, BlobSource, WriteBlobOptions} from '../store.ts'
 import {MAX_BREAKS, PROGRESS_BYTES, statBlob} from './blob-download.ts'
 import {ChunkBuffer} from './chunk-buffer.ts'
 import {SHA512_HINTS} from './manifests.ts'
-import {givenUp, isWorthRepeating} from './paced-client.ts'
+import {FailureCount, givenUp, isWorthRepeating} from './paced-client.ts'
 import type {RegistryResponse, RegistrySession} from './session.ts'
 import {UploadCheck} from './upload-check.ts'
 import {UploadSession} from './upload-session.ts'
@@ -93,7 +93,7 @@ export class BlobUploader {
     let upload = opened
     let check = new UploadCheck(job.blob, job.action, isHashed)
     let offset = 0
-    let breaks = 0
+    const breaks = new FailureCount(MAX_BREAKS)
     for (;;) {
       try {
         if (await this.#send(job, upload, check, offset)) return
@@ -107,14 +107,14 @@ export class BlobUploader {
           if (!hasCode(error, 'INTERRUPTED')) await upload.cancel()
           throw error
         }
-        if (++breaks >= MAX_BREAKS) {
+        if (!breaks.add(error)) {
           await upload.cancel()
           throw givenUp(error)
         }
-        await clock.sleep(backOffMs(breaks, clock), signal)
+        await clock.sleep(backOffMs(breaks.failures, clock), signal)
         const kept = await upload.kept(signal).catch(unlessUnreachable)
         if (kept !== undefined && kept > offset && kept <= job.blob.size && !this.#needsChunks) {
-          if (kept - offset >= PROGRESS_BYTES) breaks = 0
+          if (kept - offset >= PROGRESS_BYTES) breaks.reset()
           offset = kept
           continue
         }

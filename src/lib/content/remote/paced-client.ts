@@ -10,6 +10,8 @@ import {readSpecError} from './registry-error.ts'
 
 /** Tries of a request that is safe to repeat. */
 const MAX_ATTEMPTS = 5
+/** Tries of a transfer that is too slow: another connection may be faster, and each one takes a whole window of `--min-rate`. */
+const MAX_SLOW_TRIES = 2
 /** How long one request may wait for a host that answers 429, unless the user says otherwise. */
 export const DEFAULT_RATE_LIMIT_WAIT_MS = 5 * 60_000
 /** First wait after a 429 that names no time. */
@@ -52,9 +54,37 @@ interface Pace {
   refusals: number
 }
 
-/** Tells whether an error is worth another try: not when the layer that met it has tried enough. */
+/** Tells whether an error is worth another try: not when the layer that met it has tried enough, nor when the server does not speak HTTP as it must. */
 export function isWorthRepeating(error: unknown): error is HoldfastError {
-  return hasCode(error, 'NETWORK', 'TIMEOUT', 'REGISTRY_UNAVAILABLE') && error.details.gaveUp !== true
+  return hasCode(error, 'NETWORK', 'TIMEOUT', 'REGISTRY_UNAVAILABLE') && error.details.gaveUp !== true && error.details.isMalformed !== true
+}
+
+/** Counts the failures of one request or transfer, in a row. */
+export class FailureCount {
+  readonly #max: number
+  #failures = 0
+  #slow = 0
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  get failures(): number {
+    return this.#failures
+  }
+
+  /** Counts a failure that is worth another try, with what was thrown; returns whether that one is due. */
+  add(error?: HoldfastError): boolean {
+    this.#failures++
+    if (error?.details.isTooSlow === true) this.#slow++
+    return this.#failures < this.#max && this.#slow < MAX_SLOW_TRIES
+  }
+
+  /** Progress begins the count anew. */
+  reset(): void {
+    this.#failures = 0
+    this.#slow = 0
+  }
 }
 
 /** The same error, which no layer above repeats any more. */
@@ -86,30 +116,33 @@ export class PacedClient {
     const host = request.url.host
     let waitedMs = 0
     let refusals = 0
-    for (let attempt = 1; ; ) {
+    const tries = new FailureCount(attempts)
+    for (;;) {
       waitedMs += await this.#waitForTurn(host, signal)
       let response: HttpResponse
       try {
         response = await http.request(isSpent ? withoutSignal(request) : request)
       } catch (error) {
         if (!hasCode(error, 'NETWORK', 'TIMEOUT')) throw error
-        const isRepeatable = !isSpent || error.details.requestSent === false
-        if (attempt >= attempts || !isRepeatable) throw attempts === 1 ? error : givenUp(error)
-        await clock.sleep(backOffMs(attempt++, clock), signal)
+        const isRepeatable = isWorthRepeating(error) && (!isSpent || error.details.requestSent === false)
+        if (!isRepeatable || !tries.add(error)) throw attempts === 1 ? error : givenUp(error)
+        await clock.sleep(backOffMs(tries.failures, clock), signal)
         continue
       }
       if (response.status === 429) {
         limit.refused()
         refusals++
         const asked = parseRetryAfter(response.headers['retry-after'], clock.now())
-        const pauseMs = asked === undefined ? backOffMs(refusals, clock, RATE_LIMIT_BACK_OFF) : withJitter(asked, clock)
+        // A host that asks for no time and refuses again is not believed a second time.
+        const leastMs = refusals === 1 ? 0 : backOffMs(refusals - 1, clock)
+        const pauseMs = asked === undefined ? backOffMs(refusals, clock, RATE_LIMIT_BACK_OFF) : Math.max(leastMs, withJitter(asked, clock))
         if (waitedMs + pauseMs > this.#options.rateLimitWaitMs) throw rateLimited(request, response, pauseMs, waitedMs)
         this.#holdBack(host, clock.now() + pauseMs)
         continue
       }
-      if (isTransient(response.status) && attempt < attempts && !isSpent) {
+      if (isTransient(response.status) && !isSpent && tries.add()) {
         const asked = parseRetryAfter(response.headers['retry-after'], clock.now()) ?? 0
-        const pauseMs = Math.max(asked, backOffMs(attempt++, clock))
+        const pauseMs = Math.max(asked, backOffMs(tries.failures, clock))
         if (waitedMs + pauseMs > this.#options.rateLimitWaitMs) return response
         waitedMs += pauseMs
         await clock.sleep(pauseMs, signal)

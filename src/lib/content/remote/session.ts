@@ -111,7 +111,7 @@ export class RegistrySession {
   }
 
   /**
-   * A URL out of the registry's answer, checked: an upload location, or a next page.
+   * A URL out of the registry's answer, checked.
    * @throws {HoldfastError} UNTRUSTED_HOST
    */
   trusted(text: string, from: URL, referral: Referral): URL {

@@ -10,6 +10,7 @@ import type {
   BlobSource,
   CallOptions,
   ContentStore,
+  ListTagsOptions,
   ReadBlobOptions,
   RepositoryLister,
   StatOptions,
@@ -80,7 +81,7 @@ class RegistryStore implements RemoteStore {
     return this.#referrers.list(repository, subject, options)
   }
 
-  async *listTags(repository: RepositoryName, options: ListOptions = {}): AsyncIterable<Tag> {
+  async *listTags(repository: RepositoryName, {onInvalid, ...options}: ListTagsOptions = {}): AsyncIterable<Tag> {
     const names = listNames(this.#session, {
       ...options,
       path: `/v2/${repository}/tags/list`,
@@ -88,7 +89,10 @@ class RegistryStore implements RemoteStore {
       action: `list tags of "${this.#session.endpoint.registry}/${repository}"`,
       member: 'tags',
     })
-    for await (const name of names) if (isTag(name)) yield name
+    for await (const name of names) {
+      if (isTag(name)) yield name
+      else onInvalid?.(name)
+    }
   }
 
   async *listRepositories(options: ListOptions = {}): AsyncIterable<RepositoryName> {

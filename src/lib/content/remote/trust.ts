@@ -1,5 +1,5 @@
 /**
- * Where a registry may send us: token realm, blob storage, upload location, next page. A declared registry may name the hosts pinned for it. What names resolve to
+ * Where a registry may send us: token realm, blob storage, upload location. A declared registry may name the hosts pinned for it. What names resolve to
  * is judged when they are connected to, by `referral-guard.ts` (CVE-2026-12566, CVE-2019-10214; go-containerregistry's realm rule).
  */
 import {HoldfastError} from '../../core/errors.ts'
@@ -13,7 +13,7 @@ export function isLoopbackHost(hostname: string): boolean {
 }
 
 /** What the registry wants us to ask; used in the error. */
-export type Referral = 'redirect' | 'upload location' | 'next page'
+export type Referral = 'redirect' | 'upload location'
 
 /**
  * Checks a URL that came from the registry at `base` and that no credential is sent to.
@@ -30,7 +30,6 @@ export function assertTrusted(url: URL, base: URL, endpoint: RegistryEndpoint, r
   const kind = hostClass(url)
   if (kind === 'forbidden') refuse(FORBIDDEN_ADDRESS)
   if (isTrustedHost(url, endpoint)) return
-  if (referral === 'next page') refuse('pages must come from the registry itself')
   if (endpoint.pinnedHosts !== undefined) refuse('that host is not pinned for the registry', true)
   if (referral === 'upload location') refuse('uploads must go to the registry itself', true)
   if (kind === 'loopback' && hostClass(base) !== 'loopback') refuse('it is this machine, which is not where the registry is')

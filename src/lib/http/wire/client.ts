@@ -5,6 +5,7 @@
 
 import type {AddressGuard} from '../../core/address-policy.ts'
 import {HoldfastError, interrupted} from '../../core/errors.ts'
+import {MINIMUM_RATE, type MinimumRate, RateWatch} from '../../core/rate-watch.ts'
 import type {HttpClient, HttpRequest, HttpResponse, TlsSettings} from '../client.ts'
 import {rememberReceived, rememberSent} from '../traffic-secrets.ts'
 import {WireConnection, type WireStatistics} from './connection.ts'
@@ -13,8 +14,7 @@ import {dial, hostOf, proxyAuthorization, type Route} from './dial.ts'
 import {exchange, type Line} from './exchange.ts'
 import {assertReached} from './failures.ts'
 import {isAllowed, type ResolveHost} from './guarded-lookup.ts'
-import {CONNECT_TIMEOUT_MS, IDLE_TIMEOUT_MS, KEEP_ALIVE_MS, MINIMUM_RATE} from './limits.ts'
-import {type MinimumRate, RateWatch} from './rate-watch.ts'
+import {CONNECT_TIMEOUT_MS, IDLE_TIMEOUT_MS, KEEP_ALIVE_MS} from './limits.ts'
 import {BufferPool} from './read-buffer.ts'
 
 /** What `--debug` shows of one exchange: no header, no query, no body. */

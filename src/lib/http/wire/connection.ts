@@ -6,11 +6,12 @@
  */
 import type {Socket} from 'node:net'
 import type {ByteSink} from '../../core/byte-sink.ts'
+import type {RateWatch, SlowTransferError, WatchedTransfer} from '../../core/rate-watch.ts'
 import {ChunkedDecoder} from './chunked.ts'
 import {type AnswerHead, MalformedAnswerError, parseAnswerHead} from './head.ts'
 import {MAX_HEAD_BYTES, MAX_INFORMATIONAL_ANSWERS, MAX_UNRELEASED_BUFFERS, SMALL_BUFFER_BYTES, TLS_BATCH_ROOM_BYTES} from './limits.ts'
-import {type RateWatch, type SlowTransferError, sentBytes, type WatchedTransfer} from './rate-watch.ts'
 import {type BufferPool, ReadBuffer, type SliceOwner} from './read-buffer.ts'
+import {sentBytes} from './sent-bytes.ts'
 
 /** What a client counts, over all its connections. */
 export interface WireStatistics {

@@ -1,10 +1,10 @@
 /** Turns what a socket, TLS or a malformed answer says into an error of the table, with a reason in words and commands that help. */
 import {HoldfastError} from '../../core/errors.ts'
+import {SlowTransferError} from '../../core/rate-watch.ts'
 import {excerpt} from '../../core/redaction.ts'
 import {ConnectionClosedError, IdleTimeoutError} from './connection.ts'
 import {AddressRefusedError} from './guarded-lookup.ts'
 import {MalformedAnswerError} from './head.ts'
-import {SlowTransferError} from './rate-watch.ts'
 
 const HTTP_BAD_REQUEST = 400
 const HTTP_UNAUTHORIZED = 401
@@ -127,9 +127,15 @@ function describe(cause: unknown, attempt: Attempt): HoldfastError {
     return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {hints: [reachHint(url, proxy)], cause})
   }
   if (cause instanceof SlowTransferError) {
-    return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {hints: ['export HOLDFAST_MIN_RATE=0  # however slow it is'], cause})
+    return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {
+      hints: ['export HOLDFAST_MIN_RATE=0  # as --min-rate 0: however slow it is'],
+      details: {isTooSlow: true},
+      cause,
+    })
   }
-  if (cause instanceof MalformedAnswerError) return new HoldfastError('NETWORK', `${object}: ${cause.message}`, {cause})
+  // The server would say the same again.
+  if (cause instanceof MalformedAnswerError)
+    return new HoldfastError('NETWORK', `${object}: ${cause.message}`, {details: {isMalformed: true}, cause})
   if (cause instanceof ConnectionClosedError)
     return new HoldfastError('NETWORK', `${object}: the connection broke: ${cause.message}`, {cause})
   if (cause instanceof AddressRefusedError)

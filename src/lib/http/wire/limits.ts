@@ -7,8 +7,6 @@ const MIB = 1024 * KIB
 export const CONNECT_TIMEOUT_MS = 10_000
 /** No byte moved in either direction although the peer was to move one. */
 export const IDLE_TIMEOUT_MS = 60_000
-/** What a transfer must carry on average, either way, while the peer is to move bytes. */
-export const MINIMUM_RATE = {bytesPerSecond: 1000, windowMs: 60_000}
 /** How long an unused connection is kept; below the 60 s and more after which servers and load balancers usually hang up. */
 export const KEEP_ALIVE_MS = 30_000
 /** Unused connections kept for each origin. */

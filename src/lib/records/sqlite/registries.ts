@@ -1,6 +1,6 @@
 /** Declared registries as rows. */
 import {HoldfastError} from '../../core/errors.ts'
-import type {RegistryRecord, RegistryStore} from '../store.ts'
+import type {RegistryRecord, RegistryStore, TrustRecord} from '../store.ts'
 import type {Connection, Parameters, Row} from './connection.ts'
 import type {Database} from './database.ts'
 
@@ -41,15 +41,20 @@ export function createRegistryStore(database: Database): RegistryStore {
       return (await database.remove('DELETE FROM registry WHERE name = :name', {name})) > 0
     },
     async listTrustedHosts(registry) {
-      return (await database.all('SELECT host FROM trusted_host WHERE registry = :registry ORDER BY host', {registry})).map(({host}) =>
-        String(host),
-      )
+      const rows = await database.all('SELECT DISTINCT host FROM trusted_host WHERE registry = :registry ORDER BY host', {registry})
+      return rows.map(({host}) => String(host))
     },
-    async trustHost(registry, host) {
-      await database.run('INSERT OR IGNORE INTO trusted_host (registry, host) VALUES (:registry, :host)', {registry, host})
+    async listTrust() {
+      const rows = await database.all('SELECT registry, host, trusted_by FROM trusted_host ORDER BY registry, host, trusted_by')
+      return rows.map(({registry, host, trusted_by}) => ({registry, host, trustedBy: trusted_by}) as TrustRecord)
     },
-    async distrustHosts(registry) {
-      await database.remove('DELETE FROM trusted_host WHERE registry = :registry', {registry})
+    async trustHost(registry, host, by) {
+      const row = {registry, host, by}
+      await database.run('INSERT OR IGNORE INTO trusted_host (registry, host, trusted_by) VALUES (:registry, :host, :by)', row)
+    },
+    async distrustHosts(registry, by) {
+      const chosen = {registry, by: by ?? null}
+      await database.remove('DELETE FROM trusted_host WHERE registry = :registry AND (:by IS NULL OR trusted_by = :by)', chosen)
     },
   }
 }

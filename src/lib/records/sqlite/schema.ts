@@ -90,6 +90,21 @@ const MIGRATIONS: readonly string[] = [
    ) STRICT, WITHOUT ROWID`,
 
   'ALTER TABLE cached_image ADD COLUMN checked_at TEXT; ALTER TABLE cached_image ADD COLUMN removed_at TEXT',
+
+  // A host that both a login and a collector made trusted stays trusted until both are gone. What was remembered before is the collector's where it is the chosen one.
+  `ALTER TABLE trusted_host RENAME TO trusted_host_before;
+   CREATE TABLE trusted_host (
+     registry TEXT NOT NULL,
+     host TEXT NOT NULL,
+     trusted_by TEXT NOT NULL,
+     PRIMARY KEY (registry, host, trusted_by)
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO trusted_host (registry, host, trusted_by)
+     SELECT registry, host, CASE WHEN EXISTS (
+       SELECT 1 FROM setting WHERE name = 'collector' AND value IN ('https://' || host, 'http://' || host)
+     ) THEN 'collector' ELSE 'login' END
+     FROM trusted_host_before;
+   DROP TABLE trusted_host_before`,
 ]
 
 /**
