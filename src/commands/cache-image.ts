@@ -1,18 +1,20 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type {CacheAndStageOutcome} from '../lib/caching/cache-and-stage.ts'
+import type {CachedImage} from '../lib/caching/cache-images.ts'
 import {BaseCommand} from '../lib/cli/base-command.ts'
 import {type CachedImages, describeCached, describeCheck, describeRest, digestChange} from '../lib/cli/cached-report.ts'
 import {errorBody} from '../lib/cli/error-report.ts'
-import {InterruptedPartway, PartialFailure} from '../lib/cli/partial-failure.ts'
+import {type Leftover, PartialFailure} from '../lib/cli/partial-failure.ts'
 import {createProgress} from '../lib/cli/progress.ts'
 import {sharedRecords} from '../lib/cli/shared-records.ts'
 import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
 import {ACCESS_FLAGS, COPY_FLAGS, RECHECK_FLAGS, recheckMs, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
 import {formatCount} from '../lib/cli/units.ts'
+import {interrupted} from '../lib/core/errors.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
-import {parseReference, parseRepositoryName} from '../lib/oci/reference.ts'
+import {formatReference, parseReference, parseRepositoryName} from '../lib/oci/reference.ts'
 import {STAGING_RESULT_FORMATS, type StagingResultFormat} from '../lib/staging/staging-result.ts'
 
 export default class CacheImage extends BaseCommand<CachedImages> {
@@ -72,7 +74,10 @@ Without --to and without a default registry, images go to the embedded registry;
       sharedRecords(context, (message) => this.output.warn(escapeText(message))),
     ])
     const progress = createProgress(this.output)
-    const outcome = await cacheAndStage(
+    const done: CachedImage[] = []
+    let outcome: CacheAndStageOutcome | undefined
+    this.leaves(() => describeLeft(outcome ?? unfinished(sources.map(formatReference), done)))
+    outcome = await cacheAndStage(
       {
         sources,
         registry: target.registry,
@@ -94,6 +99,7 @@ Without --to and without a default registry, images go to the embedded registry;
         now: () => new Date(),
         listener: progress.listener,
         onCached: (image) => {
+          done.push(image)
           progress.makeRoom()
           this.output.print(escapeText(image.pinnedReference))
           this.output.note(describeCached(image))
@@ -108,7 +114,7 @@ Without --to and without a default registry, images go to the embedded registry;
         signal: context.signal,
       },
     ).finally(progress.stop)
-    if (context.signal.aborted) throw interruptedPartway(outcome)
+    if (context.signal.aborted) throw context.signal.reason
     const result = assertAllCached(outcome)
     if (target.isEmbedded) this.output.note(text`It is in the embedded registry; to pull from there: holdfast serve`)
     return result
@@ -131,14 +137,21 @@ function assertAllCached({images, failures}: CacheAndStageOutcome): CachedImages
 }
 
 /** What was cached stays; the same command again goes on with what was not. */
-function interruptedPartway(outcome: CacheAndStageOutcome): InterruptedPartway {
+function describeLeft(outcome: CacheAndStageOutcome): Leftover {
   const result = resultOf(outcome)
   const count = result.images.length + result.failures.length
-  return new InterruptedPartway(
-    `stopped by a signal: ${result.images.length} of ${formatCount(count, 'image')} cached; what has arrived of the others is used by the next run`,
+  return {
+    left: `${result.images.length} of ${formatCount(count, 'image')} cached; what has arrived of the others is used by the next run`,
+    hints: result.failures.length === 0 ? [] : [`holdfast cache-image ${result.failures.map(({source}) => source).join(' ')}`],
     result,
-    result.failures.length === 0 ? [] : [`holdfast cache-image ${result.failures.map(({source}) => source).join(' ')}`],
-  )
+  }
+}
+
+/** What a run that has not ended yet has done. */
+function unfinished(sources: readonly string[], images: readonly CachedImage[]): CacheAndStageOutcome {
+  const cached = images.map(({source}) => source)
+  const others = [...new Set(sources)].filter((source) => !cached.includes(source))
+  return {images, failures: others.map((source) => ({source, error: interrupted()}))}
 }
 
 function resultOf({images, failures}: CacheAndStageOutcome): CachedImages {

@@ -16,6 +16,7 @@ import {
 } from '../lib/cli/transfer-flags.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
+import type {TransferEvent} from '../lib/transfer/events.ts'
 
 /** What was copied; an image in a layout has no pinned reference. */
 type CopyResult = Omit<CopiedImage, 'pinnedReference'> & {readonly pinnedReference?: string}
@@ -55,11 +56,18 @@ All platforms, signatures and SBOMs are copied, and the digest stays the same; -
       context.records(),
     ])
     const progress = createProgress(this.output)
+    let left = `"${target.name}" names what it named; blobs that arrived are used by the next run`
+    this.leaves(() => ({left}))
+    const listener = (event: TransferEvent): void => {
+      if (event.type === 'name-started') left = `"${target.name}" may be written or not; the same command again makes sure`
+      else if (event.type === 'image-finished') left = `"${target.name}" is written`
+      progress.listener?.(event)
+    }
     const {pinnedReference, ...copied} = await copyImage(
       {source, target, platforms, recheck: flags.recheck},
       {
         records: target.isLayout ? undefined : records,
-        listener: progress.listener,
+        listener,
         signal: context.signal,
         referrers: flags.referrers,
         foreignLayers: flags['foreign-layers'],

@@ -65,13 +65,22 @@ For a schedule: "mirror serve --warm FILE", "serve --warm FILE".`
     const context = this.openContext(flags)
     const wishes = await this.#wishes(args.file, flags)
     const [{warm}, {openSource, fetch}] = await Promise.all([import('../lib/warming/warm.ts'), openWarming(context, flags)])
+    const done: WarmedImage[] = []
+    this.leaves(() => ({
+      left: flags['dry-run']
+        ? 'nothing was fetched'
+        : `${formatCount(done.filter(({outcome}) => outcome === 'there').length, 'image')} fetched; what has arrived of others is used by the next run`,
+      result: {images: done},
+    }))
     const images = await warm(wishes, {
       openSource,
       fetch,
       newest: flags.newest,
       isDryRun: flags['dry-run'] === true,
       signal: context.signal,
-      onImage: ({image, outcome, sizeBytes, reason}) => {
+      onImage: (warmed) => {
+        done.push(warmed)
+        const {image, outcome, sizeBytes, reason} = warmed
         if (outcome === 'failed') this.output.note(text`${image}: ${reason ?? ''}`)
         else this.output.print(flags['dry-run'] ? escapeText(image) : text`${image} ${formatBytes(sizeBytes)}`)
       },

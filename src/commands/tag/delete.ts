@@ -60,7 +60,12 @@ Without a tag, on a terminal, you choose from a list.`
           flag: '--include-siblings',
         })))
     // One after the other: a question about one must not be answered for another.
-    for (const reference of chosen) {
+    for (const [index, reference] of chosen.entries()) {
+      this.leaves(() => ({
+        left: `${[...deleted.map((done) => `${done.reference} is deleted`), `${formatReference(reference)} names what it named`].join('; ')}`,
+        hints: [`holdfast tag delete ${chosen.slice(index).map(formatReference).join(' ')}`],
+        result: {deleted, failures: describeFailures(failures)},
+      }))
       try {
         const store = await context.openRepository(reference, access)
         const done = await deleteTag(reference, store, {signal: context.signal, journal, mayDelete})
@@ -72,7 +77,6 @@ Without a tag, on a terminal, you choose from a list.`
         this.output.print(escapeText(done.reference))
         this.output.note(describeDeleted(done))
       } catch (error) {
-        // What a deletion left half done is to be said, also after a signal.
         if (context.signal.aborted) throw error
         failures.push({reference, error})
       }
@@ -86,13 +90,14 @@ function assertAllDeleted(deleted: readonly DeletedTag[], failures: readonly {re
   const [first] = failures
   if (first === undefined) return {deleted, failures: []}
   if (deleted.length === 0 && failures.length === 1) throw first.error
-  const result = {
-    deleted,
-    failures: failures.map(({reference, error}) => ({reference: formatReference(reference), error: errorBody(error)})),
-  }
+  const result = {deleted, failures: describeFailures(failures)}
   throw new PartialFailure(
     `cannot delete ${failures.length} of ${formatCount(deleted.length + failures.length, 'tag')}: ${result.failures.map(({error}) => error.message).join('; ')}`,
     result,
     [`holdfast tag delete ${result.failures.map(({reference}) => reference).join(' ')}`],
   )
+}
+
+function describeFailures(failures: readonly {reference: TagReference; error: unknown}[]): DeletedTags['failures'] {
+  return failures.map(({reference, error}) => ({reference: formatReference(reference), error: errorBody(error)}))
 }

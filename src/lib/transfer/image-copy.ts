@@ -81,7 +81,10 @@ export class ImageCopy {
       if (atTarget === undefined) await this.#writeManifest(root.raw.digest, root)
       for (const companion of along) await this.#writeCompanion(companion)
     }
-    if (tag !== undefined || atTarget === undefined) await this.#writeManifest(tag ?? root.raw.digest, root)
+    if (tag !== undefined || atTarget === undefined) {
+      this.#options.listener?.({type: 'name-started', target: formatReference(target.reference)})
+      await this.#writeManifest(tag ?? root.raw.digest, root)
+    }
     return {
       source: source.reference,
       target: target.reference,
