@@ -5,6 +5,7 @@ import type {CachedImage} from '../lib/caching/cache-images.ts'
 import {BaseCommand} from '../lib/cli/base-command.ts'
 import {type CachedImages, describeCached, describeCheck, describeRest, digestChange} from '../lib/cli/cached-report.ts'
 import {errorBody} from '../lib/cli/error-report.ts'
+import {warnOfHalfDeleted} from '../lib/cli/half-deleted.ts'
 import {type Leftover, PartialFailure} from '../lib/cli/partial-failure.ts'
 import {createProgress} from '../lib/cli/progress.ts'
 import {sharedRecords} from '../lib/cli/shared-records.ts'
@@ -114,6 +115,8 @@ Without --to and without a default registry, images go to the embedded registry;
         signal: context.signal,
       },
     ).finally(progress.stop)
+    const met = outcome.images.map(({source, sourceDigest}) => ({reference: parseReference(source), digest: sourceDigest}))
+    await warnOfHalfDeleted(met, context, this.output)
     if (context.signal.aborted) throw context.signal.reason
     const result = assertAllCached(outcome)
     if (target.isEmbedded) this.output.note(text`It is in the embedded registry; to pull from there: holdfast serve`)

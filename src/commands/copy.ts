@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import type {CopiedImage} from '../lib/caching/copy-image.ts'
 import {BaseCommand} from '../lib/cli/base-command.ts'
 import {describeBlobs, describeRest, digestChange} from '../lib/cli/cached-report.ts'
+import {warnOfHalfDeleted} from '../lib/cli/half-deleted.ts'
 import {openSourceLocation, openTargetLocation} from '../lib/cli/image-location.ts'
 import {createProgress} from '../lib/cli/progress.ts'
 import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
@@ -81,6 +82,7 @@ All platforms, signatures and SBOMs are copied, and the digest stays the same; -
       target: target.name,
       ...(target.isLayout ? {} : {pinnedReference}),
     }
+    if (!source.isLayout) await warnOfHalfDeleted([{reference: source.reference, digest: copied.sourceDigest}], context, this.output)
     this.output.print(escapeText(target.isLayout ? result.digest : pinnedReference))
     this.output.note(text`${result.target}: ${describeBlobs(result)}`)
     if (result.healed !== undefined) this.output.warn(text`${result.target} lacked ${result.healed.join(', ')}; it was healed and is whole`)

@@ -92,6 +92,30 @@ describe('holdfast tag delete that is interrupted', function () {
     await finish()
   })
 
+  it('is told, with the commands that go on, by every command that meets the tag on the empty image', async () => {
+    const command = await startDeletion()
+    command.kill('SIGKILL')
+    await command.ended()
+    front.release()
+    const target = `${registry.host}/elsewhere:v1`
+    const warning = `${name} names an empty image, since its deletion was cut off: "holdfast tag delete ${name}" finishes it, "holdfast copy ${front.host}/app@${image.digest} ${name}" takes it back`
+    const meets = [
+      ['tag', 'list', `${front.host}/app`],
+      ['copy', name, target],
+      ['inspect', name],
+      ['inspect', name, '--raw'],
+      ['cache-image', name],
+    ]
+    const tellsIn = async (args: readonly string[]) => (await holdfast.json(args)).envelope.warnings?.includes(warning)
+    for (const args of meets) assert.equal(await tellsIn(args), true, args.join(' '))
+    assert.equal(await tellsIn(['inspect', `${front.host}/app:v2`]), false)
+    const {exitCode, stderr} = await holdfast.run(['copy', `${front.host}/app@${image.digest}`, name])
+    assert.equal(exitCode, 0, stderr)
+    assert.equal(await digestOf('v1'), image.digest)
+    for (const args of meets) assert.equal(await tellsIn(args), false, args.join(' '))
+    await finish()
+  })
+
   for (const [way, end] of [
     [
       'a second Ctrl-C',

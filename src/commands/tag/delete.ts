@@ -21,7 +21,8 @@ export default class TagDelete extends BaseCommand<DeletedTags> {
   static override readonly summary = 'Delete tags and leave those that name the same image.'
   static override readonly description =
     `A registry that deletes tags is asked to; one that deletes manifests only gets the tag moved to an empty manifest first, so that nothing but the tag goes.
-Before a tag is moved, what it names is written down in the data directory: after a crash, the same command finishes the deletion.
+Before a tag is moved, what it names is written down in the data directory: after a crash, the same command finishes the deletion, and until then
+"tag list", "copy", "inspect" and "cache-image" warn of the tag.
 Where neither is possible, the tags that would go along are named, and nothing is deleted unless you agree: on a terminal, or with --include-siblings.
 Without a tag, on a terminal, you choose from a list.`
   static override readonly examples = [
