@@ -85,7 +85,8 @@ All platforms, signatures and SBOMs are copied, and the digest stays the same; -
     if (!source.isLayout) await warnOfHalfDeleted([{reference: source.reference, digest: copied.sourceDigest}], context, this.output)
     this.output.print(escapeText(target.isLayout ? result.digest : pinnedReference))
     this.output.note(text`${result.target}: ${describeBlobs(result)}`)
-    if (result.healed !== undefined) this.output.warn(text`${result.target} lacked ${result.healed.join(', ')}; it was healed and is whole`)
+    if (result.healed !== undefined)
+      this.output.warn(text`${result.target} lacked ${result.healed.join(', ')}, or had other bytes there; it was healed and is whole`)
     if (result.digestChanged) this.output.warn(digestChange(result))
     for (const warning of describeRest(result)) this.output.warn(warning)
     return result

@@ -1,5 +1,7 @@
 /** `holdfast cache-image` on a copy of which a genuine registry has lost a part. */
 import assert from 'node:assert/strict'
+import {readFile, rm, writeFile} from 'node:fs/promises'
+import {join, relative} from 'node:path'
 import {uploadedBlobs} from '../support/access-log.ts'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {cachedImages, cacheImage} from '../support/cache-image.ts'
@@ -68,6 +70,56 @@ describe('a damaged copy in a genuine registry', function () {
     )
     assert.ok(await fetchBlob(target.url, 'named/app', layer))
     assert.ok(await fetchManifest(target.url, 'named/app', arm64.digest))
+  })
+
+  const dataFile = (root: string, digest: string) => {
+    const hex = digest.slice('sha256:'.length)
+    return join(root, 'docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex, 'data')
+  }
+  /** Other bytes of the same number: a HEAD does not tell. */
+  const alter = async (file: string) => {
+    const {length} = await readFile(file)
+    await writeFile(file, Buffer.alloc(length))
+  }
+
+  it('in the embedded registry is read by --verify, and mended under its GUID', async () => {
+    const first = await cacheImage(holdfast, [`${origin.host}/app:v1`])
+    const file = dataFile(join(holdfast.dataDirectory, 'registry'), layer)
+    const bytes = await readFile(file)
+    await alter(file)
+    const {stdout, stderr, exitCode} = await holdfast.run(['cache-image', `${origin.host}/app:v1`, '--verify'])
+    assert.equal(exitCode, 0, stderr)
+    assert.equal(stdout, `${first.pinnedReference}\n`)
+    assert.ok(stderr.includes(`has other bytes under ${layer}`), stderr)
+    assert.match(stderr, /was healed and is whole/)
+    assert.deepEqual(await readFile(file), bytes)
+    await alter(dataFile(join(holdfast.dataDirectory, 'registry'), sample.digest))
+    const [again] = cachedImages(await holdfast.json(['cache-image', `${origin.host}/app:v1`]))
+    assert.deepEqual([again?.pinnedReference, again?.healed], [first.pinnedReference, [sample.digest]])
+  })
+
+  it('in a layout is mended by copy --verify', async () => {
+    const folder = join(holdfast.home, 'layout')
+    const copy = ['copy', `${origin.host}/app:v1`, `oci:${folder}:v1`]
+    assert.equal((await holdfast.run(copy)).exitCode, 0)
+    await alter(join(folder, 'blobs/sha256', layer.slice('sha256:'.length)))
+    const {envelope, exitCode} = await holdfast.json([...copy, '--verify'])
+    assert.deepEqual([exitCode, (envelope.result as {readonly healed?: unknown}).healed], [0, [layer]])
+  })
+
+  it('that docker-registry keeps whatever is sent is an error with the way out, and is healed after that', async () => {
+    const copy = ['copy', `${origin.host}/app:v1`, `${target.host}/kept/app:v1`, '--verify']
+    assert.equal((await holdfast.run(copy)).exitCode, 0)
+    const file = dataFile(target.root, layer)
+    await alter(file)
+    const {envelope, exitCode} = await holdfast.json(copy)
+    assert.deepEqual([envelope.error?.code, exitCode], ['INTEGRITY', 8])
+    const hint = envelope.error?.hints[0] ?? ''
+    assert.equal(hint.split(' ')[1], relative(target.root, file))
+    await rm(file)
+    const healed = await holdfast.json(copy)
+    assert.equal(healed.exitCode, 0, healed.stdout)
+    assert.ok(await fetchBlob(target.url, 'kept/app', layer))
   })
 
   it('stays removed when it was removed on purpose: the same request gets a fresh GUID', async () => {

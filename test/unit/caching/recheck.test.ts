@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import {type CachedImage, type CacheImagesRequest, type CacheOutcome, cacheImages} from '../../../src/lib/caching/cache-images.ts'
 import {type CheckEvent, DEFAULT_RECHECK_MS} from '../../../src/lib/caching/recheck.ts'
 import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
-import type {Digest} from '../../../src/lib/oci/digest.ts'
+import {type Digest, digestOf} from '../../../src/lib/oci/digest.ts'
+import {createRawManifest} from '../../../src/lib/oci/manifest.ts'
+import {MEDIA_TYPE} from '../../../src/lib/oci/media-types.ts'
 import {parseReference, type RegistryHost, type RepositoryName, type Tag} from '../../../src/lib/oci/reference.ts'
 import {openSqliteStore} from '../../../src/lib/records/sqlite/open-store.ts'
 import type {RecordStore} from '../../../src/lib/records/store.ts'
@@ -117,6 +119,55 @@ describe('checking again what was cached', () => {
     assert.ok(third?.status === 'failed' && hasCode(third.error, 'MANIFEST_NOT_FOUND'))
     assert.ok(third.error.message.includes(first.pinnedReference))
     assert.equal(third.error.exitCode, 3)
+  })
+
+  it('reads every byte with verify, and heals what has other bytes under the same GUID; a check by HEADs does not see it', async () => {
+    addIndex(source, IMAGE, ['amd64', 'arm64'])
+    const first = imageOf(await cache())
+    const {blobs} = copyOf(first)
+    const [[digest, bytes] = []] = blobs
+    assert.ok(digest !== undefined && bytes !== undefined)
+    blobs.set(digest, Buffer.alloc(bytes.length))
+    assert.equal(imageOf(await cache({recheckMs: 0})).healed, undefined)
+    const mended = imageOf(await cache({verify: true}))
+    assert.deepEqual([mended.pinnedReference, mended.healed], [first.pinnedReference, [digest]])
+    assert.deepEqual(blobs.get(digest), bytes)
+    assert.deepEqual(
+      events.map((event) => (event.type === 'damaged' ? event.altered : event.type)),
+      [[digest], 'healed'],
+    )
+    source.log.length = 0
+    assert.equal(imageOf(await cache({verify: true})).healed, undefined)
+    assert.deepEqual(linesOf(source.log, 'get-blob'), [])
+  })
+
+  it('reads what it has just copied with verify, and fails where the target keeps other bytes than it is sent', async () => {
+    addImage(source, IMAGE, ['one'])
+    const write = target.writeBlob.bind(target)
+    target.writeBlob = async (repository, blob, ...call) => {
+      const outcome = await write(repository, blob, ...call)
+      target.repository(repository).blobs.set(blob.digest, Buffer.alloc(blob.size))
+      return outcome
+    }
+    const outcome = await cache({verify: true})
+    assert.ok(outcome?.status === 'failed' && hasCode(outcome.error, 'INTEGRITY'), String(outcome))
+    assert.match(outcome.error.message, /^cannot heal "cache\.test:5000\/.*still has other bytes under sha256:/)
+    assert.match(outcome.error.hints[0] ?? '', /^rm docker\/registry\/v2\/blobs\/sha256\//)
+  })
+
+  it('finds no damage in an index that names blobs beside manifests', async () => {
+    const raw = addImage(source, IMAGE, ['one'])
+    const blob = Buffer.from('a cache')
+    const layer = {mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest: digestOf(blob), size: blob.length}
+    source.repository('app' as RepositoryName).blobs.set(layer.digest, blob)
+    const index = {schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: [referTo(raw), layer]}
+    const root = createRawManifest(MEDIA_TYPE.ociIndex, Buffer.from(JSON.stringify(index)))
+    source.repository('app' as RepositoryName).manifests.set(root.digest, root)
+    source.repository('app' as RepositoryName).tags.set('v1' as Tag, root.digest)
+    const first = imageOf(await cache())
+    assert.equal(imageOf(await cache({recheckMs: 0})).healed, undefined)
+    copyOf(first).blobs.delete(layer.digest)
+    assert.deepEqual(imageOf(await cache({recheckMs: 0})).healed, [layer.digest])
   })
 
   it('sends four requests at most at once, and none after the registry has asked to slow down', async () => {
