@@ -6,6 +6,7 @@ import {BaseCommand} from '../lib/cli/base-command.ts'
 import {type CachedImages, describeCached, describeCheck, describeRest, digestChange} from '../lib/cli/cached-report.ts'
 import {errorBody} from '../lib/cli/error-report.ts'
 import {warnOfHalfDeleted} from '../lib/cli/half-deleted.ts'
+import {mirrorPlaces} from '../lib/cli/mirror-places.ts'
 import {type Leftover, PartialFailure} from '../lib/cli/partial-failure.ts'
 import {createProgress} from '../lib/cli/progress.ts'
 import {sharedRecords} from '../lib/cli/shared-records.ts'
@@ -26,7 +27,7 @@ export default class CacheImage extends BaseCommand<CachedImages> {
 The same image for the same app is answered with the reference it has, while the source has not changed.
 Each reference is printed when its image is done. A run that is stopped is continued by the next one, under the same name.
 After its reference is printed, a copy that was last looked at more than --recheck-every ago is checked without pulling layers;
-what it has lost is put back under the same name, by the recorded digest: from its source, else from other copies recorded here. --verify reads every byte of the copy instead.
+what it has lost is put back under the same name, by the recorded digest: from its source, else from other copies recorded here, else from the mirror that HOLDFAST_MIRROR names. --verify reads every byte of the copy instead.
 Without --to and without a default registry, images go to the embedded registry; \`holdfast serve\` serves them.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> alpine:3.20',
@@ -98,6 +99,7 @@ Without --to and without a default registry, images go to the embedded registry;
         openSource: (reference) => context.openSource(reference, {transport: sourceTransport(flags), credential}),
         records,
         now: () => new Date(),
+        findInMirror: mirrorPlaces(context),
         listener: progress.listener,
         onCached: (image) => {
           done.push(image)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import {readFile, rm, writeFile} from 'node:fs/promises'
 import {join, relative} from 'node:path'
+import {DatabaseSync} from 'node:sqlite'
 import {uploadedBlobs} from '../support/access-log.ts'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {cachedImages, cacheImage} from '../support/cache-image.ts'
@@ -120,6 +121,41 @@ describe('a damaged copy in a genuine registry', function () {
     const healed = await holdfast.json(copy)
     assert.equal(healed.exitCode, 0, healed.stdout)
     assert.ok(await fetchBlob(target.url, 'kept/app', layer))
+  })
+
+  it('is healed from the mirror that HOLDFAST_MIRROR names when its source has lost it', async () => {
+    const lost = createImage([createLayer('lost', 'which the origin loses')])
+    await pushImage(origin.url, 'lost', 'v1', lost)
+    const mirror = await startDockerRegistry()
+    afterwards(() => mirror.stop())
+    await pushImage(mirror.url, `${origin.host.replace(':', '_')}/lost`, 'v1', lost)
+    const args = ['cache-image', `${origin.host}/lost@${lost.digest}`, '--to', target.host]
+    const first = await cacheImage(holdfast, args.slice(1))
+    const {status} = await fetch(`${origin.url}/v2/lost/manifests/${lost.digest}`, {method: 'DELETE'})
+    assert.equal(status, 202)
+    await remove(`${first.repository}/blobs/${layerDigests(lost)[0]}`)
+    const alone = await holdfast.json([...args, '--recheck'])
+    assert.deepEqual([alone.envelope.error?.code, alone.exitCode], ['MANIFEST_NOT_FOUND', 3])
+    const {exitCode, stdout, stderr} = await holdfast.run([...args, '--recheck'], {env: {HOLDFAST_MIRROR: mirror.url}})
+    assert.equal(exitCode, 0, stderr)
+    assert.equal(stdout, `${first.pinnedReference}\n`)
+    assert.ok(await fetchBlob(target.url, first.repository, layerDigests(lost)[0] ?? ''))
+  })
+
+  it('is looked at by warm once a day, and healed', async () => {
+    const list = join(holdfast.home, 'list.txt')
+    await writeFile(list, `${origin.host}/app:v1\n`)
+    const to = ['--to', target.host]
+    const warmed = await holdfast.run(['warm', list, ...to])
+    assert.equal(warmed.exitCode, 0, warmed.stderr)
+    const image = await cacheImage(holdfast, [`${origin.host}/app:v1`, ...to])
+    await remove(`${image.repository}/blobs/${layer}`)
+    assert.doesNotMatch((await holdfast.run(['warm', list, ...to])).stderr, /healed/)
+    const database = new DatabaseSync(join(holdfast.dataDirectory, 'holdfast.db'))
+    database.exec("UPDATE cached_image SET created_at = '2026-01-01T00:00:00.000Z', checked_at = NULL")
+    database.close()
+    assert.match((await holdfast.run(['warm', list, ...to])).stderr, /was healed and is whole/)
+    assert.ok(await fetchBlob(target.url, image.repository, layer))
   })
 
   it('stays removed when it was removed on purpose: the same request gets a fresh GUID', async () => {

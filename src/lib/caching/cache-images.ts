@@ -155,6 +155,7 @@ async function cacheImage(
   if (known !== undefined && !request.foreignLayers) {
     const state = await compareEnds(known, source, store, dependencies)
     if (state === 'unchanged') return {image: describeRecord(known), known}
+    if (state === 'lost and moved') await rechecks.restore(known)
     if (state === 'lost') {
       const report = await rechecks.heal(known)
       return {image: {...describeRecord(known), ...describeHealed({healed: [known.digest], report})}, ...(request.verify ? {known} : {})}
@@ -197,22 +198,21 @@ function cacheKey(source: Reference, request: CacheImagesRequest): CachedImageKe
 }
 
 /**
- * One HEAD at each end; a source that is pinned by digest is not asked at all, since it cannot have changed. `lost`: the target does not have the image any more, and
- * the source has not moved on.
+ * One HEAD at each end; a source that is pinned by digest is not asked at all, since it cannot have changed. `lost`: the target does not have the image any more.
  */
 async function compareEnds(
   known: CachedImageRecord,
   source: Reference,
   store: SourceStore,
   {target, signal}: CacheImagesDependencies,
-): Promise<'unchanged' | 'lost' | 'moved'> {
+): Promise<'unchanged' | 'lost' | 'moved' | 'lost and moved'> {
   const call = signal === undefined ? {} : {signal}
   const reference = manifestReference(source)
   const [there, here] = await Promise.all([
     isDigest(reference) ? reference : statSource(known, source, store, call),
     target.statManifest(known.repository, known.digest, call).catch(unlessAltered),
   ])
-  if (here === undefined) return there === known.sourceDigest || there === undefined ? 'lost' : 'moved'
+  if (here === undefined) return there === known.sourceDigest || there === undefined ? 'lost' : 'lost and moved'
   return there === known.sourceDigest ? 'unchanged' : 'moved'
 }
 

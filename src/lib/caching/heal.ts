@@ -12,12 +12,14 @@ export interface HealDependencies {
   readonly target: TargetStore
   readonly openSource: (reference: Reference) => Promise<SourceStore>
   readonly records: Pick<CachedImageStore, 'searchCachedImages'>
+  /** Where a mirror may have an image: asked last. */
+  readonly findInMirror?: ((reference: Reference) => Promise<readonly CopyJob['source'][]>) | undefined
 }
 
-type Origin = Pick<CopyJob, 'platforms'> & {readonly reference: Reference}
+type Origin = Pick<CopyJob, 'platforms'> & {readonly reference: Reference; readonly store?: SourceStore}
 
 /**
- * Copies the recorded digest again, from its source, else from other copies that were recorded here; never what a tag names now.
+ * Copies the recorded digest again, from its source, else from other copies that were recorded here, else from a mirror; never what a tag names now.
  * @param altered is written again, although the target has something under these digests.
  * @throws {HoldfastError} MANIFEST_NOT_FOUND naming the reference that is lost, when no place has it; what the target throws; what the source throws otherwise.
  */
@@ -27,11 +29,11 @@ export async function healImage(
   run: CopyRun,
   altered: readonly Digest[] = [],
 ): Promise<CopyReport> {
-  const {target, openSource, records} = dependencies
-  const copyFrom = async ({reference, ...choice}: Origin): Promise<CopyReport> =>
+  const {target, openSource, records, findInMirror} = dependencies
+  const copyFrom = async ({reference, store, ...choice}: Origin): Promise<CopyReport> =>
     await run.copy({
       ...choice,
-      source: {store: await openSource(reference), reference},
+      source: {store: store ?? (await openSource(reference)), reference},
       target: {
         store: target,
         reference: {registry: record.registry, repository: record.repository, tag: DEFAULT_TAG},
@@ -41,19 +43,25 @@ export async function healImage(
     })
   const {registry, repository} = parseReference(record.source)
   const {platforms} = record
-  const source: Origin = {
-    reference: {registry, repository, digest: record.sourceDigest},
-    ...(platforms === undefined ? {} : {platforms: platforms.map(parsePlatform)}),
+  const choice = platforms === undefined ? {} : {platforms: platforms.map(parsePlatform)}
+  const source: Origin = {reference: {registry, repository, digest: record.sourceDigest}, ...choice}
+  const tried = [formatReference(source.reference)]
+  const otherPlaces = async function* (): AsyncGenerator<Origin> {
+    for (const reference of await otherCopies(record, records)) yield {reference}
+    const places = await findInMirror?.(source.reference).catch((error: unknown) => {
+      if (!isSourceFailure(error)) throw error
+      tried.push(`the mirror: ${error.message}`)
+    })
+    for (const place of places ?? []) yield {...place, ...choice}
   }
   try {
     return await copyFrom(source)
   } catch (error) {
     if (!isSourceFailure(error)) throw error
-    const tried = [formatReference(source.reference)]
-    for (const reference of await otherCopies(record, records)) {
-      tried.push(formatReference(reference))
+    for await (const place of otherPlaces()) {
+      tried.push(formatReference(place.reference))
       try {
-        return await copyFrom({reference})
+        return await copyFrom(place)
       } catch (other) {
         if (!isSourceFailure(other)) throw other
       }

@@ -17,6 +17,7 @@ export const DEFAULT_RECHECK_MS = 86_400_000
 export type CheckEvent =
   | ({readonly type: 'damaged'; readonly reference: string} & Damage)
   | {readonly type: 'healed'; readonly reference: string}
+  | {readonly type: 'not-healed'; readonly reference: string; readonly error: HoldfastError}
   | {readonly type: 'not-checked'; readonly reference: string; readonly error: HoldfastError}
 
 export interface RecheckDependencies extends HealDependencies {
@@ -85,6 +86,20 @@ export class Rechecks {
     if (left.length > 0) throw stillAltered(formatPinned(record, record.digest), record.registry, left)
     await records.recordImageCheck(record, now().toISOString())
     return report
+  }
+
+  /** Puts back what was cached before and its target lost, while something newer is cached: what was deployed by that name can be pulled again. */
+  async restore(record: CachedImageRecord): Promise<void> {
+    const {onCheck} = this.#dependencies
+    const reference = formatPinned(record, record.digest)
+    onCheck?.({type: 'damaged', reference, missing: [record.digest], altered: []})
+    try {
+      await this.heal(record)
+      onCheck?.({type: 'healed', reference})
+    } catch (error) {
+      if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
+      onCheck?.({type: 'not-healed', reference, error})
+    }
   }
 
   async #findDamage(record: CachedImageRecord, reference: string): Promise<Damage | undefined> {

@@ -22,6 +22,8 @@ export function describeCheck(event: CheckEvent): TerminalText {
       return text`${event.reference} ${describeDamage(event)}`
     case 'healed':
       return text`${event.reference} was healed and is whole`
+    case 'not-healed':
+      return text`${event.reference} was not healed: ${event.error.message}`
     case 'not-checked':
       return text`${event.reference} was not checked: ${event.error.message}`
   }

@@ -45,6 +45,8 @@ export interface Settings {
   /** A URL, or `local`; undefined where none was named for this run. */
   readonly collector: string | undefined
   readonly trustedHosts: readonly TrustedHost[]
+  /** The mirror that damaged copies are healed from as well: a declared registry's name, or a URL. */
+  readonly mirror: string | undefined
 }
 
 /** @throws {HoldfastError} USAGE for an address that is none; CONFIGURATION for a trusted host in the environment without its registry; INVALID_REFERENCE. */
@@ -57,6 +59,7 @@ export function readSettings(flags: SettingFlags, environment: Readonly<Record<s
     registryNetworks:
       flags['registry-network'] ?? (environment.HOLDFAST_REGISTRY_NETWORK?.split(',').filter((network) => network !== '') || []),
     collector: flags.collector || environment.HOLDFAST_COLLECTOR || undefined,
+    mirror: environment.HOLDFAST_MIRROR || undefined,
     trustedHosts: readTrustedHosts(flags['trust-host'], environment.HOLDFAST_TRUST_HOST),
   }
 }

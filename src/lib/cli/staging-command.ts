@@ -12,6 +12,7 @@ import {describeCheck} from './cached-report.ts'
 import type {Context} from './context.ts'
 import {type EachApp, type EachAppRequest, forEachApp} from './each-app.ts'
 import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
+import {mirrorPlaces} from './mirror-places.ts'
 import {createProgress} from './progress.ts'
 import {sharedRecords} from './shared-records.ts'
 import {readSecret} from './standard-input.ts'
@@ -118,6 +119,7 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
             openSource: (reference) => context.openSource(reference),
             records,
             now,
+            findInMirror: mirrorPlaces(context),
             listener: progress.listener,
             openForChecks: target.openForChecks,
             onCheck: (event) => output.warn(describeCheck(event)),

@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict'
-import {type CachedImage, type CacheImagesRequest, type CacheOutcome, cacheImages} from '../../../src/lib/caching/cache-images.ts'
+import {
+  type CachedImage,
+  type CacheImagesDependencies,
+  type CacheImagesRequest,
+  type CacheOutcome,
+  cacheImages,
+} from '../../../src/lib/caching/cache-images.ts'
 import {type CheckEvent, DEFAULT_RECHECK_MS} from '../../../src/lib/caching/recheck.ts'
 import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
 import {type Digest, digestOf} from '../../../src/lib/oci/digest.ts'
 import {createRawManifest} from '../../../src/lib/oci/manifest.ts'
 import {MEDIA_TYPE} from '../../../src/lib/oci/media-types.ts'
-import {parseReference, type RegistryHost, type RepositoryName, type Tag} from '../../../src/lib/oci/reference.ts'
+import {formatReference, parseReference, type RegistryHost, type RepositoryName, type Tag} from '../../../src/lib/oci/reference.ts'
 import {openSqliteStore} from '../../../src/lib/records/sqlite/open-store.ts'
 import type {RecordStore} from '../../../src/lib/records/store.ts'
 import {addImage, addIndex, linesOf, referTo} from '../../support/memory-images.ts'
@@ -38,6 +44,7 @@ describe('checking again what was cached', () => {
     target = new MemoryStore()
     other = new MemoryStore()
     events = []
+    findInMirror = undefined
     nowMs = Date.parse('2026-11-20T12:00:00Z')
   })
   afterEach(async () => {
@@ -45,6 +52,7 @@ describe('checking again what was cached', () => {
     await folder.remove()
   })
 
+  let findInMirror: CacheImagesDependencies['findInMirror']
   const cache = async (request: Partial<CacheImagesRequest> = {}, to: MemoryStore = target) =>
     (
       await cacheImages(
@@ -55,6 +63,7 @@ describe('checking again what was cached', () => {
           records,
           now: () => new Date(nowMs),
           onCheck: (event) => events.push(event),
+          findInMirror,
         },
       )
     )[0]
@@ -119,6 +128,61 @@ describe('checking again what was cached', () => {
     assert.ok(third?.status === 'failed' && hasCode(third.error, 'MANIFEST_NOT_FOUND'))
     assert.ok(third.error.message.includes(first.pinnedReference))
     assert.equal(third.error.exitCode, 3)
+  })
+
+  it('heals from a mirror when neither the source nor another copy has the digest', async () => {
+    const raw = addImage(source, IMAGE, ['one'])
+    const first = imageOf(await cache())
+    const mirror = new MemoryStore()
+    addImage(mirror, 'mirror.test/a.test/app:v1', ['one'])
+    const asked: string[] = []
+    findInMirror = async (reference) => {
+      asked.push(formatReference(reference))
+      return [{store: mirror, reference: parseReference(`mirror.test/a.test/app@${raw.digest}`)}]
+    }
+    source.repositories.clear()
+    source.statManifest = async () => ({mediaType: raw.mediaType, digest: raw.digest, size: raw.bytes.length})
+    copyOf(first).blobs.clear()
+    assert.ok((imageOf(await cache({recheckMs: 0})).healed?.length ?? 0) > 0)
+    assert.deepEqual(asked, [`a.test/app@${raw.digest}`])
+    copyOf(first).blobs.clear()
+    findInMirror = async () => {
+      throw new HoldfastError('NETWORK', 'no answer')
+    }
+    const lost = await cache({recheckMs: 0})
+    assert.ok(lost?.status === 'failed' && lost.error instanceof HoldfastError)
+    assert.equal(lost.error.exitCode, 3)
+    assert.deepEqual(lost.error.details.tried, [`a.test/app@${raw.digest}`, 'the mirror: no answer'])
+  })
+
+  it('puts back under its GUID what a wiped target lost, though the tag has moved on, and caches the new image beside it', async () => {
+    const old = addImage(source, IMAGE, ['old'])
+    const first = imageOf(await cache())
+    target.repositories.clear()
+    const fresh = addImage(source, IMAGE, ['new'])
+    const second = imageOf(await cache())
+    assert.notEqual(second.repository, first.repository)
+    assert.equal(second.digest, fresh.digest)
+    assert.ok(copyOf(first).manifests.has(old.digest))
+    assert.deepEqual(
+      events.map(({type, reference}) => [type, reference]),
+      [
+        ['damaged', first.pinnedReference],
+        ['healed', first.pinnedReference],
+      ],
+    )
+    events.length = 0
+    target.repositories.clear()
+    source.repository('app' as RepositoryName).manifests.delete(fresh.digest)
+    addImage(source, IMAGE, ['newest'])
+    assert.equal(imageOf(await cache()).unchanged, false)
+    assert.deepEqual(
+      events.map(({type, reference}) => [type, reference]),
+      [
+        ['damaged', second.pinnedReference],
+        ['not-healed', second.pinnedReference],
+      ],
+    )
   })
 
   it('reads every byte with verify, and heals what has other bytes under the same GUID; a check by HEADs does not see it', async () => {
