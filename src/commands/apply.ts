@@ -31,6 +31,11 @@ export default class Apply extends CollectorCommand<Applied> {
     const {args, flags} = await this.parse(Apply)
     const document = await parseDocument(await readInputText(args.file), args.file)
     const [collector, {applyAll}] = await Promise.all([this.openCollector(flags), import('../lib/collector/api/document.ts')])
+    this.leaves(() => ({
+      left: flags['dry-run']
+        ? 'nothing was changed'
+        : 'what was changed before stays; the same command with --dry-run shows what is left to change',
+    }))
     const result = await collector.run(applyAll, {document, isDryRun: flags['dry-run'], prune: flags.prune})
     for (const line of describeChanges(result.changes)) this.output.print(line)
     if (result.changes.length === 0) this.output.note(text`there is nothing to change`)

@@ -1,18 +1,22 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type {CacheAndStageOutcome} from '../lib/caching/cache-and-stage.ts'
+import type {CachedImage} from '../lib/caching/cache-images.ts'
 import {BaseCommand} from '../lib/cli/base-command.ts'
 import {type CachedImages, describeCached, describeCheck, describeRest, digestChange} from '../lib/cli/cached-report.ts'
 import {errorBody} from '../lib/cli/error-report.ts'
-import {InterruptedPartway, PartialFailure} from '../lib/cli/partial-failure.ts'
+import {warnOfHalfDeleted} from '../lib/cli/half-deleted.ts'
+import {mirrorPlaces} from '../lib/cli/mirror-places.ts'
+import {type Leftover, PartialFailure} from '../lib/cli/partial-failure.ts'
 import {createProgress} from '../lib/cli/progress.ts'
 import {sharedRecords} from '../lib/cli/shared-records.ts'
 import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
 import {ACCESS_FLAGS, COPY_FLAGS, RECHECK_FLAGS, recheckMs, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
 import {formatCount} from '../lib/cli/units.ts'
+import {interrupted} from '../lib/core/errors.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
-import {parseReference, parseRepositoryName} from '../lib/oci/reference.ts'
+import {formatReference, parseReference, parseRepositoryName} from '../lib/oci/reference.ts'
 import {STAGING_RESULT_FORMATS, type StagingResultFormat} from '../lib/staging/staging-result.ts'
 
 export default class CacheImage extends BaseCommand<CachedImages> {
@@ -23,7 +27,7 @@ export default class CacheImage extends BaseCommand<CachedImages> {
 The same image for the same app is answered with the reference it has, while the source has not changed.
 Each reference is printed when its image is done. A run that is stopped is continued by the next one, under the same name.
 After its reference is printed, a copy that was last looked at more than --recheck-every ago is checked without pulling layers;
-what it has lost is put back under the same name, by the recorded digest: from its source, else from other copies recorded here.
+what it has lost is put back under the same name, by the recorded digest: from its source, else from other copies recorded here, else from the mirror that HOLDFAST_MIRROR names. --verify reads every byte of the copy instead.
 Without --to and without a default registry, images go to the embedded registry; \`holdfast serve\` serves them.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> alpine:3.20',
@@ -72,7 +76,10 @@ Without --to and without a default registry, images go to the embedded registry;
       sharedRecords(context, (message) => this.output.warn(escapeText(message))),
     ])
     const progress = createProgress(this.output)
-    const outcome = await cacheAndStage(
+    const done: CachedImage[] = []
+    let outcome: CacheAndStageOutcome | undefined
+    this.leaves(() => describeLeft(outcome ?? unfinished(sources.map(formatReference), done)))
+    outcome = await cacheAndStage(
       {
         sources,
         registry: target.registry,
@@ -92,8 +99,10 @@ Without --to and without a default registry, images go to the embedded registry;
         openSource: (reference) => context.openSource(reference, {transport: sourceTransport(flags), credential}),
         records,
         now: () => new Date(),
+        findInMirror: mirrorPlaces(context),
         listener: progress.listener,
         onCached: (image) => {
+          done.push(image)
           progress.makeRoom()
           this.output.print(escapeText(image.pinnedReference))
           this.output.note(describeCached(image))
@@ -108,7 +117,9 @@ Without --to and without a default registry, images go to the embedded registry;
         signal: context.signal,
       },
     ).finally(progress.stop)
-    if (context.signal.aborted) throw interruptedPartway(outcome)
+    const met = outcome.images.map(({source, sourceDigest}) => ({reference: parseReference(source), digest: sourceDigest}))
+    await warnOfHalfDeleted(met, context, this.output)
+    if (context.signal.aborted) throw context.signal.reason
     const result = assertAllCached(outcome)
     if (target.isEmbedded) this.output.note(text`It is in the embedded registry; to pull from there: holdfast serve`)
     return result
@@ -131,14 +142,21 @@ function assertAllCached({images, failures}: CacheAndStageOutcome): CachedImages
 }
 
 /** What was cached stays; the same command again goes on with what was not. */
-function interruptedPartway(outcome: CacheAndStageOutcome): InterruptedPartway {
+function describeLeft(outcome: CacheAndStageOutcome): Leftover {
   const result = resultOf(outcome)
   const count = result.images.length + result.failures.length
-  return new InterruptedPartway(
-    `stopped by a signal: ${result.images.length} of ${formatCount(count, 'image')} cached; what has arrived of the others is used by the next run`,
+  return {
+    left: `${result.images.length} of ${formatCount(count, 'image')} cached; what has arrived of the others is used by the next run`,
+    hints: result.failures.length === 0 ? [] : [`holdfast cache-image ${result.failures.map(({source}) => source).join(' ')}`],
     result,
-    result.failures.length === 0 ? [] : [`holdfast cache-image ${result.failures.map(({source}) => source).join(' ')}`],
-  )
+  }
+}
+
+/** What a run that has not ended yet has done. */
+function unfinished(sources: readonly string[], images: readonly CachedImage[]): CacheAndStageOutcome {
+  const cached = images.map(({source}) => source)
+  const others = [...new Set(sources)].filter((source) => !cached.includes(source))
+  return {images, failures: others.map((source) => ({source, error: interrupted()}))}
 }
 
 function resultOf({images, failures}: CacheAndStageOutcome): CachedImages {

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import type {CopiedImage} from '../lib/caching/copy-image.ts'
 import {BaseCommand} from '../lib/cli/base-command.ts'
 import {describeBlobs, describeRest, digestChange} from '../lib/cli/cached-report.ts'
+import {warnOfHalfDeleted} from '../lib/cli/half-deleted.ts'
 import {openSourceLocation, openTargetLocation} from '../lib/cli/image-location.ts'
 import {createProgress} from '../lib/cli/progress.ts'
 import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
@@ -16,6 +17,7 @@ import {
 } from '../lib/cli/transfer-flags.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
+import type {TransferEvent} from '../lib/transfer/events.ts'
 
 /** What was copied; an image in a layout has no pinned reference. */
 type CopyResult = Omit<CopiedImage, 'pinnedReference'> & {readonly pinnedReference?: string}
@@ -55,11 +57,18 @@ All platforms, signatures and SBOMs are copied, and the digest stays the same; -
       context.records(),
     ])
     const progress = createProgress(this.output)
+    let left = `"${target.name}" names what it named; blobs that arrived are used by the next run`
+    this.leaves(() => ({left}))
+    const listener = (event: TransferEvent): void => {
+      if (event.type === 'name-started') left = `"${target.name}" may be written or not; the same command again makes sure`
+      else if (event.type === 'image-finished') left = `"${target.name}" is written`
+      progress.listener?.(event)
+    }
     const {pinnedReference, ...copied} = await copyImage(
       {source, target, platforms, recheck: flags.recheck},
       {
         records: target.isLayout ? undefined : records,
-        listener: progress.listener,
+        listener,
         signal: context.signal,
         referrers: flags.referrers,
         foreignLayers: flags['foreign-layers'],
@@ -73,9 +82,11 @@ All platforms, signatures and SBOMs are copied, and the digest stays the same; -
       target: target.name,
       ...(target.isLayout ? {} : {pinnedReference}),
     }
+    if (!source.isLayout) await warnOfHalfDeleted([{reference: source.reference, digest: copied.sourceDigest}], context, this.output)
     this.output.print(escapeText(target.isLayout ? result.digest : pinnedReference))
     this.output.note(text`${result.target}: ${describeBlobs(result)}`)
-    if (result.healed !== undefined) this.output.warn(text`${result.target} lacked ${result.healed.join(', ')}; it was healed and is whole`)
+    if (result.healed !== undefined)
+      this.output.warn(text`${result.target} lacked ${result.healed.join(', ')}, or had other bytes there; it was healed and is whole`)
     if (result.digestChanged) this.output.warn(digestChange(result))
     for (const warning of describeRest(result)) this.output.warn(warning)
     return result

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type {InspectedImage} from '../lib/caching/inspect-image.ts'
 import {BaseCommand} from '../lib/cli/base-command.ts'
+import {warnOfHalfDeleted} from '../lib/cli/half-deleted.ts'
 import {openSourceLocation} from '../lib/cli/image-location.ts'
 import {formatInspection} from '../lib/cli/inspection.ts'
 import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
@@ -46,16 +47,21 @@ export default class Inspect extends BaseCommand<InspectedImage | RawInspection>
     const credential = await readSourceCredential(flags)
     const context = this.openContext(flags)
     const {signal} = context
-    const [{inspectImage, readRawManifest}, {store, reference}] = await Promise.all([
+    const [{inspectImage, readRawManifest}, {store, reference, isLayout}] = await Promise.all([
       import('../lib/caching/inspect-image.ts'),
       openSourceLocation(args.image, context, {transport: sourceTransport(flags), credential}),
     ])
+    const warn = async (digest: string): Promise<void> => {
+      if (!isLayout) await warnOfHalfDeleted([{reference, digest}], context, this.output)
+    }
     if (flags.raw) {
       const {digest, mediaType, bytes} = await readRawManifest(reference, store, {signal})
+      await warn(digest)
       this.output.printDocument(bytes)
       return {reference: formatReference(reference), digest, mediaType, raw: new TextDecoder().decode(bytes)}
     }
     const image = await inspectImage(reference, store, {signal, ...(platform === undefined ? {} : {platform})})
+    await warn(image.digest)
     for (const line of formatInspection(image)) this.output.print(line)
     const {missing = []} = image
     if (missing.length > 0)

@@ -2,7 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type {Refresh} from '../lib/apps/refresh-app.ts'
 import {describeOutcome, describeRefresh} from '../lib/cli/app-report.ts'
-import {type EachApp, forEachApp} from '../lib/cli/each-app.ts'
+import type {EachApp} from '../lib/cli/each-app.ts'
 import {CACHE_FLAGS, StagingCommand} from '../lib/cli/staging-command.ts'
 import {ACCESS_FLAGS} from '../lib/cli/transfer-flags.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
@@ -35,7 +35,7 @@ export default class RefreshApp extends StagingCommand<EachApp<Refreshed>> {
       this.stagingDependencies(flags),
     ])
     const {platform} = dependencies
-    return await forEachApp({
+    return await this.forEachApp({
       verb: 'refresh',
       app: args.app,
       isAll: flags.all,

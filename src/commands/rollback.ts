@@ -12,6 +12,7 @@ export default class RollbackApp extends StagingCommand<Rollback> {
   async run(): Promise<Rollback> {
     const {args, flags} = await this.parse(RollbackApp)
     const [{rollBackApp}, platform] = await Promise.all([import('../lib/apps/rollback-app.ts'), this.openPlatform(flags)])
+    this.leaves(() => ({left: this.left ?? `app "${args.app}" is what it was`}))
     const result = await rollBackApp(args.app, platform, this.onStep)
     this.output.print(escapeText(result.image))
     this.output.note(text`app "${args.app}" runs it again; once more: holdfast rollback ${args.app}`)

@@ -1,6 +1,6 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
-import {type EachApp, forEachApp} from '../lib/cli/each-app.ts'
+import type {EachApp} from '../lib/cli/each-app.ts'
 import {CACHE_FLAGS, StagingCommand} from '../lib/cli/staging-command.ts'
 import {ACCESS_FLAGS} from '../lib/cli/transfer-flags.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
@@ -28,7 +28,7 @@ export default class RotateCredentials extends StagingCommand<EachApp<Rotated>> 
   async run(): Promise<EachApp<Rotated>> {
     const {args, flags} = await this.parse(RotateCredentials)
     const [{rotateCredentials}, dependencies] = await Promise.all([import('../lib/apps/rollback-app.ts'), this.stagingDependencies(flags)])
-    return await forEachApp({
+    return await this.forEachApp({
       verb: 'rotate-credentials',
       app: args.app,
       isAll: flags.all,

@@ -152,7 +152,7 @@ With --json the envelope is printed as soon as it listens.`
   /** What a list names goes into the cache, again and again; of the replicas on one database one does it. */
   async #warm(planned: PlannedWarming | undefined, context: Context, isCollector: boolean): Promise<{stop(): Promise<void>} | undefined> {
     if (planned === undefined) return undefined
-    const [{createLeases}, warming] = await Promise.all([import('../lib/collector/leases.ts'), openWarming(context, {})])
+    const [{createLeases}, warming] = await Promise.all([import('../lib/collector/leases.ts'), openWarming(context, {}, this.output)])
     if (!isCollector) return planned.start(warming, this.output)
     const leases = createLeases(await context.collectorStore(), () => new Date(), 'warm-lease')
     return planned.start(warming, this.output, (file, lifeMs) => leases.tryLock(file, lifeMs))

@@ -2,7 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type {StageOutcome} from '../lib/apps/stage-app.ts'
 import {describeOutcome} from '../lib/cli/app-report.ts'
-import {type EachApp, forEachApp} from '../lib/cli/each-app.ts'
+import type {EachApp} from '../lib/cli/each-app.ts'
 import {CACHE_FLAGS, StagingCommand} from '../lib/cli/staging-command.ts'
 import {ACCESS_FLAGS} from '../lib/cli/transfer-flags.ts'
 import {escapeText} from '../lib/core/terminal-text.ts'
@@ -32,7 +32,7 @@ With --all, every app that has opted in, or did; the failure of one does not sto
     const {args, flags} = await this.parse(Stage)
     const [{stageApp}, dependencies] = await Promise.all([import('../lib/apps/stage-app.ts'), this.stagingDependencies(flags)])
     const request = {image: flags.image, isDryRun: flags['dry-run']}
-    return await forEachApp({
+    return await this.forEachApp({
       verb: 'stage',
       app: args.app,
       isAll: flags.all,

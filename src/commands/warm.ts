@@ -19,7 +19,7 @@ export default class Warm extends BaseCommand<Warmed> {
   static override readonly summary = 'Fill a mirror or a cache with what a list names, before anybody asks for it.'
   static override readonly description =
     `Each line of FILE is an image (alpine:3.20), or a repository with a pattern (ghcr.io/acme/web v1.*) or a range of versions (redis >=7 <8); # begins a remark, and - is standard input.
-With --mirror they are pulled through that mirror, every platform; else they are cached as \`cache-image\` does it, and what has not changed is left alone. Done again it asks for little.
+With --mirror they are pulled through that mirror, every platform; else they are cached as \`cache-image\` does it, and what has not changed is left alone, but for a daily check that it is whole. Done again it asks for little.
 --from-log takes what the collector has seen pulled by tag in the last 30 days, --access-log what an access log of nginx or a registry has. One failure does not stop the others; the exit code is 9 then.
 For a schedule: "mirror serve --warm FILE", "serve --warm FILE".`
   static override readonly examples = [
@@ -64,14 +64,23 @@ For a schedule: "mirror serve --warm FILE", "serve --warm FILE".`
     const {args, flags} = await this.parse(Warm)
     const context = this.openContext(flags)
     const wishes = await this.#wishes(args.file, flags)
-    const [{warm}, {openSource, fetch}] = await Promise.all([import('../lib/warming/warm.ts'), openWarming(context, flags)])
+    const [{warm}, {openSource, fetch}] = await Promise.all([import('../lib/warming/warm.ts'), openWarming(context, flags, this.output)])
+    const done: WarmedImage[] = []
+    this.leaves(() => ({
+      left: flags['dry-run']
+        ? 'nothing was fetched'
+        : `${formatCount(done.filter(({outcome}) => outcome === 'there').length, 'image')} fetched; what has arrived of others is used by the next run`,
+      result: {images: done},
+    }))
     const images = await warm(wishes, {
       openSource,
       fetch,
       newest: flags.newest,
       isDryRun: flags['dry-run'] === true,
       signal: context.signal,
-      onImage: ({image, outcome, sizeBytes, reason}) => {
+      onImage: (warmed) => {
+        done.push(warmed)
+        const {image, outcome, sizeBytes, reason} = warmed
         if (outcome === 'failed') this.output.note(text`${image}: ${reason ?? ''}`)
         else this.output.print(flags['dry-run'] ? escapeText(image) : text`${image} ${formatBytes(sizeBytes)}`)
       },

@@ -60,6 +60,14 @@ export function describeContentStore(name: string, factory: ContractFactory): vo
       assert.equal(outcome, 'present')
     })
 
+    it('writes a blob again that is there and said to be damaged', async () => {
+      const bytes = randomBytes(10_000)
+      const blob = describeBlob(bytes)
+      await store.writeBlob(repository, blob, sourceOf(bytes))
+      assert.equal(await store.writeBlob(repository, blob, sourceOf(bytes), {isDamaged: true, mountFrom: repository}), 'uploaded')
+      assert.equal(await store.statBlob(repository, blob.digest), bytes.length)
+    })
+
     it('reads ranges: from the middle, to the end, and a single byte', async () => {
       const bytes = randomBytes(3_000_000)
       const blob = describeBlob(bytes)

@@ -256,8 +256,44 @@ describe('apps of Cloud Foundry', function () {
     const command = startCommand(user, ['stage', 'shop'])
     await until(async () => foundation.requests.some(({method, path}) => method === 'GET' && path.startsWith('/v3/builds/')), 60_000)
     command.kill('SIGTERM')
-    assert.equal((await command.ended()).exitCode, 130)
+    const {exitCode, stderr} = await command.ended()
+    assert.equal(exitCode, 130)
+    assert.match(
+      stderr,
+      /^Error: stopped by a signal: app "shop" runs what it ran; the package .* stay at the platform, .*\(INTERRUPTED\)$/m,
+    )
     assert.deepEqual(digests(), [old.digest])
+  })
+
+  it('are told each what stays when a command for all of them is stopped, and of a rollback what it ran', async () => {
+    await foundation.stop()
+    await setUp({pollsUntilDone: 4})
+    await addShop()
+    await addShop({name: 'web'})
+    const deployments = () => foundation.requests.filter(({method, path}) => method === 'POST' && path === '/v3/deployments').length
+    const stopAt = async (count: number, args: readonly string[]) => {
+      const command = startCommand(user, [...args, '--json'])
+      await until(() => deployments() >= count, 60_000)
+      command.kill('SIGINT')
+      const {exitCode, stdout} = await command.ended()
+      assert.equal(exitCode, 130, stdout)
+      return JSON.parse(stdout)
+    }
+    const {error, result} = await stopAt(2, ['stage', '--all'])
+    assert.equal(
+      error.message,
+      'stopped by a signal: app "shop" is done; the rolling deployment of app "web" goes on at the platform, if it has begun: cf app web; the same command again goes on',
+    )
+    assert.deepEqual(
+      result.apps.map(({app, action}: {readonly app: string; readonly action: string}) => [app, action]),
+      [['shop', 'cached']],
+    )
+    const rotation = await stopAt(3, ['rotate-credentials', 'shop'])
+    assert.match(rotation.error.message, /^stopped by a signal: the rolling deployment of app "shop" goes on/)
+    const rollback = await stopAt(4, ['rollback', 'shop'])
+    assert.ok(
+      rollback.error.message.includes(`goes on at the platform, if it has begun: cf app shop; it ran ${result.apps[0].image}, release `),
+    )
   })
 
   it('that are stopped get their release, and start with it', async () => {

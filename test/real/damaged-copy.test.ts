@@ -1,5 +1,8 @@
 /** `holdfast cache-image` on a copy of which a genuine registry has lost a part. */
 import assert from 'node:assert/strict'
+import {readFile, rm, writeFile} from 'node:fs/promises'
+import {join, relative} from 'node:path'
+import {DatabaseSync} from 'node:sqlite'
 import {uploadedBlobs} from '../support/access-log.ts'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {cachedImages, cacheImage} from '../support/cache-image.ts'
@@ -68,6 +71,91 @@ describe('a damaged copy in a genuine registry', function () {
     )
     assert.ok(await fetchBlob(target.url, 'named/app', layer))
     assert.ok(await fetchManifest(target.url, 'named/app', arm64.digest))
+  })
+
+  const dataFile = (root: string, digest: string) => {
+    const hex = digest.slice('sha256:'.length)
+    return join(root, 'docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex, 'data')
+  }
+  /** Other bytes of the same number: a HEAD does not tell. */
+  const alter = async (file: string) => {
+    const {length} = await readFile(file)
+    await writeFile(file, Buffer.alloc(length))
+  }
+
+  it('in the embedded registry is read by --verify, and mended under its GUID', async () => {
+    const first = await cacheImage(holdfast, [`${origin.host}/app:v1`])
+    const file = dataFile(join(holdfast.dataDirectory, 'registry'), layer)
+    const bytes = await readFile(file)
+    await alter(file)
+    const {stdout, stderr, exitCode} = await holdfast.run(['cache-image', `${origin.host}/app:v1`, '--verify'])
+    assert.equal(exitCode, 0, stderr)
+    assert.equal(stdout, `${first.pinnedReference}\n`)
+    assert.ok(stderr.includes(`has other bytes under ${layer}`), stderr)
+    assert.match(stderr, /was healed and is whole/)
+    assert.deepEqual(await readFile(file), bytes)
+    await alter(dataFile(join(holdfast.dataDirectory, 'registry'), sample.digest))
+    const [again] = cachedImages(await holdfast.json(['cache-image', `${origin.host}/app:v1`]))
+    assert.deepEqual([again?.pinnedReference, again?.healed], [first.pinnedReference, [sample.digest]])
+  })
+
+  it('in a layout is mended by copy --verify', async () => {
+    const folder = join(holdfast.home, 'layout')
+    const copy = ['copy', `${origin.host}/app:v1`, `oci:${folder}:v1`]
+    assert.equal((await holdfast.run(copy)).exitCode, 0)
+    await alter(join(folder, 'blobs/sha256', layer.slice('sha256:'.length)))
+    const {envelope, exitCode} = await holdfast.json([...copy, '--verify'])
+    assert.deepEqual([exitCode, (envelope.result as {readonly healed?: unknown}).healed], [0, [layer]])
+  })
+
+  it('that docker-registry keeps whatever is sent is an error with the way out, and is healed after that', async () => {
+    const copy = ['copy', `${origin.host}/app:v1`, `${target.host}/kept/app:v1`, '--verify']
+    assert.equal((await holdfast.run(copy)).exitCode, 0)
+    const file = dataFile(target.root, layer)
+    await alter(file)
+    const {envelope, exitCode} = await holdfast.json(copy)
+    assert.deepEqual([envelope.error?.code, exitCode], ['INTEGRITY', 8])
+    const hint = envelope.error?.hints[0] ?? ''
+    assert.equal(hint.split(' ')[1], relative(target.root, file))
+    await rm(file)
+    const healed = await holdfast.json(copy)
+    assert.equal(healed.exitCode, 0, healed.stdout)
+    assert.ok(await fetchBlob(target.url, 'kept/app', layer))
+  })
+
+  it('is healed from the mirror that HOLDFAST_MIRROR names when its source has lost it', async () => {
+    const lost = createImage([createLayer('lost', 'which the origin loses')])
+    await pushImage(origin.url, 'lost', 'v1', lost)
+    const mirror = await startDockerRegistry()
+    afterwards(() => mirror.stop())
+    await pushImage(mirror.url, `${origin.host.replace(':', '_')}/lost`, 'v1', lost)
+    const args = ['cache-image', `${origin.host}/lost@${lost.digest}`, '--to', target.host]
+    const first = await cacheImage(holdfast, args.slice(1))
+    const {status} = await fetch(`${origin.url}/v2/lost/manifests/${lost.digest}`, {method: 'DELETE'})
+    assert.equal(status, 202)
+    await remove(`${first.repository}/blobs/${layerDigests(lost)[0]}`)
+    const alone = await holdfast.json([...args, '--recheck'])
+    assert.deepEqual([alone.envelope.error?.code, alone.exitCode], ['MANIFEST_NOT_FOUND', 3])
+    const {exitCode, stdout, stderr} = await holdfast.run([...args, '--recheck'], {env: {HOLDFAST_MIRROR: mirror.url}})
+    assert.equal(exitCode, 0, stderr)
+    assert.equal(stdout, `${first.pinnedReference}\n`)
+    assert.ok(await fetchBlob(target.url, first.repository, layerDigests(lost)[0] ?? ''))
+  })
+
+  it('is looked at by warm once a day, and healed', async () => {
+    const list = join(holdfast.home, 'list.txt')
+    await writeFile(list, `${origin.host}/app:v1\n`)
+    const to = ['--to', target.host]
+    const warmed = await holdfast.run(['warm', list, ...to])
+    assert.equal(warmed.exitCode, 0, warmed.stderr)
+    const image = await cacheImage(holdfast, [`${origin.host}/app:v1`, ...to])
+    await remove(`${image.repository}/blobs/${layer}`)
+    assert.doesNotMatch((await holdfast.run(['warm', list, ...to])).stderr, /healed/)
+    const database = new DatabaseSync(join(holdfast.dataDirectory, 'holdfast.db'))
+    database.exec("UPDATE cached_image SET created_at = '2026-01-01T00:00:00.000Z', checked_at = NULL")
+    database.close()
+    assert.match((await holdfast.run(['warm', list, ...to])).stderr, /was healed and is whole/)
+    assert.ok(await fetchBlob(target.url, image.repository, layer))
   })
 
   it('stays removed when it was removed on purpose: the same request gets a fresh GUID', async () => {

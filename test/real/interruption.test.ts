@@ -8,11 +8,14 @@ import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {type ByteRelay, startByteRelay} from '../support/byte-relay.ts'
 import {cacheImage} from '../support/cache-image.ts'
 import {type DockerRegistry, type DockerRegistryOptions, startDockerRegistry} from '../support/docker-registry.ts'
+import {type HeldRequests, startHeldRequests} from '../support/held-requests.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
 import {createImage, createLayer} from '../support/images.ts'
 import {fetchManifest, fetchRepositories, fetchTags, pushImage} from '../support/push-image.ts'
 import {needs} from '../support/required-program.ts'
+import {startCommand} from '../support/started-command.ts'
 import {createTemporaryDirectory, type TemporaryDirectory} from '../support/temporary-directory.ts'
+import {until} from '../support/until.ts'
 
 const LARGE_BYTES = 48 * 1024 * 1024
 const HALF_WAY_BYTES = LARGE_BYTES / 2
@@ -88,6 +91,28 @@ describe('a copy that is interrupted', function () {
     assert.deepEqual(await tagsOf(target), [])
     const left = (await readdir(holdfast.home, {recursive: true})).filter((name) => name.endsWith('.tmp'))
     assert.deepEqual(left, [])
+  })
+
+  it('says on Ctrl-C what the name at the target is worth: as before, or perhaps written already', async () => {
+    const target = await start()
+    const copied = `stopped by a signal: "${target.host}/large:v1"`
+    const blobs = await startHeldRequests(origin.url, ({method, url}) => method === 'GET' && url?.includes('/blobs/') === true)
+    afterwards(blobs.stop)
+    const names = await startHeldRequests(target.url, ({method, url}) => method === 'PUT' && url === '/v2/large/manifests/v1')
+    afterwards(names.stop)
+    const stopCopy = async (front: HeldRequests, from: string, to: string): Promise<string> => {
+      const command = startCommand(holdfast, ['copy', `${from}/large:v1`, `${to}/large:v1`])
+      await until(() => front.asked() > 0)
+      command.kill('SIGINT')
+      const {exitCode, stderr} = await command.ended()
+      assert.equal(exitCode, 130, stderr)
+      return stderr
+    }
+    const early = await stopCopy(blobs, blobs.host, target.host)
+    assert.ok(early.includes(`${copied} names what it named; blobs that arrived are used by the next run`), early)
+    assert.deepEqual(await tagsOf(target), [])
+    const late = await stopCopy(names, origin.host, names.host)
+    assert.ok(late.includes(`stopped by a signal: "${names.host}/large:v1" may be written or not; the same command again makes sure`), late)
   })
 
   it('goes on with a download where it broke off', async () => {

@@ -17,6 +17,7 @@ import {createImage, createLayer} from '../support/images.ts'
 import {pushImage} from '../support/push-image.ts'
 import {needs} from '../support/required-program.ts'
 import {run} from '../support/run-program.ts'
+import {startCommand} from '../support/started-command.ts'
 import {SWIFT_PROGRAMS, type Swift, startSwift} from '../support/swift.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 
@@ -163,6 +164,25 @@ describe('a mirror on Cloud Foundry', function () {
       await writeFile(join(broken, 'mirror.yml'), `url: https://h\nupstream: [docker.io]\nallow: [10.0.0.0/8]\n${key}: ${value}\n`)
       assert.equal((await user.json(['mirror', 'render', '--directory', broken])).envelope.error?.code, 'USAGE', key)
     }
+  })
+
+  it('says what stays when it is stopped while its bucket is made', async () => {
+    const waiting = new FakeCloudFoundry({pollsUntilDone: 1_000_000})
+    await waiting.start()
+    afterwards(() => waiting.stop())
+    waiting.addUser({name: ANN.username, password: ANN.password, role: 'developer'})
+    waiting.addSpace('acme', 'mirrors')
+    waiting.state.plans.push(...foundation.state.plans)
+    const {home} = await writeCfSession(join(folder, 'waiting'), waiting, ANN, {organization: 'acme', space: 'mirrors'})
+    const command = startCommand(user, ['mirror', 'deploy', '--directory', plan, '--environment', 'staging'], {env: {CF_HOME: home}})
+    await command.says('seeing to the bucket of mirror')
+    command.kill('SIGINT')
+    const {exitCode, stderr} = await command.ended()
+    assert.equal(exitCode, 130, stderr)
+    assert.match(
+      stderr,
+      /^Error: stopped by a signal: the bucket of mirror and its key are used by the next run, if they were made; the same command/m,
+    )
   })
 
   it('comes up with its bucket, nginx before it, and a policy that lets nginx alone reach it; again nothing is made twice', async () => {

@@ -75,9 +75,9 @@ export class MemoryStore implements SourceStore, TargetStore {
 
   async #put(repository: RepositoryName, blob: BlobDescriptor, source: BlobSource, options: WriteBlobOptions): Promise<BlobOutcome> {
     const {blobs} = this.repository(repository)
-    if (blobs.has(blob.digest)) return 'present'
-    const held = options.mountFrom && this.repository(options.mountFrom).blobs.get(blob.digest)
-    if (held !== undefined) {
+    if (blobs.has(blob.digest) && options.isDamaged !== true) return 'present'
+    const held = options.isDamaged !== true && options.mountFrom && this.repository(options.mountFrom).blobs.get(blob.digest)
+    if (held) {
       blobs.set(blob.digest, held)
       return 'mounted'
     }

@@ -95,6 +95,7 @@ HOLDFAST_NOTIFY_URL is told what came of it, in the form that Slack takes.`
     ])
     const mirror = cloudFoundryMirror(plan)
     const {controller, organization, space, network, stagingTimeoutMs} = await requireFoundation(context)
+    this.leaves(() => ({left: 'nothing was changed'}))
     const place = `${organization.name}/${space.name}`
     const host = isProduction ? mirror.name : `${mirror.name}-staging`
     try {
@@ -110,7 +111,10 @@ HOLDFAST_NOTIFY_URL is told what came of it, in the form that Slack takes.`
           stagingTimeoutMs,
           deploymentTimeoutMs,
           onFailure: isProduction ? 'cancel' : 'keep',
-          onStep: (step) => this.output.note(escapeText(step)),
+          onStep: (step, left) => {
+            this.leaves(() => ({left: `${left}; the same command again goes on`}))
+            this.output.note(escapeText(step))
+          },
         },
       })
       for (const {app} of deployed.parts) this.output.print(text`${app} runs in ${place}`)

@@ -21,7 +21,8 @@ export default class TagDelete extends BaseCommand<DeletedTags> {
   static override readonly summary = 'Delete tags and leave those that name the same image.'
   static override readonly description =
     `A registry that deletes tags is asked to; one that deletes manifests only gets the tag moved to an empty manifest first, so that nothing but the tag goes.
-Before a tag is moved, what it names is written down in the data directory: after a crash, the same command finishes the deletion.
+Before a tag is moved, what it names is written down in the data directory: after a crash, the same command finishes the deletion, and until then
+"tag list", "copy", "inspect" and "cache-image" warn of the tag.
 Where neither is possible, every tag of the repository is looked up, 16 at once: 50,000 tags take as many requests and some minutes. The tags that would go along are named, and nothing is deleted unless you agree: on a terminal, or with --include-siblings.
 Without a tag, on a terminal, you choose from a list.`
   static override readonly examples = [
@@ -60,7 +61,12 @@ Without a tag, on a terminal, you choose from a list.`
           flag: '--include-siblings',
         })))
     // One after the other: a question about one must not be answered for another.
-    for (const reference of chosen) {
+    for (const [index, reference] of chosen.entries()) {
+      this.leaves(() => ({
+        left: `${[...deleted.map((done) => `${done.reference} is deleted`), `${formatReference(reference)} names what it named`].join('; ')}`,
+        hints: [`holdfast tag delete ${chosen.slice(index).map(formatReference).join(' ')}`],
+        result: {deleted, failures: describeFailures(failures)},
+      }))
       try {
         const store = await context.openRepository(reference, access)
         const done = await deleteTag(reference, store, {
@@ -80,7 +86,6 @@ Without a tag, on a terminal, you choose from a list.`
         this.output.print(escapeText(done.reference))
         this.output.note(describeDeleted(done))
       } catch (error) {
-        // What a deletion left half done is to be said, also after a signal.
         if (context.signal.aborted) throw error
         failures.push({reference, error})
       }
@@ -94,13 +99,14 @@ function assertAllDeleted(deleted: readonly DeletedTag[], failures: readonly {re
   const [first] = failures
   if (first === undefined) return {deleted, failures: []}
   if (deleted.length === 0 && failures.length === 1) throw first.error
-  const result = {
-    deleted,
-    failures: failures.map(({reference, error}) => ({reference: formatReference(reference), error: errorBody(error)})),
-  }
+  const result = {deleted, failures: describeFailures(failures)}
   throw new PartialFailure(
     `cannot delete ${failures.length} of ${formatCount(deleted.length + failures.length, 'tag')}: ${result.failures.map(({error}) => error.message).join('; ')}`,
     result,
     [`holdfast tag delete ${result.failures.map(({reference}) => reference).join(' ')}`],
   )
+}
+
+function describeFailures(failures: readonly {reference: TagReference; error: unknown}[]): DeletedTags['failures'] {
+  return failures.map(({reference, error}) => ({reference: formatReference(reference), error: errorBody(error)}))
 }

@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {warnOfHalfDeleted} from '../../lib/cli/half-deleted.ts'
 import {PartialFailure} from '../../lib/cli/partial-failure.ts'
 import {describeTags} from '../../lib/cli/tag-report.ts'
 import {ACCESS_FLAGS, SOURCE_FLAGS, sourceTransport} from '../../lib/cli/transfer-flags.ts'
@@ -55,6 +56,11 @@ export default class TagList extends BaseCommand<ListedTags> {
     ])
     const {tags, others, invalid, incomplete} = await listTags({registry, repository}, store, {signal: context.signal, limit: flags.limit})
     const name = `${registry}/${repository}`
+    await warnOfHalfDeleted(
+      tags.map(({tag, digest}) => ({reference: {registry, repository, tag}, digest})),
+      context,
+      this.output,
+    )
     for (const line of describeTags(tags, others)) this.output.print(line)
     if (tags.length === 0) this.output.note(text`${name} has no tags`)
     if (others.length > 0) {

@@ -62,11 +62,17 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     onStep: ReleaseRequest['onStep'],
   ): Promise<Release> => {
     if (app.isStarted) {
-      onStep?.(`rolling deployment of app "${app.name}"`)
+      onStep?.(
+        `rolling deployment of app "${app.name}"`,
+        `the rolling deployment of app "${app.name}" goes on at the platform, if it has begun: cf app ${app.name}`,
+      )
       await deployDroplet(controller, app, droplet.guid, network)
     } else {
+      onStep?.(
+        `app "${app.name}" is stopped, and runs it when it is started: cf start ${app.name}`,
+        `app "${app.name}" is stopped, and runs what it ran or its new release when it is started: cf app ${app.name}`,
+      )
       await setCurrentDroplet(controller, app, droplet.guid)
-      onStep?.(`app "${app.name}" is stopped, and runs it when it is started: cf start ${app.name}`)
     }
     return {id: droplet.guid, image: droplet.image ?? ''}
   }
@@ -90,14 +96,20 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
       const app = await appOf(platformApp)
       const deployment = await activeDeployment(controller, app)
       if (deployment === undefined) return
-      onStep?.(`waiting for the deployment of app "${app.name}" that is under way`)
+      onStep?.(
+        `waiting for the deployment of app "${app.name}" that is under way`,
+        `the deployment of app "${app.name}" that was under way goes on at the platform, and nothing else was begun`,
+      )
       await awaitDeployment(controller, app, deployment, network)
     },
     async release(platformApp, {image, credentials, onStep}) {
       const app = await appOf(platformApp)
       assertRunsImages(app)
       const packageGuid = await createPackage(controller, app, image, credentials)
-      onStep?.(`staging app "${app.name}"`)
+      onStep?.(
+        `staging app "${app.name}"`,
+        `app "${app.name}" runs what it ran; the package and the droplet that were begun for it stay at the platform, and nothing uses them`,
+      )
       const guid = await buildPackage(controller, app, packageGuid, network, stagingTimeoutMs)
       return await moveTo(app, {guid, image}, onStep)
     },

@@ -4,6 +4,7 @@
  * Invariants: an app's other variables are neither read nor changed; credentials go to the platform and come back from nowhere.
  */
 import type {Secret} from '../core/secret.ts'
+import type {StepListener} from '../core/step.ts'
 import type {StagedImageRecord} from '../records/store.ts'
 
 export interface PlatformApp {
@@ -30,8 +31,7 @@ export interface ReleaseRequest {
   readonly image: string
   /** What the platform pulls the image with; absent for nobody's. */
   readonly credentials?: PullCredentials | undefined
-  /** Told of each step, as one line. */
-  readonly onStep?: ((step: string) => void) | undefined
+  readonly onStep?: StepListener | undefined
 }
 
 export interface Platform {
@@ -48,11 +48,11 @@ export interface Platform {
   /** Undefined for an app that was never staged. */
   currentRelease(app: PlatformApp): Promise<Release | undefined>
   /** Waits until a release that is under way has ended; what an interrupted run began is finished so. */
-  settle(app: PlatformApp, onStep?: (step: string) => void): Promise<void>
+  settle(app: PlatformApp, onStep?: StepListener): Promise<void>
   /** Makes the app run an image, without a moment in which nothing runs. The release before it is kept. */
   release(app: PlatformApp, request: ReleaseRequest): Promise<Release>
   /** Goes back to a release that is kept. */
-  rollback(app: PlatformApp, releaseId: string, onStep?: (step: string) => void): Promise<Release>
+  rollback(app: PlatformApp, releaseId: string, onStep?: StepListener): Promise<Release>
   /** Notes what the app was given; undefined forgets it. */
   noteStaged(app: PlatformApp, staged: StagedImageRecord | undefined): Promise<void>
   /** The calls that `release` would make, one a line. */

@@ -1,5 +1,6 @@
 /** Going back to the release before, and giving a release new credentials. */
 import {HoldfastError} from '../core/errors.ts'
+import type {StepListener} from '../core/step.ts'
 import {parseReference} from '../oci/reference.ts'
 import type {Platform} from './platform.ts'
 import type {StageDependencies} from './stage-app.ts'
@@ -13,7 +14,7 @@ export interface Rollback {
 }
 
 /** @throws {HoldfastError} OBJECT_NOT_FOUND when no release before is known; what the platform throws. */
-export async function rollBackApp(name: string, platform: Platform, onStep?: (step: string) => void): Promise<Rollback> {
+export async function rollBackApp(name: string, platform: Platform, onStep?: StepListener): Promise<Rollback> {
   const app = await platform.findApp(name)
   await platform.settle(app, onStep)
   const current = await platform.currentRelease(app)
@@ -23,7 +24,8 @@ export async function rollBackApp(name: string, platform: Platform, onStep?: (st
       hints: [`holdfast app show ${name}`],
     })
   }
-  const {image} = await platform.rollback(app, staged.previous, onStep)
+  const before = current === undefined ? '' : `; it ran ${current.image}, release ${current.id}`
+  const {image} = await platform.rollback(app, staged.previous, (step, left) => onStep?.(step, `${left}${before}`))
   if (current === undefined) return {app: name, image}
   await platform.noteStaged(app, {...staged, previous: current.id})
   return {app: name, image, previous: current.id}

@@ -4,6 +4,7 @@
  */
 import type {CachedImage} from '../caching/cache-images.ts'
 import {HoldfastError} from '../core/errors.ts'
+import type {StepListener} from '../core/step.ts'
 import {formatReference, parseReference, type Reference, type RegistryHost} from '../oci/reference.ts'
 import type {StagedImageRecord} from '../records/store.ts'
 import {CACHE_VARIABLE, isOptIn} from './opt-in.ts'
@@ -32,7 +33,7 @@ export interface StageDependencies {
   /** The source of a cached reference that this machine remembers. */
   readonly findSource: (image: string) => Promise<string | undefined>
   readonly now: () => Date
-  readonly onStep?: ((step: string) => void) | undefined
+  readonly onStep?: StepListener | undefined
 }
 
 export interface StageOutcome {
@@ -70,7 +71,7 @@ export async function stageApp(name: string, request: StageRequest, dependencies
   }
   const reference = parseReference(source)
   if (request.isDryRun) return describeStaging(app, source, current, dependencies)
-  onStep?.(`caching ${formatReference(reference)}`)
+  onStep?.(`caching ${formatReference(reference)}`, `app "${name}" runs what it ran; what has arrived in the cache is used by the next run`)
   const image = await dependencies.cache(reference, name)
   if (isCached && image.pinnedReference === staged.cached) {
     return {app: name, action: 'unchanged', source, sourceDigest: image.sourceDigest, image: staged.cached}

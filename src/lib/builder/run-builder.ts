@@ -200,6 +200,7 @@ async function copy(settings: BuilderSettings, request: CopyRequest, dependencie
   lines.pulled()
   lines.tagged()
   lines.pushing()
+  // Under a GUID of its own each time: no copy is used again, so that none is to be checked.
   const [outcome] = await cacheImages(
     {sources: [source.reference], registry: target.registry, repository: parseRepositoryName(guid)},
     {target: target.store, openSource: async () => source.store, records, now, signal},

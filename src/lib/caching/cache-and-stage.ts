@@ -1,5 +1,4 @@
 /** Caching as a command wants it: what became of each image, and, where asked for, the staging result of the one image. */
-import type {BlobReader, TargetStore} from '../content/store.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {parseDigest} from '../oci/digest.ts'
 import {parseRepositoryName} from '../oci/reference.ts'
@@ -11,10 +10,6 @@ export interface CacheAndStageRequest extends CacheImagesRequest {
   readonly result?: {readonly file: string; readonly format: StagingResultFormat}
 }
 
-export interface CacheAndStageDependencies extends CacheImagesDependencies {
-  readonly target: TargetStore & BlobReader
-}
-
 export interface CacheAndStageOutcome {
   readonly images: readonly CachedImage[]
   readonly failures: readonly {readonly source: string; readonly error: unknown}[]
@@ -24,7 +19,7 @@ export interface CacheAndStageOutcome {
  * Caches the images, then writes the staging result; where caching failed, no file is written.
  * @throws {HoldfastError} USAGE when a result is wanted of several images; STORAGE when the file cannot be written.
  */
-export async function cacheAndStage(request: CacheAndStageRequest, dependencies: CacheAndStageDependencies): Promise<CacheAndStageOutcome> {
+export async function cacheAndStage(request: CacheAndStageRequest, dependencies: CacheImagesDependencies): Promise<CacheAndStageOutcome> {
   const {result} = request
   if (result !== undefined && request.sources.length > 1) {
     throw new HoldfastError(
@@ -46,7 +41,7 @@ export async function cacheAndStage(request: CacheAndStageRequest, dependencies:
 async function stage(
   image: CachedImage,
   result: NonNullable<CacheAndStageRequest['result']>,
-  {target, signal}: CacheAndStageDependencies,
+  {target, signal}: CacheImagesDependencies,
 ): Promise<void> {
   const {writeStagingResult} = await import('../staging/write-staging-result.ts')
   const staged = {

@@ -3,8 +3,8 @@
  * The same wish again, with the source unchanged, is answered with what is there, after one HEAD at each end (requirements B5, G1, V7).
  */
 import {randomUUID} from 'node:crypto'
-import type {SourceStore, TargetStore} from '../content/store.ts'
-import {HoldfastError} from '../core/errors.ts'
+import type {BlobReader, SourceStore, TargetStore} from '../content/store.ts'
+import {HoldfastError, hasCode} from '../core/errors.ts'
 import {Lane} from '../core/lane.ts'
 import {isDigest} from '../oci/digest.ts'
 import {formatPlatform, type Platform} from '../oci/platform.ts'
@@ -40,6 +40,7 @@ export interface CacheImagesRequest {
   readonly referrers?: boolean | undefined
   /** Copy the bytes of foreign layers too, where the source has them. */
   readonly foreignLayers?: boolean | undefined
+  /** Hash the bytes that move, read and hash those that the target has, and heal what is not as it should be. */
   readonly verify?: boolean | undefined
   /** How long an image that was cached before counts as whole, in milliseconds; 0: it is checked now. Never checked when absent. */
   readonly recheckMs?: number | undefined
@@ -49,7 +50,7 @@ export interface CacheImagesRequest {
 
 /** What caching needs from outside. */
 export interface CacheImagesDependencies extends RecheckDependencies {
-  readonly target: TargetStore
+  readonly target: TargetStore & BlobReader
   readonly openSource: (reference: Reference) => Promise<SourceStore>
   readonly records: CachedImageStore & BlobLocationStore
   readonly listener?: TransferListener | undefined
@@ -86,7 +87,7 @@ export interface CachedImage {
   readonly foreignLayers?: readonly ForeignLayer[]
   /** Attestations of the chosen platforms that the source does not have. */
   readonly missing?: readonly MissingManifest[]
-  /** Digests of what the copy had lost and was given again, under the same name; absent when it was whole or not looked at. */
+  /** Digests of what the copy had lost, or had with other bytes, and was given again, under the same name; absent when it was whole or not looked at. */
   readonly healed?: readonly string[]
   /** ISO 8601. */
   readonly cachedAt: string
@@ -120,7 +121,7 @@ export async function cacheImages(request: CacheImagesRequest, dependencies: Cac
     findBlobLocation: (digest) => records.findBlobLocation(request.registry, digest),
     onBlobStored: stored.add,
   })
-  const rechecks = new Rechecks(request.recheckMs ?? Number.POSITIVE_INFINITY, dependencies, run)
+  const rechecks = new Rechecks(request.verify ? 'bytes' : (request.recheckMs ?? Number.POSITIVE_INFINITY), dependencies, run)
   const lane = new Lane(() => IMAGE_CONCURRENCY)
   const outcomes = await Promise.all(
     sources.map((source) =>
@@ -151,13 +152,13 @@ async function cacheImage(
   const store = await dependencies.openSource(source)
   const key = cacheKey(source, request)
   const known = request.isNew ? undefined : await records.findCachedImage(key)
-  const mayBeWhole = !request.verify && !request.foreignLayers
-  if (known !== undefined && mayBeWhole) {
+  if (known !== undefined && !request.foreignLayers) {
     const state = await compareEnds(known, source, store, dependencies)
     if (state === 'unchanged') return {image: describeRecord(known), known}
+    if (state === 'lost and moved') await rechecks.restore(known)
     if (state === 'lost') {
       const report = await rechecks.heal(known)
-      return {image: {...describeRecord(known), ...describeHealed({missing: [known.digest], report})}}
+      return {image: {...describeRecord(known), ...describeHealed({healed: [known.digest], report})}, ...(request.verify ? {known} : {})}
     }
   }
   // What is looked for in a copy that is there belongs into that one.
@@ -182,7 +183,7 @@ async function cacheImage(
     createdAt: now().toISOString(),
   }
   await records.recordCachedImage(record)
-  return {image: {...describeRecord(record), ...describeReport(report)}}
+  return {image: {...describeRecord(record), ...describeReport(report)}, ...(request.verify ? {known: record} : {})}
 }
 
 function cacheKey(source: Reference, request: CacheImagesRequest): CachedImageKey {
@@ -197,23 +198,27 @@ function cacheKey(source: Reference, request: CacheImagesRequest): CachedImageKe
 }
 
 /**
- * One HEAD at each end; a source that is pinned by digest is not asked at all, since it cannot have changed. `lost`: the target does not have the image any more, and
- * the source has not moved on.
+ * One HEAD at each end; a source that is pinned by digest is not asked at all, since it cannot have changed. `lost`: the target does not have the image any more.
  */
 async function compareEnds(
   known: CachedImageRecord,
   source: Reference,
   store: SourceStore,
   {target, signal}: CacheImagesDependencies,
-): Promise<'unchanged' | 'lost' | 'moved'> {
+): Promise<'unchanged' | 'lost' | 'moved' | 'lost and moved'> {
   const call = signal === undefined ? {} : {signal}
   const reference = manifestReference(source)
   const [there, here] = await Promise.all([
     isDigest(reference) ? reference : statSource(known, source, store, call),
-    target.statManifest(known.repository, known.digest, call),
+    target.statManifest(known.repository, known.digest, call).catch(unlessAltered),
   ])
-  if (here === undefined) return there === known.sourceDigest || there === undefined ? 'lost' : 'moved'
+  if (here === undefined) return there === known.sourceDigest || there === undefined ? 'lost' : 'lost and moved'
   return there === known.sourceDigest ? 'unchanged' : 'moved'
+}
+
+/** A manifest with other bytes is as good as lost. */
+function unlessAltered(error: unknown): undefined {
+  if (!hasCode(error, 'INTEGRITY')) throw error
 }
 
 /** Asks what the source names now; when it cannot be reached, says what is cached all the same. */
@@ -259,8 +264,8 @@ function describeRecord(record: CachedImageRecord): CachedImage {
   }
 }
 
-function describeHealed({missing, report}: HealedImage) {
-  return {...describeReport(report), healed: missing}
+function describeHealed({healed, report}: HealedImage) {
+  return {...describeReport(report), healed}
 }
 
 function describeReport(report: CopyReport) {

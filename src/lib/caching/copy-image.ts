@@ -1,21 +1,22 @@
 /** Copying one image to a place the user names, and remembering where its blobs went. */
 
-import type {SourceStore, TargetStore} from '../content/store.ts'
+import type {BlobReader, SourceStore, TargetStore} from '../content/store.ts'
 import {Lane} from '../core/lane.ts'
 import type {Platform} from '../oci/platform.ts'
 import {formatReference, type Reference} from '../oci/reference.ts'
 import type {BlobLocationStore} from '../records/store.ts'
 import {CopyRun} from '../transfer/copy.ts'
 import type {CopyReport, CopyRunOptions, ForeignLayer, MissingManifest} from '../transfer/copy-job.ts'
-import {CHECK_CONCURRENCY, findMissing} from './find-missing.ts'
+import {CHECK_CONCURRENCY, findDamage} from './find-damage.ts'
+import {stillAltered} from './heal.ts'
 import {StoredBlobs} from './stored-blobs.ts'
 
 export interface CopyImageRequest {
   readonly source: {readonly store: SourceStore; readonly reference: Reference}
-  readonly target: {readonly store: TargetStore; readonly reference: Reference}
+  readonly target: {readonly store: TargetStore & BlobReader; readonly reference: Reference}
   /** All when empty. */
   readonly platforms: readonly Platform[]
-  /** Look afterwards whether the target is whole, also where a tag says so, and copy again by digest what it lacks. */
+  /** Look afterwards whether the target is whole, also where a tag says so, and copy again by digest what it lacks. With `verify`, every byte of it is read. */
   readonly recheck?: boolean | undefined
 }
 
@@ -38,13 +39,14 @@ export interface CopiedImage {
   readonly referrers: number
   readonly foreignLayers?: readonly ForeignLayer[]
   readonly missing?: readonly MissingManifest[]
-  /** Digests of what the target had lost and was given again; absent when it was whole or not looked at. */
+  /** Digests of what the target had lost, or had with other bytes, and was given again; absent when it was whole or not looked at. */
   readonly healed?: readonly string[]
 }
 
 /**
  * Copies an image; without records it is not remembered where its blobs went, as with a directory.
  * @throws {TransferError} with the side that failed; the tag is then not written.
+ * @throws {IntegrityError} when the target keeps other bytes than it was sent.
  */
 export async function copyImage(
   {source, target, platforms, recheck}: CopyImageRequest,
@@ -58,7 +60,7 @@ export async function copyImage(
     onBlobStored: stored?.add,
   })
   try {
-    const whole = await copyWhole({source, target, platforms}, {run, recheck, signal: options.signal})
+    const whole = await copyWhole({source, target, platforms}, {run, recheck, verify: options.verify, signal: options.signal})
     const {uploadedBytes, source: from, target: to, ...report} = whole
     return {
       source: formatReference(from),
@@ -75,14 +77,26 @@ export async function copyImage(
 
 async function copyWhole(
   {source, target, platforms}: Omit<CopyImageRequest, 'recheck'>,
-  {run, recheck, signal}: {readonly run: CopyRun; readonly recheck: boolean | undefined; readonly signal: AbortSignal | undefined},
+  {run, recheck, verify, signal}: {readonly run: CopyRun} & Pick<CopyImageRequest, 'recheck'> & Pick<CopyRunOptions, 'verify' | 'signal'>,
 ): Promise<CopyReport & Pick<CopiedImage, 'healed'>> {
   const report = await run.copy({source, target, platforms})
-  if (recheck !== true) return report
-  const image = {repository: target.reference.repository, digest: report.digest}
-  const healed = await findMissing(image, target.store, {lane: new Lane(() => CHECK_CONCURRENCY), signal})
+  if (recheck !== true && verify !== true) return report
+  const {registry, repository} = target.reference
+  const look = () =>
+    findDamage({repository, digest: report.digest}, target.store, {
+      lane: new Lane(() => CHECK_CONCURRENCY),
+      signal,
+      bytes: verify === true ? target.store : undefined,
+    })
+  const {missing, altered} = await look()
+  const healed = [...missing, ...altered]
   if (healed.length === 0) return report
-  const {registry, repository} = source.reference
-  const pinned = {store: source.store, reference: {registry, repository, digest: report.sourceDigest}}
-  return {...(await run.copy({source: pinned, target: {...target, isDamaged: true}, platforms})), source: source.reference, healed}
+  const pinned = {
+    store: source.store,
+    reference: {registry: source.reference.registry, repository: source.reference.repository, digest: report.sourceDigest},
+  }
+  const again = await run.copy({source: pinned, target: {...target, isDamaged: true, altered}, platforms})
+  const left = altered.length === 0 ? [] : (await look()).altered
+  if (left.length > 0) throw stillAltered(formatReference({registry, repository, digest: report.digest}), registry, left)
+  return {...again, source: source.reference, healed}
 }

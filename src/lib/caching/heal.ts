@@ -1,6 +1,7 @@
 /** Puts back what a cached image lacks, under the name that it has: what was deployed by that reference can be pulled again. */
 import type {SourceStore, TargetStore} from '../content/store.ts'
-import {EXIT, HoldfastError, TransferError} from '../core/errors.ts'
+import {EXIT, HoldfastError, IntegrityError, TransferError} from '../core/errors.ts'
+import {type Digest, digestHex} from '../oci/digest.ts'
 import {parsePlatform} from '../oci/platform.ts'
 import {DEFAULT_TAG, formatPinned, formatReference, parseReference, type Reference} from '../oci/reference.ts'
 import type {CachedImageRecord, CachedImageStore} from '../records/store.ts'
@@ -11,37 +12,56 @@ export interface HealDependencies {
   readonly target: TargetStore
   readonly openSource: (reference: Reference) => Promise<SourceStore>
   readonly records: Pick<CachedImageStore, 'searchCachedImages'>
+  /** Where a mirror may have an image: asked last. */
+  readonly findInMirror?: ((reference: Reference) => Promise<readonly CopyJob['source'][]>) | undefined
 }
 
-type Origin = Pick<CopyJob, 'platforms'> & {readonly reference: Reference}
+type Origin = Pick<CopyJob, 'platforms'> & {readonly reference: Reference; readonly store?: SourceStore}
 
 /**
- * Copies the recorded digest again, from its source, else from other copies that were recorded here; never what a tag names now.
+ * Copies the recorded digest again, from its source, else from other copies that were recorded here, else from a mirror; never what a tag names now.
+ * @param altered is written again, although the target has something under these digests.
  * @throws {HoldfastError} MANIFEST_NOT_FOUND naming the reference that is lost, when no place has it; what the target throws; what the source throws otherwise.
  */
-export async function healImage(record: CachedImageRecord, dependencies: HealDependencies, run: CopyRun): Promise<CopyReport> {
-  const {target, openSource, records} = dependencies
-  const copyFrom = async ({reference, ...choice}: Origin): Promise<CopyReport> =>
+export async function healImage(
+  record: CachedImageRecord,
+  dependencies: HealDependencies,
+  run: CopyRun,
+  altered: readonly Digest[] = [],
+): Promise<CopyReport> {
+  const {target, openSource, records, findInMirror} = dependencies
+  const copyFrom = async ({reference, store, ...choice}: Origin): Promise<CopyReport> =>
     await run.copy({
       ...choice,
-      source: {store: await openSource(reference), reference},
-      target: {store: target, reference: {registry: record.registry, repository: record.repository, tag: DEFAULT_TAG}, isDamaged: true},
+      source: {store: store ?? (await openSource(reference)), reference},
+      target: {
+        store: target,
+        reference: {registry: record.registry, repository: record.repository, tag: DEFAULT_TAG},
+        isDamaged: true,
+        altered,
+      },
     })
   const {registry, repository} = parseReference(record.source)
   const {platforms} = record
-  const source: Origin = {
-    reference: {registry, repository, digest: record.sourceDigest},
-    ...(platforms === undefined ? {} : {platforms: platforms.map(parsePlatform)}),
+  const choice = platforms === undefined ? {} : {platforms: platforms.map(parsePlatform)}
+  const source: Origin = {reference: {registry, repository, digest: record.sourceDigest}, ...choice}
+  const tried = [formatReference(source.reference)]
+  const otherPlaces = async function* (): AsyncGenerator<Origin> {
+    for (const reference of await otherCopies(record, records)) yield {reference}
+    const places = await findInMirror?.(source.reference).catch((error: unknown) => {
+      if (!isSourceFailure(error)) throw error
+      tried.push(`the mirror: ${error.message}`)
+    })
+    for (const place of places ?? []) yield {...place, ...choice}
   }
   try {
     return await copyFrom(source)
   } catch (error) {
     if (!isSourceFailure(error)) throw error
-    const tried = [formatReference(source.reference)]
-    for (const reference of await otherCopies(record, records)) {
-      tried.push(formatReference(reference))
+    for await (const place of otherPlaces()) {
+      tried.push(formatReference(place.reference))
       try {
-        return await copyFrom({reference})
+        return await copyFrom(place)
       } catch (other) {
         if (!isSourceFailure(other)) throw other
       }
@@ -76,6 +96,20 @@ function lost(record: CachedImageRecord, tried: readonly string[], error: Holdfa
       ],
       details: {...error.details, lost: reference, tried},
       cause: error,
+    },
+  )
+}
+
+/** A registry that keeps what it has under a digest, whatever is sent to it, as docker-registry does. */
+export function stillAltered(reference: string, registry: string, altered: readonly Digest[]): IntegrityError {
+  return new IntegrityError(
+    `cannot heal "${reference}": ${registry} still has other bytes under ${altered.join(', ')} after they were written again`,
+    {
+      hints: altered.map((digest) => {
+        const hex = digestHex(digest)
+        return `rm docker/registry/v2/blobs/sha256/${hex.slice(0, 2)}/${hex}/data   # in the storage of ${registry}, if it is docker-registry; then run the same command again`
+      }),
+      details: {lost: reference, altered},
     },
   )
 }

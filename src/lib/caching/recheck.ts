@@ -1,4 +1,5 @@
-/** Looks now and then whether images that were cached before are still whole, and heals those that are not. */
+/** Looks whether cached images are still whole, now and then by HEADs or at once by their bytes, and heals those that are not. */
+import type {BlobReader} from '../content/store.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {Lane} from '../core/lane.ts'
 import type {Digest} from '../oci/digest.ts'
@@ -6,19 +7,21 @@ import {formatPinned} from '../oci/reference.ts'
 import type {CachedImageRecord, CachedImageStore} from '../records/store.ts'
 import type {CopyRun} from '../transfer/copy.ts'
 import type {CopyReport} from '../transfer/copy-job.ts'
-import {CHECK_CONCURRENCY, type CheckedStore, findMissing} from './find-missing.ts'
-import {type HealDependencies, healImage} from './heal.ts'
+import {CHECK_CONCURRENCY, type CheckedStore, type Damage, findDamage} from './find-damage.ts'
+import {type HealDependencies, healImage, stillAltered} from './heal.ts'
 
 /** How old a check may be, unless said: 24 h. */
 export const DEFAULT_RECHECK_MS = 86_400_000
 
 /** What a check tells; the caller prints it. */
 export type CheckEvent =
-  | {readonly type: 'damaged'; readonly reference: string; readonly missing: readonly Digest[]}
-  | {readonly type: 'healed'; readonly reference: string; readonly missing: readonly Digest[]}
+  | ({readonly type: 'damaged'; readonly reference: string} & Damage)
+  | {readonly type: 'healed'; readonly reference: string}
+  | {readonly type: 'not-healed'; readonly reference: string; readonly error: HoldfastError}
   | {readonly type: 'not-checked'; readonly reference: string; readonly error: HoldfastError}
 
 export interface RecheckDependencies extends HealDependencies {
+  readonly target: HealDependencies['target'] & BlobReader
   readonly records: Pick<CachedImageStore, 'searchCachedImages' | 'recordImageCheck'>
   /** The target for checks, which is not asked again once it asks to slow down; the target itself when absent. */
   readonly openForChecks?: (() => Promise<CheckedStore>) | undefined
@@ -28,7 +31,8 @@ export interface RecheckDependencies extends HealDependencies {
 }
 
 export interface HealedImage {
-  readonly missing: readonly Digest[]
+  /** What it lacked, or had with other bytes. */
+  readonly healed: readonly Digest[]
   readonly report: CopyReport
 }
 
@@ -37,13 +41,15 @@ export class Rechecks {
   readonly #everyMs: number
   readonly #dependencies: RecheckDependencies
   readonly #run: CopyRun
+  readonly #readsBytes: boolean
   readonly #lane = new Lane(() => CHECK_CONCURRENCY)
   #store: Promise<CheckedStore> | undefined
   #isStopped = false
 
-  /** @param everyMs 0: now. */
-  constructor(everyMs: number, dependencies: RecheckDependencies, run: CopyRun) {
-    this.#everyMs = everyMs
+  /** @param when every so many milliseconds, 0 for now; or now, by the bytes of every blob. */
+  constructor(when: number | 'bytes', dependencies: RecheckDependencies, run: CopyRun) {
+    this.#everyMs = when === 'bytes' ? 0 : when
+    this.#readsBytes = when === 'bytes'
     this.#dependencies = dependencies
     this.#run = run
   }
@@ -56,27 +62,53 @@ export class Rechecks {
     const {records, now, onCheck} = this.#dependencies
     if (this.#isStopped || !this.#isDue(record)) return undefined
     const reference = formatPinned(record, record.digest)
-    const missing = await this.#findMissing(record, reference)
-    if (missing === undefined) return undefined
-    if (missing.length > 0) onCheck?.({type: 'damaged', reference, missing})
-    const report = missing.length === 0 ? undefined : await this.heal(record)
-    if (report !== undefined) onCheck?.({type: 'healed', reference, missing})
-    else await records.recordImageCheck(record, now().toISOString())
-    return report === undefined ? undefined : {missing, report}
+    const damage = await this.#findDamage(record, reference)
+    if (damage === undefined) return undefined
+    const damaged = [...damage.missing, ...damage.altered]
+    if (damaged.length === 0) {
+      await records.recordImageCheck(record, now().toISOString())
+      return undefined
+    }
+    onCheck?.({type: 'damaged', reference, ...damage})
+    const report = await this.heal(record, damage.altered)
+    onCheck?.({type: 'healed', reference})
+    return {healed: damaged, report}
   }
 
-  /** Heals without a look, and remembers that the image is whole. */
-  async heal(record: CachedImageRecord): Promise<CopyReport> {
-    const report = await healImage(record, this.#dependencies, this.#run)
-    await this.#dependencies.records.recordImageCheck(record, this.#dependencies.now().toISOString())
+  /**
+   * Heals without a look, and remembers that the image is whole.
+   * @throws {HoldfastError} INTEGRITY when the target keeps what it has; what `healImage` throws.
+   */
+  async heal(record: CachedImageRecord, altered: readonly Digest[] = []): Promise<CopyReport> {
+    const {target, records, now, signal} = this.#dependencies
+    const report = await healImage(record, this.#dependencies, this.#run, altered)
+    const left = altered.length === 0 ? [] : (await findDamage(record, target, {lane: this.#lane, signal, bytes: target})).altered
+    if (left.length > 0) throw stillAltered(formatPinned(record, record.digest), record.registry, left)
+    await records.recordImageCheck(record, now().toISOString())
     return report
   }
 
-  async #findMissing(record: CachedImageRecord, reference: string): Promise<readonly Digest[] | undefined> {
-    const {target, openForChecks, onCheck, signal} = this.#dependencies
+  /** Puts back what was cached before and its target lost, while something newer is cached: what was deployed by that name can be pulled again. */
+  async restore(record: CachedImageRecord): Promise<void> {
+    const {onCheck} = this.#dependencies
+    const reference = formatPinned(record, record.digest)
+    onCheck?.({type: 'damaged', reference, missing: [record.digest], altered: []})
     try {
+      await this.heal(record)
+      onCheck?.({type: 'healed', reference})
+    } catch (error) {
+      if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
+      onCheck?.({type: 'not-healed', reference, error})
+    }
+  }
+
+  async #findDamage(record: CachedImageRecord, reference: string): Promise<Damage | undefined> {
+    const {target, openForChecks, onCheck, signal} = this.#dependencies
+    const lane = this.#lane
+    try {
+      if (this.#readsBytes) return await findDamage(record, target, {lane, signal, bytes: target})
       this.#store ??= openForChecks?.() ?? Promise.resolve(target)
-      return await findMissing(record, await this.#store, {lane: this.#lane, signal})
+      return await findDamage(record, await this.#store, {lane, signal})
     } catch (error) {
       if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED' || this.#everyMs === 0) throw error
       this.#isStopped ||= hasCode(error, 'RATE_LIMITED')

@@ -1,6 +1,7 @@
 /** The frame of every command: global flags, one context, one way to answer and one way to fail. */
 import {Command} from '@oclif/core/command'
 import type {Input, ParserOutput} from '@oclif/core/interfaces'
+import {HalfDoneError, interrupted} from '../core/errors.ts'
 import {escapeText} from '../core/terminal-text.ts'
 import {Context} from './context.ts'
 import {onCrash} from './crash.ts'
@@ -8,11 +9,12 @@ import {type ErrorReport, reportError} from './error-report.ts'
 import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
 import {type Interruption, listenForSignals} from './interruption.ts'
 import {Output} from './output.ts'
-import {InterruptedPartway} from './partial-failure.ts'
+import {InterruptedPartway, type Leftover} from './partial-failure.ts'
 import {createPrompts, type Prompts} from './prompts.ts'
 import type {SettingFlags} from './settings.ts'
 import {createTerminal} from './terminal.ts'
 import type {AccessFlags} from './transfer-flags.ts'
+import {isInterruption} from './usage-error.ts'
 
 type Values = Record<string, unknown>
 
@@ -23,6 +25,7 @@ export abstract class BaseCommand<Result extends object> extends Command {
   #interruption: Interruption | undefined
   readonly #overdue = Promise.withResolvers<never>()
   #context: Context | undefined
+  #leftover: (() => Leftover) | undefined
 
   abstract override run(): Promise<Result>
 
@@ -58,6 +61,11 @@ export abstract class BaseCommand<Result extends object> extends Command {
       userAgent: `holdfast/${this.config.version}`,
     })
     return this.#context
+  }
+
+  /** States what stays if a signal ends the command from now on. It is asked then, so that it can be true at any moment; the last statement holds. */
+  protected readonly leaves = (describe: () => Leftover): void => {
+    this.#leftover = describe
   }
 
   protected override async init(): Promise<void> {
@@ -113,10 +121,17 @@ export abstract class BaseCommand<Result extends object> extends Command {
 
   /** Describes why the command failed, and sets the exit code of the process. */
   #report(error: unknown): ErrorReport {
-    const signal = this.#interruption?.signal
-    const report = reportError(signal?.aborted && !(error instanceof InterruptedPartway) ? signal.reason : error, this.id)
+    const isStopped = this.#interruption?.signal.aborted === true || isInterruption(error)
+    const report = reportError(isStopped ? this.#stopped(error) : error, this.id)
     process.exitCode = report.exitCode
     return report
+  }
+
+  /** What a signal's end is told as. An error that says what is left half done knows more than the command does. */
+  #stopped(error: unknown): unknown {
+    const leftover = this.#leftover?.()
+    if (error instanceof HalfDoneError) return new InterruptedPartway({...leftover, left: error.message, hints: error.hints}, error.details)
+    return leftover === undefined ? interrupted() : new InterruptedPartway(leftover)
   }
 
   /** By flag before `--`, or by its variable. */

@@ -1,6 +1,7 @@
 /** What is said about images that were cached or copied. */
 import type {CachedImage} from '../caching/cache-images.ts'
 import type {FoundImage} from '../caching/find-cached-images.ts'
+import type {Damage} from '../caching/find-damage.ts'
 import type {CheckEvent} from '../caching/recheck.ts'
 import {type TerminalText, text} from '../core/terminal-text.ts'
 import type {ForeignLayer, MissingManifest} from '../transfer/copy-job.ts'
@@ -18,12 +19,22 @@ export interface CachedImages {
 export function describeCheck(event: CheckEvent): TerminalText {
   switch (event.type) {
     case 'damaged':
-      return text`${event.reference} lacks ${formatCount(event.missing.length, 'part')}: ${event.missing.join(', ')}`
+      return text`${event.reference} ${describeDamage(event)}`
     case 'healed':
       return text`${event.reference} was healed and is whole`
+    case 'not-healed':
+      return text`${event.reference} was not healed: ${event.error.message}`
     case 'not-checked':
       return text`${event.reference} was not checked: ${event.error.message}`
   }
+}
+
+/** `lacks 2 parts: …; has other bytes under …`; what there is none of is left out. */
+function describeDamage({missing, altered}: Damage): string {
+  return [
+    ...(missing.length === 0 ? [] : [`lacks ${formatCount(missing.length, 'part')}: ${missing.join(', ')}`]),
+    ...(altered.length === 0 ? [] : [`has other bytes under ${altered.join(', ')}`]),
+  ].join('; ')
 }
 
 /** How blobs came to the target. */

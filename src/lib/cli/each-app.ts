@@ -3,7 +3,7 @@ import {CACHE_VARIABLE, isOptIn} from '../apps/opt-in.ts'
 import type {Platform, PlatformApp} from '../apps/platform.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {type ErrorBody, errorBody} from './error-report.ts'
-import {PartialFailure} from './partial-failure.ts'
+import {type Leftover, PartialFailure} from './partial-failure.ts'
 import {formatCount} from './units.ts'
 
 export interface EachApp<Outcome> {
@@ -21,23 +21,39 @@ export interface EachAppRequest<Outcome> {
   readonly select: 'cached' | 'opted-in'
   readonly run: (app: string) => Promise<Outcome>
   readonly onFailure: (message: string) => void
+  readonly leaves: (describe: () => Leftover) => void
+  /** What stays of the app that is worked on when the command stops now; undefined when nothing of it was changed. */
+  readonly left: () => string | undefined
 }
 
 /**
  * @throws {HoldfastError} USAGE unless one app or --all is named; what `run` throws for the one app; {PartialFailure} when some of all failed.
  */
 export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Promise<EachApp<Outcome>> {
-  const {verb, app, isAll, platform, select, run, onFailure} = request
+  const {verb, app, isAll, platform, select, run, onFailure, leaves, left} = request
   if ((app === undefined) !== (isAll === true)) {
     throw new HoldfastError('USAGE', `cannot ${verb}: name one app, or --all`, {hints: [`holdfast ${verb} APP`, `holdfast ${verb} --all`]})
   }
-  if (app !== undefined) return {apps: [await run(app)], failures: []}
   const apps: Outcome[] = []
   const failures: EachApp<Outcome>['failures'][number][] = []
+  const done: string[] = []
+  let current: string | undefined
+  leaves(() => {
+    const begun = current === undefined ? [] : [left() ?? `app "${current}" is what it was`]
+    const said = [...done.map((name) => `app "${name}" is done`), ...begun]
+    return {left: `${said.join('; ') || 'no app was changed'}; the same command again goes on`, result: {apps, failures}}
+  })
+  if (app !== undefined) {
+    current = app
+    return {apps: [await run(app)], failures: []}
+  }
   for (const candidate of await platform.listApps()) {
+    current = undefined
     try {
       if (!(await isMeant(platform, candidate, select))) continue
+      current = candidate.name
       apps.push(await run(candidate.name))
+      done.push(candidate.name)
     } catch (error) {
       if (hasCode(error, 'INTERRUPTED')) throw error
       const body = errorBody(error)

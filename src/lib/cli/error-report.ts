@@ -40,7 +40,9 @@ export function reportError(thrown: unknown, commandId?: string): ErrorReport {
     body: errorBody(error),
     exitCode: error.exitCode,
     trace,
-    ...(error instanceof PartialFailure || error instanceof InterruptedPartway ? {result: error.result} : {}),
+    ...((error instanceof PartialFailure || error instanceof InterruptedPartway) && error.result !== undefined
+      ? {result: error.result}
+      : {}),
     ...(error instanceof BuilderError ? {plain: error.plain} : {}),
   }
 }

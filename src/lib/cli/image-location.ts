@@ -87,7 +87,11 @@ export async function openSourceLocation(text: string, context: Context, access:
 }
 
 /** Opens what is copied to; without a tag it is `latest`. */
-export async function openTargetLocation(text: string, context: Context, transport: TransportSettings): Promise<OpenLocation<TargetStore>> {
+export async function openTargetLocation(
+  text: string,
+  context: Context,
+  transport: TransportSettings,
+): Promise<OpenLocation<TargetStore & SourceStore>> {
   const location = parseImageLocation(text)
   const {reference} = location
   if (location.kind === 'registry') {

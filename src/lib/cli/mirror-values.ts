@@ -1,6 +1,13 @@
 /** What mirrors are told, checked; and how they call what they mirror. */
 import {HoldfastError} from '../core/errors.ts'
-import {formatReference, parseReference, parseRepositoryName, type Reference, type RepositoryName} from '../oci/reference.ts'
+import {
+  formatReference,
+  parseReference,
+  parseRepositoryName,
+  type Reference,
+  type RegistryHost,
+  type RepositoryName,
+} from '../oci/reference.ts'
 import type {PinnedImage} from '../rendering/mirror-compose.ts'
 import {isOrigin} from './origin.ts'
 
@@ -58,4 +65,10 @@ export function repositoryPathOf(host: string): RepositoryName {
       .replace(/[^a-z0-9.-]+/g, '_')
       .replace(/^_+|_+$/g, ''),
   )
+}
+
+/** How a mirror calls an image of another registry. */
+export function inMirror(reference: Reference, mirror: RegistryHost): Reference {
+  if (reference.registry === mirror) return reference
+  return {...reference, repository: parseRepositoryName(`${repositoryPathOf(reference.registry)}/${reference.repository}`)}
 }

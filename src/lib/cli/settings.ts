@@ -54,6 +54,8 @@ export interface Settings {
   readonly trustedHosts: readonly TrustedHost[]
   /** What each transfer with another machine must carry, either way. */
   readonly minimumRate: MinimumRate
+  /** The mirror that damaged copies are healed from as well: a declared registry's name, or a URL. */
+  readonly mirror: string | undefined
 }
 
 /** @throws {HoldfastError} USAGE for an address that is none; CONFIGURATION for a trusted host in the environment without its registry, and for a rate that is none; INVALID_REFERENCE. */
@@ -66,6 +68,7 @@ export function readSettings(flags: SettingFlags, environment: Readonly<Record<s
     registryNetworks:
       flags['registry-network'] ?? (environment.HOLDFAST_REGISTRY_NETWORK?.split(',').filter((network) => network !== '') || []),
     collector: flags.collector || environment.HOLDFAST_COLLECTOR || undefined,
+    mirror: environment.HOLDFAST_MIRROR || undefined,
     trustedHosts: readTrustedHosts(flags['trust-host'], environment.HOLDFAST_TRUST_HOST),
     minimumRate: readMinimumRate(flags['min-rate'], environment.HOLDFAST_MIN_RATE),
   }

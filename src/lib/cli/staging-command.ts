@@ -10,7 +10,9 @@ import {formatPinned, formatReference, manifestReference, type Reference} from '
 import {BaseCommand} from './base-command.ts'
 import {describeCheck} from './cached-report.ts'
 import type {Context} from './context.ts'
+import {type EachApp, type EachAppRequest, forEachApp} from './each-app.ts'
 import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
+import {mirrorPlaces} from './mirror-places.ts'
 import {createProgress} from './progress.ts'
 import {sharedRecords} from './shared-records.ts'
 import {readSecret} from './standard-input.ts'
@@ -63,7 +65,23 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
     return await openPlatform(this.openContext(flags), flags.cf)
   }
 
-  protected readonly onStep = (step: string): void => this.output.note(escapeText(step))
+  /** Of the app that is worked on. */
+  protected readonly onStep = (step: string, left: string): void => {
+    this.left = left
+    this.output.note(escapeText(step))
+  }
+
+  /** What stays of the app that is worked on when the command stops now; undefined when nothing of it was changed. */
+  protected left: string | undefined
+
+  /** @see forEachApp */
+  protected async forEachApp<Outcome>(request: Omit<EachAppRequest<Outcome>, 'leaves' | 'left'>): Promise<EachApp<Outcome>> {
+    const run = async (app: string): Promise<Outcome> => {
+      this.left = undefined
+      return await request.run(app)
+    }
+    return await forEachApp({...request, run, leaves: this.leaves, left: () => this.left})
+  }
 
   /** What staging works with. */
   protected async stagingDependencies(flags: CacheFlags & PlatformFlags): Promise<StageDependencies> {
@@ -101,6 +119,7 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
             openSource: (reference) => context.openSource(reference),
             records,
             now,
+            findInMirror: mirrorPlaces(context),
             listener: progress.listener,
             openForChecks: target.openForChecks,
             onCheck: (event) => output.warn(describeCheck(event)),

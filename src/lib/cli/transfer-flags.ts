@@ -155,7 +155,7 @@ export const COPY_FLAGS = {
   }),
   verify: Flags.boolean({
     env: 'HOLDFAST_VERIFY',
-    summary: 'Look at everything again and hash every byte here, whatever the target has proven.',
+    summary: 'Hash every byte that moves, then read every byte that the target has, and heal what is damaged under the same name.',
   }),
   concurrency: Flags.integer({
     char: 'j',

@@ -1,17 +1,20 @@
 /** What `warm` works with: what is wanted, where its tags are looked up, and what sees to an image. */
 import * as Flags from '@oclif/core/flags'
+import {DEFAULT_RECHECK_MS} from '../caching/recheck.ts'
 import type {Collector} from '../collector/collector.ts'
 import type {SourceStore} from '../content/store.ts'
 import {parseDurationMs} from '../core/duration.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {text} from '../core/terminal-text.ts'
-import {DOCKER_HUB, parseRepositoryName, type Reference, type RegistryHost} from '../oci/reference.ts'
+import {DOCKER_HUB, type Reference, type RegistryHost} from '../oci/reference.ts'
 import type {ServedMirror} from '../server/mirror.ts'
 import type {WarmDependencies, WarmedImage} from '../warming/warm.ts'
 import type {Wish} from '../warming/wishes.ts'
+import {describeCheck} from './cached-report.ts'
 import type {Context} from './context.ts'
 import {readInputText} from './input-file.ts'
-import {repositoryPathOf} from './mirror-values.ts'
+import {mirrorPlaces} from './mirror-places.ts'
+import {inMirror} from './mirror-values.ts'
 import type {Output} from './output.ts'
 import {formatCount} from './units.ts'
 
@@ -55,6 +58,7 @@ export async function loggedImages(file: string, hosts: readonly RegistryHost[])
 export async function openWarming(
   context: Context,
   {mirror, to}: {readonly mirror?: string | undefined; readonly to?: string | undefined},
+  output: Output,
 ): Promise<Warming> {
   if (mirror !== undefined) return await throughMirror(context, mirror)
   const openSource = (reference: Reference) => context.openSource(reference)
@@ -67,8 +71,17 @@ export async function openWarming(
     openSource,
     async fetch(reference) {
       const [outcome] = await cacheImages(
-        {sources: [reference], registry: target.registry},
-        {target: target.store, openSource, records, now: () => new Date(), signal: context.signal},
+        {sources: [reference], registry: target.registry, recheckMs: DEFAULT_RECHECK_MS},
+        {
+          target: target.store,
+          openSource,
+          records,
+          findInMirror: mirrorPlaces(context),
+          now: () => new Date(),
+          openForChecks: target.openForChecks,
+          onCheck: (event) => output.warn(describeCheck(event)),
+          signal: context.signal,
+        },
       )
       if (outcome?.status !== 'cached') throw outcome?.error
       return outcome.image
@@ -111,12 +124,6 @@ async function throughMirror(context: Context, url: string): Promise<Warming> {
       }
     },
   }
-}
-
-/** How a mirror calls an image of another registry. */
-function inMirror(reference: Reference, mirror: RegistryHost): Reference {
-  if (reference.registry === mirror) return reference
-  return {...reference, repository: parseRepositoryName(`${repositoryPathOf(reference.registry)}/${reference.repository}`)}
 }
 
 export const WARM_FLAGS = {

@@ -1,5 +1,6 @@
 /** An app as its manifest says, running what it was given: what `cf push --strategy rolling` does, in the same requests. */
 import {HoldfastError, hasCode} from '../core/errors.ts'
+import type {StepListener} from '../core/step.ts'
 import {type CloudFoundryApp, findApp} from './apps.ts'
 import type {Controller} from './controller.ts'
 import {applyManifest, cancelDeployment, readHealth, startApp, uploadFiles} from './manifests.ts'
@@ -37,7 +38,7 @@ export interface PushTarget {
   readonly deploymentTimeoutMs: number
   /** What becomes of a deployment that fails: what ran before is brought back, or all is left for people to look at. */
   readonly onFailure: 'cancel' | 'keep'
-  readonly onStep?: ((step: string) => void) | undefined
+  readonly onStep?: StepListener | undefined
 }
 
 /**
@@ -46,23 +47,23 @@ export interface PushTarget {
  */
 export async function pushApp({name, manifest, content}: Push, target: PushTarget): Promise<CloudFoundryApp> {
   const {controller, spaceGuid, waiting, onStep} = target
-  onStep?.(`applying the manifest of ${name}`)
+  onStep?.(`applying the manifest of ${name}`, `app "${name}" may have its new manifest, and runs what it ran`)
   await applyManifest(controller, spaceGuid, manifest, waiting)
   const app = await findApp(controller, spaceGuid, name)
-  onStep?.(`staging ${name}`)
+  onStep?.(`staging ${name}`, `app "${name}" has its new manifest, and runs what it ran`)
   const packageGuid =
     content.kind === 'image'
       ? await createPackage(controller, app, content.image, content.credentials)
       : await uploadFiles(controller, app, content.zip, waiting)
   const droplet = await buildPackage(controller, app, packageGuid, waiting, target.stagingTimeoutMs ?? DEFAULT_STAGING_TIMEOUT_MS)
   if (!app.isStarted || (await currentDroplet(controller, app)) === undefined) {
-    onStep?.(`starting ${name}`)
+    onStep?.(`starting ${name}`, `app "${name}" may have its new release, and may start: cf app ${name}`)
     await setCurrentDroplet(controller, app, droplet)
     await startApp(controller, app)
     await awaitInstances(target, {...app, isStarted: true})
     return app
   }
-  onStep?.(`rolling ${name}`)
+  onStep?.(`rolling ${name}`, `the rolling deployment of app "${name}" goes on at the platform, if it has begun: cf app ${name}`)
   try {
     await deployDroplet(controller, app, droplet, waiting, target.deploymentTimeoutMs)
   } catch (error) {

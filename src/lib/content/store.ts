@@ -57,6 +57,8 @@ export interface WriteBlobOptions extends CallOptions {
   readonly mountFrom?: RepositoryName
   /** The repository is known not to hold the blob, so that looking for it there is wasted. */
   readonly isAbsent?: boolean
+  /** What the repository has under the digest is not the blob: it is neither found nor mounted, and its bytes are written again. */
+  readonly isDamaged?: boolean
   /** Hash the bytes ourselves even where the store has proven that it refuses a wrong digest. */
   readonly verify?: boolean
 }

@@ -161,6 +161,11 @@ export class IntegrityError extends HoldfastError {
   }
 }
 
+/** Work that stopped half-way. Its message says what is left and its hints go on from there, so that it is told as it is, also after a signal. */
+export class HalfDoneError extends HoldfastError {
+  override readonly name = 'HalfDoneError'
+}
+
 /** Which end of a transfer failed. */
 export type TransferSide = 'source' | 'target'
 

@@ -46,7 +46,7 @@ export async function deployMirror({mirror, parts, routes, pin, target}: MirrorD
   let bucket: DeployedMirror['bucket']
   if (parts.includes('registry')) {
     const {name, service, image} = mirror
-    onStep?.(`seeing to the bucket of ${name}`)
+    onStep?.(`seeing to the bucket of ${name}`, `the bucket of ${name} and its key are used by the next run, if they were made`)
     const wanted = {instance: `${name}-s3`, offering: service.offering, plan: service.plan, key: `${name}-key`}
     const {credentials, ...outcome} = await ensureServiceKey(controller, spaceGuid, wanted, waiting)
     bucket = outcome

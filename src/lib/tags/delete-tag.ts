@@ -6,7 +6,7 @@
  */
 import {randomUUID} from 'node:crypto'
 import type {CallOptions, ContentStore} from '../content/store.ts'
-import {HoldfastError, hasCode, RegistryError} from '../core/errors.ts'
+import {HalfDoneError, HoldfastError, hasCode, RegistryError} from '../core/errors.ts'
 import {excerpt} from '../core/redaction.ts'
 import {type Digest, digestOf} from '../oci/digest.ts'
 import {createRawManifest, type RawManifest} from '../oci/manifest.ts'
@@ -47,7 +47,8 @@ const HTTP_BAD_REQUEST = 400
 const RESTORE_MS = 10_000
 
 /**
- * Deletes a tag; a deletion that an earlier run left half done is finished.
+ * Deletes a tag; a deletion that an earlier run left half done is finished. Whatever else it throws, also for a signal, the tag names what it named.
+ * @throws {HalfDoneError} when that cannot be made sure of, with what is known and the command that goes on.
  * @throws {HoldfastError} MANIFEST_NOT_FOUND; UNSUPPORTED when the registry deletes nothing, with nothing changed; CONFLICT when siblings would go along and may not;
  *   UNAUTHENTICATED, DENIED; STORAGE, with nothing changed, when the tag must be moved first and that cannot be written down.
  */
@@ -55,16 +56,10 @@ export async function deleteTag(reference: TagReference, store: ContentStore, op
   const {repository, tag} = reference
   const name = formatReference(reference)
   const pending = await options.journal.find(name)
-  const current = await store.readManifest(repository, tag, options)
-  if (pending !== undefined && current === undefined) {
-    await options.journal.remove(name)
+  const found =
+    pending === undefined ? await store.readManifest(repository, tag, options) : await resume(reference, pending, store, options)
+  if (found === undefined && pending !== undefined)
     return {reference: name, digest: pending.original.digest, manifestDeleted: false, siblings: []}
-  }
-  const isHalfDone = pending !== undefined && current?.digest === pending.placeholder
-  // What the tag named comes back first, so that every way of deleting it starts as if nothing had been done.
-  if (isHalfDone) await store.writeManifest(repository, tag, pending.original, options)
-  if (pending !== undefined) await options.journal.remove(name)
-  const found = isHalfDone ? pending.original : current
   if (found === undefined) {
     throw new HoldfastError('MANIFEST_NOT_FOUND', `cannot delete "${name}": ${reference.registry} has no such tag`, {
       hints: [`holdfast tag list ${reference.registry}/${repository}`],
@@ -91,14 +86,58 @@ export async function deleteTag(reference: TagReference, store: ContentStore, op
       },
     )
   }
-  await store.deleteManifest(repository, found.digest, options)
+  await confirmed(reference, store, () => store.deleteManifest(repository, found.digest, options))
   return {...alone, manifestDeleted: true, siblings}
 }
 
-/** False when the registry deletes no tags. */
-async function deletedByName({repository, tag}: TagReference, store: ContentStore, options: CallOptions): Promise<boolean> {
+/**
+ * Takes up a deletion that an earlier run left half done. What the tag named comes back first, so that every way of deleting it starts as if nothing had been done.
+ * @returns what the tag names now; undefined when it is gone.
+ */
+async function resume(
+  reference: TagReference,
+  pending: PendingDeletion,
+  store: ContentStore,
+  options: DeleteTagOptions,
+): Promise<RawManifest | undefined> {
+  const {repository, tag} = reference
+  let found: RawManifest | undefined
   try {
-    await store.deleteTag(repository, tag, options)
+    found = await store.readManifest(repository, tag, options)
+    if (found?.digest === pending.placeholder) {
+      await store.writeManifest(repository, tag, pending.original, options)
+      found = pending.original
+    }
+  } catch (cause) {
+    throw halfDone(reference, pending, cause)
+  }
+  await options.journal.remove(formatReference(reference))
+  return found
+}
+
+/** Runs a deletion that takes the tag along; when its answer is lost, looks whether the tag is gone. @throws {HalfDoneError} when that cannot be seen. */
+async function confirmed({registry, repository, tag}: TagReference, store: ContentStore, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (isRefusal(error) || (error instanceof RegistryError && !error.retryable)) throw error
+    const present = await store.statManifest(repository, tag, {signal: AbortSignal.timeout(RESTORE_MS)}).catch((cause: unknown) => {
+      const name = `${registry}/${repository}:${tag}`
+      throw new HalfDoneError(
+        cause instanceof HoldfastError ? cause.code : 'NETWORK',
+        `cannot delete "${name}" (${messageOf(error)}), nor find out whether it is gone: ${messageOf(cause)}`,
+        {hints: [`holdfast tag delete ${name}   # finishes the deletion`], details: {reference: name}, cause},
+      )
+    })
+    if (present !== undefined) throw error
+  }
+}
+
+/** False when the registry deletes no tags. */
+async function deletedByName(reference: TagReference, store: ContentStore, options: CallOptions): Promise<boolean> {
+  const {repository, tag} = reference
+  try {
+    await confirmed(reference, store, () => store.deleteTag(repository, tag, options))
   } catch (error) {
     // A registry that knows only digests calls a tag a malformed one.
     if (hasCode(error, 'UNSUPPORTED') || (error instanceof RegistryError && error.httpStatus === HTTP_BAD_REQUEST)) return false
@@ -178,15 +217,11 @@ async function deletedByReplacement(
 /**
  * Finds out what became of the tag, whatever the failure may hide, and puts it back unless it is gone; not ended by the signal that ends the command.
  * @returns whether the tag is gone.
- * @throws {HoldfastError} that says what the tag names, and the command that goes on.
+ * @throws {HalfDoneError} that says what the tag names, and the command that goes on.
  */
-async function restore(
-  reference: TagReference,
-  {original, placeholder}: PendingDeletion,
-  store: ContentStore,
-  failure: unknown,
-): Promise<boolean> {
+async function restore(reference: TagReference, deletion: PendingDeletion, store: ContentStore, failure: unknown): Promise<boolean> {
   const {repository, tag} = reference
+  const {original, placeholder} = deletion
   const call = {signal: AbortSignal.timeout(RESTORE_MS)}
   try {
     const present = await store.statManifest(repository, tag, call)
@@ -197,21 +232,35 @@ async function restore(
     if (restored?.digest === original.digest) return false
     throw failure ?? new HoldfastError('CONFLICT', `${reference.registry} did not take the manifest back`)
   } catch (cause) {
-    const name = formatReference(reference)
-    const [first, second] = [failure ?? cause, cause].map((error) => (error instanceof Error ? error.message : String(error)))
-    throw new HoldfastError(
-      cause instanceof HoldfastError ? cause.code : 'NETWORK',
-      `cannot delete "${name}" (${first}), nor find out what it names, or put it back: it may name the empty image ${placeholder}; it named ${original.digest}${first === second ? '' : `: ${second}`}`,
-      {
-        hints: [
-          `holdfast tag delete ${name}   # finishes the deletion`,
-          `holdfast copy ${formatPinned(reference, original.digest)} ${name}   # puts the tag back`,
-        ],
-        details: {reference: name, original: original.digest, placeholder},
-        cause,
-      },
-    )
+    throw halfDone(reference, deletion, cause, failure)
   }
+}
+
+/** The tag may be on the empty image, and the journal says so. */
+function halfDone(
+  reference: TagReference,
+  {original, placeholder}: PendingDeletion,
+  cause: unknown,
+  failure: unknown = cause,
+): HalfDoneError {
+  const name = formatReference(reference)
+  const [first, second] = [messageOf(failure), messageOf(cause)]
+  return new HalfDoneError(
+    cause instanceof HoldfastError ? cause.code : 'NETWORK',
+    `cannot delete "${name}" (${first}), nor find out what it names, or put it back: it may name the empty image ${placeholder}; it named ${original.digest}${first === second ? '' : `: ${second}`}`,
+    {
+      hints: [
+        `holdfast tag delete ${name}   # finishes the deletion`,
+        `holdfast copy ${formatPinned(reference, original.digest)} ${name}   # puts the tag back`,
+      ],
+      details: {reference: name, original: original.digest, placeholder},
+      cause,
+    },
+  )
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function isRefusal(error: unknown): boolean {

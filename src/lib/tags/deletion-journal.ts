@@ -1,7 +1,7 @@
 /** What a tag named before it was moved to be deleted: written down first, so that the next run can finish after a crash. */
 import {createHash} from 'node:crypto'
-import {rm} from 'node:fs/promises'
-import {join} from 'node:path'
+import {readdir, rm} from 'node:fs/promises'
+import {basename, join} from 'node:path'
 import {writeFileAtomically} from '../core/atomic-file.ts'
 import {hasErrno} from '../core/errno.ts'
 import {HoldfastError} from '../core/errors.ts'
@@ -25,6 +25,8 @@ export interface PendingDeletion {
 export interface DeletionJournal {
   /** @throws {HoldfastError} CONFIGURATION when it cannot be read. */
   find(name: string): Promise<PendingDeletion | undefined>
+  /** Returns those of the names that may have an entry, from one look at what there is. */
+  mayHave<Name extends string>(names: readonly Name[]): Promise<readonly Name[]>
   /** Is on the disk when it returns. @throws {HoldfastError} STORAGE */
   write(name: string, pending: PendingDeletion): Promise<void>
   remove(name: string): Promise<void>
@@ -43,6 +45,10 @@ export function createDeletionJournal(directory: string): DeletionJournal {
         throw unreadableFile(file, error)
       }
     },
+    async mayHave(names) {
+      const files = new Set(await readdir(directory).catch(noEntries))
+      return files.size === 0 ? [] : names.filter((name) => files.has(basename(fileOf(name))))
+    },
     async write(name, {original, placeholder}) {
       const {mediaType, digest, bytes} = original
       const entry = {name, placeholder, mediaType, digest, manifest: Buffer.from(bytes).toString('base64')}
@@ -50,6 +56,11 @@ export function createDeletionJournal(directory: string): DeletionJournal {
     },
     remove: (name) => rm(fileOf(name), {force: true}),
   }
+}
+
+function noEntries(error: unknown): readonly string[] {
+  if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return []
+  throw error
 }
 
 function decode(text: string, file: string): PendingDeletion {

@@ -16,6 +16,8 @@ export interface CopyJob {
     readonly isFresh?: boolean
     /** Something below the root is known to be missing, so that a root or tag that is there proves nothing. */
     readonly isDamaged?: boolean
+    /** What the target has under these digests is something else: it is written again, and mounted from nowhere. */
+    readonly altered?: readonly Digest[]
   }
   /** All when absent or empty. One: that platform's own manifest is copied. Several: an index of just these is written. */
   readonly platforms?: readonly Platform[]

@@ -10,6 +10,8 @@ export type TransferEvent =
   /** More bytes of an upload were handed to the target; a retry announces a negative number for what is sent again. */
   | {readonly type: 'bytes-moved'; readonly bytes: number}
   | {readonly type: 'blob-finished'; readonly blob: Descriptor; readonly outcome: BlobOutcome}
+  /** All of the image is at the target; its name is written now. */
+  | {readonly type: 'name-started'; readonly target: string}
   | {readonly type: 'image-finished'; readonly source: string; readonly target: string; readonly unchanged: boolean}
   | {readonly type: 'image-failed'; readonly source: string; readonly target: string; readonly error: Error}
 

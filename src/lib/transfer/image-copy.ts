@@ -49,6 +49,7 @@ export class ImageCopy {
   readonly #sizes = new Map<Digest, number>()
   /** Foreign layers whose bytes the source has, and that are wanted. */
   readonly #foreignHere = new Set<Digest>()
+  readonly #altered: ReadonlySet<Digest>
   readonly #missing: Descriptor[] = []
   readonly #outcomes: Record<BlobOutcome, number> = {present: 0, mounted: 0, uploaded: 0}
   #uploadedBytes = 0
@@ -59,12 +60,14 @@ export class ImageCopy {
     this.#sourceLane = sourceLane
     this.#announced = announced
     this.#options = options
+    this.#altered = new Set(job.target.altered)
     this.#call = {signal: options.signal === undefined ? this.#failure.signal : AbortSignal.any([options.signal, this.#failure.signal])}
   }
 
   async run(): Promise<CopyReport> {
     if (this.#options.signal?.aborted) throw interrupted()
     const {source, target} = this.#job
+    this.#target.forget(target.reference.repository, this.#altered)
     const {unchanged, sourceDigest} = await this.#statBothEnds()
     if (unchanged !== undefined) return this.#reportUnchanged(unchanged)
     const atTarget = sourceDigest === undefined || isChoice(this.#job.platforms) ? undefined : await this.#readTargetManifest(sourceDigest)
@@ -81,7 +84,10 @@ export class ImageCopy {
       if (atTarget === undefined) await this.#writeManifest(root.raw.digest, root)
       for (const companion of along) await this.#writeCompanion(companion)
     }
-    if (tag !== undefined || atTarget === undefined) await this.#writeManifest(tag ?? root.raw.digest, root)
+    if (tag !== undefined || atTarget === undefined) {
+      this.#options.listener?.({type: 'name-started', target: formatReference(target.reference)})
+      await this.#writeManifest(tag ?? root.raw.digest, root)
+    }
     return {
       source: source.reference,
       target: target.reference,
@@ -266,7 +272,11 @@ export class ImageCopy {
   async #ensureBlob(blob: Descriptor): Promise<void> {
     const {repository} = this.#job.target.reference
     const source = (sink: ByteSink, start: number, signal?: AbortSignal) => this.#readBody(blob, sink, start, signal)
-    const outcome = await this.#target.ensureBlob(repository, blob, source, {...this.#call, isFresh: this.#job.target.isFresh})
+    const outcome = await this.#target.ensureBlob(repository, blob, source, {
+      ...this.#call,
+      isFresh: this.#job.target.isFresh,
+      isDamaged: this.#altered.has(blob.digest),
+    })
     if (outcome === undefined) return
     this.#outcomes[outcome]++
     this.#options.listener?.({type: 'blob-finished', blob, outcome})

@@ -26,6 +26,8 @@ export interface TargetSessionOptions {
 export interface PutOptions extends CallOptions {
   /** The repository is new, so that no blob is looked for in it. */
   readonly isFresh?: boolean | undefined
+  /** What the repository has under the digest is not the blob. */
+  readonly isDamaged?: boolean | undefined
 }
 
 export class TargetSession {
@@ -69,10 +71,18 @@ export class TargetSession {
   }
 
   /** Makes the session doubt what it knows of these blobs: a target refused a manifest for want of one of them. */
-  forgetBlobs(repository: RepositoryName, blobs: readonly Descriptor[]): void {
+  forgetBlobs(repository: RepositoryName, blobs: readonly Pick<Descriptor, 'digest'>[]): void {
     for (const blob of blobs) {
       this.#blobs.delete(`${repository}@${blob.digest}`)
       this.#holders.delete(blob.digest)
+    }
+  }
+
+  /** Makes the session write these manifests and blobs again. */
+  forget(repository: RepositoryName, digests: Iterable<Digest>): void {
+    for (const digest of digests) {
+      this.forgetBlobs(repository, [{digest}])
+      this.#manifests.delete(`${repository}@${digest}`)
     }
   }
 
@@ -93,7 +103,7 @@ export class TargetSession {
     blob: Descriptor,
     source: BlobSource,
     holder: Promise<RepositoryName> | undefined,
-    {isFresh, ...call}: PutOptions,
+    {isFresh, isDamaged, ...call}: PutOptions,
   ): Promise<BlobOutcome> {
     const known = await holder?.catch(() => undefined)
     const mountFrom = known ?? (await this.#options.findBlobLocation?.(blob.digest))
@@ -112,6 +122,7 @@ export class TargetSession {
         ...call,
         ...(mountFrom === undefined || mountFrom === repository ? {} : {mountFrom}),
         ...(isFresh === true ? {isAbsent: true} : {}),
+        ...(isDamaged === true ? {isDamaged} : {}),
         ...(this.#options.verify === true ? {verify: true} : {}),
       })
       this.#options.onBlobStored?.(repository, blob.digest)

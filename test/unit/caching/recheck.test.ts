@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict'
-import {type CachedImage, type CacheImagesRequest, type CacheOutcome, cacheImages} from '../../../src/lib/caching/cache-images.ts'
+import {
+  type CachedImage,
+  type CacheImagesDependencies,
+  type CacheImagesRequest,
+  type CacheOutcome,
+  cacheImages,
+} from '../../../src/lib/caching/cache-images.ts'
 import {type CheckEvent, DEFAULT_RECHECK_MS} from '../../../src/lib/caching/recheck.ts'
 import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
-import type {Digest} from '../../../src/lib/oci/digest.ts'
-import {parseReference, type RegistryHost, type RepositoryName, type Tag} from '../../../src/lib/oci/reference.ts'
+import {type Digest, digestOf} from '../../../src/lib/oci/digest.ts'
+import {createRawManifest} from '../../../src/lib/oci/manifest.ts'
+import {MEDIA_TYPE} from '../../../src/lib/oci/media-types.ts'
+import {formatReference, parseReference, type RegistryHost, type RepositoryName, type Tag} from '../../../src/lib/oci/reference.ts'
 import {openSqliteStore} from '../../../src/lib/records/sqlite/open-store.ts'
 import type {RecordStore} from '../../../src/lib/records/store.ts'
 import {addImage, addIndex, linesOf, referTo} from '../../support/memory-images.ts'
@@ -36,6 +44,7 @@ describe('checking again what was cached', () => {
     target = new MemoryStore()
     other = new MemoryStore()
     events = []
+    findInMirror = undefined
     nowMs = Date.parse('2026-11-20T12:00:00Z')
   })
   afterEach(async () => {
@@ -43,6 +52,7 @@ describe('checking again what was cached', () => {
     await folder.remove()
   })
 
+  let findInMirror: CacheImagesDependencies['findInMirror']
   const cache = async (request: Partial<CacheImagesRequest> = {}, to: MemoryStore = target) =>
     (
       await cacheImages(
@@ -53,6 +63,7 @@ describe('checking again what was cached', () => {
           records,
           now: () => new Date(nowMs),
           onCheck: (event) => events.push(event),
+          findInMirror,
         },
       )
     )[0]
@@ -117,6 +128,110 @@ describe('checking again what was cached', () => {
     assert.ok(third?.status === 'failed' && hasCode(third.error, 'MANIFEST_NOT_FOUND'))
     assert.ok(third.error.message.includes(first.pinnedReference))
     assert.equal(third.error.exitCode, 3)
+  })
+
+  it('heals from a mirror when neither the source nor another copy has the digest', async () => {
+    const raw = addImage(source, IMAGE, ['one'])
+    const first = imageOf(await cache())
+    const mirror = new MemoryStore()
+    addImage(mirror, 'mirror.test/a.test/app:v1', ['one'])
+    const asked: string[] = []
+    findInMirror = async (reference) => {
+      asked.push(formatReference(reference))
+      return [{store: mirror, reference: parseReference(`mirror.test/a.test/app@${raw.digest}`)}]
+    }
+    source.repositories.clear()
+    source.statManifest = async () => ({mediaType: raw.mediaType, digest: raw.digest, size: raw.bytes.length})
+    copyOf(first).blobs.clear()
+    assert.ok((imageOf(await cache({recheckMs: 0})).healed?.length ?? 0) > 0)
+    assert.deepEqual(asked, [`a.test/app@${raw.digest}`])
+    copyOf(first).blobs.clear()
+    findInMirror = async () => {
+      throw new HoldfastError('NETWORK', 'no answer')
+    }
+    const lost = await cache({recheckMs: 0})
+    assert.ok(lost?.status === 'failed' && lost.error instanceof HoldfastError)
+    assert.equal(lost.error.exitCode, 3)
+    assert.deepEqual(lost.error.details.tried, [`a.test/app@${raw.digest}`, 'the mirror: no answer'])
+  })
+
+  it('puts back under its GUID what a wiped target lost, though the tag has moved on, and caches the new image beside it', async () => {
+    const old = addImage(source, IMAGE, ['old'])
+    const first = imageOf(await cache())
+    target.repositories.clear()
+    const fresh = addImage(source, IMAGE, ['new'])
+    const second = imageOf(await cache())
+    assert.notEqual(second.repository, first.repository)
+    assert.equal(second.digest, fresh.digest)
+    assert.ok(copyOf(first).manifests.has(old.digest))
+    assert.deepEqual(
+      events.map(({type, reference}) => [type, reference]),
+      [
+        ['damaged', first.pinnedReference],
+        ['healed', first.pinnedReference],
+      ],
+    )
+    events.length = 0
+    target.repositories.clear()
+    source.repository('app' as RepositoryName).manifests.delete(fresh.digest)
+    addImage(source, IMAGE, ['newest'])
+    assert.equal(imageOf(await cache()).unchanged, false)
+    assert.deepEqual(
+      events.map(({type, reference}) => [type, reference]),
+      [
+        ['damaged', second.pinnedReference],
+        ['not-healed', second.pinnedReference],
+      ],
+    )
+  })
+
+  it('reads every byte with verify, and heals what has other bytes under the same GUID; a check by HEADs does not see it', async () => {
+    addIndex(source, IMAGE, ['amd64', 'arm64'])
+    const first = imageOf(await cache())
+    const {blobs} = copyOf(first)
+    const [[digest, bytes] = []] = blobs
+    assert.ok(digest !== undefined && bytes !== undefined)
+    blobs.set(digest, Buffer.alloc(bytes.length))
+    assert.equal(imageOf(await cache({recheckMs: 0})).healed, undefined)
+    const mended = imageOf(await cache({verify: true}))
+    assert.deepEqual([mended.pinnedReference, mended.healed], [first.pinnedReference, [digest]])
+    assert.deepEqual(blobs.get(digest), bytes)
+    assert.deepEqual(
+      events.map((event) => (event.type === 'damaged' ? event.altered : event.type)),
+      [[digest], 'healed'],
+    )
+    source.log.length = 0
+    assert.equal(imageOf(await cache({verify: true})).healed, undefined)
+    assert.deepEqual(linesOf(source.log, 'get-blob'), [])
+  })
+
+  it('reads what it has just copied with verify, and fails where the target keeps other bytes than it is sent', async () => {
+    addImage(source, IMAGE, ['one'])
+    const write = target.writeBlob.bind(target)
+    target.writeBlob = async (repository, blob, ...call) => {
+      const outcome = await write(repository, blob, ...call)
+      target.repository(repository).blobs.set(blob.digest, Buffer.alloc(blob.size))
+      return outcome
+    }
+    const outcome = await cache({verify: true})
+    assert.ok(outcome?.status === 'failed' && hasCode(outcome.error, 'INTEGRITY'), String(outcome))
+    assert.match(outcome.error.message, /^cannot heal "cache\.test:5000\/.*still has other bytes under sha256:/)
+    assert.match(outcome.error.hints[0] ?? '', /^rm docker\/registry\/v2\/blobs\/sha256\//)
+  })
+
+  it('finds no damage in an index that names blobs beside manifests', async () => {
+    const raw = addImage(source, IMAGE, ['one'])
+    const blob = Buffer.from('a cache')
+    const layer = {mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest: digestOf(blob), size: blob.length}
+    source.repository('app' as RepositoryName).blobs.set(layer.digest, blob)
+    const index = {schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: [referTo(raw), layer]}
+    const root = createRawManifest(MEDIA_TYPE.ociIndex, Buffer.from(JSON.stringify(index)))
+    source.repository('app' as RepositoryName).manifests.set(root.digest, root)
+    source.repository('app' as RepositoryName).tags.set('v1' as Tag, root.digest)
+    const first = imageOf(await cache())
+    assert.equal(imageOf(await cache({recheckMs: 0})).healed, undefined)
+    copyOf(first).blobs.delete(layer.digest)
+    assert.deepEqual(imageOf(await cache({recheckMs: 0})).healed, [layer.digest])
   })
 
   it('sends four requests at most at once, and none after the registry has asked to slow down', async () => {

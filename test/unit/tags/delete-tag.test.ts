@@ -3,7 +3,7 @@ import {mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {ContentStore, ListTagsOptions} from '../../../src/lib/content/store.ts'
-import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
+import {HalfDoneError, HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
 import {type Digest, digestOf} from '../../../src/lib/oci/digest.ts'
 import {isTag, parseReference, type RepositoryName, type Tag} from '../../../src/lib/oci/reference.ts'
 import {deleteTag} from '../../../src/lib/tags/delete-tag.ts'
@@ -39,8 +39,11 @@ class CuttingStore extends MemoryStore implements ContentStore {
     return this.#call(() => super.writeBlob(...call))
   }
 
-  deleteTag(): Promise<boolean> {
+  deletesTags = false
+
+  deleteTag(name: RepositoryName, tag: Tag): Promise<boolean> {
     return this.#call(async () => {
+      if (this.deletesTags) return this.repository(name).tags.delete(tag)
       throw new HoldfastError('UNSUPPORTED', 'tags are not deleted here')
     })
   }
@@ -142,6 +145,22 @@ describe('deleting a tag by a placeholder', () => {
     assert.equal((await run(store)).digest, digest)
     assert.deepEqual([...tags], [[V2, digest]])
     assert.deepEqual(entries(), [])
+  })
+
+  it('that the registry deletes by name counts as deleted when only the answer was lost, and is unknown when nothing can be seen', async () => {
+    for (const when of ['before', 'after'] as const)
+      for (const isLasting of [false, true]) {
+        const {store, tags} = filled()
+        store.deletesTags = true
+        // The second call, after the read.
+        store.cut = {at: 2, when, isLasting}
+        const outcome = await run(store).then(
+          () => 'deleted',
+          (error: unknown) => (error instanceof HalfDoneError ? 'unknown' : 'failed'),
+        )
+        assert.equal(outcome, isLasting ? 'unknown' : when === 'after' ? 'deleted' : 'failed')
+        assert.equal(tags.has(V1), when === 'before')
+      }
   })
 
   it('changes nothing when it cannot be written down first', async () => {

@@ -12,7 +12,7 @@ import {checkManifest, readManifestBytes, readManifestFile} from '../disk/manife
 import {pushFile} from '../disk/push-file.ts'
 import {receiveFile} from '../disk/receive-file.ts'
 import type {HashThread} from '../disk/trailing-hash.ts'
-import type {BlobOutcome, BlobSource, ReadBlobOptions} from '../store.ts'
+import type {BlobOutcome, BlobSource, ReadBlobOptions, WriteBlobOptions} from '../store.ts'
 import type {LayoutDirectory} from './directory.ts'
 import {addEntry, dropEntries, IndexFile, nameEntry, nameOf} from './index-file.ts'
 
@@ -44,8 +44,8 @@ export class OciLayout {
     await pushFile(path, blob, sink, options)
   }
 
-  async writeBlob(blob: BlobDescriptor, source: BlobSource, signal: AbortSignal | undefined): Promise<BlobOutcome> {
-    if ((await this.statBlob(blob.digest)) === blob.size) return 'present'
+  async writeBlob(blob: BlobDescriptor, source: BlobSource, {signal, isDamaged}: WriteBlobOptions): Promise<BlobOutcome> {
+    if (isDamaged !== true && (await this.statBlob(blob.digest)) === blob.size) return 'present'
     await this.#directory.create()
     const temporary = this.#directory.newTemporary()
     const hash = this.#thread.follow(temporary, digestAlgorithm(blob.digest))

@@ -34,7 +34,7 @@ export function createOciLayoutStore(options: {readonly directory: string}): Oci
     blobConcurrency: BLOB_CONCURRENCY,
     statBlob: (_, digest, call) => guard('look up blob', digest, call, () => layout.statBlob(digest)),
     readBlob: (_, blob, sink, call = {}) => guard('read blob', blob.digest, call, () => layout.readBlob(blob, sink, call)),
-    writeBlob: (_, blob, source, call = {}) => guard('store blob', blob.digest, call, () => layout.writeBlob(blob, source, call.signal)),
+    writeBlob: (_, blob, source, call = {}) => guard('store blob', blob.digest, call, () => layout.writeBlob(blob, source, call)),
     statManifest: (_, reference, call) =>
       guard('look up manifest', reference, call, async () => {
         const raw = await layout.readManifest(reference)

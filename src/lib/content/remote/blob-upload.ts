@@ -61,10 +61,11 @@ export class BlobUploader {
   /** Finds or mounts the blob, in as few requests as the registry has proven to allow; else an upload session. */
   async #open(
     {repository, blob, action, signal}: Job,
-    {mountFrom, isAbsent = false}: WriteBlobOptions,
+    {mountFrom, isAbsent = false, isDamaged = false}: WriteBlobOptions,
   ): Promise<UploadSession | 'present' | 'mounted'> {
     const open = (from?: RepositoryName) =>
       UploadSession.open(this.#session, repository, action, signal, from === undefined ? undefined : {digest: blob.digest, from})
+    if (isDamaged) return open()
     if (mountFrom !== undefined && mountFrom !== repository) {
       try {
         return await open(mountFrom)
