@@ -70,6 +70,12 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
       summary:
         'How often tags are looked up again: never, always, or after a time such as 30m; the first pattern that fits counts. Default: 5m. Repeatable.',
     }),
+    complete: Flags.boolean({
+      allowNo: true,
+      default: true,
+      env: 'HOLDFAST_COMPLETE',
+      summary: 'Fetch the layers of pulled images that clients had already, in the background, so that the image survives its upstream.',
+    }),
     ...WARM_FLAGS,
     'tls-cert': Flags.string({
       env: 'HOLDFAST_TLS_CERT',
@@ -102,6 +108,7 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
       tls,
       upstreams,
       rules,
+      completes: flags.complete,
       accessControl,
       listener: (event) =>
         event.type === 'failure' ? this.output.note(describeServerEvent(event)) : this.output.trace(describeServerEvent(event)),

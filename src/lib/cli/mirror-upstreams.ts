@@ -56,10 +56,10 @@ async function diskCache({dataDirectory}: Context): Promise<Cache> {
     place,
     open: async (upstream) => {
       const [{createDiskCache}, {createFilesystemStore}] = await Promise.all([
-        import('../content/pull-through/cache.ts'),
+        import('../content/pull-through/disk-cache.ts'),
         import('../content/filesystem/store.ts'),
       ])
-      return createDiskCache(createFilesystemStore({root: join(place, encodeURIComponent(upstream))}))
+      return createDiskCache({disk: createFilesystemStore({root: join(place, encodeURIComponent(upstream))})})
     },
   }
 }
@@ -70,12 +70,13 @@ async function registryCache(context: Context, text: string): Promise<Cache> {
   const folder = parseRepositoryName(prefix)
   return {
     place: `${endpoint.registry}/${folder}`,
-    open: async (_, path) => {
+    open: async (upstream, path) => {
       const [{createRegistryCache}, registry] = await Promise.all([
         import('../content/pull-through/registry-cache.ts'),
         context.openRegistry(endpoint),
       ])
-      return createRegistryCache({registry, prefix: parseRepositoryName(`${folder}/${path}`)})
+      const scratchDirectory = join(mirrorDirectory(context.dataDirectory), 'scratch', encodeURIComponent(upstream))
+      return createRegistryCache({registry, prefix: parseRepositoryName(`${folder}/${path}`), scratchDirectory})
     },
   }
 }

@@ -1,7 +1,9 @@
 /** How far a transfer has come, counted from its events. */
+
+import {formatSeconds} from '../core/duration.ts'
 import {type TerminalText, text} from '../core/terminal-text.ts'
 import type {TransferEvent} from '../transfer/events.ts'
-import {formatBytes, formatCount, formatSeconds} from './units.ts'
+import {formatBytes, formatCount} from './units.ts'
 
 /** Speed is what moved within this time. */
 const SPEED_WINDOW_MS = 5_000

@@ -2,8 +2,6 @@
 
 const BYTE_UNITS = ['B', 'kB', 'MB', 'GB', 'TB'] as const
 const UNIT_STEP = 1000
-const SECONDS_PER_MINUTE = 60
-const SECONDS_PER_HOUR = 3600
 
 /** Bytes in decimal units with three significant digits: `999 B`, `3.42 MB`, `1.20 GB`. */
 export function formatBytes(bytes: number): string {
@@ -14,14 +12,6 @@ export function formatBytes(bytes: number): string {
     unit++
   }
   return `${unit === 0 ? Math.round(value) : value.toPrecision(3)} ${BYTE_UNITS[unit]}`
-}
-
-/** Whole seconds as `8 s`, `2 min 5 s` or `3 h 20 min`. */
-export function formatSeconds(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds))
-  if (whole < SECONDS_PER_MINUTE) return `${whole} s`
-  if (whole < SECONDS_PER_HOUR) return `${Math.floor(whole / SECONDS_PER_MINUTE)} min ${whole % SECONDS_PER_MINUTE} s`
-  return `${Math.floor(whole / SECONDS_PER_HOUR)} h ${Math.floor((whole % SECONDS_PER_HOUR) / SECONDS_PER_MINUTE)} min`
 }
 
 /** A time of ISO 8601 in UTC to the minute: `2026-11-20 09:05`. */

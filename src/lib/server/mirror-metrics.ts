@@ -1,6 +1,6 @@
 /** What Prometheus reads of a mirror (text format 0.0.4): what it answered by itself, what it had to fetch, and what it served though its upstream was gone. */
 import {Counter, Registry} from 'prom-client'
-import type {MirrorEvent} from '../content/pull-through/store.ts'
+import type {MirrorEvent} from '../content/pull-through/events.ts'
 
 export interface MirrorMetrics {
   readonly contentType: string
@@ -24,12 +24,23 @@ export function createMirrorMetrics(): MirrorMetrics {
   const pauses = counter('holdfast_mirror_upstream_pauses_total', 'How often the upstream did not answer, or asked to slow down.', [
     'upstream',
   ])
+  const completed = counter(
+    'holdfast_mirror_completed_total',
+    'Images whose parts that no client asked for were fetched in the background.',
+    ['upstream'],
+  )
+  const damaged = counter('holdfast_mirror_damaged_total', 'Files of the mirror that were damaged, and taken out of use.', [
+    'upstream',
+    'kind',
+  ])
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
     told(upstream, event) {
       if (event.type === 'hit' || event.type === 'miss') requests.inc({upstream, kind: event.kind, outcome: event.type})
       if (event.type === 'stale') stale.inc({upstream})
+      if (event.type === 'completed') completed.inc({upstream})
+      if (event.type === 'damaged') damaged.inc({upstream, kind: event.kind})
       if (event.type === 'filled') filled.inc({upstream}, event.bytes)
     },
     paused: (upstream) => pauses.inc({upstream}),

@@ -1,8 +1,9 @@
 /** A pull-through mirror over HTTP: one cache for each upstream, every change refused, and what it is worth as metrics. */
 import type {RequestListener} from 'node:http'
 import type {MirrorCache} from '../content/pull-through/cache.ts'
+import type {MirrorEvent} from '../content/pull-through/events.ts'
 import type {RevalidationRule} from '../content/pull-through/revalidation.ts'
-import {createPullThroughStore, type MirrorEvent, type PullThroughStore} from '../content/pull-through/store.ts'
+import {createPullThroughStore, type PullThroughStore} from '../content/pull-through/store.ts'
 import {Upstream, type UpstreamStore} from '../content/pull-through/upstream.ts'
 import {unlessAborted} from '../core/settle-within.ts'
 import {parseNamed, type RepositoryName} from '../oci/reference.ts'
@@ -27,6 +28,8 @@ export interface MirrorOptions extends ListenAddress, Pick<RegistryServerOptions
   /** The first one is asked for what neither `ns=` nor the repository's first part says otherwise. */
   readonly upstreams: readonly [MirroredUpstream, ...MirroredUpstream[]]
   readonly rules: readonly RevalidationRule[]
+  /** Whether the parts of an image that no client asked for are fetched in the background; they are unless said. */
+  readonly completes?: boolean | undefined
   readonly accessControl?: AccessControl | undefined
   readonly listener?: ServerListener | undefined
   readonly onEvent?: ((upstream: string, event: MirrorEvent) => void) | undefined
@@ -53,7 +56,7 @@ interface Mirror {
  * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION; INTERRUPTED; what opening a cache throws.
  */
 export async function serveMirror(options: MirrorOptions): Promise<ServedMirror> {
-  const {upstreams, rules, host, port, tls, minimumRate, accessControl, listener, onEvent, signal} = options
+  const {upstreams, rules, completes, host, port, tls, minimumRate, accessControl, listener, onEvent, signal} = options
   await using opened = new AsyncDisposableStack()
   let purge: UploadPurge | undefined
   const tell: ServerListener = (event) => {
@@ -75,11 +78,13 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
       cache,
       upstream,
       rules,
+      completes,
       now: Date.now,
       onEvent: (event) => {
         metrics.told(name, event)
         onEvent?.(name, event)
-        if (event.type === 'failure') tell({type: 'failure', requestId: `mirror of ${name}`, error: event.error})
+        if (event.type === 'failure' || event.type === 'damaged')
+          tell({type: 'failure', requestId: `mirror of ${name}`, error: event.error})
       },
     })
     opened.defer(() => store.close({graceMs: 0}))

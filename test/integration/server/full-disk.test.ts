@@ -4,7 +4,7 @@ import {createHash, randomBytes} from 'node:crypto'
 import {mkdir, readdir, utimes, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {createFilesystemStore} from '../../../src/lib/content/filesystem/store.ts'
-import {createDiskCache} from '../../../src/lib/content/pull-through/cache.ts'
+import {createDiskCache} from '../../../src/lib/content/pull-through/disk-cache.ts'
 import {parseRepositoryName} from '../../../src/lib/oci/reference.ts'
 import {serveMirror} from '../../../src/lib/server/mirror.ts'
 import {type ServedRegistry, serveRegistry} from '../../../src/lib/server/serve.ts'
@@ -127,7 +127,7 @@ describe('a server on a full disk', function () {
           name,
           path: parseRepositoryName(name),
           store: upstream,
-          openCache: async () => createDiskCache(createFilesystemStore({root: directory.path})),
+          openCache: async () => createDiskCache({disk: createFilesystemStore({root: directory.path})}),
         },
       ],
     })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import {formatBytes, formatCount, formatMinute, formatSeconds} from '../../../src/lib/cli/units.ts'
+import {formatBytes, formatCount, formatMinute} from '../../../src/lib/cli/units.ts'
+import {formatSeconds} from '../../../src/lib/core/duration.ts'
 
 describe('numbers for people', () => {
   const sizes: readonly (readonly [number, string])[] = [

@@ -15,6 +15,8 @@ describe('Retry-After', () => {
     ['-5', undefined],
     ['1.5', undefined],
     ['2026', 2_026_000],
+    ['999999999', 3_600_000],
+    ['Fri, 20 Nov 2060 12:00:00 GMT', 3_600_000],
     ['2026-11-20', undefined],
     ['soon', undefined],
     ['', undefined],

@@ -34,6 +34,11 @@ export class FreeSpace {
     return (await this.#usable()) <= 0
   }
 
+  /** Whether a file of that size leaves the reserve as it is. */
+  async hasRoom(sizeBytes: number): Promise<boolean> {
+    return (await this.#usable()) >= sizeBytes
+  }
+
   /**
    * Watches one file that grows from `position`, to `expectedSize` where that is known. The function that is returned is to be called before each write with the
    * size that the file has after it.

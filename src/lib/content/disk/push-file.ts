@@ -8,10 +8,14 @@ import type {ReadBlobOptions} from '../store.ts'
 
 const BUFFER_BYTES = 1024 * 1024
 const BUFFERS_PER_FILE = 2
+/** Reads that may use such buffers at once; each further one, of which the clients are many or stalled, uses smaller ones. */
+const MAX_LARGE_READS = 16
+const SMALL_BUFFER_BYTES = 64 * 1024
 /** Buffers kept for the next file, so that many reads in turn allocate once. */
 const MAX_IDLE_BUFFERS = 8
 
 const idleBuffers: Buffer[] = []
+let largeReads = 0
 
 /**
  * Pushes the file of a blob, or a range of it; settles once the last slice was released.
@@ -26,33 +30,50 @@ export async function pushFile(path: string, blob: BlobDescriptor, sink: ByteSin
         details: {digest: blob.digest, expected: blob.size, actual: size},
       })
     }
-    await pushRange(file, range?.start ?? 0, Math.min(size, (range?.end ?? size - 1) + 1), sink, signal).catch((error: unknown) => {
-      if (!(error instanceof EarlyEndError)) throw error
+    const end = Math.min(size, (range?.end ?? size - 1) + 1)
+    const position = await pushRange(file, {start: range?.start ?? 0, end, sink, signal})
+    if (position < end) {
       throw new IntegrityError(`cannot read blob "${blob.digest}": its file became shorter than ${size} bytes`, {
         details: {digest: blob.digest},
       })
-    })
+    }
   } finally {
     await file.close()
   }
 }
 
-class EarlyEndError extends Error {}
+export interface PushedRange {
+  /** First byte, and the one behind the last. */
+  readonly start: number
+  readonly end: number
+  readonly sink: ByteSink
+  readonly signal?: AbortSignal | undefined
+  /** How many bytes of a file that still grows can be read from `position` on; 0 when no more comes. All of them when absent. */
+  readonly readable?: (position: number) => Promise<number>
+}
 
-async function pushRange(file: FileHandle, start: number, end: number, sink: ByteSink, signal: AbortSignal | undefined): Promise<void> {
-  const outgoing = new Outgoing(Math.min(BUFFER_BYTES, Math.max(0, end - start)), signal)
+/** Pushes a part of a file; settles once the last slice was released, with the first byte that was not pushed: `end`, unless the file ends early. */
+export async function pushRange(file: FileHandle, {start, end, sink, signal, readable}: PushedRange): Promise<number> {
+  const isLarge = largeReads < MAX_LARGE_READS
+  if (isLarge) largeReads++
+  const outgoing = new Outgoing(Math.min(isLarge ? BUFFER_BYTES : SMALL_BUFFER_BYTES, Math.max(0, end - start)), signal)
+  let position = start
   try {
-    for (let position = start; position < end; ) {
+    while (position < end) {
+      const length = Math.min(end - position, (await readable?.(position)) ?? end - position)
+      if (length === 0) break
       const buffer = await outgoing.takeBuffer()
-      const {bytesRead} = await file.read(buffer, 0, Math.min(buffer.length, end - position), position)
-      if (bytesRead === 0) throw new EarlyEndError()
+      const {bytesRead} = await file.read(buffer, 0, Math.min(buffer.length, length), position)
+      if (bytesRead === 0) break
       await outgoing.push(sink, buffer, bytesRead)
       position += bytesRead
     }
     await outgoing.allReleased()
   } finally {
+    if (isLarge) largeReads--
     outgoing.close()
   }
+  return position
 }
 
 /** The buffers of one file and how many of them the sink still holds. */

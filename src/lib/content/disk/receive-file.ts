@@ -3,6 +3,7 @@ import type {FileHandle} from 'node:fs/promises'
 import {IntegrityError} from '../../core/errors.ts'
 import type {BlobSource} from '../store.ts'
 import {FileSink, type FileSinkOptions} from './file-sink.ts'
+import type {Growth} from './growing-file.ts'
 import type {TrailingHash} from './trailing-hash.ts'
 
 export interface ReceiveOptions {
@@ -11,6 +12,8 @@ export interface ReceiveOptions {
   /** The size in bytes that the file must not exceed. */
   readonly limitBytes?: number | undefined
   readonly hash: TrailingHash
+  /** Told how far the file is, for those who read behind it. */
+  readonly growth?: Growth | undefined
   /** Rejects before a write that the disk must not take. */
   readonly beforeWrite?: FileSinkOptions['beforeWrite']
   readonly signal?: AbortSignal | undefined
@@ -21,12 +24,15 @@ export interface ReceiveOptions {
  * @throws {HoldfastError} INTEGRITY when more than `limitBytes` come; else what the disk said, or the source.
  */
 export async function receiveFile(file: FileHandle, source: BlobSource, options: ReceiveOptions): Promise<number> {
-  const {position, limitBytes, hash, beforeWrite, signal} = options
+  const {position, limitBytes, hash, growth, beforeWrite, signal} = options
   const stop = new AbortController()
   const sink = new FileSink(file, {
     position,
     beforeWrite,
-    onWritten: hash.advance,
+    onWritten: (end) => {
+      hash.advance(end)
+      growth?.written(end)
+    },
     onFailure: () => stop.abort(),
     checkPosition: (end) => {
       if (limitBytes !== undefined && end > limitBytes) {

@@ -5,11 +5,17 @@ import {HoldfastError} from '../../core/errors.ts'
 import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import type {Digest} from '../../oci/digest.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
+import type {Growth} from '../disk/growing-file.ts'
 import {pushFile} from '../disk/push-file.ts'
 import type {BlobOutcome, BlobSource, ReadBlobOptions, WriteBlobOptions} from '../store.ts'
 import type {RegistryLayout} from './layout.ts'
 import {readLink, removeDirectory, sizeOf, writeLink} from './links.ts'
 import type {FilesystemUploads} from './uploads.ts'
+
+export interface FilesystemWriteOptions extends WriteBlobOptions {
+  /** Told of the file that the bytes go to, where any do. */
+  readonly growth?: Growth | undefined
+}
 
 export class FilesystemBlobs {
   readonly #layout: RegistryLayout
@@ -39,7 +45,7 @@ export class FilesystemBlobs {
    * A blob that the store has for another repository is no reason to skip the upload: whoever knows only its digest must not get at its bytes. Only a link in
    * `mountFrom`, which the caller answers for, mounts.
    */
-  async write(repository: RepositoryName, blob: BlobDescriptor, source: BlobSource, options: WriteBlobOptions): Promise<BlobOutcome> {
+  async write(repository: RepositoryName, blob: BlobDescriptor, source: BlobSource, options: FilesystemWriteOptions): Promise<BlobOutcome> {
     const isTrusted = options.isDamaged !== true
     if (isTrusted && (await this.stat(repository, blob.digest)) === blob.size) return 'present'
     if (isTrusted && options.mountFrom !== undefined && (await this.stat(options.mountFrom, blob.digest)) === blob.size) {
@@ -51,9 +57,10 @@ export class FilesystemBlobs {
       await this.#uploads.append(repository, id, 0, source, {
         limitBytes: blob.size,
         expectedBytes: blob.size,
+        growth: options.growth,
         ...(options.signal === undefined ? {} : {signal: options.signal}),
       })
-      await this.#uploads.finish(repository, id, blob.digest, blob.size)
+      await this.#uploads.finish(repository, id, blob.digest, {expectedBytes: blob.size, growth: options.growth})
     } catch (error) {
       // The first failure is what matters; what cannot be removed now is purged when it is stale.
       await this.#uploads.cancel(repository, id).catch(() => false)

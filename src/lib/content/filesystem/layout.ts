@@ -65,6 +65,11 @@ export class RegistryLayout {
     return this.#below('repositories', name, '_uploads', id)
   }
 
+  /** What a mirror has to remember. */
+  journal(): string {
+    return this.#below('_holdfast', 'journal')
+  }
+
   /** What is being made and has no name yet. */
   temporaries(): string {
     return this.#below('_holdfast', 'tmp')

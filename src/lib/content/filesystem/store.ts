@@ -14,12 +14,13 @@ import type {RepositoryName, Tag} from '../../oci/reference.ts'
 import {FreeSpace, type MeasureSpace} from '../disk/free-space.ts'
 import {onDisk} from '../disk/storage-error.ts'
 import {HashThread} from '../disk/trailing-hash.ts'
-import type {BlobSource, CallOptions, ContentStore, RepositoryLister} from '../store.ts'
-import {FilesystemBlobs} from './blobs.ts'
+import type {BlobOutcome, BlobSource, CallOptions, ContentStore, RepositoryLister} from '../store.ts'
+import {FilesystemBlobs, type FilesystemWriteOptions} from './blobs.ts'
 import {RegistryLayout} from './layout.ts'
 import {FilesystemManifests} from './manifests.ts'
 import {FilesystemReferrers} from './referrers.ts'
 import {walkRepositories} from './repositories.ts'
+import {StoredFiles} from './stored-files.ts'
 import {FilesystemTags} from './tags.ts'
 import type {UploadId} from './upload-id.ts'
 import {type AppendOptions, FilesystemUploads, PRESSED_UPLOAD_MS, STALE_UPLOAD_MS} from './uploads.ts'
@@ -64,10 +65,17 @@ export interface FilesystemStoreOptions {
 }
 
 export interface FilesystemStore extends ContentStore, RepositoryLister, UploadSessions {
+  writeBlob(repository: RepositoryName, blob: BlobDescriptor, source: BlobSource, options?: FilesystemWriteOptions): Promise<BlobOutcome>
   /** Stores a manifest of which parts may still be missing, as a mirror does. */
   writeSparseManifest(repository: RepositoryName, reference: Tag | Digest, manifest: RawManifest): Promise<void>
   /** Where the store is, as an absolute path. */
   readonly root: string
+  /** A folder beside the content, for what a mirror has to remember. */
+  readonly journalDirectory: string
+  /** The files of blobs and manifests, for those who check them. */
+  readonly files: StoredFiles
+  /** Whether a blob of that size leaves the reserve of the disk as it is. */
+  hasRoom(sizeBytes: number): Promise<boolean>
   /** Ends the thread that hashes; the store must not be used any more. */
   close(): Promise<void>
 }
@@ -91,6 +99,9 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
 
   return {
     root,
+    journalDirectory: layout.journal(),
+    files: new StoredFiles(layout),
+    hasRoom: (sizeBytes) => space.hasRoom(sizeBytes),
     blobConcurrency: BLOB_CONCURRENCY,
 
     statBlob: (repository, digest, {signal} = {}) => guard('look up blob', digest, signal, () => blobs.stat(repository, digest)),
@@ -124,8 +135,7 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
     statUpload: (repository, id) => guard('look up upload', id, undefined, () => uploads.offset(repository, id)),
     appendUpload: (repository, id, offset, source, call = {}) =>
       guard('append to upload', id, call.signal, () => uploads.append(repository, id, offset, source, call)),
-    finishUpload: (repository, id, digest) =>
-      guard('finish upload', id, undefined, () => uploads.finish(repository, id, digest, undefined)),
+    finishUpload: (repository, id, digest) => guard('finish upload', id, undefined, () => uploads.finish(repository, id, digest)),
     cancelUpload: (repository, id) => guard('cancel upload', id, undefined, () => uploads.cancel(repository, id)),
     purgeStaleUploads: ({isPressed = false, signal} = {}) =>
       guard('purge', root, signal, async () => {

@@ -4,6 +4,7 @@
  */
 import {open, readdir, rm, stat, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {awaitedLater} from '../../core/awaited-later.ts'
 import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError, IntegrityError} from '../../core/errors.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
@@ -13,6 +14,7 @@ import {type Digest, type DigestAlgorithm, digestAlgorithm} from '../../oci/dige
 import type {RepositoryName} from '../../oci/reference.ts'
 import {moveDurably} from '../disk/durable.ts'
 import type {FreeSpace} from '../disk/free-space.ts'
+import type {Growth} from '../disk/growing-file.ts'
 import {receiveFile} from '../disk/receive-file.ts'
 import {isDiskFull} from '../disk/storage-error.ts'
 import type {HashThread, TrailingHash} from '../disk/trailing-hash.ts'
@@ -34,6 +36,15 @@ export interface AppendOptions extends CallOptions {
   readonly limitBytes?: number
   /** How many bytes `source` is said to push; when the disk has no room for them, it is not asked. */
   readonly expectedBytes?: number | undefined
+  /** Told of the file that the bytes go to. */
+  readonly growth?: Growth | undefined
+}
+
+export interface FinishOptions {
+  /** The size in bytes that the blob must have. */
+  readonly expectedBytes?: number
+  /** Told when the digest was verified. */
+  readonly growth?: Growth | undefined
 }
 
 interface RunningHash {
@@ -88,7 +99,12 @@ export class FilesystemUploads {
     })
   }
 
-  async finish(repository: RepositoryName, id: string, digest: Digest, expectedBytes: number | undefined): Promise<BlobDescriptor> {
+  async finish(
+    repository: RepositoryName,
+    id: string,
+    digest: Digest,
+    {expectedBytes, growth}: FinishOptions = {},
+  ): Promise<BlobDescriptor> {
     return await this.#exclusively(repository, id, 'finish', async (upload, size) => {
       const running = this.#takeHash(repository, upload, digestAlgorithm(digest))
       try {
@@ -97,7 +113,7 @@ export class FilesystemUploads {
             details: {digest, expected: expectedBytes, actual: size},
           })
         }
-        await this.#verify(repository, upload, digest, size, running.hash)
+        await this.#verify(repository, upload, {digest, size}, running.hash, growth)
         await moveDurably(this.#data(repository, upload), this.#layout.blobData(digest))
         await writeLink(this.#layout, this.#layout.layerLink(repository, digest), digest)
       } catch (error) {
@@ -135,13 +151,14 @@ export class FilesystemUploads {
     upload: UploadId,
     position: number,
     source: BlobSource,
-    {limitBytes, expectedBytes = 0, signal}: AppendOptions,
+    {limitBytes, expectedBytes = 0, growth, signal}: AppendOptions,
   ): Promise<number> {
     const beforeWrite = await this.#space.watch(position, position + expectedBytes)
     const running = this.#takeHash(repository, upload, USUAL_ALGORITHM)
     const file = await open(this.#data(repository, upload), 'r+')
     try {
-      return await receiveFile(file, source, {position, limitBytes, hash: running.hash, beforeWrite, signal})
+      await growth?.opened(this.#data(repository, upload))
+      return await receiveFile(file, source, {position, limitBytes, hash: running.hash, growth, beforeWrite, signal})
     } finally {
       await file.close()
       this.#keepHash(upload, running)
@@ -159,15 +176,23 @@ export class FilesystemUploads {
   }
 
   /** Both at once: the bytes go to the disk while the hash catches up. */
-  async #verify(repository: RepositoryName, id: UploadId, digest: Digest, size: number, hash: TrailingHash): Promise<void> {
+  async #verify(
+    repository: RepositoryName,
+    id: UploadId,
+    {digest, size}: BlobDescriptor,
+    hash: TrailingHash,
+    growth: Growth | undefined,
+  ): Promise<void> {
+    const compare = async (): Promise<void> => {
+      const actual = await hash.finish(size)
+      if (actual === digest) return growth?.verified()
+      throw new IntegrityError(`cannot store blob "${digest}": the bytes sent have digest ${actual}`, {details: {expected: digest, actual}})
+    }
     const file = await openRegularFile(this.#data(repository, id))
     try {
-      const [actual] = await Promise.all([hash.finish(size), file.datasync()])
-      if (actual !== digest) {
-        throw new IntegrityError(`cannot store blob "${digest}": the bytes sent have digest ${actual}`, {
-          details: {expected: digest, actual},
-        })
-      }
+      const synced = awaitedLater(file.datasync())
+      await compare()
+      await synced
     } finally {
       await file.close()
     }

@@ -5,8 +5,10 @@
  * manifest is first kept as a blob, which every registry takes, and becomes a manifest when it is whole. An index that never will be is what its tag names by a pointer: an
  * artifact whose one layer is the index (image-spec 1.1 §Guidelines for Artifact Usage).
  */
+import {join} from 'node:path'
 import {LRUCache} from 'lru-cache'
-import {hasCode} from '../../core/errors.ts'
+import {hasCode, IntegrityError} from '../../core/errors.ts'
+import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import {type Digest, digestAlgorithm, isDigest} from '../../oci/digest.ts'
 import {
   childManifests,
@@ -20,10 +22,13 @@ import {
 } from '../../oci/manifest.ts'
 import {isImageManifestType, isIndexType, MEDIA_TYPE} from '../../oci/media-types.ts'
 import {parseRepositoryName, type RepositoryName} from '../../oci/reference.ts'
+import type {GrowingFile} from '../disk/growing-file.ts'
+import {Spool} from '../disk/spool.ts'
 import {readBlobBytes} from '../read-bytes.ts'
 import type {RemoteStore} from '../remote/store.ts'
-import type {BlobSource} from '../store.ts'
+import type {BlobSource, WriteBlobOptions} from '../store.ts'
 import type {MirrorCache} from './cache.ts'
+import {createJournal} from './journal.ts'
 
 const POINTER_TYPE = 'application/vnd.holdfast.mirror.pointer.v1+json'
 const KEPT_MANIFEST_TYPE = 'application/vnd.holdfast.mirror.manifest.v1'
@@ -39,9 +44,12 @@ export interface RegistryCacheOptions {
   readonly registry: RemoteStore
   /** Repositories of the mirror are below it: `mirror/docker.io`. */
   readonly prefix: RepositoryName
+  /** A folder of this machine: for blobs that are on their way to the registry, and for what has to be remembered across a restart. It may be lost. */
+  readonly scratchDirectory: string
 }
 
-export function createRegistryCache({registry, prefix}: RegistryCacheOptions): MirrorCache {
+export function createRegistryCache({registry, prefix, scratchDirectory}: RegistryCacheOptions): MirrorCache {
+  const spool = new Spool(join(scratchDirectory, 'spool'))
   const manifests = new LRUCache<string, RawManifest>({maxSize: MAX_REMEMBERED_BYTES, sizeCalculation: ({bytes}) => bytes.length + 1})
   const blobs = new LRUCache<string, number>({max: MAX_REMEMBERED, ttl: BLOB_LIFE_MS})
   const settled = new LRUCache<string, true>({max: MAX_REMEMBERED})
@@ -62,10 +70,33 @@ export function createRegistryCache({registry, prefix}: RegistryCacheOptions): M
     return size
   }
 
-  const writeBlob: MirrorCache['writeBlob'] = async (repository, blob, source, options) => {
-    const outcome = await registry.writeBlob(named(repository), blob, source, options)
+  const writeBlob = async (
+    repository: RepositoryName,
+    blob: BlobDescriptor,
+    source: BlobSource,
+    options?: WriteBlobOptions,
+  ): Promise<void> => {
+    await registry.writeBlob(named(repository), blob, source, options)
     blobs.set(keyOf(repository, blob.digest), blob.size)
-    return outcome
+  }
+
+  /** Into a file first, so that clients and the registry read behind the download, and none of them delays another. */
+  const fillBlob: MirrorCache['fillBlob'] = async (repository, blob, source, file, signal) => {
+    const direct = () => writeBlob(repository, blob, source, {verify: true, signal})
+    const opened = await spool.open(blob).catch(unlessStorage)
+    // This machine has no room: clients get the blob when the registry has it.
+    if (opened === undefined) return await direct()
+    const received = opened.receive(source, file, signal).catch((failure: unknown) => {
+      file.end({failure})
+      throw failure
+    })
+    const written = writeBlob(repository, blob, sourceBehind(file, blob), {signal})
+    const [download, upload] = await Promise.allSettled([received, written])
+    if (download.status === 'rejected') {
+      unlessStorage(download.reason)
+      return await direct()
+    }
+    if (upload.status === 'rejected') throw upload.reason
   }
 
   const writeBytes = async (repository: RepositoryName, digest: Digest, bytes: Uint8Array): Promise<void> => {
@@ -127,8 +158,15 @@ export function createRegistryCache({registry, prefix}: RegistryCacheOptions): M
 
   return {
     isShared: true,
+    journal: createJournal(join(scratchDirectory, 'journal')),
     statBlob,
-    writeBlob,
+    fillBlob,
+    // What a registry takes only it knows.
+    hasRoom: async () => true,
+    purgeStaleUploads: async () => {
+      await spool.purge()
+      return 0
+    },
     readBlob: async (repository, blob, sink, call) => {
       try {
         await registry.readBlob(named(repository), blob, sink, call)
@@ -175,7 +213,7 @@ export function createRegistryCache({registry, prefix}: RegistryCacheOptions): M
         yield parseRepositoryName(repository.slice(prefix.length + 1))
       }
     },
-    close: async () => {},
+    close: () => spool.close(),
   }
 }
 
@@ -215,6 +253,19 @@ function mediaTypeOf(bytes: Uint8Array): string | undefined {
   if (typeof mediaType === 'string') return isIndexType(mediaType) || isImageManifestType(mediaType) ? mediaType : undefined
   if (Array.isArray(manifests)) return MEDIA_TYPE.ociIndex
   return Array.isArray(layers) ? MEDIA_TYPE.ociManifest : undefined
+}
+
+/** Nothing for a disk that takes no more. @throws every other error. */
+function unlessStorage(error: unknown): undefined {
+  if (!hasCode(error, 'STORAGE')) throw error
+}
+
+/** A blob as a source, from the file that it grows in. */
+function sourceBehind(file: GrowingFile, {digest, size}: BlobDescriptor): BlobSource {
+  return async (sink, start, signal) => {
+    const {position, failure} = await file.read(sink, {range: {start}, ...(signal === undefined ? {} : {signal})})
+    if (position < size) throw failure ?? new IntegrityError(`cannot read blob "${digest}": it ended after ${position} of ${size} bytes`)
+  }
 }
 
 function sourceOf(bytes: Uint8Array): BlobSource {

@@ -2,41 +2,30 @@
  * The content store that is a mirror: reads from a store of its own, fills it from an upstream on a miss, and never needs the upstream for what it has.
  *
  * Invariants:
- * - what a digest names is asked for upstream once, and never again;
- * - a tag of the mirror names the last image that is whole here; it moves when the new one is, so that a look at a moved tag loses nothing;
- * - an upstream that is gone, for a moment or for days, takes nothing away.
+ * - what a digest names is fetched upstream once, and never again; a look at a tag or digest fetches nothing;
+ * - a tag of the mirror names the last image that is complete here; it moves when the new one is, so that a look at a moved tag loses nothing;
+ * - an upstream that is gone, for a moment or for days, takes nothing away; what it answers is judged before it is believed.
  */
-import {LRUCache} from 'lru-cache'
 import {hasCode, interrupted} from '../../core/errors.ts'
-import {settlesWithin, unlessAborted} from '../../core/settle-within.ts'
+import {settlesWithin} from '../../core/settle-within.ts'
 import type {Descriptor} from '../../oci/descriptor.ts'
-import {type Digest, isDigest} from '../../oci/digest.ts'
-import {describeManifest, type RawManifest} from '../../oci/manifest.ts'
+import type {Digest} from '../../oci/digest.ts'
+import type {RawManifest} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
-import type {CallOptions, ReadBlobOptions, RepositoryLister, SourceStore} from '../store.ts'
-import type {MirrorCache} from './cache.ts'
-import {CacheGuard, isCacheFailure} from './cache-guard.ts'
-import {BlobFill} from './fill.ts'
-import {type RevalidationRule, revalidationOf} from './revalidation.ts'
+import type {CallOptions, RepositoryLister, SourceStore} from '../store.ts'
+import {MirroredBlobs} from './blobs.ts'
+import type {Damage, MirrorCache} from './cache.ts'
+import {CacheGuard} from './cache-guard.ts'
+import {Completion} from './completion.ts'
+import type {MirrorEvent} from './events.ts'
+import {isNoAnswer, MirroredManifests} from './manifests.ts'
+import {Pending} from './pending.ts'
+import type {RevalidationRule} from './revalidation.ts'
 import {TagMoves} from './tag-moves.ts'
-import {type Upstream, UpstreamUnavailableError} from './upstream.ts'
+import type {Upstream} from './upstream.ts'
 
-/** A size that the upstream has told is believed for so long, so that many who ask at once ask once. */
-const SIZE_LIFE_MS = 60_000
-/** What is cached is not held back for long by an upstream that hangs. */
-const LOOKUP_PATIENCE_MS = 3_000
-const MAX_REMEMBERED = 10_000
 /** How long what was given up may take to end. */
 const GIVE_UP_MS = 3_000
-
-/** How a question was answered; what a mirror is worth. */
-export type MirrorEvent =
-  | {readonly type: 'hit' | 'miss'; readonly kind: 'manifest' | 'blob'}
-  /** Served though the upstream could not be asked whether it still is so. */
-  | {readonly type: 'stale'; readonly repository: string; readonly tag: string}
-  | {readonly type: 'filled'; readonly repository: string; readonly digest: string; readonly bytes: number}
-  | {readonly type: 'moved'; readonly repository: string; readonly tag: string; readonly digest: string}
-  | {readonly type: 'failure'; readonly error: unknown}
 
 export interface PullThroughOptions {
   /** What the mirror has. */
@@ -46,6 +35,10 @@ export interface PullThroughOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly onEvent: (event: MirrorEvent) => void
+  /** Whether the parts of an image that no client asked for are fetched in the background; they are unless said. */
+  readonly completes?: boolean | undefined
+  /** How long after a client got a manifest they are, in milliseconds. */
+  readonly completionDelayMs?: number | undefined
 }
 
 /** What clients of a mirror see. */
@@ -60,152 +53,105 @@ export function createPullThroughStore(options: PullThroughOptions): PullThrough
   return new CachedUpstream(options)
 }
 
-interface SeenTag {
-  /** What the upstream said last. */
-  readonly digest: Digest
-  readonly checkedAtMs: number
-}
-
-interface ResolvedTag {
-  readonly digest: Digest
-  /** Nobody could say whether it still is so. */
-  readonly isStale: boolean
-  /** The tag names it here, too. */
-  readonly isSettled: boolean
-  /** What the upstream said just now, of an image that the tag does not name here yet. */
-  readonly descriptor?: Descriptor
-}
-
 class CachedUpstream implements PullThroughStore {
   readonly #options: PullThroughOptions
-  readonly #fills = new Map<string, BlobFill>()
-  readonly #sizes = new LRUCache<string, Promise<number | undefined>>({max: MAX_REMEMBERED, ttl: SIZE_LIFE_MS})
-  readonly #lookups = new Map<string, Promise<Descriptor | undefined>>()
-  readonly #fetches = new Map<string, Promise<RawManifest | undefined>>()
-  readonly #seen = new LRUCache<string, SeenTag>({max: MAX_REMEMBERED})
+  readonly #pending: Pending
   readonly #moves: TagMoves
-  readonly #guard: CacheGuard
-  readonly #stale = new WeakSet<object>()
+  readonly #blobs: MirroredBlobs
+  readonly #manifests: MirroredManifests
+  readonly #completion: Completion | undefined
   /** Ends what the upstream is asked for, which is asked for several clients at once and for none of them alone. */
   readonly #end = new AbortController()
 
   constructor(options: PullThroughOptions) {
     this.#options = options
-    const {cache, upstream, now, onEvent} = options
+    const {cache, upstream, rules, now, onEvent, completes = true, completionDelayMs: delayMs} = options
     const onFailure = (error: unknown): void => onEvent({type: 'failure', error})
-    this.#moves = new TagMoves({cache, onMoved: (repository, tag, digest) => onEvent({type: 'moved', repository, tag, digest}), onFailure})
-    this.#guard = new CacheGuard({now, hasAlternative: () => !upstream.isPaused, onFailure})
+    const guard = new CacheGuard({now, hasAlternative: () => !upstream.isPaused, onFailure})
+    const end = this.#end.signal
+    const pending = new Pending(cache.journal, onFailure)
+    const moves = new TagMoves({
+      cache,
+      pending,
+      onMoved: (repository, tag, digest) => onEvent({type: 'moved', repository, tag, digest}),
+      onFailure,
+    })
+    const blobs = new MirroredBlobs({cache, upstream, guard, onEvent, onFilled: (repository) => moves.settle(repository), end})
+    this.#pending = pending
+    this.#moves = moves
+    this.#blobs = blobs
+    const completion = completes ? new Completion({cache, upstream, blobs, pending, onEvent, delayMs}) : undefined
+    const onKept = (repository: RepositoryName, digest: Digest): void => completion?.kept(repository, digest)
+    this.#manifests = new MirroredManifests({cache, upstream, guard, moves, blobs, rules, now, onEvent, onKept, end})
+    this.#completion = completion
+    cache.watchDamage?.((damage) => {
+      onEvent({type: 'damaged', ...damage})
+      this.#heal(damage).catch(onFailure)
+    })
+    moves.resume().catch(onFailure)
+    this.#completion?.resume().catch(onFailure)
   }
 
   warningOf(answer: object): string | undefined {
-    return this.#stale.has(answer) ? `110 holdfast "the upstream ${this.#options.upstream.name} could not be asked"` : undefined
+    return this.#manifests.isStale(answer) ? `110 holdfast "the upstream ${this.#options.upstream.name} could not be asked"` : undefined
+  }
+
+  /** Fetches anew what was taken out of use; without an upstream the next client that asks for it does. */
+  async #heal({kind, repository, digest}: Damage): Promise<void> {
+    try {
+      if (kind === 'manifest') await this.#manifests.read(repository, digest)
+      else {
+        const size = await this.#blobs.stat(repository, digest)
+        if (size !== undefined) await this.#blobs.fill(repository, {digest, size}).done
+      }
+    } catch (error) {
+      if (!isNoAnswer(error)) throw error
+    }
   }
 
   async close({graceMs}: {readonly graceMs: number}): Promise<void> {
-    const finished = Promise.allSettled([...this.#fills.values()].map(({done}) => done)).then(() => this.#moves.close())
+    const finished = this.#blobs
+      .allFilled()
+      .then(() => this.#completion?.close())
+      .then(() => this.#moves.close())
+      .then(() => this.#pending.close())
     if (await settlesWithin(finished, graceMs)) return
     this.#end.abort(interrupted())
     await settlesWithin(finished, GIVE_UP_MS)
   }
 
-  get #upstreamCall(): CallOptions {
-    return {signal: this.#end.signal}
-  }
-
-  /** What is here: nobody lists a whole upstream. */
+  /** What is here: no client lists a whole upstream. */
   listRepositories(options?: Parameters<RepositoryLister['listRepositories']>[0]): AsyncIterable<RepositoryName> {
     return this.#options.cache.listRepositories(options)
   }
 
-  async statBlob(repository: RepositoryName, digest: Digest, call?: CallOptions): Promise<number | undefined> {
-    const {cache, upstream} = this.#options
-    const here = await this.#guard.ask(() => cache.statBlob(repository, digest, call))
-    if (here !== undefined) return here
-    const key = `${repository}@${digest}`
-    const fill = this.#fills.get(key)
-    if (fill !== undefined) return fill.blob.size
-    const known = this.#sizes.get(key)
-    if (known !== undefined) return await unlessAborted(known, call?.signal)
-    const size = upstream.ask(`@${digest}`, repository, (source) => source.statBlob(repository, digest, this.#upstreamCall))
-    this.#sizes.set(key, size)
-    size.then(
-      (found) => found === undefined && this.#sizes.delete(key),
-      () => this.#sizes.delete(key),
-    )
-    return await unlessAborted(size, call?.signal)
+  statBlob(repository: RepositoryName, digest: Digest, call?: CallOptions): Promise<number | undefined> {
+    return this.#blobs.stat(repository, digest, call)
   }
 
-  async readBlob(...[repository, blob, sink, call = {}]: Parameters<SourceStore['readBlob']>): Promise<void> {
-    const {cache, onEvent} = this.#options
-    if ((await this.#guard.ask(() => cache.statBlob(repository, blob.digest, call))) !== undefined) {
-      onEvent({type: 'hit', kind: 'blob'})
-      return await cache.readBlob(repository, blob, sink, call)
-    }
-    onEvent({type: 'miss', kind: 'blob'})
-    if (this.#guard.isClosed) return await this.#pass(repository, blob, sink, call)
-    const fill = this.#fill(repository, blob)
-    if (call.range !== undefined) {
-      const failure = await unlessAborted(fill.done, call.signal).then(
-        () => undefined,
-        (error: unknown) => error,
-      )
-      if (call.signal?.aborted === true) return
-      if (failure === undefined) return await cache.readBlob(repository, blob, sink, call)
-      if (isOfUpstream(failure)) throw failure
-      return await this.#pass(repository, blob, sink, call)
-    }
-    const {position, failure} = await fill.follow(sink, call.signal)
-    if (isOfUpstream(failure)) throw failure
-    if (position === blob.size || call.signal?.aborted === true) return
-    if (failure === undefined) await cache.readBlob(repository, blob, sink, restOf(call, position))
-    // It could not be kept: the client still gets it.
-    else await this.#pass(repository, blob, sink, restOf(call, position))
+  readBlob(...call: Parameters<SourceStore['readBlob']>): Promise<void> {
+    return this.#blobs.read(...call)
   }
 
-  async statManifest(repository: RepositoryName, reference: Tag | Digest, call: CallOptions = {}): Promise<Descriptor | undefined> {
-    if (isDigest(reference)) {
-      const raw = await this.#byDigest(repository, reference, call)
-      return raw === undefined ? undefined : describeManifest(raw)
-    }
-    const {cache} = this.#options
-    const answer = await unlessAborted(this.#resolve(repository, reference), call.signal)
-    if (answer === undefined) return undefined
-    // A look at a tag that has moved fetches nothing, and loses nothing.
-    if (answer.descriptor !== undefined) return answer.descriptor
-    const found = await this.#guard.ask(() => cache.statManifest(repository, answer.digest, call))
-    return found !== undefined && answer.isStale ? this.#markStale(found) : found
+  statManifest(repository: RepositoryName, reference: Tag | Digest, call?: CallOptions): Promise<Descriptor | undefined> {
+    return this.#manifests.stat(repository, reference, call)
   }
 
-  async readManifest(repository: RepositoryName, reference: Tag | Digest, call: CallOptions = {}): Promise<RawManifest | undefined> {
-    if (isDigest(reference)) return await this.#byDigest(repository, reference, call)
-    const {cache} = this.#options
-    const answer = await unlessAborted(this.#resolve(repository, reference), call.signal)
-    if (answer === undefined) return undefined
-    const {digest, isStale, isSettled} = answer
-    try {
-      const raw = await this.#byDigest(repository, digest, call)
-      if (raw === undefined) return undefined
-      if (isStale) return this.#markStale(raw)
-      if (!isSettled) await this.#follow(repository, reference, digest)
-      return raw
-    } catch (error) {
-      // It went away between the two questions: what is whole here is still good.
-      const last = error instanceof UpstreamUnavailableError ? await this.#lastWhole(repository, reference) : undefined
-      const whole = last === undefined ? undefined : await this.#guard.ask(() => cache.readManifest(repository, last.digest, call))
-      if (whole === undefined) throw error
-      this.#options.onEvent({type: 'stale', repository, tag: reference})
-      return this.#markStale(whole)
-    }
+  async readManifest(repository: RepositoryName, reference: Tag | Digest, call?: CallOptions): Promise<RawManifest | undefined> {
+    const raw = await this.#manifests.read(repository, reference, call)
+    if (raw !== undefined) this.#completion?.wanted(repository, raw.digest)
+    return raw
   }
 
   async *listTags(...[repository, call = {}]: Parameters<SourceStore['listTags']>): AsyncGenerator<Tag> {
     const {cache, upstream} = this.#options
     let tags: readonly Tag[]
     try {
-      tags = await upstream.ask('', repository, (source) => collect(source.listTags(repository, call)))
+      tags = await upstream.ask({kind: 'list', repository, what: ''}, (source) => collect(source.listTags(repository, call)))
     } catch (error) {
       if (!isNoAnswer(error)) throw error
       tags = await collect(cache.listTags(repository, call))
+      if (tags.length === 0 && hasCode(error, 'REPOSITORY_NOT_FOUND')) throw error
     }
     yield* tags
   }
@@ -213,161 +159,14 @@ class CachedUpstream implements PullThroughStore {
   async listReferrers(...[repository, subject, call]: Parameters<SourceStore['listReferrers']>): Promise<readonly Descriptor[]> {
     const {cache, upstream} = this.#options
     try {
-      return await upstream.ask(`@${subject}`, repository, (source) => source.listReferrers(repository, subject, call))
+      return await upstream.ask({kind: 'list', repository, what: `@${subject}`}, (source) =>
+        source.listReferrers(repository, subject, call),
+      )
     } catch (error) {
       if (!isNoAnswer(error)) throw error
       return await cache.listReferrers(repository, subject, call)
     }
   }
-
-  /** What a digest names never changes: what is here is the answer. */
-  async #byDigest(repository: RepositoryName, digest: Digest, call: CallOptions): Promise<RawManifest | undefined> {
-    const {cache, onEvent, upstream} = this.#options
-    const here = await this.#guard.ask(() => cache.readManifest(repository, digest, call))
-    onEvent({type: here === undefined ? 'miss' : 'hit', kind: 'manifest'})
-    if (here !== undefined) return here
-    const fetched = once(this.#fetches, `${repository}@${digest}`, async () => {
-      const raw = await upstream.ask(`@${digest}`, repository, (source) => source.readManifest(repository, digest, this.#upstreamCall))
-      if (raw !== undefined) {
-        await this.#guard.ask(async () => {
-          await cache.keepManifest(repository, raw)
-          // A shared cache has to be told when an image is whole, by whichever name it was asked for.
-          if (cache.isShared) this.#moves.add(repository, digest, digest)
-          await this.#moves.settle(repository)
-        })
-      }
-      return raw
-    })
-    return await unlessAborted(fetched, call.signal)
-  }
-
-  /** What a tag names: what the upstream says, as often as the policy wants it; else the last image that is whole here. */
-  async #resolve(repository: RepositoryName, tag: Tag): Promise<ResolvedTag | undefined> {
-    const {cache, rules, now, upstream} = this.#options
-    const key = `${repository}:${tag}`
-    const whole = await this.#guard.ask(() => cache.statManifest(repository, tag))
-    const policy = revalidationOf(rules, repository, tag)
-    const seen = this.#seen.get(key)
-    if (whole !== undefined && policy === 'never') return {digest: whole.digest, isStale: false, isSettled: true}
-    if (seen !== undefined && policy !== 'always' && policy !== 'never' && now() - seen.checkedAtMs < policy) {
-      const isSettled = whole?.digest === seen.digest
-      if (isSettled || !upstream.isPaused) return {digest: seen.digest, isStale: false, isSettled}
-    }
-    try {
-      const isCached = whole !== undefined || this.#moves.has(repository)
-      const patience = isCached ? {patienceMs: LOOKUP_PATIENCE_MS} : {}
-      const found = await once(this.#lookups, key, () =>
-        upstream.ask(`:${tag}`, repository, (source) => source.statManifest(repository, tag, this.#upstreamCall), patience),
-      )
-      if (found === undefined) {
-        // Deleted there: a mirror that never loses what it has goes on serving it.
-        const last = await this.#lastWhole(repository, tag)
-        return last === undefined ? undefined : {digest: last.digest, isStale: true, isSettled: true}
-      }
-      this.#seen.set(key, {digest: found.digest, checkedAtMs: now()})
-      return found.digest === whole?.digest
-        ? {digest: found.digest, isStale: false, isSettled: true}
-        : {digest: found.digest, isStale: false, isSettled: false, descriptor: found}
-    } catch (error) {
-      const last = isNoAnswer(error) ? await this.#lastWhole(repository, tag) : undefined
-      if (last === undefined) throw error
-      this.#options.onEvent({type: 'stale', repository, tag})
-      return {digest: last.digest, isStale: true, isSettled: true}
-    }
-  }
-
-  /** What the tag named when it was last whole here; what was just pulled is on its way to the disk, and waited for. */
-  async #lastWhole(repository: RepositoryName, tag: Tag): Promise<Descriptor | undefined> {
-    if (this.#moves.has(repository)) {
-      const fills = [...this.#fills].filter(([key]) => key.startsWith(`${repository}@`))
-      await Promise.allSettled(fills.map(([, {done}]) => done))
-      await this.#guard.ask(() => this.#moves.settle(repository))
-    }
-    return await this.#guard.ask(() => this.#options.cache.statManifest(repository, tag))
-  }
-
-  /** From the upstream to the client, and kept nowhere. */
-  async #pass(...[repository, blob, sink, call]: Parameters<SourceStore['readBlob']>): Promise<void> {
-    const {upstream} = this.#options
-    await upstream.ask(`@${blob.digest}`, repository, (source) => source.readBlob(repository, blob, sink, call))
-  }
-
-  #fill(repository: RepositoryName, blob: Parameters<SourceStore['readBlob']>[1]): BlobFill {
-    const {cache, onEvent} = this.#options
-    const key = `${repository}@${blob.digest}`
-    const running = this.#fills.get(key)
-    if (running !== undefined) return running
-    let isUpstreamToBlame = false
-    const fill = new BlobFill(
-      blob,
-      async (sink, start, signal) => {
-        try {
-          const ends = signal === undefined ? this.#end.signal : AbortSignal.any([signal, this.#end.signal])
-          await this.#pass(repository, blob, sink, restOf({signal: ends}, start))
-        } catch (error) {
-          isUpstreamToBlame = signal?.aborted !== true && !this.#end.signal.aborted
-          throw error
-        }
-      },
-      (source) => cache.writeBlob(repository, blob, source, {verify: true, signal: this.#end.signal}),
-    )
-    this.#fills.set(key, fill)
-    fill.done
-      .then(
-        async () => {
-          onEvent({type: 'filled', repository, digest: blob.digest, bytes: blob.size})
-          await this.#moves.settle(repository)
-        },
-        (error: unknown) => {
-          if (this.#end.signal.aborted) return
-          if (isCacheFailure(error) && !isUpstreamToBlame) this.#guard.note(error)
-          else onEvent({type: 'failure', error})
-        },
-      )
-      .catch((error: unknown) => onEvent({type: 'failure', error}))
-      .finally(() => this.#fills.delete(key))
-    return fill
-  }
-
-  /** Makes a tag follow the upstream as soon as what it names is whole here. */
-  async #follow(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
-    const {cache} = this.#options
-    await this.#guard.ask(async () => {
-      if ((await cache.statManifest(repository, tag))?.digest === digest) return
-      this.#moves.add(repository, tag, digest)
-      await this.#moves.settle(repository)
-    })
-  }
-
-  /** An answer of its own, since the same is given to whoever asks by digest. */
-  #markStale<Answer extends object>(answer: Answer): Answer {
-    const marked = {...answer}
-    this.#stale.add(marked)
-    return marked
-  }
-}
-
-/** The upstream did not answer, or refuses this mirror: in both cases what is here is what there is. */
-function isNoAnswer(error: unknown): boolean {
-  return error instanceof UpstreamUnavailableError || hasCode(error, 'UNAUTHENTICATED', 'DENIED', 'INTEGRITY')
-}
-
-/** Asked again, it would say the same. */
-function isOfUpstream(error: unknown): boolean {
-  return error instanceof UpstreamUnavailableError || hasCode(error, 'BLOB_NOT_FOUND', 'INTEGRITY')
-}
-
-function restOf(call: ReadBlobOptions, start: number): ReadBlobOptions {
-  return start === 0 ? call : {...call, range: {start}}
-}
-
-/** Several who ask for the same at once ask once. */
-function once<Answer>(running: Map<string, Promise<Answer>>, key: string, ask: () => Promise<Answer>): Promise<Answer> {
-  const known = running.get(key)
-  if (known !== undefined) return known
-  const asked = ask().finally(() => running.delete(key))
-  running.set(key, asked)
-  return asked
 }
 
 async function collect<Item>(items: AsyncIterable<Item>): Promise<readonly Item[]> {

@@ -3,6 +3,7 @@
  * repeated after a server error or a broken connection.
  */
 import type {AdaptiveLimit} from '../../core/concurrency.ts'
+import {formatSeconds} from '../../core/duration.ts'
 import {HoldfastError, hasCode} from '../../core/errors.ts'
 import {backOffMs, type Clock, parseRetryAfter} from '../../core/retry.ts'
 import type {HttpClient, HttpRequest, HttpResponse} from '../../http/client.ts'
@@ -190,7 +191,7 @@ function rateLimited(request: HttpRequest, response: HttpResponse, pauseMs: numb
   const seconds = Math.ceil(pauseMs / 1000)
   return new HoldfastError(
     'RATE_LIMITED',
-    `cannot ask "${request.url.host}": it wants a pause of ${seconds} s and ${Math.round(waitedMs / 1000)} s were waited already${message === undefined ? '' : ` (${message})`}`,
+    `cannot ask "${request.url.host}": it wants a pause of ${formatSeconds(seconds)} and ${formatSeconds(waitedMs / 1000)} were waited already${message === undefined ? '' : ` (${message})`}`,
     {
       hints: [`sleep ${seconds}  # then run the same command again; a login often raises the limit: holdfast login ${request.url.host}`],
       details: {host: request.url.host, retryAfterMs: pauseMs, httpStatus: 429},

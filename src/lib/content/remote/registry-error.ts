@@ -2,6 +2,7 @@
 import {decodeRefusal, type Refusal} from '../../auth/refusal.ts'
 import {type ErrorCode, RegistryError} from '../../core/errors.ts'
 import {excerpt} from '../../core/redaction.ts'
+import {parseRetryAfter} from '../../core/retry.ts'
 import type {HttpResponse} from '../../http/client.ts'
 import type {RegistryHost} from '../../oci/reference.ts'
 
@@ -90,6 +91,7 @@ function decodeXmlError(text: string): Refusal {
 export function registryError(registry: RegistryHost, action: string, response: HttpResponse, answerer?: Answerer): RegistryError {
   const {code, message} = readSpecError(response)
   const {code: ours, reason} = meaningOf(response.status, code, answerer, message !== undefined)
+  const retryAfterMs = parseRetryAfter(response.headers['retry-after'], Date.now())
   const who = answerer === undefined ? registry : `${answerer.kind} "${answerer.host}"`
   const said = `${who} answered ${response.status}${code === undefined ? '' : ` ${code}`}${message === undefined ? '' : ` (${message})`}`
   return new RegistryError(ours, `cannot ${action}: ${said}${reason === undefined ? '' : `; ${reason}${protocol(response)}`}`, {
@@ -101,6 +103,7 @@ export function registryError(registry: RegistryHost, action: string, response: 
       registry,
       httpStatus: response.status,
       ...(code === undefined ? {} : {registryCode: code}),
+      ...(retryAfterMs === undefined ? {} : {retryAfterMs}),
       ...(answerer === undefined ? {} : {host: answerer.host}),
     },
   })

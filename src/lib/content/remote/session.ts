@@ -9,6 +9,7 @@ import type {RepositoryName} from '../../oci/reference.ts'
 import {type Access, Authenticator} from './authenticator.ts'
 import type {CredentialLookup, RegistryEndpoint} from './endpoint.ts'
 import {DEFAULT_RATE_LIMIT_WAIT_MS, PacedClient} from './paced-client.ts'
+import {parseRateLimit, type RateLimit} from './rate-limit.ts'
 import {MAX_ERROR_BODY_BYTES, registryError} from './registry-error.ts'
 import {assertTrusted, isLoopbackHost, isSameOrigin, type Referral} from './trust.ts'
 
@@ -66,6 +67,7 @@ export class RegistrySession {
   readonly #client: PacedClient
   readonly #authenticator: Authenticator
   #base: Promise<URL> | undefined
+  #rateLimit: RateLimit | undefined
 
   constructor(options: SessionOptions) {
     const {endpoint, http, credentials, rateLimitWaitMs = DEFAULT_RATE_LIMIT_WAIT_MS, clock = SYSTEM_CLOCK, warn} = options
@@ -75,6 +77,11 @@ export class RegistrySession {
     this.limit = new AdaptiveLimit({initial, max: MAX_BLOB_CONCURRENCY})
     this.#client = new PacedClient({http, clock, rateLimitWaitMs, limit: this.limit})
     this.#authenticator = new Authenticator({endpoint, client: this.#client, clock, credentials, warn})
+  }
+
+  /** What the registry last told of its quota; a new object each time it tells. */
+  get rateLimit(): RateLimit | undefined {
+    return this.#rateLimit
   }
 
   /**
@@ -139,6 +146,7 @@ export class RegistrySession {
         ...(signal === undefined ? {} : {signal}),
         ...(attempts === undefined ? {} : {attempts}),
       })
+      if (isSameOrigin(url, base)) this.#rateLimit = parseRateLimit(response.headers) ?? this.#rateLimit
       const location = response.headers.location
       const isFollowed = request.redirects !== 'refuse' && (method === 'GET' || method === 'HEAD')
       if (!isFollowed || !REDIRECT_STATUSES.includes(response.status) || location === undefined)

@@ -21,11 +21,15 @@ import {BlobUploader} from './blob-upload.ts'
 import {deleteAt} from './deletion.ts'
 import {listNames} from './listing.ts'
 import {manifestPath, readManifest, statManifest, writeManifest} from './manifests.ts'
+import type {RateLimit} from './rate-limit.ts'
 import {Referrers} from './referrers.ts'
 import {pullAccess, RegistrySession, type SessionOptions} from './session.ts'
 
 /** A registry as a store with every power. */
-export interface RemoteStore extends ContentStore, RepositoryLister {}
+export interface RemoteStore extends ContentStore, RepositoryLister {
+  /** What the registry last told of its quota; a new object each time it tells. */
+  readonly rateLimit?: RateLimit | undefined
+}
 
 /**
  * Makes a store of a registry; nothing is sent before the first call. Safe for concurrent use: tokens, pace and connections are shared among its calls.
@@ -50,6 +54,10 @@ class RegistryStore implements RemoteStore {
 
   get blobConcurrency(): number {
     return this.#session.limit.current
+  }
+
+  get rateLimit(): RateLimit | undefined {
+    return this.#session.rateLimit
   }
 
   statBlob(repository: RepositoryName, digest: Digest, options?: StatOptions): Promise<number | undefined> {
