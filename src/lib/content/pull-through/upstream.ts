@@ -35,6 +35,18 @@ export class UpstreamUnavailableError extends HoldfastError {
   }
 }
 
+/** The upstream does not let this mirror have something; what is cached is served. It keeps the code of its cause, UNAUTHENTICATED or DENIED. */
+export class UpstreamRefusedError extends HoldfastError {
+  override readonly name = 'UpstreamRefusedError'
+
+  constructor(upstream: string, what: string, cause: HoldfastError) {
+    super(cause.code, `cannot get "${what}": the upstream "${upstream}" refuses this mirror: ${cause.message}`, {
+      details: cause.details,
+      cause,
+    })
+  }
+}
+
 interface AskOptions {
   /** Where there is an answer already: how long to wait for a better one. */
   readonly patienceMs?: number | undefined
@@ -72,6 +84,7 @@ export class Upstream {
       const answer = question(this.#options.store)
       return await (patienceMs === undefined ? answer : withPatience(answer, patienceMs))
     } catch (error) {
+      if (hasCode(error, 'UNAUTHENTICATED', 'DENIED')) throw new UpstreamRefusedError(this.name, object, error)
       if (!hasCode(error, 'NETWORK', 'TIMEOUT', 'TLS', 'PLAIN_HTTP', 'REGISTRY_UNAVAILABLE', 'RATE_LIMITED')) throw error
       this.#pause(error)
       throw this.#unavailable(object, error)
