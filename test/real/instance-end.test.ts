@@ -23,14 +23,14 @@ const LAYER_BYTES = 48_000_000
 const MIRROR = {
   name: 'mirror',
   image: 'registry:2.8.3',
-  upstream: 'docker.io',
+  upstream: {host: 'docker.io', path: 'docker.io', apiUrl: 'https://registry-1.docker.io'},
   instances: 1,
   memory: '256M',
   port: 5000,
   internalDomain: 'apps.internal',
   service: {offering: 's3', plan: 'basic'},
   allow: ['10.0.0.0/8'],
-  trustedProxies: [],
+  trustedProxies: ['10.0.16.0/24'],
 }
 
 describe('an instance of a mirror that is told to end', function () {

@@ -99,6 +99,7 @@ describe('a mirror on Cloud Foundry', function () {
   it('is planned once, rendered from the plan, and nothing in it is secret', async () => {
     const flags = [
       ...['--target', 'cf', '--name', 'mirror', '--upstream', 'docker.io', '--allow', '10.0.0.0/8', '--instances', '2'],
+      ...['--trusted-proxy', '10.0.16.0/24'],
       ...[
         '--url',
         'https://mirror.app.example.com',
@@ -109,6 +110,12 @@ describe('a mirror on Cloud Foundry', function () {
       ],
       ...['--image', `${images.host}/library/registry:2.8.3`, '--directory', plan],
     ]
+    const blind = await user.json(['mirror', 'init', ...flags.filter((flag) => flag !== '--trusted-proxy' && flag !== '10.0.16.0/24')])
+    assert.deepEqual(
+      [blind.exitCode, blind.envelope.error?.code],
+      [10, 'CONFIGURATION'],
+      'whose load balancer would be taken for the client',
+    )
     const {exitCode, stdout} = await user.json(['mirror', 'init', ...flags])
     assert.equal(exitCode, 0, stdout)
     assert.equal((await user.json(['mirror', 'init', ...flags])).envelope.error?.code, 'CONFLICT')
@@ -150,7 +157,7 @@ describe('a mirror on Cloud Foundry', function () {
     assert.match(production, /"passed":\["integration-test"\]/)
     assert.doesNotMatch(production, /"trigger":true/)
     assert.match(production, /--environment production --promote --only registry/)
-    assert.match(JSON.stringify(byName.get('set-pipeline')), /"set_pipeline":"self"/)
+    assertKeepsVariables(await readFile(join(plan, 'pipeline.yml'), 'utf8'))
     await writeFile(join(plan, 'mirror.yml'), (await readFile(join(plan, 'mirror.yml'), 'utf8')).replace('instances: 2', 'instances: 3'))
     assert.equal((await user.json(['mirror', 'render', '--directory', plan])).exitCode, 0)
     assert.equal(parse(await readFile(join(plan, 'registry/manifest.yml'), 'utf8')).applications[0].instances, 3)
@@ -228,6 +235,13 @@ describe('a mirror on Cloud Foundry', function () {
       403,
       'a chain that a client began',
     )
+    // A load balancer of an allowed network stands before the routers: it is no client.
+    const behindBalancer = async (chain: string) =>
+      (await get('/v2/shop/web/manifests/v1', {'x-forwarded-for': `${chain}, 10.0.16.5`})).status
+    assert.deepEqual(
+      [await behindBalancer('10.1.2.3'), await behindBalancer('192.0.2.1'), await behindBalancer('10.1.2.3, 192.0.2.1')],
+      [200, 403, 403],
+    )
     cells.forwardedFor = '10.1.2.3'
     const env = {PATH: process.env.PATH, MIRROR_URL: cells.url, TEST_IMAGE: 'shop/web:v1'}
     for (const name of ['test-no-push.mjs', 'test-double-pull.mjs', 'notify.mjs']) {
@@ -293,3 +307,16 @@ describe('a mirror on Cloud Foundry', function () {
     cells.isBroken = false
   })
 })
+
+/** Sets a pipeline as fly does, with variables of `-l`, and then as its own job does: both are the same, and leave nothing open. */
+function assertKeepsVariables(text: string): void {
+  const open = /\(\(([a-z0-9-]+)\)\)/g
+  const fill = (variables: Readonly<Record<string, string>>): string =>
+    text.replaceAll(open, (whole, name: string) => variables[name] ?? whole)
+  const names = new Set([...text.matchAll(open)].map(([, name = '']) => name))
+  const byHand = fill(Object.fromEntries([...names].map((name) => [name, `value of ${name}`])))
+  const {jobs} = parse(byHand) as {jobs: {name: string; plan: {set_pipeline?: string; vars?: Record<string, string>}[]}[]}
+  const step = jobs.find(({name}) => name === 'set-pipeline')?.plan.find(({set_pipeline}) => set_pipeline === 'self')
+  assert.equal(fill(step?.vars ?? {}), byHand)
+  assert.equal(open.test(byHand), false)
+}

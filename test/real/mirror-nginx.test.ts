@@ -45,7 +45,18 @@ describe('a protected mirror', function () {
     const folder = join(directory, name)
     const listen = `127.0.0.1:${await freePort()}`
     const {exitCode, stdout} = await user.json([
-      ...['mirror', 'render', '--url', 'http://mirror.example.com', '--upstream', 'docker.io,ghcr.io', '--directory', folder],
+      ...[
+        'mirror',
+        'render',
+        '--url',
+        'http://mirror.example.com',
+        '--upstream',
+        'docker.io,ghcr.io',
+        '--unnamed',
+        'docker.io',
+        '--directory',
+        folder,
+      ],
       ...['--listen', mirrorHost, '--nginx-listen', listen, ...flags],
     ])
     assert.equal(exitCode, 0, stdout)
@@ -122,11 +133,15 @@ describe('a protected mirror', function () {
     assert.match(await read('clients/containerd/certs.d/docker.io/hosts.toml'), /server = "https:\/\/registry-1\.docker\.io"/)
     assert.match(
       await read('clients/podman/registries.conf'),
-      /location = "ghcr\.io"\n\n\[\[registry\.mirror\]\]\nlocation = "mirror\.example\.com"\ninsecure = true/,
+      /location = "ghcr\.io"\n\n\[\[registry\.mirror\]\]\nlocation = "mirror\.example\.com\/ghcr\.io"\ninsecure = true/,
+    )
+    assert.match(
+      await read('clients/buildkit/buildkitd.toml'),
+      /\[registry\."ghcr\.io"\]\n {2}mirrors = \["mirror\.example\.com\/ghcr\.io"\]/,
     )
     assert.match(
       await read('holdfast-mirror.service'),
-      /^ExecStart=.*mirror serve --upstream docker\.io --upstream ghcr\.io --allow 127\.0\.0\.1 --listen /m,
+      /^ExecStart=.*mirror serve --upstream docker\.io --upstream ghcr\.io --allow 127\.0\.0\.1 --unnamed docker\.io --listen /m,
     )
     const wrong = await user.json(['mirror', 'render', '--url', 'http://m', '--upstream', 'docker.io', '--allow', '10.0.0.0/8; allow all'])
     assert.equal(wrong.envelope.error?.code, 'CONFIGURATION')

@@ -274,21 +274,39 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     const nobody = await createHoldfast(join(folder, `u${count++}`))
     mirror = await serve(nobody, ['--upstream', guarded.url])
     const refused = await get('shop/large/manifests/v1')
-    assert.equal(refused.status, 502)
-    assert.match(await refused.text(), /the upstream refuses this mirror/)
+    const [error] = ((await refused.json()) as {errors: {code: string; message: string}[]}).errors
+    assert.deepEqual([refused.status, error?.code], [403, 'DENIED'])
+    assert.ok(error?.message.includes(`the upstream "${guarded.host}" refuses this mirror`), error?.message)
   })
 
-  it('serves several upstreams by what clients name, and networks that it is meant for', async () => {
+  it('serves several upstreams by what clients name and no other name, and networks that it is meant for', async () => {
     const other = await startDockerRegistry()
     afterwards(other.stop)
     await pushImage(other.url, 'shop/web', 'v1', second)
     await mirror.stop()
     mirror = await serve(user, ['--upstream', origin.url, '--upstream', other.url])
     const named = async (ns: string) => (await get(`shop/web/manifests/v1?ns=${ns}`)).headers.get('docker-content-digest')
-    assert.deepEqual([await named(origin.host), await named(other.host), await named('')], [first.digest, second.digest, first.digest])
+    assert.deepEqual([await named(origin.host), await named(other.host)], [first.digest, second.digest])
     const below = `${other.host.replace(':', '_')}/shop/web`
     assert.equal(await digestOf(below, 'v1'), second.digest, 'by the first part of the repository')
     assert.equal(await pull(below, 'v1'), second.digest)
+    for (const path of [
+      'shop/web/manifests/v1',
+      'shop/web/manifests/v1?ns=quay.io',
+      'quay.io/shop/web/manifests/v1',
+      `${below}/manifests/v1?ns=${origin.host}`,
+    ]) {
+      const unknown = await get(path)
+      const [error] = ((await unknown.json()) as {errors: {code: string}[]}).errors
+      assert.deepEqual([unknown.status, error?.code], [404, 'NAME_UNKNOWN'], path)
+    }
+    assert.equal((await fetch(`${mirror.url}/v2/`)).status, 200)
+    assert.equal((await get('quay.io/shop/web/blobs/uploads/', {method: 'POST'})).status, 405)
+    await mirror.stop()
+    mirror = await serve(user, ['--upstream', origin.url, '--upstream', other.url, '--unnamed', other.host])
+    assert.equal(await digestOf('shop/web', 'v1'), second.digest, 'the one that --unnamed names')
+    const stranger = await user.json(['mirror', 'serve', '--upstream', `${origin.url},${other.url}`, '--unnamed', 'quay.io'])
+    assert.deepEqual([stranger.exitCode, stranger.envelope.error?.code], [2, 'USAGE'])
     await mirror.stop()
     const open = await user.json(['mirror', 'serve', '--upstream', origin.url, '--listen', '0.0.0.0:0'])
     assert.equal(open.envelope.error?.code, 'LISTEN_NOT_LOOPBACK')

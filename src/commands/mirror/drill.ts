@@ -62,7 +62,7 @@ The running mirror goes on meanwhile, nothing of it is changed, and its upstream
     const context = this.openContext(flags)
     const [{drill}, {upstreams}] = await Promise.all([
       import('../../lib/mirror/drill.ts'),
-      openUpstreams(context, flags.upstream, flags.store),
+      openUpstreams(context, flags.upstream, {store: flags.store}),
     ])
     const listed = await this.#listed(context, args.file, flags, upstreams)
     const images: DrilledImage[] = []

@@ -22,12 +22,13 @@ export default class MirrorServe extends BaseCommand<MirrorServed> {
     `What is pulled through it is kept. What it has it serves for ever, by digest and by tag, with the upstream down at its start, in the midst of a pull or for days; a tag whose upstream
 cannot be asked comes with a Warning header. What it has not, and cannot get, is answered with 503 and not as unknown. A tag moves when its new image is whole here, so a look at a moved tag loses nothing.
 Pushes are refused with 405. Credentials for upstreams are those of \`holdfast login\` and of HOLDFAST_AUTH_<HOST>_….
-Several upstreams: clients say which with ns=HOST, as containerd does, or by the first part of the repository (ghcr.io/acme/web); else the first is meant.
+Several upstreams: clients name one by ns=HOST, as containerd does, or by the first part of the repository (ghcr.io/acme/web). A registry that is not mirrored, or none, is 404: no image is served under
+the name of another registry. dockerd and Concourse cannot name a registry and mean Docker Hub: --unnamed docker.io.
 With --store a registry keeps the images, and mirrors hold nothing: start as many as you like. /metrics, /healthz.
 SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. A second signal ends it at once.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> --upstream docker.io',
-    '<%= config.bin %> <%= command.id %> --upstream docker.io --upstream ghcr.io --listen 127.0.0.1:5000',
+    '<%= config.bin %> <%= command.id %> --upstream docker.io --upstream ghcr.io --unnamed docker.io --listen 127.0.0.1:5000',
     '<%= config.bin %> <%= command.id %> --upstream docker.io --revalidate "library/*:latest=1m" --revalidate "**=1h"',
     '<%= config.bin %> <%= command.id %> --upstream docker.io --listen 0.0.0.0:5000 --allow 10.0.0.0/8',
     '<%= config.bin %> <%= command.id %> --upstream docker.io --store https://registry.internal/mirror',
@@ -42,6 +43,11 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
       env: 'HOLDFAST_UPSTREAM',
       helpValue: 'URL',
       summary: 'What is mirrored: HOST[:PORT], a URL, or the name of a declared registry. Repeatable.',
+    }),
+    unnamed: Flags.string({
+      env: 'HOLDFAST_UNNAMED',
+      helpValue: 'HOST',
+      summary: 'Upstream of requests that name no registry. Default: the only upstream; 404 where there are several.',
     }),
     store: Flags.string({
       env: 'HOLDFAST_STORE',
@@ -101,12 +107,13 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
     const accessControl = flags.allow === undefined ? undefined : createNetworkAccess(createAddressPolicy(flags.allow))
     const tls = await readServerCertificate(flags)
     const planned = await planWarming(flags)
-    const {place, upstreams} = await openUpstreams(context, flags.upstream, flags.store)
+    const {place, upstreams, unnamed} = await openUpstreams(context, flags.upstream, {store: flags.store, unnamed: flags.unnamed})
     const served = await serveMirror({
       host,
       port,
       tls,
       upstreams,
+      unnamed,
       rules,
       completes: flags.complete,
       accessControl,

@@ -15,6 +15,7 @@ export interface MirrorPlan {
   readonly url: string
   readonly 'staging-url'?: string | undefined
   readonly upstream: readonly string[]
+  readonly unnamed?: string | undefined
   readonly allow: readonly string[]
   readonly 'trusted-proxy': readonly string[]
   readonly application: readonly string[]
@@ -38,10 +39,14 @@ export interface MirrorPlan {
 
 /** What a plan for a target says, in the order in which people read it. */
 const COMMON = ['target', 'name', 'url', 'upstream', 'allow', 'trusted-proxy'] as const
+const CONTAINERS = ['unnamed', 'tls-cert', 'tls-key', 'image', 'proxy-image', 'application', 'store', 'instances'] as const
 const KEYS: Readonly<Record<MirrorTarget, readonly (keyof MirrorPlan)[]>> = {
-  systemd: [...COMMON, 'application', 'store', 'instances', 'listen', 'proxy-address', 'nginx-listen', 'tls-cert', 'tls-key', 'storage'],
-  compose: [...COMMON, 'image', 'proxy-image', 'application', 'store', 'instances'],
-  kubernetes: [...COMMON, 'image', 'proxy-image', 'application', 'store', 'instances'],
+  systemd: [
+    ...COMMON,
+    ...['unnamed', 'tls-cert', 'tls-key', 'application', 'store', 'instances', 'listen', 'proxy-address', 'nginx-listen', 'storage'],
+  ] as const,
+  compose: [...COMMON, ...CONTAINERS],
+  kubernetes: [...COMMON, ...CONTAINERS],
   cf: [...COMMON, 'staging-url', 'instances', 'image', 'memory', 'internal-domain', 'service', 'service-plan', 'test-image'],
 }
 
@@ -82,6 +87,12 @@ export const PLAN_FLAGS = {
     summary: 'On Cloud Foundry: the same of what is tried first.',
   }),
   upstream: Flags.string({...several, env: 'HOLDFAST_UPSTREAM', helpValue: 'HOST', summary: 'What it mirrors. Repeatable.'}),
+  unnamed: Flags.string({
+    env: 'HOLDFAST_UNNAMED',
+    helpValue: 'HOST',
+    summary:
+      'Upstream of requests that name no registry, as those of dockerd and Concourse. Default: the only upstream; 404 where there are several.',
+  }),
   allow: Flags.string({
     ...several,
     env: 'HOLDFAST_ALLOW',
@@ -123,9 +134,14 @@ export const PLAN_FLAGS = {
   'nginx-listen': Flags.string({
     env: 'HOLDFAST_NGINX_LISTEN',
     helpValue: 'ADDRESS',
-    summary: 'Where nginx listens. Default: 443 with a certificate, else 80.',
+    summary: 'Where nginx listens. Default: the port of --url; behind a trusted proxy 443 with a certificate, else 80.',
   }),
-  'tls-cert': Flags.string({env: 'HOLDFAST_TLS_CERT', helpValue: 'FILE', dependsOn: ['tls-key'], summary: 'Certificate for nginx.'}),
+  'tls-cert': Flags.string({
+    env: 'HOLDFAST_TLS_CERT',
+    helpValue: 'FILE',
+    dependsOn: ['tls-key'],
+    summary: 'Certificate of nginx, PEM: needed for an https URL, unless a trusted proxy has one.',
+  }),
   'tls-key': Flags.string({env: 'HOLDFAST_TLS_KEY', helpValue: 'FILE', dependsOn: ['tls-cert'], summary: 'Its private key.'}),
   storage: Flags.string({
     env: 'HOLDFAST_STORAGE',
@@ -188,7 +204,11 @@ export function completePlan(values: PlanValues, from: string): MirrorPlan {
     const value = plan[name]
     if (value === undefined || (Array.isArray(value) && value.length === 0)) throw wrong(`"${name}" is missing`)
   }
-  if (!MIRROR_TARGETS.some((target) => target === plan.target)) throw wrong(`"target" is none of ${MIRROR_TARGETS.join(', ')}`)
+  const target = MIRROR_TARGETS.find((one) => one === plan.target)
+  if (target === undefined) throw wrong(`"target" is none of ${MIRROR_TARGETS.join(', ')}`)
+  const unused = Object.keys(values).find((name) => !KEYS[target].some((key) => key === name))
+  if (unused !== undefined) throw wrong(`"${unused}" says nothing to the target ${target}, which has ${KEYS[target].join(', ')}`)
+  if ((plan['tls-cert'] === undefined) !== (plan['tls-key'] === undefined)) throw wrong('"tls-cert" and "tls-key" go together')
   // Each was looked at.
   return plan as unknown as MirrorPlan
 }

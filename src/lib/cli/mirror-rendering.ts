@@ -1,28 +1,49 @@
 /** The files of a protected mirror, for whatever runs it. */
 import {HoldfastError} from '../core/errors.ts'
 import type {CloudFoundryMirror} from '../rendering/mirror-cloud-foundry.ts'
+import type {MirrorContainers} from '../rendering/mirror-containers.ts'
+import type {MirrorNginxValues} from '../rendering/mirror-nginx.ts'
 import {CLOUD_FOUNDRY_IMAGE, type MirrorPlan} from './mirror-plan.ts'
-import {parseApplications, parseMirrorUrl, parsePinnedImage} from './mirror-values.ts'
-import {nginxDoor} from './nginx-door.ts'
+import {parseApplications, parseMirrorUrl, parsePinnedImage, parseUpstream} from './mirror-values.ts'
+import {type Door, nginxDoor} from './nginx-door.ts'
 import {parseReplicas} from './registry-rendering.ts'
 
 const REGISTRY_PORT = 5000
-const HTTP_PORT = 80
 
 /** By name, below one directory. @throws {HoldfastError} USAGE, CONFIGURATION for what cannot be written safely. */
 export async function renderMirror(plan: MirrorPlan): Promise<ReadonlyMap<string, string>> {
   const {renderMirrorClients} = await import('../rendering/mirror-clients.ts')
   const url = parseMirrorUrl(plan.url)
-  const clients = renderMirrorClients({url, upstreams: plan.upstream})
+  const upstreams = plan.upstream.map(parseUpstream)
+  const unnamed = upstreams.length === 1 ? upstreams[0]?.host : unnamedUpstream(plan)
+  const clients = renderMirrorClients({url, upstreams, unnamed})
   const files = await (plan.target === 'cf'
     ? cloudFoundryFiles(plan)
     : plan.target === 'systemd'
-      ? systemdFiles(plan, url)
-      : containerFiles(plan, url))
+      ? systemdFiles(plan, new URL(url))
+      : containerFiles(plan, new URL(url)))
   return new Map([...files, ...clients])
 }
 
-async function systemdFiles(plan: MirrorPlan, url: string): Promise<ReadonlyMap<string, string>> {
+/** The host of the upstream that a plan names for requests without one. @throws {HoldfastError} USAGE for one that is no upstream. */
+function unnamedUpstream({unnamed, upstream}: MirrorPlan): string | undefined {
+  if (unnamed === undefined) return undefined
+  const {host} = parseUpstream(unnamed)
+  if (upstream.some((one) => parseUpstream(one).host === host)) return host
+  throw new HoldfastError('USAGE', `cannot render: --unnamed "${host}" is not an upstream of this mirror`, {
+    hints: upstream.map((one) => `--unnamed ${one}`),
+  })
+}
+
+function mirrorDoor(plan: MirrorPlan, url: URL): Door {
+  return nginxDoor(plan, {
+    url,
+    isBehindProxy: plan['trusted-proxy'].length > 0,
+    proxyHint: '--trusted-proxy 10.0.0.7  # the proxy before nginx that has the certificate',
+  })
+}
+
+async function systemdFiles(plan: MirrorPlan, url: URL): Promise<ReadonlyMap<string, string>> {
   const [{renderMirrorNginx}, {renderSystemdUnit}] = await Promise.all([
     import('../rendering/mirror-nginx.ts'),
     import('../rendering/mirror-services.ts'),
@@ -30,20 +51,13 @@ async function systemdFiles(plan: MirrorPlan, url: string): Promise<ReadonlyMap<
   const [first, ...others] = parseReplicas(plan.listen, plan.store === undefined ? 1 : plan.instances)
   const listen = [first ?? plan.listen, ...others] as const
   return new Map([
-    [
-      'nginx.conf',
-      renderMirrorNginx({
-        ...nginxDoor(plan),
-        applications: [{serverName: new URL(url).hostname, addresses: listen}, ...parseApplications(plan.application)],
-        allow: plan.allow,
-        trustedProxies: plan['trusted-proxy'],
-      }),
-    ],
+    ['nginx.conf', renderMirrorNginx({...mirrorDoor(plan, url), ...nginxRules(plan, url, listen)})],
     [
       others.length === 0 ? 'holdfast-mirror.service' : 'holdfast-mirror@.service',
       renderSystemdUnit({
         listen,
         upstreams: plan.upstream,
+        unnamed: unnamedUpstream(plan),
         store: plan.store,
         dataDirectory: plan.storage,
         proxyNetworks: plan['proxy-address'],
@@ -52,34 +66,55 @@ async function systemdFiles(plan: MirrorPlan, url: string): Promise<ReadonlyMap<
   ])
 }
 
-async function containerFiles(plan: MirrorPlan, url: string): Promise<ReadonlyMap<string, string>> {
-  const [{renderMirrorNginx}, {renderCompose, renderKubernetes, MIRROR_PORT, NGINX_PORT}] = await Promise.all([
-    import('../rendering/mirror-nginx.ts'),
-    import('../rendering/mirror-compose.ts'),
-  ])
-  // As its service is called there.
-  const service = plan.target === 'compose' ? 'mirror' : `${plan.name}-mirror`
-  const nginx = renderMirrorNginx({
-    listen: String(NGINX_PORT),
-    applications: [{serverName: new URL(url).hostname, addresses: [`${service}:${MIRROR_PORT}`]}, ...parseApplications(plan.application)],
+function nginxRules(
+  plan: MirrorPlan,
+  url: URL,
+  mirrors: readonly string[],
+): Pick<MirrorNginxValues, 'applications' | 'allow' | 'trustedProxies'> {
+  return {
+    applications: [{serverName: url.hostname, addresses: mirrors}, ...parseApplications(plan.application)],
     allow: plan.allow,
     trustedProxies: plan['trusted-proxy'],
+  }
+}
+
+async function containerFiles(plan: MirrorPlan, url: URL): Promise<ReadonlyMap<string, string>> {
+  const [{renderContainerNginx}, {renderCompose, COMPOSE_TLS}, {renderKubernetes, KUBERNETES_TLS}, {MIRROR_PORT, nginxPort}] =
+    await Promise.all([
+      import('../rendering/mirror-nginx.ts'),
+      import('../rendering/mirror-compose.ts'),
+      import('../rendering/mirror-kubernetes.ts'),
+      import('../rendering/mirror-containers.ts'),
+    ])
+  const {tls, port, scheme} = mirrorDoor(plan, url)
+  // As its service is called there.
+  const service = plan.target === 'compose' ? 'mirror' : `${plan.name}-mirror`
+  const inContainer = plan.target === 'compose' ? COMPOSE_TLS : KUBERNETES_TLS
+  const nginx = renderContainerNginx({
+    listen: `${nginxPort(tls)}${tls === undefined ? '' : ' ssl'}`,
+    tls: tls === undefined ? undefined : inContainer,
+    scheme,
+    ...nginxRules(plan, url, [`${service}:${MIRROR_PORT}`]),
   })
-  const values = {
+  const values: MirrorContainers = {
     name: plan.name,
     image: parsePinnedImage('--image', plan.image, '--image registry.example.com/holdfast@sha256:DIGEST, built as docs/mirror.md shows'),
     proxyImage: parsePinnedImage('--proxy-image', plan['proxy-image'], 'holdfast inspect docker.io/library/nginx:1.28-alpine'),
     upstreams: plan.upstream,
+    unnamed: unnamedUpstream(plan),
     store: plan.store,
     instances: plan.instances,
-    port: Number(new URL(url).port || HTTP_PORT),
+    port,
+    tls,
+    nginx,
   }
+  const applications = parseApplications(plan.application).flatMap(({addresses}) => addresses)
   return plan.target === 'compose'
     ? new Map([
         ['compose.yaml', renderCompose(values)],
         ['nginx.conf', nginx],
       ])
-    : new Map([['kubernetes.yaml', renderKubernetes({...values, nginx})]])
+    : new Map([['kubernetes.yaml', renderKubernetes(values, applications)]])
 }
 
 /** @throws {HoldfastError} USAGE for several upstreams, which docker-registry does not have. */
@@ -93,7 +128,7 @@ export function cloudFoundryMirror(plan: MirrorPlan): CloudFoundryMirror {
   return {
     name: plan.name,
     image: plan.image ?? CLOUD_FOUNDRY_IMAGE,
-    upstream,
+    upstream: parseUpstream(upstream),
     instances: plan.instances,
     memory: plan.memory,
     port: REGISTRY_PORT,

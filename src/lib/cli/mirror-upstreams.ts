@@ -4,6 +4,7 @@ import {join} from 'node:path'
 import type {MirrorCache} from '../content/pull-through/cache.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {parseRepositoryName, type RepositoryName} from '../oci/reference.ts'
+import type {RegistryStore} from '../records/store.ts'
 import {findEndpoint} from '../registries/find.ts'
 import type {MirroredUpstream} from '../server/mirror.ts'
 import type {Context} from './context.ts'
@@ -24,13 +25,26 @@ export interface OpenMirrors {
   /** Where they keep what they have, as people may read it. */
   readonly place: string
   readonly upstreams: [MirroredUpstream, ...MirroredUpstream[]]
+  /** The name of the upstream that requests without one are about, where that was said. */
+  readonly unnamed: string | undefined
+}
+
+export interface OpenUpstreamsOptions {
+  /** `REGISTRY[/PREFIX]` that keeps what the mirror has; a folder of this machine when absent. */
+  readonly store?: string | undefined
+  /** The upstream that requests without a registry are about, as users name it. */
+  readonly unnamed?: string | undefined
 }
 
 /**
- * @param store `REGISTRY[/PREFIX]` that keeps what the mirror has; a folder of this machine when absent.
- * @throws {HoldfastError} USAGE for the same upstream twice; REGISTRY_NOT_DECLARED, CONFIGURATION, INVALID_REFERENCE; STORAGE for a folder that cannot be written.
+ * Opens the upstreams of a mirror.
+ * @throws {HoldfastError} USAGE for the same upstream twice, or an `unnamed` that is none of them; REGISTRY_NOT_DECLARED, CONFIGURATION, INVALID_REFERENCE; STORAGE for a folder that cannot be written.
  */
-export async function openUpstreams(context: Context, names: readonly string[], store?: string): Promise<OpenMirrors> {
+export async function openUpstreams(
+  context: Context,
+  names: readonly string[],
+  {store, unnamed}: OpenUpstreamsOptions = {},
+): Promise<OpenMirrors> {
   const records = await context.records()
   const cache = store === undefined ? await diskCache(context) : await registryCache(context, store)
   const upstreams: MirroredUpstream[] = []
@@ -41,11 +55,35 @@ export async function openUpstreams(context: Context, names: readonly string[], 
       throw new HoldfastError('USAGE', `cannot mirror "${name}": it is named twice`)
     }
     const path = repositoryPathOf(name)
+    const sameInPaths = upstreams.find((upstream) => upstream.path === path)
+    if (sameInPaths !== undefined) {
+      throw new HoldfastError('USAGE', `cannot mirror "${name}" beside "${sameInPaths.name}": clients name both by the path "${path}"`, {
+        hints: ['start a mirror for each of them'],
+      })
+    }
     upstreams.push({name, path, store: await context.openUpstream(endpoint), openCache: () => cache.open(name, path)})
   }
   const [first, ...others] = upstreams
   if (first === undefined) throw new HoldfastError('USAGE', 'cannot mirror nothing: name an upstream', {hints: ['--upstream docker.io']})
-  return {place: cache.place, upstreams: [first, ...others]}
+  return {place: cache.place, upstreams: [first, ...others], unnamed: await unnamedAmong(records, upstreams, unnamed)}
+}
+
+async function unnamedAmong(
+  records: RegistryStore,
+  upstreams: readonly MirroredUpstream[],
+  text: string | undefined,
+): Promise<string | undefined> {
+  if (text === undefined) return undefined
+  const {endpoint} = await findEndpoint(records, text)
+  if (upstreams.some(({name}) => name === endpoint.registry)) return endpoint.registry
+  const names = upstreams.map(({name}) => name)
+  throw new HoldfastError(
+    'USAGE',
+    `cannot serve requests without a registry from "${endpoint.registry}": it is not an upstream of this mirror`,
+    {
+      hints: names.map((name) => `--unnamed ${name}`),
+    },
+  )
 }
 
 async function diskCache({dataDirectory}: Context): Promise<Cache> {

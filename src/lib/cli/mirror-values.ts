@@ -8,7 +8,10 @@ import {
   type RegistryHost,
   type RepositoryName,
 } from '../oci/reference.ts'
-import type {PinnedImage} from '../rendering/mirror-compose.ts'
+import {readsAsHost} from '../registries/registry-name.ts'
+import {parseRegistryUrl} from '../registries/registry-url.ts'
+import {apiUrlOf, type RenderedUpstream} from '../rendering/mirror-clients.ts'
+import type {PinnedImage} from '../rendering/mirror-containers.ts'
 import {isOrigin} from './origin.ts'
 
 /** @throws {HoldfastError} USAGE for what is no https://host[:port]. */
@@ -42,6 +45,20 @@ export function parsePinnedImage(flag: '--image' | '--proxy-image', text: string
 
 function isPinned(text: string): text is PinnedImage {
   return /@sha256:[0-9a-f]{64}$/.test(text)
+}
+
+/**
+ * Parses an upstream of a rendered mirror, which knows no registry that is declared here.
+ * @throws {HoldfastError} USAGE, INVALID_REFERENCE for what is no HOST[:PORT] and no URL of one.
+ */
+export function parseUpstream(text: string): RenderedUpstream {
+  if (!text.includes('://') && !readsAsHost(text)) {
+    throw new HoldfastError('USAGE', `cannot render: the upstream "${text.slice(0, 200)}" is no HOST[:PORT]`, {
+      hints: ['--upstream docker.io', 'holdfast registry list  # the host of a registry that is declared here'],
+    })
+  }
+  const {host, scheme} = parseRegistryUrl(text)
+  return {host, path: repositoryPathOf(host), apiUrl: apiUrlOf(host, scheme)}
 }
 
 /** `NAME=HOST:PORT`. @throws {HoldfastError} USAGE */

@@ -68,11 +68,18 @@ export async function renderRegistry(
       hints: [`holdfast registry render ${name} --storage s3 --bucket NAME --replicas ${replicas.length}`],
     })
   }
-  const collector = await openTrust(flags, openCollector)
+  const publicUrl = parseCollectorUrl(flags)
+  const door = nginxDoor(flags, {
+    url: publicUrl,
+    // Where it listens was said: a proxy that has the certificate sends it what comes.
+    isBehindProxy: flags['nginx-listen'] !== undefined,
+    proxyHint: '--nginx-listen 127.0.0.1:8080  # where a proxy with the certificate sends requests',
+  })
+  const collector = await openTrust(flags, publicUrl, openCollector)
   const nginx = renderNginx({
     name,
-    serverName: collector === undefined ? '_' : new URL(collector.trust.collectorUrl).hostname,
-    ...nginxDoor(flags),
+    serverName: publicUrl?.hostname ?? '_',
+    ...door,
     registries: replicas,
     collector: collector === undefined ? undefined : {addresses: flags['collector-address'], eventsFrom: flags['events-from']},
     allow: flags.allow ?? [],
@@ -107,21 +114,30 @@ export async function renderRegistry(
   }
 }
 
+/** Where clients find the collector; undefined without one. @throws {HoldfastError} USAGE */
+function parseCollectorUrl({name, 'collector-url': given}: RegistryRenderingFlags): URL | undefined {
+  if (given === undefined) return undefined
+  const url = given.replace(/\/$/, '')
+  if (isOrigin(url)) return new URL(url)
+  throw new HoldfastError('USAGE', `cannot render: "${url}" is no https://host[:port]`, {
+    hints: [`holdfast registry render ${name} --collector-url https://registry.example.com`],
+  })
+}
+
 /** What the collector says of the registry; undefined where there is none, and nginx alone decides who comes in. */
-async function openTrust(flags: RegistryRenderingFlags, openCollector: () => Promise<Collector>): Promise<Trust | undefined> {
-  const {name, directory, 'collector-url': given} = flags
-  if (given === undefined) {
+async function openTrust(
+  flags: RegistryRenderingFlags,
+  publicUrl: URL | undefined,
+  openCollector: () => Promise<Collector>,
+): Promise<Trust | undefined> {
+  const {name, directory} = flags
+  if (publicUrl === undefined) {
     if (flags.allow !== undefined) return undefined
     throw new HoldfastError('USAGE', 'cannot render: without a collector everybody whom nginx lets in may push', {
       hints: [`holdfast registry render ${name} --collector-url https://registry.example.com`, '--allow 10.0.0.0/8'],
     })
   }
-  const collectorUrl = given.replace(/\/$/, '')
-  if (!isOrigin(collectorUrl)) {
-    throw new HoldfastError('USAGE', `cannot render: "${collectorUrl}" is no https://host[:port]`, {
-      hints: [`holdfast registry render ${name} --collector-url https://registry.example.com`],
-    })
-  }
+  const collectorUrl = publicUrl.origin
   const [collector, {showManagedRegistry, renewEventsSecret}, {exportKeys}] = await Promise.all([
     openCollector(),
     import('../collector/api/registries.ts'),

@@ -73,22 +73,37 @@ export function classifyAddress(address: string): AddressClass | undefined {
 export function createAddressPolicy(networks: readonly string[]): AddressPolicy {
   const allowed = new BlockList()
   for (const network of networks) {
-    const [address = '', prefix, ...rest] = network.split('/')
-    const family = isIP(address)
-    const bits = prefix === undefined ? undefined : /^[0-9]{1,3}$/.test(prefix) ? Number(prefix) : Number.NaN
-    if (family === 0 || rest.length > 0 || !(bits === undefined || bits <= (family === 4 ? 32 : 128))) {
+    const parsed = parseNetwork(network)
+    if (parsed === undefined) {
       throw new HoldfastError('USAGE', `cannot allow network "${network}": it is no address and no network in CIDR notation`, {
         hints: ['--registry-network 10.0.0.0/8'],
       })
     }
-    if (bits === undefined) allowed.addAddress(address, familyName(family))
-    else allowed.addSubnet(address, bits, familyName(family))
+    const {address, family, bits} = parsed
+    allowed.addSubnet(address, bits, familyName(family))
   }
   return (address) => {
     const kind = classifyAddress(address)
     if (kind === undefined || kind === 'forbidden') return false
     return networks.length === 0 || isListed(allowed, address)
   }
+}
+
+export interface Network {
+  readonly address: string
+  readonly family: 4 | 6
+  /** Bits of the address that all of the network have in common: all of them for one address. */
+  readonly bits: number
+}
+
+/** Returns a network (`10.0.0.0/8`, `2001:db8::/32`, or one address); undefined for what is none. */
+export function parseNetwork(text: string): Network | undefined {
+  const [address = '', prefix, ...rest] = text.split('/')
+  const family = isIP(address)
+  const most = family === 4 ? 32 : 128
+  const bits = prefix === undefined ? most : /^[0-9]{1,3}$/.test(prefix) ? Number(prefix) : Number.NaN
+  if ((family !== 4 && family !== 6) || rest.length > 0 || !(bits <= most)) return undefined
+  return {address, family, bits}
 }
 
 function listOf(...networks: readonly (readonly [string, number])[]): BlockList {

@@ -1,6 +1,6 @@
-/** Who may come to a mirror, and who is believed about where somebody comes from: looked at before any configuration of nginx is written. */
+/** Who may come to a mirror, and who is believed about where a client comes from: looked at before any configuration of nginx is written. */
+import {parseNetwork} from '../core/address-policy.ts'
 import {HoldfastError} from '../core/errors.ts'
-import {assertPlain} from './plain.ts'
 
 export interface ClientNetworks {
   /** Networks of clients. */
@@ -9,14 +9,21 @@ export interface ClientNetworks {
   readonly trustedProxies: readonly string[]
 }
 
-const EVERYBODY = /^(?:0\.0\.0\.0\/0|::\/0|all)$/
+/** A network with fewer bits has clients in it beside the proxies: each of them could name any address as its own. */
+const FEWEST_BITS_OF_PROXIES = {4: 8, 6: 16} as const
 
-/** @throws {HoldfastError} CONFIGURATION when a network cannot be written safely, nobody is allowed, or every forwarder would be believed. */
+/** @throws {HoldfastError} CONFIGURATION when a network is none, nobody is allowed, or every forwarder would be believed. */
 export function assertClientNetworks({allow, trustedProxies}: ClientNetworks): void {
-  for (const network of [...allow, ...trustedProxies]) assertPlain('a network', network)
-  if (allow.length === 0) throw unsafe('nobody is allowed', '--allow 10.0.0.0/8')
-  const everybody = trustedProxies.find((network) => EVERYBODY.test(network))
-  if (everybody !== undefined) throw unsafe(`"${everybody}" would let every client name his own address`, '--trusted-proxy 10.0.0.7')
+  if (allow.length === 0) throw unsafe('no network is allowed', '--allow 10.0.0.0/8')
+  for (const network of allow)
+    if (parseNetwork(network) === undefined)
+      throw unsafe(`"${network.slice(0, 100)}" is no address and no network in CIDR notation`, '--allow 10.0.0.0/8')
+  for (const network of trustedProxies) {
+    const hint = '--trusted-proxy 10.0.0.7'
+    const parsed = parseNetwork(network)
+    if (parsed === undefined) throw unsafe(`"${network.slice(0, 100)}" is no address and no network in CIDR notation`, hint)
+    if (parsed.bits < FEWEST_BITS_OF_PROXIES[parsed.family]) throw unsafe(`"${network}" would let every client name its own address`, hint)
+  }
 }
 
 function unsafe(reason: string, hint: string): HoldfastError {

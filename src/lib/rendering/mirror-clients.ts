@@ -1,60 +1,98 @@
-/** How clients are told of a mirror, each in its own form: a file name and a text. */
+/** How clients are told of a mirror, each in its own form: a file name and a text. Every one names the registry that it means, in the way that it can. */
 import {assertPlain} from './plain.ts'
+
+/** A registry that a mirror has, as clients and the mirror call it. */
+export interface RenderedUpstream {
+  /** As references name it: `docker.io`, `localhost:5000`. */
+  readonly host: string
+  /** The same as a part of a path: `localhost_5000`. */
+  readonly path: string
+  /** Where its API is: `https://registry-1.docker.io`. */
+  readonly apiUrl: string
+}
 
 export interface MirrorClientsValues {
   /** `https://mirror.example.com:5000` */
   readonly url: string
-  /** Registries that it mirrors: `docker.io`, `ghcr.io`. */
-  readonly upstreams: readonly string[]
+  readonly upstreams: readonly RenderedUpstream[]
+  /** The host of the upstream that requests without a registry are about; undefined where the mirror does not have one. */
+  readonly unnamed: string | undefined
 }
 
-/** Where docker.io's API really is, which who asks it has to be told. */
-const API_HOSTS: Readonly<Record<string, string>> = {'docker.io': 'registry-1.docker.io'}
+/** The registry of clients that can name none. */
+const DOCKER_HUB = 'docker.io'
+/** Where docker.io's API really is, which clients that ask it directly have to be told. */
+const API_HOSTS: Readonly<Record<string, string>> = {[DOCKER_HUB]: 'registry-1.docker.io'}
 
-/** Where the API of a registry is. */
-export function apiUrlOf(upstream: string): string {
-  return `https://${API_HOSTS[upstream] ?? upstream}`
+/** Returns where the API of a registry is. */
+export function apiUrlOf(host: string, scheme: 'http' | 'https' = 'https'): string {
+  return `${scheme}://${API_HOSTS[host] ?? host}`
 }
 
 /** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely. */
-export function renderMirrorClients({url, upstreams}: MirrorClientsValues): ReadonlyMap<string, string> {
-  for (const text of [url, ...upstreams]) assertPlain('a value', text)
+export function renderMirrorClients({url, upstreams, unnamed}: MirrorClientsValues): ReadonlyMap<string, string> {
+  for (const text of [url, ...upstreams.flatMap(({host, path, apiUrl}) => [host, path, apiUrl])]) assertPlain('a value', text)
   const {host, protocol} = new URL(url)
   const isPlain = protocol === 'http:'
   return new Map([
-    ...(upstreams.includes('docker.io')
-      ? [
-          [
-            'clients/docker/daemon.json',
-            `${JSON.stringify({'registry-mirrors': [url], ...(isPlain ? {'insecure-registries': [host]} : {})}, undefined, 2)}\n`,
-          ] as const,
-        ]
-      : []),
-    ...upstreams.map(
-      (upstream) =>
-        [
-          `clients/containerd/certs.d/${upstream}/hosts.toml`,
-          `server = "${apiUrlOf(upstream)}"\n\n[host."${url}"]\n  capabilities = ["pull", "resolve"]\n`,
-        ] as const,
-    ),
+    ...(unnamed === DOCKER_HUB ? namelessClients(url, host, isPlain) : []),
+    ...containerdClients(url, upstreams),
+    ['clients/podman/registries.conf', registriesConf(host, isPlain, upstreams)],
+    ['clients/buildkit/buildkitd.toml', buildkitConfig(host, isPlain, upstreams)],
     [
-      'clients/podman/registries.conf',
-      upstreams
-        .map(
-          (upstream) =>
-            `[[registry]]\nlocation = "${upstream}"\n\n[[registry.mirror]]\nlocation = "${host}"\n${isPlain ? 'insecure = true\n' : ''}`,
-        )
-        .join('\n'),
+      'clients/k3s/registries.yaml',
+      `# /etc/rancher/k3s/registries.yaml; k3s names the registry by ns=
+mirrors:
+${upstreams.map((upstream) => `  "${upstream.host}":\n    endpoint: ["${url}"]\n`).join('')}`,
     ],
-    [
-      'clients/buildkit/buildkitd.toml',
-      upstreams.map((upstream) => `[registry."${upstream}"]\n  mirrors = ["${host}"]\n`).join('\n') +
-        (isPlain ? `\n[registry."${host}"]\n  http = true\n` : ''),
-    ],
-    ['clients/k3s/registries.yaml', `mirrors:\n${upstreams.map((upstream) => `  "${upstream}":\n    endpoint: ["${url}"]\n`).join('')}`],
+  ])
+}
+
+/** dockerd and Concourse mirror Docker Hub alone, and name it neither by ns= nor by a path. */
+function namelessClients(url: string, host: string, isPlain: boolean): readonly (readonly [string, string])[] {
+  const daemon = {'registry-mirrors': [url], ...(isPlain ? {'insecure-registries': [host]} : {})}
+  return [
+    ['clients/docker/daemon.json', `${JSON.stringify(daemon, undefined, 2)}\n`],
     [
       'clients/concourse/resource.yaml',
       `# for a registry-image resource; the docker-image resource takes the URL itself\nsource:\n  registry_mirror:\n    host: ${host}\n`,
     ],
-  ])
+  ]
+}
+
+/** containerd names the registry by ns=. It reads the folder only if its own configuration says so, in a table that versions 2 and 3 of it keep in different places. */
+function containerdClients(url: string, upstreams: readonly RenderedUpstream[]): readonly (readonly [string, string])[] {
+  const config = (version: number, plugin: string): string =>
+    `# For /etc/containerd/config.toml of version ${version}. Without it the folder is not read, and pulls go around the mirror.
+# "containerd config dump" shows what is in force.
+version = ${version}
+
+[plugins."${plugin}".registry]
+  config_path = "/etc/containerd/certs.d"
+`
+  return [
+    ['clients/containerd/config-v2.toml', config(2, 'io.containerd.grpc.v1.cri')],
+    ['clients/containerd/config-v3.toml', config(3, 'io.containerd.cri.v1.images')],
+    ...upstreams.map(
+      (upstream) =>
+        [
+          `clients/containerd/certs.d/${upstream.host}/hosts.toml`,
+          `server = "${upstream.apiUrl}"\n\n[host."${url}"]\n  capabilities = ["pull", "resolve"]\n`,
+        ] as const,
+    ),
+  ]
+}
+
+/** podman, skopeo and CRI-O name the registry by the first part of the path. */
+function registriesConf(host: string, isPlain: boolean, upstreams: readonly RenderedUpstream[]): string {
+  const registries = upstreams.map(
+    (upstream) =>
+      `[[registry]]\nlocation = "${upstream.host}"\n\n[[registry.mirror]]\nlocation = "${host}/${upstream.path}"\n${isPlain ? 'insecure = true\n' : ''}`,
+  )
+  return ['# /etc/containers/registries.conf.d/holdfast.conf: podman, buildah, skopeo and CRI-O read it\n', ...registries].join('\n')
+}
+
+function buildkitConfig(host: string, isPlain: boolean, upstreams: readonly RenderedUpstream[]): string {
+  const registries = upstreams.map((upstream) => `[registry."${upstream.host}"]\n  mirrors = ["${host}/${upstream.path}"]\n`)
+  return [...registries, ...(isPlain ? [`[registry."${host}"]\n  http = true\n`] : [])].join('\n')
 }

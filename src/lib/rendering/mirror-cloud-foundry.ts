@@ -5,7 +5,7 @@
 import {stringify} from 'yaml'
 import {HoldfastError} from '../core/errors.ts'
 import {assertClientNetworks, type ClientNetworks} from './client-networks.ts'
-import {apiUrlOf} from './mirror-clients.ts'
+import type {RenderedUpstream} from './mirror-clients.ts'
 import {assertPlain} from './plain.ts'
 
 export interface CloudFoundryMirror extends ClientNetworks {
@@ -13,7 +13,7 @@ export interface CloudFoundryMirror extends ClientNetworks {
   readonly name: string
   /** `registry:2.8.3`, or pinned by digest. */
   readonly image: string
-  readonly upstream: string
+  readonly upstream: RenderedUpstream
   readonly instances: number
   /** `256M` */
   readonly memory: string
@@ -63,7 +63,7 @@ export const proxyName = (mirror: string): string => `${mirror}-proxy`
 
 /** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely. */
 export function renderMirrorManifest({name, image, upstream, instances, memory}: CloudFoundryMirror): string {
-  for (const text of [name, image, upstream, memory]) assertPlain('a value', text)
+  for (const text of [name, image, upstream.apiUrl, memory]) assertPlain('a value', text)
   return stringify({
     applications: [
       {
@@ -72,7 +72,7 @@ export function renderMirrorManifest({name, image, upstream, instances, memory}:
         instances,
         docker: {image},
         env: {
-          REGISTRY_PROXY_REMOTEURL: apiUrlOf(upstream),
+          REGISTRY_PROXY_REMOTEURL: upstream.apiUrl,
           REGISTRY_HTTP_DRAINTIMEOUT: DRAIN_TIMEOUT,
           REGISTRY_STORAGE: 's3',
           REGISTRY_STORAGE_S3_ACCESSKEY: variable('accessKey'),
@@ -114,6 +114,12 @@ export function renderProxyManifest({name, instances, memory}: CloudFoundryMirro
 /** `nginx.conf` of the nginx buildpack, which fills in port, name servers and the variable. @throws {HoldfastError} CONFIGURATION */
 export function renderBuildpackNginx({port, allow, trustedProxies}: CloudFoundryMirror): string {
   assertClientNetworks({allow, trustedProxies})
+  if (trustedProxies.length === 0) {
+    // The last address of the chain would then be a router's or a load balancer's, which an allowed network may well hold: every client would be let in.
+    throw new HoldfastError('CONFIGURATION', 'cannot write the configuration of nginx: no router of the platform is known', {
+      hints: ['--trusted-proxy 10.0.16.0/24  # the network of the routers, and that of the load balancers before them'],
+    })
+  }
   return `worker_processes 1;
 daemon off;
 error_log stderr;

@@ -10,12 +10,14 @@ export interface MirrorNginxValues extends ClientNetworks {
   /** `443 ssl`, or `127.0.0.1:8080` without TLS. */
   readonly listen: string
   readonly tls?: {readonly certificateFile: string; readonly keyFile: string} | undefined
+  /** What clients speak, where TLS may end at a proxy before nginx; absent where it is what reaches nginx. */
+  readonly scheme?: 'http' | 'https' | undefined
   /** Names under which clients come, each with the mirror or application behind it. */
   readonly applications: readonly {readonly serverName: string; readonly addresses: readonly string[]}[]
 }
 
 /** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely, nobody is allowed, or every forwarder would be believed. */
-export function renderMirrorNginx({listen, tls, applications, allow, trustedProxies}: MirrorNginxValues): string {
+export function renderMirrorNginx({listen, tls, scheme, applications, allow, trustedProxies}: MirrorNginxValues): string {
   assertPlain('listen', listen)
   if (tls !== undefined) for (const file of [tls.certificateFile, tls.keyFile]) assertPlain('a certificate', file)
   assertClientNetworks({allow, trustedProxies})
@@ -53,12 +55,13 @@ export function renderMirrorNginx({listen, tls, applications, allow, trustedProx
       '    proxy_buffering off;',
       '    proxy_read_timeout 900s;',
       '    proxy_http_version 1.1;',
-      '    proxy_next_upstream error timeout http_502 http_504;',
+      '    # A status is what the mirror says of one image. It is no failure of the mirror: another one would say the same, and after a few nginx would leave all of them alone.',
+      '    proxy_next_upstream error timeout;',
       '    proxy_connect_timeout 2s;',
       '    proxy_set_header Connection "";',
       '    proxy_set_header Host $http_host;',
       '    proxy_set_header X-Forwarded-For $remote_addr;',
-      '    proxy_set_header X-Forwarded-Proto $scheme;',
+      `    proxy_set_header X-Forwarded-Proto ${scheme ?? '$scheme'};`,
       '',
       `    location /v2/ { proxy_pass http://holdfast_application_${index}; }`,
       `    location = /healthz { proxy_pass http://holdfast_application_${index}; }`,
@@ -66,5 +69,30 @@ export function renderMirrorNginx({listen, tls, applications, allow, trustedProx
       '}',
       '',
     ]),
+  ].join('\n')
+}
+
+/** Where nginx may write in a container whose root is read-only. */
+export const NGINX_SCRATCH = '/tmp'
+
+/**
+ * The same as the whole configuration of an nginx in a container: any user may start it, and it writes below `NGINX_SCRATCH` alone.
+ * @throws {HoldfastError} CONFIGURATION as `renderMirrorNginx`.
+ */
+export function renderContainerNginx(values: MirrorNginxValues): string {
+  const [, ...server] = renderMirrorNginx(values).split('\n')
+  return [
+    'worker_processes auto;',
+    `pid ${NGINX_SCRATCH}/nginx.pid;`,
+    'error_log stderr warn;',
+    'events { worker_connections 4096; }',
+    'http {',
+    '    access_log /dev/stdout;',
+    '    server_tokens off;',
+    ...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `    ${kind}_temp_path ${NGINX_SCRATCH}/${kind};`),
+    '',
+    ...server.map((line) => (line === '' ? line : `    ${line}`)),
+    '}',
+    '',
   ].join('\n')
 }

@@ -31,7 +31,7 @@ export function renderPipeline({name, testImage}: PipelineValues): string {
     source: {uri: '((git-uri))', branch: '((git-branch))', paths: PATHS[part]},
   })
   const parts = Object.keys(PATHS) as Part[]
-  const pipeline = {
+  const pipeline = (variables: Readonly<Record<string, string>>): object => ({
     resources: [
       ...parts.map(source),
       {name: 'tools', type: 'registry-image', source: {repository: '((tools-image))', tag: '((tools-tag))'}},
@@ -41,7 +41,7 @@ export function renderPipeline({name, testImage}: PipelineValues): string {
         name: 'set-pipeline',
         plan: [
           {get: 'source-pipeline', trigger: true},
-          {set_pipeline: 'self', file: 'source-pipeline/pipeline.yml'},
+          {set_pipeline: 'self', file: 'source-pipeline/pipeline.yml', vars: variables},
         ],
       },
       ...DEPLOYED.map((part) => ({
@@ -82,8 +82,20 @@ export function renderPipeline({name, testImage}: PipelineValues): string {
         ],
       })),
     ],
-  }
-  return `# The pipeline of ${name}: fly set-pipeline -p ${name} -c pipeline.yml -l your-variables.yml, once; from then on it sets itself.\n# ((tools-image)) has cf and holdfast.\n${stringify(pipeline)}`
+  })
+  // fly fills in what -l names once, in what it sets: the job that sets the pipeline anew has to fill in the same.
+  const handedOn = Object.fromEntries(variablesOf(stringify(pipeline({}))).map((variable) => [variable, `((${variable}))`]))
+  const remarks = [
+    `# The pipeline of ${name}: fly set-pipeline -p ${name} -c pipeline.yml -l your-variables.yml, once; from then on it sets itself, with the same variables.`,
+    `# They are ${Object.keys(handedOn).join(', ')}.`,
+    '# Set it by hand again when one of them changes. ((tools-image)) has cf and holdfast.',
+  ]
+  return `${remarks.join('\n')}\n${stringify(pipeline(handedOn))}`
+}
+
+/** The names of what a document leaves open, each once. */
+function variablesOf(text: string): readonly string[] {
+  return [...new Set([...text.matchAll(/\(\(([a-z0-9-]+)\)\)/g)].map(([, name = '']) => name))].toSorted()
 }
 
 function deployment(part: (typeof DEPLOYED)[number], environment: string, flags: string): object {

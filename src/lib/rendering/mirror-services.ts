@@ -1,10 +1,13 @@
 /** How a mirror is kept running on a machine: a unit of systemd. */
 import {assertPlain} from './plain.ts'
+import {HARDENED_SERVICE} from './systemd-hardening.ts'
 
 export interface MirrorServiceValues {
   /** `127.0.0.1:5000`; of several, all of one host. */
   readonly listen: readonly [string, ...string[]]
   readonly upstreams: readonly string[]
+  /** The upstream of requests that name none. */
+  readonly unnamed?: string | undefined
   /** The registry that keeps what the mirror has. */
   readonly store?: string | undefined
   readonly dataDirectory: string
@@ -13,12 +16,13 @@ export interface MirrorServiceValues {
 }
 
 /** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely. */
-export function renderSystemdUnit({listen, upstreams, store, dataDirectory, proxyNetworks}: MirrorServiceValues): string {
-  for (const text of [...listen, dataDirectory, ...upstreams, ...proxyNetworks, ...(store === undefined ? [] : [store])])
-    assertPlain('a value', text.replaceAll('%', ''))
+export function renderSystemdUnit({listen, upstreams, unnamed, store, dataDirectory, proxyNetworks}: MirrorServiceValues): string {
+  for (const text of [...listen, dataDirectory, ...upstreams, ...proxyNetworks, unnamed, store])
+    if (text !== undefined) assertPlain('a value', text.replaceAll('%', ''))
   const flags = [
     ...upstreams.map((upstream) => `--upstream ${upstream}`),
     ...proxyNetworks.map((network) => `--allow ${network}`),
+    ...(unnamed === undefined ? [] : [`--unnamed ${unnamed}`]),
     ...(store === undefined ? [] : [`--store ${store}`]),
   ].join(' ')
   const [first, ...others] = listen
@@ -35,15 +39,17 @@ EnvironmentFile=-/etc/holdfast/mirror.env
 ExecStart=/usr/bin/env holdfast mirror serve ${flags} --listen ${address} --data-dir ${dataDirectory}
 Restart=always
 RestartSec=1
-DynamicUser=yes
-StateDirectory=holdfast
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-ReadWritePaths=${dataDirectory}
+${ownerOf(dataDirectory)}
+${HARDENED_SERVICE}
 
 [Install]
 WantedBy=multi-user.target
 `
+}
+
+/** systemd makes a folder of /var/lib and gives it to a user that it makes; another folder has to be there, and to belong to a user that is there. */
+function ownerOf(dataDirectory: string): string {
+  const [, state] = /^\/var\/lib\/([A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*)\/?$/.exec(dataDirectory) ?? []
+  if (state !== undefined && !state.split('/').includes('..')) return `DynamicUser=yes\nStateDirectory=${state}\nStateDirectoryMode=0700`
+  return `# useradd --system holdfast && install -d -o holdfast -m 700 "${dataDirectory}"\nUser=holdfast\nReadWritePaths=${dataDirectory}`
 }

@@ -8,6 +8,8 @@ export interface NginxValues {
   /** `443 ssl`, or `127.0.0.1:8080` without TLS. */
   readonly listen: string
   readonly tls?: {readonly certificateFile: string; readonly keyFile: string} | undefined
+  /** What clients speak, where TLS may end at a proxy before nginx; absent where it is what reaches nginx. */
+  readonly scheme?: 'http' | 'https' | undefined
   /** `host:port` of each replica. */
   readonly registries: readonly string[]
   readonly collector?:
@@ -26,7 +28,7 @@ export interface NginxValues {
 const FAIL_TIMEOUT = '1s'
 
 /** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely. */
-export function renderNginx({name: registryName, serverName, listen, tls, registries, collector, allow}: NginxValues): string {
+export function renderNginx({name: registryName, serverName, listen, tls, scheme, registries, collector, allow}: NginxValues): string {
   const values = {
     registryName,
     serverName,
@@ -67,7 +69,7 @@ export function renderNginx({name: registryName, serverName, listen, tls, regist
     '    proxy_set_header Host $http_host;',
     '    # Set, not appended: what clients say of themselves is not believed.',
     '    proxy_set_header X-Forwarded-For $remote_addr;',
-    '    proxy_set_header X-Forwarded-Proto $scheme;',
+    `    proxy_set_header X-Forwarded-Proto ${scheme ?? '$scheme'};`,
     '    # What one replica does not answer another is asked for, unless that could do something twice.',
     '    proxy_next_upstream error timeout http_502 http_503 http_504;',
     `    proxy_next_upstream_tries ${Math.max(2, registries.length, collector?.addresses.length ?? 0)};`,

@@ -1,5 +1,6 @@
 /** How the replicas of a registry are kept running, and cleared of what no manifest names while they go on serving. */
 import {assertPlain} from './plain.ts'
+import {HARDENED_ROOT_JOB, HARDENED_SERVICE} from './systemd-hardening.ts'
 
 export interface RegistryServiceValues {
   readonly name: string
@@ -24,13 +25,13 @@ Wants=network-online.target
 Environment=REGISTRY_HTTP_ADDR=${host}:%i
 # The AWS SDK of the registry ends at its start where this is set.
 UnsetEnvironment=AWS_CA_BUNDLE
-ExecStart=/usr/bin/env docker-registry serve ${directory}/current.yml
+# It holds secrets: systemd reads it, and shows it to the registry alone.
+LoadCredential=config.yml:${directory}/current.yml
+ExecStart=/usr/bin/env docker-registry serve \${CREDENTIALS_DIRECTORY}/config.yml
 Restart=always
 RestartSec=1
-NoNewPrivileges=yes
-ProtectSystem=full
-ProtectHome=yes
-PrivateTmp=yes
+DynamicUser=yes
+${HARDENED_SERVICE}
 
 [Install]
 WantedBy=multi-user.target
@@ -48,6 +49,8 @@ Description=Clear the registry ${name} of what no manifest names
 Type=oneshot
 UnsetEnvironment=AWS_CA_BUNDLE
 ExecStart=/bin/bash ${directory}/garbage-collect.sh
+ReadWritePaths=${directory}
+${HARDENED_ROOT_JOB}
 `,
     timer: `[Unit]
 Description=Clear the registry ${name} of what no manifest names, at night

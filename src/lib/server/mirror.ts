@@ -6,27 +6,25 @@ import type {RevalidationRule} from '../content/pull-through/revalidation.ts'
 import {createPullThroughStore, type PullThroughStore} from '../content/pull-through/store.ts'
 import {Upstream, type UpstreamStore} from '../content/pull-through/upstream.ts'
 import {unlessAborted} from '../core/settle-within.ts'
-import {parseNamed, type RepositoryName} from '../oci/reference.ts'
 import type {AccessControl} from './access-control.ts'
+import type {Exchange} from './exchange.ts'
 import {createRegistryServer, type ListenAddress, type RegistryServerOptions, type SelectedStore} from './registry-server.ts'
+import {requestedUpstream, type UpstreamChoice, type UpstreamName} from './requested-upstream.ts'
 import type {Route} from './route.ts'
 import {STOP_GRACE_MS} from './serve.ts'
 import type {ServerListener} from './server-events.ts'
 import {startUploadPurge, type UploadPurge} from './upload-purge.ts'
 
-export interface MirroredUpstream {
-  /** As references name it: `docker.io`; what containerd says in `ns=`. */
-  readonly name: string
-  /** The same as the first part of a repository: `docker.io`, `localhost_5000`. */
-  readonly path: RepositoryName
+export interface MirroredUpstream extends UpstreamName {
   readonly store: UpstreamStore
   /** Where the mirror keeps what it has of it. */
   readonly openCache: () => Promise<MirrorCache>
 }
 
 export interface MirrorOptions extends ListenAddress, Pick<RegistryServerOptions, 'tls' | 'minimumRate'> {
-  /** The first one is asked for what neither `ns=` nor the repository's first part says otherwise. */
   readonly upstreams: readonly [MirroredUpstream, ...MirroredUpstream[]]
+  /** The name of the upstream that a request without one is about. Where it is absent that is the only upstream, and of several none. */
+  readonly unnamed?: string | undefined
   readonly rules: readonly RevalidationRule[]
   /** Whether the parts of an image that no client asked for are fetched in the background; they are unless said. */
   readonly completes?: boolean | undefined
@@ -45,9 +43,7 @@ export interface ServedMirror {
   stop(options?: {readonly graceMs?: number}): Promise<void>
 }
 
-interface Mirror {
-  readonly name: string
-  readonly path: RepositoryName
+interface Mirror extends UpstreamName {
   readonly store: PullThroughStore
 }
 
@@ -56,7 +52,7 @@ interface Mirror {
  * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION; INTERRUPTED; what opening a cache throws.
  */
 export async function serveMirror(options: MirrorOptions): Promise<ServedMirror> {
-  const {upstreams, rules, completes, host, port, tls, minimumRate, accessControl, listener, onEvent, signal} = options
+  const {upstreams, unnamed, rules, completes, host, port, tls, minimumRate, accessControl, listener, onEvent, signal} = options
   await using opened = new AsyncDisposableStack()
   let purge: UploadPurge | undefined
   const tell: ServerListener = (event) => {
@@ -91,10 +87,11 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
     return {name, path, store}
   }
   const [first, ...others] = await unlessAborted(Promise.all([open(upstreams[0]), ...upstreams.slice(1).map(open)]), signal)
-  const mirrors = [first, ...others]
+  const mirrors = [first, ...others] as const
+  const choice = {upstreams: mirrors, unnamed: others.length === 0 ? first : mirrors.find(({name}) => name === unnamed)}
   server.answer({
     store: first.store,
-    select: (route, query) => select(mirrors, route, query.get('ns')),
+    select: (exchange, route) => select(choice, exchange, route),
     accessControl,
     others: answerOthers(metrics),
   })
@@ -117,17 +114,12 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
   }
 }
 
-/** Which upstream a request is about: by `ns=`, else by the first part of the repository, which is then not part of its name there. */
-function select(mirrors: readonly Mirror[], route: Route, ns: string | null): SelectedStore | undefined {
-  const byName = mirrors.find(({name}) => name === ns)
-  if (byName !== undefined) return {store: byName.store, route}
-  if (!('repository' in route)) return undefined
-  const byPath = mirrors.find(({path}) => route.repository.startsWith(`${path}/`))
-  if (byPath === undefined) return undefined
-  const {name, path, store} = byPath
-  // `docker.io/alpine` is `library/alpine` there, as everywhere.
-  const {repository} = parseNamed(`${name}/${route.repository.slice(path.length + 1)}`)
-  return {store, route: {...route, repository}}
+function select(choice: UpstreamChoice<Mirror>, {request, query}: Exchange, route: Route): SelectedStore {
+  const isRead = request.method === 'GET' || request.method === 'HEAD'
+  // Every change is refused, whichever registry it names; and that a registry is here is said to each client.
+  if (!isRead || route.kind === 'base' || route.kind === 'health') return {store: choice.upstreams[0].store, route}
+  const {upstream, route: within} = requestedUpstream(choice, route, query)
+  return {store: upstream.store, route: within}
 }
 
 function answerOthers(metrics: {readonly contentType: string; text(): Promise<string>}): RequestListener {

@@ -7,8 +7,7 @@ import {createServer, type IncomingMessage, type RequestListener, type Server, t
 import {createServer as createSecureServer} from 'node:https'
 import type {Socket} from 'node:net'
 import {hasTooManyFiles, isDiskFull} from '../content/disk/storage-error.ts'
-import {UpstreamUnavailableError} from '../content/pull-through/upstream.ts'
-import {HoldfastError, hasCode} from '../core/errors.ts'
+import {HoldfastError} from '../core/errors.ts'
 import {MINIMUM_RATE, type MinimumRate, RateWatch} from '../core/rate-watch.ts'
 import {settlesWithin} from '../core/settle-within.ts'
 import type {AccessControl, AllowedCaller} from './access-control.ts'
@@ -16,6 +15,7 @@ import {dispatch} from './dispatch.ts'
 import {type Exchange, reply} from './exchange.ts'
 import {addressOf, assertLocalRequest, assertLoopback} from './loopback.ts'
 import {TAG_HEADER} from './manifest-endpoints.ts'
+import {mirrorError} from './mirror-errors.ts'
 import {watchBody} from './request-body.ts'
 import {parseRoute, type Route} from './route.ts'
 import type {ServerListener} from './server-events.ts'
@@ -51,8 +51,8 @@ export interface RegistryServerOptions {
 /** What a server serves. */
 interface RegistryService {
   readonly store: ReadableStore
-  /** The store of a request and the route within it, where several are served; `store` for those that it answers undefined for. */
-  readonly select?: ((route: Route, query: URLSearchParams) => SelectedStore | undefined) | undefined
+  /** The store of a request and the route within it, where several are served. Throws {SpecError} for a request that is about none of them. */
+  readonly select?: ((exchange: Exchange, route: Route) => SelectedStore) | undefined
   /** Takes every change; without it they are refused. */
   readonly changes?: ServableStore | undefined
   /** Who may do what; without it only programs of this machine are answered, and they may do everything. */
@@ -244,7 +244,7 @@ async function answer(
     const route = parseRoute(path)
     if (route === undefined) throw new SpecError(404, 'UNSUPPORTED', 'there is no such endpoint')
     caller = await options.accessControl?.(exchange, route)
-    const selected = options.select?.(route, exchange.query) ?? {store: options.store, route}
+    const selected = options.select?.(exchange, route) ?? {store: options.store, route}
     await dispatch(exchange, selected.route, {store: selected.store, changes: options.changes, isVisible: caller?.isVisible})
   } catch (error) {
     if (!(error instanceof SpecError) && !exchange.signal.aborted) options.listener?.({type: 'failure', requestId, error})
@@ -284,27 +284,8 @@ function replyError(exchange: Exchange, requestId: string, error: unknown): void
     return
   }
   for (const name of ['Content-Range', 'Content-Length', 'ETag', 'Cache-Control', 'Docker-Content-Digest']) response.removeHeader(name)
-  const told = error instanceof SpecError ? error : (upstreamError(error) ?? internalError(error, requestId))
+  const told = error instanceof SpecError ? error : (mirrorError(error) ?? internalError(error, requestId))
   reply(exchange, told.status, {...told.headers, 'Content-Type': 'application/json'}, formatErrorBody(told))
-}
-
-/** A mirror's upstream is no fault of the client, nor of ours: it is told apart from what does not exist. */
-function upstreamError(error: unknown): SpecError | undefined {
-  if (hasCode(error, 'UNAUTHENTICATED', 'DENIED'))
-    return new SpecError(502, 'UNAVAILABLE', `the upstream refuses this mirror: ${error.message}`, {cause: error})
-  if (
-    hasCode(error, 'NETWORK', 'TIMEOUT', 'TLS', 'RATE_LIMITED') ||
-    (hasCode(error, 'REGISTRY_UNAVAILABLE') && !(error instanceof UpstreamUnavailableError))
-  )
-    return new SpecError(503, 'UNAVAILABLE', `what this mirror has cannot be read now: ${error.message}`, {
-      headers: {'Retry-After': '5'},
-      cause: error,
-    })
-  if (!(error instanceof UpstreamUnavailableError)) return undefined
-  const headers = {'Retry-After': String(error.retryAfterSeconds)}
-  return error.isRateLimited
-    ? new SpecError(429, 'TOOMANYREQUESTS', error.message, {headers, cause: error})
-    : new SpecError(503, 'UNAVAILABLE', error.message, {headers, cause: error})
 }
 
 function internalError(error: unknown, requestId: string): SpecError {

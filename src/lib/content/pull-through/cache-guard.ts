@@ -1,6 +1,6 @@
 /** What keeps a mirror's images may be unreachable, full, or take nothing for a while: the mirror is then a proxy, as long as its upstream answers. */
 import {hasCode} from '../../core/errors.ts'
-import {UpstreamUnavailableError} from './upstream.ts'
+import {UpstreamRefusedError, UpstreamUnavailableError} from './upstream.ts'
 
 /** A cache that could not be asked is not asked again for so long. */
 const PAUSE_MS = 5_000
@@ -58,6 +58,6 @@ export class CacheGuard {
 }
 
 export function isCacheFailure(error: unknown): boolean {
-  if (error instanceof UpstreamUnavailableError) return false
+  if (error instanceof UpstreamUnavailableError || error instanceof UpstreamRefusedError) return false
   return hasCode(error, ...FAILURES)
 }

@@ -62,6 +62,18 @@ function reasonOf(cause: HoldfastError): string {
   return code === 'NETWORK' || code === 'TIMEOUT' ? `gave no answer: ${message}` : `gave a wrong answer: ${message}`
 }
 
+/** The upstream does not let this mirror have something; what is cached is served. It keeps the code of its cause, UNAUTHENTICATED or DENIED. */
+export class UpstreamRefusedError extends HoldfastError {
+  override readonly name = 'UpstreamRefusedError'
+
+  constructor(upstream: string, what: string, cause: HoldfastError) {
+    super(cause.code, `cannot get "${what}": the upstream "${upstream}" refuses this mirror: ${cause.message}`, {
+      details: cause.details,
+      cause,
+    })
+  }
+}
+
 /** Of `manifest`, registries count each request as a pull. */
 export type QuestionKind = 'manifest' | 'head' | 'blob' | 'list'
 
@@ -127,7 +139,7 @@ export class Upstream {
       if (!(error instanceof HoldfastError) || hasCode(error, 'INTERRUPTED', 'STORAGE')) throw error
       if (!isFailure(error)) {
         answered()
-        throw isRefusal(error) ? error : this.#unavailable(object, error, undefined)
+        throw this.#notGiven(object, error)
       }
       this.#failed(question, object, error)
       throw this.#unavailable(object, error, retryAfterOf(error))
@@ -180,6 +192,12 @@ export class Upstream {
     if (rateLimit !== undefined && rateLimit.remaining > 0) this.#manifests.close()
   }
 
+  /** The error for an answer that says no, or is wrong. */
+  #notGiven(object: string, error: HoldfastError): HoldfastError {
+    if (hasCode(error, 'UNAUTHENTICATED', 'DENIED')) return new UpstreamRefusedError(this.name, object, error)
+    return isUnknown(error) ? error : this.#unavailable(object, error, undefined)
+  }
+
   #unavailable(object: string, reason: HoldfastError, retryMs: number | undefined): UpstreamUnavailableError {
     const seconds = retryMs === undefined ? RETRY_SECONDS : Math.max(1, Math.ceil(retryMs / 1000))
     return new UpstreamUnavailableError(this.name, object, reason, seconds)
@@ -191,9 +209,8 @@ function isFailure(error: HoldfastError): boolean {
   return hasCode(error, 'NETWORK', 'TIMEOUT', 'TLS', 'PLAIN_HTTP', 'REGISTRY_UNAVAILABLE', 'RATE_LIMITED')
 }
 
-/** It says what it does not have or does not allow; every other answer is wrong. */
-function isRefusal(error: HoldfastError): boolean {
-  return hasCode(error, 'UNAUTHENTICATED', 'DENIED', 'MANIFEST_NOT_FOUND', 'BLOB_NOT_FOUND', 'REPOSITORY_NOT_FOUND')
+function isUnknown(error: HoldfastError): boolean {
+  return hasCode(error, 'MANIFEST_NOT_FOUND', 'BLOB_NOT_FOUND', 'REPOSITORY_NOT_FOUND')
 }
 
 /** No request reached it. */
