@@ -33,6 +33,9 @@ type ReadBlob = Parameters<SourceStore['readBlob']>
 export class MirroredBlobs {
   readonly #options: MirroredBlobsOptions
   readonly #fills = new Map<string, BlobFill>()
+  /** How many fills had succeeded when that of a blob did. */
+  readonly #filled = new LRUCache<string, number>({max: MAX_REMEMBERED})
+  #fillCount = 0
   readonly #sizes = new LRUCache<string, Promise<number | undefined>>({max: MAX_REMEMBERED, ttl: SIZE_LIFE_MS})
   /** Clients that wait for bytes which are not here yet. */
   #waiting = 0
@@ -74,7 +77,7 @@ export class MirroredBlobs {
 
   async read(...[repository, blob, sink, call = {}]: ReadBlob): Promise<void> {
     const {cache, guard, onEvent} = this.#options
-    if ((await guard.ask(() => cache.statBlob(repository, blob.digest, call))) !== undefined) {
+    if (await this.#isHere(repository, blob.digest, call)) {
       onEvent({type: 'hit', kind: 'blob'})
       return await cache.readBlob(repository, blob, sink, call)
     }
@@ -86,6 +89,14 @@ export class MirroredBlobs {
     } finally {
       this.#waiting--
     }
+  }
+
+  async #isHere(repository: RepositoryName, digest: Digest, call: CallOptions): Promise<boolean> {
+    const {cache, guard} = this.#options
+    const before = this.#fillCount
+    if ((await guard.ask(() => cache.statBlob(repository, digest, call))) !== undefined) return true
+    // It came while the cache was asked.
+    return (this.#filled.get(keyOf(repository, digest)) ?? 0) > before
   }
 
   async #readBehind(fill: BlobFill, repository: RepositoryName, sink: ByteSink, call: ReadBlobOptions): Promise<void> {
@@ -128,6 +139,7 @@ export class MirroredBlobs {
     fill.done
       .then(
         async () => {
+          this.#filled.set(key, ++this.#fillCount)
           onEvent({type: 'filled', repository, digest: blob.digest, bytes: blob.size})
           await onFilled(repository)
         },
