@@ -27,7 +27,8 @@ export default class CacheImage extends BaseCommand<CachedImages> {
 The same image for the same app is answered with the reference it has, while the source has not changed.
 Each reference is printed when its image is done. A run that is stopped is continued by the next one, under the same name.
 After its reference is printed, a copy that was last looked at more than --recheck-every ago is checked without pulling layers;
-what it has lost is put back under the same name, by the recorded digest: from its source, else from other copies recorded here, else from the mirror that HOLDFAST_MIRROR names. --verify reads every byte of the copy instead.
+what it has lost is put back under the same name, by the recorded digest: from its source, else from other copies recorded here,
+else from the mirror that HOLDFAST_MIRROR names. --verify reads every byte of the copy instead.
 Without --to and without a default registry, images go to the embedded registry; \`holdfast serve\` serves them.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> alpine:3.20',

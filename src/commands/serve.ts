@@ -6,6 +6,7 @@ import type {Context} from '../lib/cli/context.ts'
 import {registryDirectory} from '../lib/cli/data-directory.ts'
 import {parseListenAddress} from '../lib/cli/listen-address.ts'
 import {prepareDataDirectory} from '../lib/cli/prepare-data-directory.ts'
+import {recordRemovals} from '../lib/cli/removed-images.ts'
 import {openServedCollector, readServerCertificate, recordEmbeddedUrl} from '../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../lib/cli/server-log.ts'
 import {DEFAULT_ISSUER, DEFAULT_LISTEN, localRegistry} from '../lib/cli/settings.ts'
@@ -30,6 +31,7 @@ export default class Serve extends BaseCommand<ServeResult> {
 Without authentication it listens on loopback only. With --authenticate it is a registry with accounts: users, groups, apps and services of the collector on this machine get
 tokens at /token for what the access policy allows them; the collector's REST API is at /api/v1 and described at /openapi.json, search at /v1/search.
 SIGINT or SIGTERM stops it: running requests have 10 s to finish, and uploads that are cut off can be resumed. A second signal ends it at once.
+An image that a client deletes stays deleted: cache-image on this machine neither heals it nor answers with it.
 With --json the envelope is printed as soon as it listens.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %>',
@@ -125,6 +127,7 @@ With --json the envelope is printed as soon as it listens.`
       readOnly,
       listener,
       minimumRate: context.settings.minimumRate,
+      onRemoval: recordRemovals(context, flags['public-url'], this.output),
       signal,
     })
     context.defer(() => served.stop())

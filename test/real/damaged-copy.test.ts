@@ -11,6 +11,7 @@ import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
 import {createImage, createIndex, createLayer, layerDigests} from '../support/images.ts'
 import {fetchBlob, fetchManifest, fetchRepositories, pushImage} from '../support/push-image.ts'
 import {needs} from '../support/required-program.ts'
+import {startCommand} from '../support/started-command.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 
 describe('a damaged copy in a genuine registry', function () {
@@ -165,6 +166,24 @@ describe('a damaged copy in a genuine registry', function () {
     const second = await cache('--app', 'removed', '--recheck')
     assert.notEqual(second.repository, first.repository)
     assert.equal(await fetchManifest(target.url, first.repository, 'latest'), undefined)
+  })
+
+  it('stays removed when another client removed it through serve, by tag or by digest', async () => {
+    const server = startCommand(holdfast, ['serve', '--listen', '127.0.0.1:0', '--json'])
+    const url = `http://127.0.0.1:${await server.listening()}`
+    const args = [`${origin.host}/app:v1`, '--app', 'served']
+    let image = await cacheImage(holdfast, args)
+    for (const reference of ['latest', sample.digest]) {
+      assert.ok(await fetchManifest(url, image.repository, reference))
+      const {status} = await fetch(`${url}/v2/${image.repository}/manifests/${reference}`, {method: 'DELETE'})
+      assert.equal(status, 202)
+      const next = await cacheImage(holdfast, [...args, '--recheck'])
+      assert.notEqual(next.repository, image.repository)
+      assert.equal(await fetchManifest(url, image.repository, reference), undefined)
+      image = next
+    }
+    server.kill('SIGTERM')
+    assert.equal((await server.ended()).exitCode, 0)
   })
 
   it('is healed when the time of --recheck-every has passed, and said in --json', async () => {

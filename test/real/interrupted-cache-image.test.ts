@@ -1,5 +1,7 @@
 /** `holdfast cache-image` that is stopped, and several of them at once: what the next run finds, and what moves a second time. */
 import assert from 'node:assert/strict'
+import {writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
 import {downloadedBlobs, uploadedBlobs} from '../support/access-log.ts'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {cacheImage} from '../support/cache-image.ts'
@@ -92,6 +94,31 @@ describe('holdfast cache-image that is interrupted', function () {
     assert.deepEqual(
       envelope.result.failures.map((failure: {readonly source: string}) => failure.source),
       [`${front.host}/app:v1`],
+    )
+  })
+
+  it('is told by the commands that cache as well: warm says how many it has, stage that the app runs what it ran', async () => {
+    const list = join(holdfast.home, 'list.txt')
+    await writeFile(list, `${front.host}/small:v1\n${front.host}/app:v1\n`)
+    const warm = startCommand(holdfast, ['warm', list, '--to', target.host, '--json'])
+    const known = async () => (await holdfast.json(['cached', `${front.host}/small:v1`])).stdout.includes('"pinnedReference"')
+    await until(async () => front.asked() > 0 && (await known()), PATIENCE_MS)
+    warm.kill('SIGINT')
+    const warmed = await warm.ended()
+    const {error, result} = JSON.parse(warmed.stdout)
+    assert.equal(warmed.exitCode, 130)
+    assert.equal(error.message, 'stopped by a signal: 1 image fetched; what has arrived of others is used by the next run')
+    assert.equal(result.images.length, 1)
+    assert.equal((await holdfast.run(['set-env', 'shop', 'DIEGO_DOCKER_CACHE', 'true', '--no-cf'])).exitCode, 0)
+    const asked = front.asked()
+    const stage = startCommand(holdfast, ['stage', 'shop', '--image', `${front.host}/app:v1`, '--to', target.host, '--no-cf'])
+    await until(() => front.asked() > asked, PATIENCE_MS)
+    stage.kill('SIGINT')
+    const staged = await stage.ended()
+    assert.equal(staged.exitCode, 130)
+    assert.match(
+      staged.stderr,
+      /^Error: stopped by a signal: app "shop" runs what it ran; what has arrived in the cache is used by the next run; the same command again goes on \(INTERRUPTED\)$/m,
     )
   })
 

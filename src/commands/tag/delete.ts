@@ -63,7 +63,7 @@ Without a tag, on a terminal, you choose from a list.`
     // One after the other: a question about one must not be answered for another.
     for (const [index, reference] of chosen.entries()) {
       this.leaves(() => ({
-        left: `${[...deleted.map((done) => `${done.reference} is deleted`), `${formatReference(reference)} names what it named`].join('; ')}`,
+        left: [...deleted.map((done) => `${done.reference} is deleted`), `${formatReference(reference)} names what it named`].join('; '),
         hints: [`holdfast tag delete ${chosen.slice(index).map(formatReference).join(' ')}`],
         result: {deleted, failures: describeFailures(failures)},
       }))

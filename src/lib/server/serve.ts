@@ -4,6 +4,7 @@ import {createFilesystemStore} from '../content/filesystem/store.ts'
 import {unlessAborted} from '../core/settle-within.ts'
 import type {AccessControl} from './access-control.ts'
 import {createRegistryServer, type ListenAddress, type RegistryServerOptions} from './registry-server.ts'
+import {type RemovalListener, tellRemovals} from './removals.ts'
 import type {ServerListener} from './server-events.ts'
 import {startUploadPurge, type UploadPurge} from './upload-purge.ts'
 
@@ -17,6 +18,8 @@ export interface ServeOptions extends ListenAddress, Pick<RegistryServerOptions,
   readonly listener?: ServerListener
   /** Opens what knows who may do what, once the port is taken; it is closed with the server. Without it only programs of this machine are answered. */
   readonly openAuthority?: (() => Promise<ServedAuthority>) | undefined
+  /** Told of what clients remove, before it is removed. */
+  readonly onRemoval?: RemovalListener | undefined
   /** Gives up the start; what had been opened is closed. */
   readonly signal?: AbortSignal | undefined
 }
@@ -40,7 +43,7 @@ export interface ServedRegistry {
  * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION; INTERRUPTED; what opening the authority throws.
  */
 export async function serveRegistry(options: ServeOptions): Promise<ServedRegistry> {
-  const {dataDirectory, host, port, readOnly = false, listener, openAuthority, tls, minimumRate, signal} = options
+  const {dataDirectory, host, port, readOnly = false, listener, openAuthority, tls, minimumRate, onRemoval, signal} = options
   await using opened = new AsyncDisposableStack()
   let purge: UploadPurge | undefined
   const tell: ServerListener = (event) => {
@@ -56,7 +59,8 @@ export async function serveRegistry(options: ServeOptions): Promise<ServedRegist
   if (authority !== undefined) opened.defer(() => authority.close())
   if (!readOnly) purge = startUploadPurge({purge: store.purgeStaleUploads, listener})
   opened.defer(async () => await purge?.stop())
-  server.answer({store, changes: readOnly ? undefined : store, accessControl: authority?.accessControl, others: authority?.others})
+  const changes = onRemoval === undefined ? store : tellRemovals(store, onRemoval)
+  server.answer({store, changes: readOnly ? undefined : changes, accessControl: authority?.accessControl, others: authority?.others})
   const rest = opened.move()
   return {
     address,

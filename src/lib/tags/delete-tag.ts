@@ -201,14 +201,17 @@ async function deletedByReplacement(
     throw error
   }
   let failure: unknown
+  let isMoved = false
   try {
     await store.writeManifest(repository, tag, manifest, options)
+    isMoved = true
     await store.deleteManifest(repository, manifest.digest, options)
   } catch (error) {
     failure = error
   }
   const isGone = await restore(reference, deletion, store, failure)
-  await options.journal.remove(name)
+  // A write that was cut off may still arrive: the entry stays for that case, and the next run drops it.
+  if (isGone || isMoved || isRefusal(failure)) await options.journal.remove(name)
   if (isGone) return true
   if (failure === undefined || (isRefusal(failure) && !options.signal?.aborted)) return false
   throw failure

@@ -147,6 +147,26 @@ describe('deleting a tag by a placeholder', () => {
     assert.deepEqual(entries(), [])
   })
 
+  it('keeps its entry when the write of the empty image was cut off and may still arrive, and the next run finishes either way', async () => {
+    for (const arrives of [true, false]) {
+      const {store, digest, tags} = filled()
+      const write = store.writeManifest.bind(store)
+      let late = async (): Promise<void> => {}
+      store.writeManifest = async (...call) => {
+        late = () => write(...call)
+        store.writeManifest = write
+        throw new HoldfastError('NETWORK', 'the connection broke')
+      }
+      await assert.rejects(run(store), {code: 'NETWORK'})
+      assert.equal(tags.get(V1), digest)
+      assert.equal(entries().length, 1)
+      if (arrives) await late()
+      await run(store)
+      assert.deepEqual([...tags], [[V2, digest]])
+      assert.deepEqual(entries(), [])
+    }
+  })
+
   it('that the registry deletes by name counts as deleted when only the answer was lost, and is unknown when nothing can be seen', async () => {
     for (const when of ['before', 'after'] as const)
       for (const isLasting of [false, true]) {
