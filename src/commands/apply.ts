@@ -29,7 +29,7 @@ export default class Apply extends CollectorCommand<Applied> {
 
   async run(): Promise<Applied> {
     const {args, flags} = await this.parse(Apply)
-    const document = await parseDocument(await readInputText(args.file), args.file)
+    const document = await parseDocument(await readInputText(args.file, this.openContext(flags).signal), args.file)
     const [collector, {applyAll}] = await Promise.all([this.openCollector(flags), import('../lib/collector/api/document.ts')])
     this.leaves(() => ({
       left: flags['dry-run']

@@ -165,7 +165,7 @@ On a terminal, user name and password are asked for. There is no flag for a pass
       import('../lib/registries/find.ts'),
     ])
     const {pathPrefix, nameOrHost} = await findLoginPlace(records, args.registry, 'login')
-    const {endpoint, subject} = await findEndpoint(records, nameOrHost)
+    const {endpoint, subject} = await findEndpoint(records, nameOrHost, context.signal)
     await records.prepareForWriting()
     const asked = flags.sso
       ? await this.#signOn(context, {endpoint, subject, provider: flags['identity-provider']})

@@ -103,9 +103,9 @@ With --json the envelope is printed as soon as it listens.`
     const readOnly = flags['read-only'] ?? false
     // What is there is served, also when its disk takes no more.
     if (!readOnly && !existsSync(directory)) await prepareDataDirectory(dataDirectory, directory)
-    const planned = await planWarming(flags)
+    const planned = await planWarming(flags, signal)
     const {serveRegistry} = await import('../lib/server/serve.ts')
-    const tls = await readServerCertificate(flags)
+    const tls = await readServerCertificate(flags, signal)
     let collector: ServedCollector | undefined
     const listener = (event: Parameters<typeof describeServerEvent>[0]): void => {
       if (event.type === 'failure') this.output.note(describeServerEvent(event))

@@ -103,14 +103,15 @@ For a schedule: "mirror serve --warm FILE", "serve --warm FILE".`
     },
   ): Promise<readonly Wish[]> {
     const log = flags['access-log']
+    const {signal} = this.openContext(flags)
     if ([file !== undefined, flags['from-log'] === true, log !== undefined].filter((isGiven) => isGiven).length !== 1) {
       throw new HoldfastError('USAGE', 'cannot warm: name one list, or one log', {
         hints: ['holdfast warm images.txt', 'holdfast warm --from-log', 'holdfast warm --access-log FILE'],
       })
     }
-    if (file !== undefined) return await readWishes(file)
+    if (file !== undefined) return await readWishes(file, signal)
     const {wishesOf} = await import('../lib/warming/seen.ts')
-    if (log !== undefined) return wishesOf(await loggedImages(log, []))
+    if (log !== undefined) return wishesOf(await loggedImages(log, [], signal))
     return wishesOf(await seenImages(await this.openContext(flags).collector(flags.collector)))
   }
 }

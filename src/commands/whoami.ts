@@ -35,7 +35,7 @@ export default class WhoAmI extends BaseCommand<WhoAmIResult> {
       import('../lib/cli/identity-source.ts'),
     ])
     const {registry, pathPrefix, nameOrHost} = await findLoginPlace(records, args.registry, 'whoami')
-    const {endpoint} = await findEndpoint(records, nameOrHost)
+    const {endpoint} = await findEndpoint(records, nameOrHost, context.signal)
     const {who, ...found} = await findIdentitySource(context, {registry, pathPrefix, account: flags.account})
     const {openHttp, signal} = await context.loginNetwork()
     const warn = (message: string): void => this.output.warn(escapeText(message))

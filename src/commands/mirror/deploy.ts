@@ -57,7 +57,7 @@ HOLDFAST_NOTIFY_URL is told what came of it, in the form that Slack takes.`
   async run(): Promise<Deployed> {
     const {flags} = await this.parse(MirrorDeploy)
     const {environment} = flags
-    const plan = await readPlan(resolve(flags.directory))
+    const plan = await readPlan(resolve(flags.directory), this.openContext(flags).signal)
     if (plan.target !== 'cf') {
       const command =
         plan.target === 'compose'

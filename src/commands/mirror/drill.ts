@@ -114,12 +114,13 @@ The running mirror goes on meanwhile, nothing of it is changed, and its upstream
         hints: [`holdfast mirror drill ${file} --upstream docker.io`],
       })
     }
-    if (file !== undefined) return await readImageList(file)
+    if (file !== undefined) return await readImageList(file, context.signal)
     if (log !== undefined) {
       const {loggedImages} = await import('../../lib/cli/warming.ts')
       return await loggedImages(
         log,
         upstreams.map(({name}) => parseRegistryHost(name)),
+        context.signal,
       )
     }
     if (!flags['from-log']) return undefined

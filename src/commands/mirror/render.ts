@@ -34,7 +34,8 @@ Without --url it is what "mirror init" has written into mirror.yml of the direct
   async run(): Promise<Rendered> {
     const {flags} = await this.parse(MirrorRender)
     const directory = resolve(flags.directory)
-    const plan = flags.url === undefined ? await readPlan(directory) : completePlan(givenOf(flags), 'the flags')
+    const plan =
+      flags.url === undefined ? await readPlan(directory, this.openContext(flags).signal) : completePlan(givenOf(flags), 'the flags')
     const [{renderMirror}, {writeFileAtomically}] = await Promise.all([
       import('../../lib/cli/mirror-rendering.ts'),
       import('../../lib/core/atomic-file.ts'),

@@ -105,8 +105,8 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
     ])
     const rules = (flags.revalidate ?? []).map(parseRevalidationRule)
     const accessControl = flags.allow === undefined ? undefined : createNetworkAccess(createAddressPolicy(flags.allow))
-    const tls = await readServerCertificate(flags)
-    const planned = await planWarming(flags)
+    const tls = await readServerCertificate(flags, context.signal)
+    const planned = await planWarming(flags, context.signal)
     const {place, upstreams, unnamed} = await openUpstreams(context, flags.upstream, {store: flags.store, unnamed: flags.unnamed})
     const served = await serveMirror({
       host,

@@ -50,7 +50,7 @@ export default class MirrorStatus extends BaseCommand<Status> {
 
   async run(): Promise<Status> {
     const {flags} = await this.parse(MirrorStatus)
-    const plan = await readPlan(resolve(flags.directory))
+    const plan = await readPlan(resolve(flags.directory), this.openContext(flags).signal)
     const context = this.openContext(flags)
     const url = parseMirrorUrl((flags.environment === 'staging' ? plan['staging-url'] : undefined) ?? plan.url)
     const {reachMirror} = await import('../../lib/cli/mirror-reach.ts')

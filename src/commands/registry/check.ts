@@ -41,7 +41,7 @@ For a registry that the collector manages, tokens, catalog, events and index are
     const dependencies = await registryDependencies(context)
     const {store} = dependencies
     const given = args.name ?? (await store.findDefaultRegistry())?.name
-    const {endpoint, subject} = await findEndpoint(store, await chooseRegistry(given, store, this.prompts, 'check'))
+    const {endpoint, subject} = await findEndpoint(store, await chooseRegistry(given, store, this.prompts, 'check'), context.signal)
     const listener = (step: CheckStep): void => {
       for (const line of describeStep(step)) this.output.print(line)
     }

@@ -68,7 +68,7 @@ A password is shown as *** unless --show-secrets; better, leave it away and set 
     const request =
       flags.request === undefined
         ? {appId: flags.app ?? '', dockerImage: flags['docker-image'] ?? '', environment: parseEnvironment(flags.environment ?? [])}
-        : await readRequest(flags.request)
+        : await readRequest(flags.request, this.openContext(flags).signal)
     const address = flags['docker-registry-url'] === undefined ? undefined : registryName(flags['docker-registry-url'])
     const args = await builderArguments(request, {
       registryAddress: address,

@@ -11,7 +11,7 @@ import {parseRegistryHost} from '../oci/reference.ts'
 import type {LoginKey} from '../records/store.ts'
 import type {Context} from './context.ts'
 import {homeDirectory} from './home-directory.ts'
-import {readInputText} from './input-file.ts'
+import {readInputFile} from './input-file.ts'
 
 const MINUTE_MS = 60_000
 const LOGIN_HINT = 'holdfast login --cf API'
@@ -37,7 +37,7 @@ interface KeptSecrets {
 export async function cloudFoundryNetwork(context: Context): Promise<CloudFoundryNetwork> {
   const {proxyFor, userAgent, onExchange} = await context.loginNetwork()
   const {signal, environment} = context
-  const ca = environment.HOLDFAST_CF_CA_FILE ? await readInputText(environment.HOLDFAST_CF_CA_FILE) : undefined
+  const ca = environment.HOLDFAST_CF_CA_FILE ? (await readInputFile(environment.HOLDFAST_CF_CA_FILE, signal)).toString('utf8') : undefined
   return {proxyFor, userAgent, onExchange, signal, ca, now: () => new Date(), sleep: (ms) => SYSTEM_CLOCK.sleep(ms, signal)}
 }
 

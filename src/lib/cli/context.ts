@@ -269,7 +269,7 @@ export class Context {
       return {registry: this.embeddedRegistry, store: await this.openEmbedded(), isEmbedded: true, openForChecks: () => this.openEmbedded()}
     }
     const {findEndpoint} = await import('../registries/find.ts')
-    const {endpoint, subject} = await findEndpoint(records, nameOrHost)
+    const {endpoint, subject} = await findEndpoint(records, nameOrHost, this.signal)
     return {
       registry: subject.host,
       store: await this.openRegistry(endpoint),
@@ -476,7 +476,7 @@ export class Context {
 
   async #endpoint(host: RegistryHost, transport: TransportSettings): Promise<RegistryEndpoint> {
     const [records, {findHostEndpoint}] = await Promise.all([this.records(), import('../registries/find.ts')])
-    return await findHostEndpoint(records, host, transport)
+    return await findHostEndpoint(records, host, transport, this.signal)
   }
 }
 

@@ -53,8 +53,8 @@ export async function mirroredImages({name, openCache}: MirroredUpstream): Promi
  * Reads images from a file, one a line; `#` begins a remark.
  * @throws {HoldfastError} CONFIGURATION when it cannot be read; INVALID_REFERENCE with its line.
  */
-export async function readImageList(file: string): Promise<readonly Reference[]> {
-  const text = (await readInputFile(file)).toString('utf8')
+export async function readImageList(file: string, signal: AbortSignal): Promise<readonly Reference[]> {
+  const text = (await readInputFile(file, signal)).toString('utf8')
   return text.split('\n').flatMap((line, index) => {
     const image = line.replace(/(?:^|\s)#.*$/, '').trim()
     if (image === '') return []

@@ -64,7 +64,7 @@ export interface ForeignAccounts {
  * Reads the file of `--directories`.
  * @throws {HoldfastError} CONFIGURATION when a file cannot be read, or passwords would be sent in the clear; USAGE naming the property that is wrong.
  */
-export async function readDirectories(file: string): Promise<ForeignAccounts> {
+export async function readDirectories(file: string, signal: AbortSignal): Promise<ForeignAccounts> {
   const [{parse}, {createLdapDirectory}, {checkRule}, {checkProvider}] = await Promise.all([
     import('yaml'),
     import('../accounts/ldap/ldap-directory.ts'),
@@ -73,14 +73,14 @@ export async function readDirectories(file: string): Promise<ForeignAccounts> {
   ])
   let document: unknown
   try {
-    document = parse((await readInputFile(file)).toString('utf8'))
+    document = parse((await readInputFile(file, signal)).toString('utf8'))
   } catch (cause) {
-    if (cause instanceof HoldfastError) throw cause
+    if (cause instanceof HoldfastError || signal.aborted) throw cause
     throw new HoldfastError('CONFIGURATION', `cannot read directories from "${file}"`, {hints: [`ls -l "${file}"`], cause})
   }
   const {ldap = [], oidc = [], federation = []} = checkInput({id: `read ${file}`, input: DirectoriesShape}, document)
   const read = async (path: string | undefined): Promise<string | undefined> => {
-    return path === undefined ? undefined : (await readInputFile(resolve(dirname(file), path))).toString('utf8')
+    return path === undefined ? undefined : (await readInputFile(resolve(dirname(file), path), signal)).toString('utf8')
   }
   const directories = await Promise.all(
     ldap.map(async ({caFile, bindPasswordFile, insecure = false, ...settings}) => {

@@ -222,12 +222,12 @@ export function writtenPlan(plan: MirrorPlan): object {
 const MAX_PLAN_BYTES = 1024 * 1024
 
 /** @throws {HoldfastError} CONFIGURATION when there is none; USAGE when it cannot be used. */
-export async function readPlan(directory: string): Promise<MirrorPlan> {
+export async function readPlan(directory: string, signal: AbortSignal): Promise<MirrorPlan> {
   const file = join(directory, PLAN_FILE)
   const {parse, YAMLParseError} = await import('yaml')
   let text: string
   try {
-    text = (await readRegularFile(file, {maxBytes: MAX_PLAN_BYTES})).toString('utf8')
+    text = (await readRegularFile(file, {maxBytes: MAX_PLAN_BYTES, signal})).toString('utf8')
   } catch (cause) {
     throw unreadableFile(file, cause, [`holdfast mirror init --directory ${directory}`])
   }

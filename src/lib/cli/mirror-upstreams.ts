@@ -49,7 +49,7 @@ export async function openUpstreams(
   const cache = store === undefined ? await diskCache(context) : await registryCache(context, store)
   const upstreams: MirroredUpstream[] = []
   for (const text of names) {
-    const {endpoint} = await findEndpoint(records, text)
+    const {endpoint} = await findEndpoint(records, text, context.signal)
     const name = endpoint.registry
     if (upstreams.some((upstream) => upstream.name === name)) {
       throw new HoldfastError('USAGE', `cannot mirror "${name}": it is named twice`)
@@ -104,7 +104,7 @@ async function diskCache({dataDirectory}: Context): Promise<Cache> {
 
 async function registryCache(context: Context, text: string): Promise<Cache> {
   const [, scheme = '', nameOrHost = '', prefix = DEFAULT_PREFIX] = /^(https?:\/\/)?([^/]+)(?:\/(.+?))?\/?$/.exec(text) ?? []
-  const {endpoint} = await findEndpoint(await context.records(), `${scheme}${nameOrHost}`)
+  const {endpoint} = await findEndpoint(await context.records(), `${scheme}${nameOrHost}`, context.signal)
   const folder = parseRepositoryName(prefix)
   return {
     place: `${endpoint.registry}/${folder}`,

@@ -23,10 +23,11 @@ interface CertificateFlags {
 /** @throws {HoldfastError} CONFIGURATION when a file cannot be read, or the two are no certificate and its key. */
 export async function readServerCertificate(
   flags: CertificateFlags,
+  signal: AbortSignal,
 ): Promise<{readonly certificate: Buffer; readonly key: Buffer} | undefined> {
   const [certificateFile, keyFile] = [flags['tls-cert'], flags['tls-key']]
   if (certificateFile === undefined || keyFile === undefined) return undefined
-  const [certificate, key] = await Promise.all([readInputFile(certificateFile), readInputFile(keyFile)])
+  const [certificate, key] = await Promise.all([readInputFile(certificateFile, signal), readInputFile(keyFile, signal)])
   try {
     createSecureContext({cert: certificate, key})
   } catch (cause) {
@@ -60,7 +61,7 @@ export async function openServedCollector(context: Context, flags: ServedCollect
   const publicUrl = checkPublicUrl(flags['public-url'])
   const {readDirectories} = await import('./directories.ts')
   const {directories, rules, providers} =
-    flags.directories === undefined ? {directories: [], rules: [], providers: []} : await readDirectories(flags.directories)
+    flags.directories === undefined ? {directories: [], rules: [], providers: []} : await readDirectories(flags.directories, context.signal)
   return await createServedCollector({
     store,
     directories,

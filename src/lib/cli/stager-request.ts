@@ -33,8 +33,8 @@ export function parseEnvironment(pairs: readonly string[]): Readonly<Record<stri
 }
 
 /** @throws {HoldfastError} CONFIGURATION when the file cannot be read; USAGE for what is no request. */
-export async function readRequest(file: string): Promise<StagingRequest> {
-  return parseStagingRequest(await readInputText(file))
+export async function readRequest(file: string, signal: AbortSignal): Promise<StagingRequest> {
+  return parseStagingRequest(await readInputText(file, signal))
 }
 
 /** Host, port and security of `http://host:port` or `https://host:port`. @throws {HoldfastError} USAGE with the stager's words. */

@@ -26,9 +26,9 @@ const DAY_MS = 86_400_000
 type Warming = Pick<WarmDependencies, 'openSource' | 'fetch'>
 
 /** @throws {HoldfastError} CONFIGURATION when the list cannot be read; USAGE, INVALID_REFERENCE for what is wrong in it. */
-export async function readWishes(file: string): Promise<readonly Wish[]> {
+export async function readWishes(file: string, signal: AbortSignal): Promise<readonly Wish[]> {
   const {parseWishes} = await import('../warming/wishes.ts')
-  return await parseWishes(await readInputText(file), file)
+  return await parseWishes(await readInputText(file, signal), file)
 }
 
 /** Images that the collector has seen pulled from the registries that it manages. @throws {HoldfastError} DENIED for who is no administrator there. */
@@ -48,10 +48,10 @@ export async function seenImages(collector: Collector): Promise<readonly Referen
 }
 
 /** Images that an access log has seen pulled. @throws {HoldfastError} CONFIGURATION when it cannot be read. */
-export async function loggedImages(file: string, hosts: readonly RegistryHost[]): Promise<readonly Reference[]> {
+export async function loggedImages(file: string, hosts: readonly RegistryHost[], signal: AbortSignal): Promise<readonly Reference[]> {
   const {imagesOfAccessLog} = await import('../warming/seen.ts')
   const [host = DOCKER_HUB, ...others] = hosts
-  return imagesOfAccessLog(await readInputText(file), host, others)
+  return imagesOfAccessLog(await readInputText(file, signal), host, others)
 }
 
 /** What sees to an image: the cache, or a mirror that it is pulled through. */
@@ -107,7 +107,7 @@ async function throughMirror(context: Context, url: string): Promise<Warming> {
     import('../registries/find.ts'),
     context.records(),
   ])
-  const {endpoint} = await findEndpoint(records, url)
+  const {endpoint} = await findEndpoint(records, url, context.signal)
   const store = await context.openRegistry(endpoint)
   const pull = (reference: Reference) => pullWhole(store, reference, context.signal)
   return {
@@ -151,20 +151,20 @@ export interface PlannedWarming {
  * Warming from a list while something is served; the list is read anew each time. Undefined where none is wanted.
  * @throws {HoldfastError} USAGE for an interval that is none; what reading the list throws: a server that cannot do what it was told does not start.
  */
-export async function planWarming({warm: file, 'warm-every': every}: WarmFlags): Promise<PlannedWarming | undefined> {
+export async function planWarming({warm: file, 'warm-every': every}: WarmFlags, stop: AbortSignal): Promise<PlannedWarming | undefined> {
   if (file === undefined) return undefined
   const everyMs = parseDurationMs(every)
   if (everyMs === undefined) {
     throw new HoldfastError('USAGE', `cannot warm every "${every.slice(0, 100)}": it is no length of time`, {hints: ['--warm-every 6h']})
   }
   if (file === '-') throw new HoldfastError('USAGE', 'cannot warm from standard input again and again', {hints: ['--warm FILE']})
-  await readWishes(file)
+  await readWishes(file, stop)
   const [{warm}, {startWarmSchedule}] = await Promise.all([import('../warming/warm.ts'), import('../warming/schedule.ts')])
   return {
     start: (warming, output, tryLock) =>
       startWarmSchedule({
         everyMs,
-        warm: async (signal) => await warm(await readWishes(file), {...warming, newest: DEFAULT_NEWEST, isDryRun: false, signal}),
+        warm: async (signal) => await warm(await readWishes(file, signal), {...warming, newest: DEFAULT_NEWEST, isDryRun: false, signal}),
         tryLock: tryLock === undefined ? undefined : () => tryLock(file, everyMs),
         report: (turn) => {
           if (turn.kind === 'elsewhere') output.trace(text`"${file}" is warmed elsewhere`)

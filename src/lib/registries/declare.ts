@@ -107,7 +107,7 @@ async function examine(
   subject: RegistrySubject,
   dependencies: DeclareDependencies,
 ): Promise<Examination> {
-  const endpoint = await withTrustedHosts(dependencies.store, await recordToEndpoint(draft))
+  const endpoint = await withTrustedHosts(dependencies.store, await recordToEndpoint(draft, {}, dependencies.signal))
   if (!probe) return {registry: draft, notes: []}
   // Who writes https:// means it, on loopback too.
   const asked: RegistryEndpoint = url.scheme === 'https' ? {...endpoint, plainHttp: 'never'} : endpoint

@@ -21,13 +21,17 @@ export interface TransportSettings {
  * The endpoint of a declared registry; `overrides` hold for one run.
  * @throws {HoldfastError} CONFIGURATION when a certificate or key file cannot be read or holds no PEM.
  */
-export async function recordToEndpoint(record: RegistryRecord, overrides: TransportSettings = {}): Promise<RegistryEndpoint> {
+export async function recordToEndpoint(
+  record: RegistryRecord,
+  overrides: TransportSettings = {},
+  signal?: AbortSignal,
+): Promise<RegistryEndpoint> {
   const settings = mergeSettings(record, overrides)
   return {
     registry: record.host,
     ...apiHost(record.host),
     plainHttp: record.flavour === undefined ? plainHttpPolicy(record.host, settings) : settings.plainHttp ? 'always' : 'never',
-    tls: await readTlsSettings(settings),
+    tls: await readTlsSettings(settings, signal),
     pinnedHosts: record.pinnedHosts,
     capabilities: record.capabilities,
   }
@@ -37,12 +41,16 @@ export async function recordToEndpoint(record: RegistryRecord, overrides: Transp
  * The endpoint of a host that nobody declared: HTTPS with a verified certificate; a loopback host may turn out to speak plain HTTP, as with docker.
  * @throws {HoldfastError} CONFIGURATION when a certificate or key file cannot be read or holds no PEM.
  */
-export async function undeclaredEndpoint(host: RegistryHost, overrides: TransportSettings = {}): Promise<RegistryEndpoint> {
+export async function undeclaredEndpoint(
+  host: RegistryHost,
+  overrides: TransportSettings = {},
+  signal?: AbortSignal,
+): Promise<RegistryEndpoint> {
   return {
     registry: host,
     ...apiHost(host),
     plainHttp: plainHttpPolicy(host, overrides),
-    tls: await readTlsSettings(overrides),
+    tls: await readTlsSettings(overrides, signal),
     capabilities: {},
   }
 }
@@ -61,16 +69,16 @@ function apiHost(host: RegistryHost): {readonly apiHost?: string} {
   return host === DOCKER_HUB ? {apiHost: DOCKER_HUB_API_HOST} : {}
 }
 
-async function readTlsSettings(settings: TransportSettings): Promise<TlsSettings> {
+async function readTlsSettings(settings: TransportSettings, signal: AbortSignal | undefined): Promise<TlsSettings> {
   if ((settings.clientCertFile === undefined) !== (settings.clientKeyFile === undefined)) {
     throw new HoldfastError('USAGE', 'cannot use a client certificate: certificate and key go together', {
       hints: ['--client-cert FILE --client-key FILE'],
     })
   }
   const [ca, clientCert, clientKey] = await Promise.all([
-    readPem(settings.caFile, 'CERTIFICATE'),
-    readPem(settings.clientCertFile, 'CERTIFICATE'),
-    readPem(settings.clientKeyFile, 'PRIVATE KEY'),
+    readPem(settings.caFile, 'CERTIFICATE', signal),
+    readPem(settings.clientCertFile, 'CERTIFICATE', signal),
+    readPem(settings.clientKeyFile, 'PRIVATE KEY', signal),
   ])
   return {
     ...(settings.insecure ? {insecure: true} : {}),
@@ -83,12 +91,13 @@ async function readTlsSettings(settings: TransportSettings): Promise<TlsSettings
 /** A file with every public authority has a few hundred kilobytes. */
 const MAX_PEM_BYTES = 16 * 1024 * 1024
 
-async function readPem(file: string | undefined, label: string): Promise<string | undefined> {
+async function readPem(file: string | undefined, label: string, signal: AbortSignal | undefined): Promise<string | undefined> {
   if (file === undefined) return undefined
   let text: string
   try {
-    text = (await readRegularFile(file, {maxBytes: MAX_PEM_BYTES})).toString('utf8')
+    text = (await readRegularFile(file, {maxBytes: MAX_PEM_BYTES, signal})).toString('utf8')
   } catch (cause) {
+    if (signal?.aborted === true) throw cause
     throw unreadableFile(file, cause)
   }
   if (new RegExp(`-----BEGIN [A-Z ]*${label}-----`).test(text)) return text

@@ -35,10 +35,10 @@ export interface FoundRegistry {
  * The endpoint of a declared registry, or of whatever reads as a host; nothing given means the default registry.
  * @throws {HoldfastError} REGISTRY_NOT_DECLARED; CONFIGURATION when one of its files cannot be read; INPUT_REQUIRED when there is no default.
  */
-export async function findEndpoint(store: RegistryStore, nameOrHost: string | undefined): Promise<FoundRegistry> {
+export async function findEndpoint(store: RegistryStore, nameOrHost: string | undefined, signal?: AbortSignal): Promise<FoundRegistry> {
   const record = nameOrHost === undefined ? await store.findDefaultRegistry() : await store.findRegistry(nameOrHost)
   if (record !== undefined) {
-    const endpoint = await withTrustedHosts(store, await recordToEndpoint(record))
+    const endpoint = await withTrustedHosts(store, await recordToEndpoint(record, {}, signal))
     return {subject: {host: record.host, name: record.name, isDeclared: true}, endpoint}
   }
   if (nameOrHost === undefined) {
@@ -48,7 +48,7 @@ export async function findEndpoint(store: RegistryStore, nameOrHost: string | un
   }
   if (!readsAsHost(nameOrHost)) await requireRegistry(store, nameOrHost)
   const {host, scheme} = parseRegistryUrl(nameOrHost)
-  const endpoint = await withTrustedHosts(store, await undeclaredEndpoint(host, {plainHttp: scheme === 'http'}))
+  const endpoint = await withTrustedHosts(store, await undeclaredEndpoint(host, {plainHttp: scheme === 'http'}, signal))
   return {subject: {host, isDeclared: false}, endpoint}
 }
 
@@ -60,9 +60,11 @@ export async function findHostEndpoint(
   store: RegistryStore,
   host: RegistryHost,
   overrides: TransportSettings = {},
+  signal?: AbortSignal,
 ): Promise<RegistryEndpoint> {
   const record = await store.findRegistry(host)
-  const endpoint = record === undefined ? await undeclaredEndpoint(host, overrides) : await recordToEndpoint(record, overrides)
+  const endpoint =
+    record === undefined ? await undeclaredEndpoint(host, overrides, signal) : await recordToEndpoint(record, overrides, signal)
   return await withTrustedHosts(store, endpoint)
 }
 

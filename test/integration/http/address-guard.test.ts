@@ -123,6 +123,15 @@ describe('a connection to where a registry leads', () => {
     assert.equal(storage.seen.length, 2)
   })
 
+  it('is judged from the registry at each hop: a host that is trusted leads no further than the registry may', async () => {
+    const inner = await start((_seen, response) => reply(response, 200))
+    const trusted = await start((_seen, response) => reply(response, 307, {location: `${inner.url}/b`}))
+    const registry = await redirectTo(() => `${trusted.url}/b`)
+    const {response} = await ask(registry, {'registry.test': [['127.0.0.1']]}, [trusted.host])
+    await assert.rejects(response, (error) => hasCode(error, 'UNTRUSTED_HOST') && /it is this machine/.test(error.message))
+    assert.deepEqual([trusted.seen.length, inner.seen.length], [1, 0])
+  })
+
   it('is judged for a token realm as well, also for one that is trusted', async () => {
     const realm = await start((_seen, response) => reply(response, 200, {}, {token: 't'}))
     const challenge = `Bearer realm="http://auth.test:${portOf(realm)}/token",service="s"`

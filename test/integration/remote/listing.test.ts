@@ -133,6 +133,11 @@ describe('the list of tags', () => {
 
   it('of a repository without tags is empty', async () => {
     const {registry, store} = await open((_seen, response) => reply(response, 200, {}, {tags: null}))
-    assert.deepEqual(await listTags(parseNamed(`${registry.host}/${REPOSITORY}`), store), {tags: [], others: [], incomplete: undefined})
+    assert.deepEqual(await listTags(parseNamed(`${registry.host}/${REPOSITORY}`), store), {
+      tags: [],
+      others: [],
+      invalid: [],
+      incomplete: undefined,
+    })
   })
 })

@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict'
-import {mkdtemp, readdir, rm, utimes, writeFile} from 'node:fs/promises'
+import {writeFileSync} from 'node:fs'
+import {mkdtemp, readdir, readFile, rm, utimes, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
+import {LayoutDirectory} from '../../../src/lib/content/oci-layout/directory.ts'
 import {withFileLock} from '../../../src/lib/content/oci-layout/file-lock.ts'
+import {addEntry, IndexFile} from '../../../src/lib/content/oci-layout/index-file.ts'
 import {hasCode} from '../../../src/lib/core/errors.ts'
+import {digestOf} from '../../../src/lib/oci/digest.ts'
+import {MEDIA_TYPE} from '../../../src/lib/oci/media-types.ts'
+
+const entry = (name: string) => ({mediaType: MEDIA_TYPE.ociManifest, digest: digestOf(Buffer.from(name)), size: name.length})
 
 describe('the lock of an image layout', () => {
   let directory: string
@@ -51,5 +58,22 @@ describe('the lock of an image layout', () => {
       (error) => hasCode(error, 'CONFLICT'),
     )
     assert.deepEqual(await readdir(directory), ['lock'])
+  })
+
+  it('is confirmed before the index is written: a holder who stood still for too long changes nothing', async () => {
+    const layout = new LayoutDirectory(directory)
+    await layout.create()
+    const index = new IndexFile(layout)
+    await index.change(addEntry(entry('one')))
+    const before = await readFile(layout.indexFile, 'utf8')
+    await assert.rejects(
+      index.change((entries) => {
+        writeFileSync(layout.indexLock, 'another')
+        return addEntry(entry('two'))(entries)
+      }),
+      (error) => hasCode(error, 'CONFLICT') && error.message.includes('another process took the lock'),
+    )
+    assert.equal(await readFile(layout.indexFile, 'utf8'), before)
+    assert.equal(await readFile(layout.indexLock, 'utf8'), 'another', 'the lock of the other one stays')
   })
 })

@@ -137,6 +137,37 @@ describe('deleting a tag by a placeholder', () => {
     assert.ok(unfinished > 0, 'no cut left the tag on the placeholder')
   })
 
+  /** Fails to delete the placeholder; takes so many writes of manifests, and loses those after them. */
+  class StubbornStore extends CuttingStore {
+    kept = Number.POSITIVE_INFINITY
+
+    override async writeManifest(...call: Parameters<MemoryStore['writeManifest']>) {
+      if (this.kept-- > 0) await super.writeManifest(...call)
+    }
+
+    override async deleteManifest(name: RepositoryName, digest: Digest) {
+      if (this.repository(name).manifests.has(digest)) throw new HoldfastError('NETWORK', 'the connection broke')
+      return await super.deleteManifest(name, digest)
+    }
+  }
+
+  it('puts the tag back when the placeholder cannot be deleted', async () => {
+    const store = new StubbornStore()
+    const {digest} = addImage(store, IMAGE, ['layer'])
+    await assert.rejects(run(store), {code: 'NETWORK', message: 'the connection broke'})
+    assert.equal(store.repository(repository).tags.get(V1), digest)
+    assert.deepEqual(entries(), [])
+  })
+
+  it('believes that the tag is back only once the registry says so', async () => {
+    const store = new StubbornStore()
+    const {digest} = addImage(store, IMAGE, ['layer'])
+    store.kept = 1
+    await assert.rejects(run(store), (error) => error instanceof HoldfastError && error.message.includes('it may name the empty image'))
+    assert.notEqual(store.repository(repository).tags.get(V1), digest)
+    assert.equal(entries().length, 1, 'the next run knows what the tag named')
+  })
+
   it('drops an entry that another client has overtaken, and deletes what the tag names now', async () => {
     const {store, digest, tags} = filled()
     const original = await store.readManifest(repository, V2)
