@@ -1,6 +1,6 @@
 /** An image of Holdfast as an OCI layout: four layers for each platform, from the one that changes least to the one that changes with each release. */
 import {existsSync} from 'node:fs'
-import {chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat} from 'node:fs/promises'
+import {mkdir, mkdtemp, readdir, readFile, rename, rm, stat} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {HoldfastError} from '../../src/lib/core/errors.ts'
 import type {Digest} from '../../src/lib/oci/digest.ts'
@@ -11,7 +11,6 @@ import {installHoldfast, installNode} from './npm-packages.ts'
 
 /** Where the image keeps what it remembers; compose and Kubernetes mount a volume there. */
 const DATA_DIRECTORY = '/var/lib/holdfast'
-const PRIVATE_FOLDER = 0o700
 const ROOT_ID = 0
 
 export interface ImageRequest {
@@ -123,7 +122,6 @@ export async function* prepareSteps(
   const folders = await step('folders', 'folders of the user', async (root) => {
     for (const folder of owned) await mkdir(join(root, folder), {recursive: true})
   })
-  await chmod(join(folders.directory, DATA_DIRECTORY), PRIVATE_FOLDER)
   // The folders above them stay those of Debian.
   yield {...folders, paths: owned, owner: USER_ID}
   yield await step('node', 'Node', (root) => installNode(checkout, architecture, root, work))

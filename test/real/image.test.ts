@@ -170,7 +170,7 @@ describe('the image of Holdfast', function () {
     }
   })
 
-  it('has programs and libraries of its platform alone, a keychain binding among them, no shell, and nothing that others may write', async () => {
+  it('has programs and libraries of its platform alone, a keychain binding among them, and no shell', async () => {
     for (const architecture of ['amd64', 'arm64']) {
       const {root} = await unpackImage(await readImage(layout, architecture), join(folder, architecture))
       const entries = await readdir(root, {recursive: true, withFileTypes: true})
@@ -200,6 +200,23 @@ describe('the image of Holdfast', function () {
       const licensed = await readFile(join(root, 'usr/share/doc/libgcc-s1/copyright'), 'utf8')
       assert.ok(licensed.length > 0)
     }
+  })
+
+  it('lets its user write two folders and temporary files, and other users temporary files alone', async () => {
+    const {layerFiles, config} = await readImage(layout, OWN_ARCHITECTURE)
+    const lists = await Promise.all(layerFiles.map((file) => runOk('tar', ['--list', '--verbose', '--numeric-owner', '--file', file])))
+    const entries = lists.flatMap((list) => list.trim().split('\n')).map((line) => line.split(/\s+/))
+    const named = (isMeant: (modes: string, owner: string) => boolean): (string | undefined)[] =>
+      entries.filter(([modes = '', owner = '']) => !modes.startsWith('l') && isMeant(modes, owner)).map(([, , , , , path]) => path)
+    assert.deepEqual([...new Set(entries.map(([, owner]) => owner))], ['0/0', config.config.User.replace(':', '/')])
+    assert.deepEqual(
+      named((_, owner) => owner === config.config.User.replace(':', '/')),
+      ['home/holdfast/', 'var/lib/holdfast/'],
+    )
+    assert.deepEqual(
+      named((modes) => /^.{5}w|^.{8}w|s/.test(modes)),
+      ['tmp/', 'var/tmp/'],
+    )
   })
 
   it('has the same layers when it is built in another folder, at another time, under another umask', async function () {
@@ -239,7 +256,7 @@ describe('the image of Holdfast', function () {
       this.skip()
     })
 
-    const volume = (owner = image.config.config.User): Promise<string> => createVolume(join(folder, `volume-${count++}`), owner)
+    const volume = (owner?: string): Promise<string> => createVolume(image, join(folder, `volume-${count++}`), owner)
     const holdfast = async (args: readonly string[], options: Partial<ContainerOptions> = {}): Promise<ProgramResult> =>
       await runContainer(image, args, {volume: await volume(options.user), ...options})
 
@@ -256,6 +273,16 @@ describe('the image of Holdfast', function () {
         const written = await holdfast([WRITE_ROOT], {...more, entrypoint: ['node', '--eval'], volume: kept})
         assert.equal(written.stdout.trim(), '["EROFS","EROFS"]', written.stderr)
       }
+    })
+
+    it('inspects an image as a user that may not write the volume', async () => {
+      const origin = await startDockerRegistry()
+      afterwards(origin.stop)
+      const hello = createImage([createLayer('hello', 'world')])
+      await pushImage(origin.url, 'web', 'v1', hello)
+      const inspect = ['inspect', `${origin.host}/web:v1`]
+      const {stdout, stderr, exitCode} = await holdfast(inspect, {user: FOREIGN_USER, volume: await volume()})
+      assert.deepEqual([exitCode, stdout.includes(hello.digest)], [0, true], stderr)
     })
 
     it('says that there is no keychain, and takes credentials from variables instead', async () => {

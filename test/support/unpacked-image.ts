@@ -1,7 +1,7 @@
 /** An image of an OCI layout, unpacked and run as container runtimes run it: with a read-only root, as its user, with a volume where it wants one. For root only. */
 import type {ChildProcessByStdio} from 'node:child_process'
 import {once} from 'node:events'
-import {chown, mkdir, readFile} from 'node:fs/promises'
+import {chmod, chown, mkdir, readFile, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Readable} from 'node:stream'
 import {spawnChild} from './child-process.ts'
@@ -101,7 +101,7 @@ PATH=$container
 exec /usr/sbin/chroot --userspec="$user" --groups= "$root" "$@"`
 
 /** Starts the image with these arguments. */
-export function startContainer({config, root}: UnpackedImage, args: readonly string[], options: ContainerOptions) {
+export function startContainer({config, root}: UnpackedImage, args: readonly string[], options: ContainerOptions): Container {
   const {Entrypoint, Env, User, Volumes} = config.config
   const {user = User, entrypoint = Entrypoint, env = {}, mount = ['', ''], isolated = false, volume} = options
   const [path] = Object.keys(Volumes)
@@ -139,12 +139,14 @@ export function startContainer({config, root}: UnpackedImage, args: readonly str
       await closed
       return {exitCode: child.exitCode, signal: child.signalCode}
     },
-  } satisfies Container as Container
+  }
 }
 
-/** Makes a volume for a user; container runtimes give it the owner that the image's folder has. */
-export async function createVolume(folder: string, user: string): Promise<string> {
-  await mkdir(folder, {recursive: true, mode: 0o700})
+/** Makes a volume for a user, with the mode of the image's folder, as container runtimes do. */
+export async function createVolume({config, root}: UnpackedImage, folder: string, user = config.config.User): Promise<string> {
+  const [path = '/'] = Object.keys(config.config.Volumes)
+  await mkdir(folder, {recursive: true})
+  await chmod(folder, (await stat(join(root, path))).mode)
   const [uid, gid] = user.split(':').map(Number)
   await chown(folder, uid ?? 0, gid ?? 0)
   return folder
