@@ -33,13 +33,18 @@ export class GrowingFile implements Growth {
   /** Readers, and the writer. */
   #users = 1
   #position = 0
-  #isVerified = false
+  #verifiedAtMs: number | undefined
   #ended: {readonly failure?: unknown} | undefined
   #change = Promise.withResolvers<void>()
 
   /** @param size that the file will have, in bytes. */
   constructor(size: number) {
     this.#size = size
+  }
+
+  /** When the bytes were verified, in milliseconds since the epoch. */
+  get verifiedAtMs(): number | undefined {
+    return this.#verifiedAtMs
   }
 
   async opened(path: string): Promise<void> {
@@ -53,7 +58,7 @@ export class GrowingFile implements Growth {
   }
 
   verified(): void {
-    this.#isVerified = true
+    this.#verifiedAtMs = Date.now()
     this.#tell()
   }
 
@@ -87,7 +92,7 @@ export class GrowingFile implements Growth {
   /** How many bytes can be read from `position` on, waiting for the first one; 0 when no more comes. */
   async #readable(position: number, signal: AbortSignal | undefined): Promise<number> {
     for (;;) {
-      const limit = this.#isVerified ? this.#size : this.#size - 1
+      const limit = this.#verifiedAtMs !== undefined ? this.#size : this.#size - 1
       const count = Math.min(this.#position, limit) - position
       if (count > 0) return count
       if (this.#ended !== undefined) return 0

@@ -11,6 +11,8 @@ import type {RegistryLayout} from './layout.ts'
 export interface StoredFile {
   readonly path: string
   readonly sizeBytes: number
+  /** Milliseconds since the epoch. */
+  readonly modifiedAtMs: number
   /** Differs after each change that the file system notices. */
   readonly version: string
 }
@@ -32,7 +34,7 @@ export class StoredFiles {
     const path = this.#layout.blobData(digest)
     try {
       const {size, ino, mtimeMs, ctimeMs} = await stat(path)
-      return {path, sizeBytes: size, version: `${ino}:${size}:${mtimeMs}:${ctimeMs}`}
+      return {path, sizeBytes: size, modifiedAtMs: mtimeMs, version: `${ino}:${size}:${mtimeMs}:${ctimeMs}`}
     } catch (error) {
       if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
       throw error

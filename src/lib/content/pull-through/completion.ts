@@ -15,7 +15,7 @@ import type {Pending} from './pending.ts'
 import type {Upstream} from './upstream.ts'
 
 /** A client that pulls an image asks for its layers at once: so long it is left alone with them. */
-const DELAY_MS = 15_000
+const DELAY_MS = 5_000
 /** How long to wait while clients pull, the upstream is paused, or there is no room or quota. */
 const WAIT_MS = 30_000
 /** What clients wait for goes first: it is looked so often whether they still do. */

@@ -57,7 +57,7 @@ export function createDiskCache({disk, pace}: DiskCacheOptions): MirrorCache {
     readBlob: (repository, blob, sink, call) => integrity.read(repository, blob, sink, call),
     fillBlob: async (repository, blob, source, file, signal) => {
       await disk.writeBlob(repository, blob, source, {growth: file, signal})
-      await integrity.noteVerified(blob.digest)
+      if (file.verifiedAtMs !== undefined) await integrity.noteVerified(blob.digest, file.verifiedAtMs)
     },
     hasRoom: (sizeBytes) => disk.hasRoom(sizeBytes),
     watchDamage: (listener) => {
@@ -92,10 +92,10 @@ class Integrity {
     await this.#thread.close()
   }
 
-  /** The bytes were hashed when they were written. */
-  async noteVerified(digest: Digest): Promise<void> {
+  /** The bytes were hashed when they were written; what was changed since then was not. */
+  async noteVerified(digest: Digest, verifiedAtMs: number): Promise<void> {
     const file = await this.#disk.files.find(digest)
-    if (file !== undefined) this.#verified.set(digest, file.version)
+    if (file !== undefined && file.modifiedAtMs <= verifiedAtMs) this.#verified.set(digest, file.version)
   }
 
   /** Whether a blob can be served; a large one may turn out to be damaged while it is sent. */
