@@ -43,12 +43,17 @@ function mirrorDoor(plan: MirrorPlan, url: URL): Door {
   })
 }
 
+/** Returns where the mirrors of a plan listen on their machine: `host:port`; those in containers are reached by nginx alone. @throws {HoldfastError} USAGE */
+export function mirrorAddresses(plan: MirrorPlan): readonly string[] {
+  return plan.target === 'systemd' ? parseReplicas(plan.listen, plan.store === undefined ? 1 : plan.instances) : []
+}
+
 async function systemdFiles(plan: MirrorPlan, url: URL): Promise<ReadonlyMap<string, string>> {
   const [{renderMirrorNginx}, {renderSystemdUnit}] = await Promise.all([
     import('../rendering/mirror-nginx.ts'),
     import('../rendering/mirror-services.ts'),
   ])
-  const [first, ...others] = parseReplicas(plan.listen, plan.store === undefined ? 1 : plan.instances)
+  const [first, ...others] = mirrorAddresses(plan)
   const listen = [first ?? plan.listen, ...others] as const
   return new Map([
     ['nginx.conf', renderMirrorNginx({...mirrorDoor(plan, url), ...nginxRules(plan, url, listen)})],
