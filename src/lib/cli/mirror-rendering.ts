@@ -5,7 +5,7 @@ import type {MirrorContainers} from '../rendering/mirror-containers.ts'
 import type {MirrorNginxValues} from '../rendering/mirror-nginx.ts'
 import {CLOUD_FOUNDRY_IMAGE, type MirrorPlan} from './mirror-plan.ts'
 import {parseApplications, parseMirrorUrl, parsePinnedImage, parseUpstream} from './mirror-values.ts'
-import {type Door, nginxDoor} from './nginx-door.ts'
+import {assertPortsDiffer, type Door, nginxDoor} from './nginx-door.ts'
 import {parseReplicas} from './registry-rendering.ts'
 
 const REGISTRY_PORT = 5000
@@ -55,8 +55,10 @@ async function systemdFiles(plan: MirrorPlan, url: URL): Promise<ReadonlyMap<str
   ])
   const [first, ...others] = mirrorAddresses(plan)
   const listen = [first ?? plan.listen, ...others] as const
+  const door = mirrorDoor(plan, url)
+  assertPortsDiffer(door, listen)
   return new Map([
-    ['nginx.conf', renderMirrorNginx({...mirrorDoor(plan, url), ...nginxRules(plan, url, listen)})],
+    ['nginx.conf', renderMirrorNginx({...door, ...nginxRules(plan, url, listen)})],
     [
       others.length === 0 ? 'holdfast-mirror.service' : 'holdfast-mirror@.service',
       renderSystemdUnit({
