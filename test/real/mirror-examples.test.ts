@@ -175,7 +175,7 @@ describe('the examples of docs/mirror.md', function () {
 
   it('say how clients are told what is written for them', async () => {
     const read = await write('mirror init --url https://mirror.example.com --upstream docker.io,ghcr.io', 'clients')
-    const shown = /^## Clients\n[^]*?^```\n([^]*?)^```/m.exec(text)?.[1] ?? ''
+    const shown = /^## Clients\n[\s\S]*?^```\n([\s\S]*?)^```/m.exec(text)?.[1] ?? ''
     const [docker, v2, v3, hosts, podman, ...others] = shown.split(/^# .*\n/m).slice(1)
     assert.deepEqual(others, [])
     assert.deepEqual(JSON.parse(await read('clients/docker/daemon.json')), JSON.parse(docker ?? ''))

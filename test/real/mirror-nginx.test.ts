@@ -88,7 +88,7 @@ describe('a protected mirror', function () {
       [await from('10.9.1.1'), await from('8.8.8.8'), await from('10.9.1.1, 8.8.8.8'), (await ask(listen)).status],
       [200, 403, 403, 403],
     )
-    for (const everybody of ['0.0.0.0/0', '::/0']) {
+    for (const everybody of ['0.0.0.0/0', '::/0', '0.0.0.0/1', '2000::/3', 'all']) {
       const {envelope, exitCode} = await user.json([
         'mirror',
         'render',
