@@ -1,6 +1,6 @@
 /** What `mirror render` writes, started as it is: a genuine nginx before a mirror and another application, and clients that may come or may not. */
 import assert from 'node:assert/strict'
-import {readFile} from 'node:fs/promises'
+import {readFile, writeFile} from 'node:fs/promises'
 import {createServer as createHttpServer, request} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
@@ -35,7 +35,7 @@ describe('a protected mirror', function () {
     afterwards(origin.stop)
     await pushImage(origin.url, 'shop/web', 'v1', image)
     user = await createHoldfast(directory)
-    const mirror = await serveMirror(user, ['--upstream', origin.url, '--allow', '127.0.0.1'])
+    const mirror = await serveMirror(user, ['--upstream', origin.url, '--allow', '127.0.0.1', '--trusted-proxy', '127.0.0.1'])
     afterwards(() => mirror.stop())
     mirrorHost = mirror.host
   })
@@ -88,7 +88,7 @@ describe('a protected mirror', function () {
       [await from('10.9.1.1'), await from('8.8.8.8'), await from('10.9.1.1, 8.8.8.8'), (await ask(listen)).status],
       [200, 403, 403, 403],
     )
-    for (const everybody of ['0.0.0.0/0', '::/0']) {
+    for (const everybody of ['0.0.0.0/0', '::/0', '0.0.0.0/1', '2000::/3', 'all']) {
       const {envelope, exitCode} = await user.json([
         'mirror',
         'render',
@@ -125,6 +125,42 @@ describe('a protected mirror', function () {
     assert.equal(await named('other.example.com'), 'the other one')
   })
 
+  it('says which client pulled what through it, by the address that nginx saw, and to those that may use the mirror alone', async () => {
+    const listen = await protect('reported', ['--allow', '10.9.0.0/16', '--trusted-proxy', '127.0.0.1'])
+    for (const client of ['10.9.2.1', '10.9.2.2', '10.9.2.2']) assert.equal((await ask(listen, {'x-forwarded-for': client})).status, 200)
+    assert.equal((await ask(listen, {'x-forwarded-for': '10.9.2.1'}, '/clients')).status, 404, 'nginx lets no client of its own see it')
+    await writeFile(
+      join(directory, 'reported', 'mirror.yml'),
+      `target: systemd\nurl: http://${listen}\nupstream: [docker.io]\nallow: [10.9.0.0/16]\nlisten: ${mirrorHost}\n`,
+    )
+    const {envelope, exitCode, stdout} = await user.json(['mirror', 'status', '--directory', join(directory, 'reported')])
+    assert.equal(exitCode, 0, stdout)
+    const {answer, pulled} = envelope.result as {
+      answer: string
+      pulled: {clients: {address: string; upstream: string; pulls: number; images: {image: string}[]}[]}
+    }
+    assert.equal(answer, 'forbidden', 'this machine is no client')
+    const known = pulled.clients.filter(({address}) => address.startsWith('10.9.2.'))
+    assert.deepEqual(
+      known.map(({address, upstream, pulls, images}) => [address, upstream, pulls, images.map(({image: name}) => name)]),
+      [
+        ['10.9.2.2', origin.host, 2, [`${origin.host}/shop/web:v1`]],
+        ['10.9.2.1', origin.host, 1, [`${origin.host}/shop/web:v1`]],
+      ],
+    )
+    const shown = await user.run(['mirror', 'status', '--mirror', `http://${mirrorHost}`])
+    assert.match(shown.stdout, / answers\nCLIENT +UPSTREAM +PULLS +SENT +LAST PULL +LAST IMAGE\n10\.9\.2\.2 +127\.0\.0\.1:\d+ +2 /)
+    const metrics = await (await fetch(`http://${mirrorHost}/metrics`)).text()
+    assert.match(metrics, /^holdfast_mirror_client_pulls_total\{client="10\.9\.2\.2",upstream="127\.0\.0\.1:\d+"\} 2$/m)
+    assert.match(metrics, /^holdfast_mirror_client_last_pull_timestamp_seconds\{client="10\.9\.2\.1",upstream="127\.0\.0\.1:\d+"\} \d+/m)
+    const closed = await serveMirror(user, ['--upstream', origin.url, '--allow', '10.9.0.0/16'])
+    afterwards(() => closed.stop())
+    for (const path of ['/clients', '/metrics']) assert.equal((await fetch(`${closed.url}${path}`)).status, 403, path)
+    assert.equal((await fetch(`${closed.url}/readyz`)).status, 200)
+    const refused = await user.json(['mirror', 'status', '--mirror', closed.url])
+    assert.equal(refused.envelope.error?.code, 'DENIED')
+  })
+
   it('comes with what its clients and its service manager need', async () => {
     const folder = join(directory, 'direct')
     const read = (file: string) => readFile(join(folder, file), 'utf8')
@@ -141,7 +177,7 @@ describe('a protected mirror', function () {
     )
     assert.match(
       await read('holdfast-mirror.service'),
-      /^ExecStart=.*mirror serve --upstream docker\.io --upstream ghcr\.io --allow 127\.0\.0\.1 --unnamed docker\.io --listen /m,
+      /^ExecStart=.*mirror serve --upstream docker\.io --upstream ghcr\.io --allow 127\.0\.0\.1 --trusted-proxy 127\.0\.0\.1 --unnamed docker\.io --listen /m,
     )
     const wrong = await user.json(['mirror', 'render', '--url', 'http://m', '--upstream', 'docker.io', '--allow', '10.0.0.0/8; allow all'])
     assert.equal(wrong.envelope.error?.code, 'CONFIGURATION')

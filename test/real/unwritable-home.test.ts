@@ -16,7 +16,7 @@ const PROGRAM_FILES = ['bin', 'dist', 'package.json', 'oclif.manifest.json']
 const UNKNOWN_USER = 12_345
 const HINT = 'export HOLDFAST_DATA_DIR='
 const CONCURRENT_RUNS = 2
-const PLAN = ['--target', 'systemd', '--url', 'https://mirror.example.com', '--upstream', 'docker.io', '--allow', '10.0.0.0/8']
+const PLAN = ['--target', 'systemd', '--url', 'http://mirror.example.com', '--upstream', 'docker.io', '--allow', '10.0.0.0/8']
 
 interface Manifest {
   readonly commands: Readonly<Record<string, {readonly args: Words; readonly flags: Words}>>

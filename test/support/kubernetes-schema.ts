@@ -1,25 +1,31 @@
 /** The JSON schemas of the Kubernetes API, as kubernetes-models compiles them: an object must follow them, and have no field that they do not know. */
 import assert from 'node:assert/strict'
 
-export interface KubernetesObject {
+const SCHEMAS: Readonly<Record<string, () => Promise<{readonly validate: unknown}>>> = {
+  'v1 ConfigMap': () => import('kubernetes-models/_schemas/IoK8sApiCoreV1ConfigMap'),
+  'v1 Service': () => import('kubernetes-models/_schemas/IoK8sApiCoreV1Service'),
+  'apps/v1 Deployment': () => import('kubernetes-models/_schemas/IoK8sApiAppsV1Deployment'),
+  'apps/v1 StatefulSet': () => import('kubernetes-models/_schemas/IoK8sApiAppsV1StatefulSet'),
+  'networking.k8s.io/v1 NetworkPolicy': () => import('kubernetes-models/_schemas/IoK8sApiNetworkingV1NetworkPolicy'),
+  'policy/v1 PodDisruptionBudget': () => import('kubernetes-models/_schemas/IoK8sApiPolicyV1PodDisruptionBudget'),
+}
+
+interface KubernetesObject {
   readonly apiVersion: string
   readonly kind: string
 }
 
 interface Validate {
   (data: unknown): boolean
-  readonly errors?: readonly {readonly instancePath: string; readonly message?: string}[] | null
+  readonly errors?: readonly object[] | null
 }
 
 /** @throws {AssertionError} with what the schema of its kind says of an object. */
 export async function assertKubernetesObject(object: KubernetesObject): Promise<void> {
-  const {apiVersion, kind} = object
-  // `networking.k8s.io/v1` is IoK8sApiNetworkingV1 there, and `v1` IoK8sApiCoreV1.
-  const [version = '', group = 'core'] = apiVersion.split('/').toReversed()
-  const name = ['io-k8s-api', group.split('.', 1)[0], version, kind]
-    .join('-')
-    .replaceAll(/(?:^|-)(.)/g, (_, first: string) => first.toUpperCase())
-  const {validate} = (await import(`kubernetes-models/_schemas/${name}`)) as {validate: Validate}
+  const kind = `${object.apiVersion} ${object.kind}`
+  const schema = await SCHEMAS[kind]?.()
+  assert.ok(schema !== undefined, `there is no schema of ${kind} here`)
+  const validate = schema.validate as Validate
   const unread = new Set<string>()
   const isValid = validate(watched(object, '', unread))
   assert.ok(isValid, `${kind}: ${JSON.stringify(validate.errors)}`)

@@ -3,8 +3,10 @@ import {join, resolve} from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import {completePlan, givenOf, MIRROR_TARGETS, PLAN_FILE, PLAN_FLAGS, writtenPlan} from '../../lib/cli/mirror-plan.ts'
+import {parseUpstream} from '../../lib/cli/mirror-values.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
 import {escapeText, type TerminalText, text} from '../../lib/core/terminal-text.ts'
+import {DOCKER_HUB} from '../../lib/oci/reference.ts'
 
 interface Initialized {
   readonly directory: string
@@ -22,10 +24,11 @@ export default class MirrorInit extends BaseCommand<Initialized> {
   static override readonly summary = 'Plan a protected mirror: writes mirror.yml, and all that it says.'
   static override readonly description =
     `Asks for what is missing where somebody can answer. The keys of mirror.yml are the flags; what is changed there, "mirror render" writes anew, and "mirror deploy" and "mirror status" work from it.
+Of several upstreams with docker.io among them, requests that name no registry are about docker.io (--unnamed): dockerd and Concourse name none.
 Put the directory under version control: no secret is in it.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %>',
-    '<%= config.bin %> <%= command.id %> --target cf --url https://docker-mirror.app.example.com --staging-url https://docker-mirror-staging.app.example.com --upstream docker.io --allow 10.0.0.0/8 --instances 4',
+    '<%= config.bin %> <%= command.id %> --target cf --url https://docker-mirror.app.example.com --staging-url https://docker-mirror-staging.app.example.com --upstream docker.io --allow 10.0.0.0/8 --trusted-proxy 10.0.16.0/24 --instances 4',
   ]
   static override readonly flags = {
     ...PLAN_FLAGS,
@@ -49,7 +52,7 @@ Put the directory under version control: no secret is in it.`
     const given = givenOf(flags)
     const {prompts} = this
     const ask = async (
-      name: 'url' | 'upstream' | 'allow' | 'image' | 'proxy-image',
+      name: 'url' | 'upstream' | 'allow' | 'trusted-proxy' | 'tls-cert' | 'tls-key' | 'image' | 'proxy-image',
       message: TerminalText,
       otherwise?: string,
     ): Promise<string> => await prompts.input({message, flag: `--${name}`, ...(otherwise === undefined ? {} : {default: otherwise})})
@@ -63,13 +66,29 @@ Put the directory under version control: no secret is in it.`
           })
         : 'systemd')
     const asksForImages = prompts.isInteractive && (target === 'compose' || target === 'kubernetes')
+    const upstream = flags.upstream ?? listOf(await ask('upstream', text`What does it mirror?`, 'docker.io'))
+    const url = flags.url ?? (await ask('url', text`How do clients reach it (https://host)?`))
+    const asksForProxies = prompts.isInteractive && target === 'cf' && flags['trusted-proxy'] === undefined
+    const asksForCertificate =
+      prompts.isInteractive && target !== 'cf' && url.startsWith('https:') && (flags['trusted-proxy'] ?? flags['tls-cert']) === undefined
+    const unnamed = flags.unnamed ?? (target === 'cf' ? undefined : unnamedOf(upstream))
     const plan = completePlan(
       {
         ...given,
         target,
-        upstream: flags.upstream ?? listOf(await ask('upstream', text`What does it mirror?`, 'docker.io')),
-        url: flags.url ?? (await ask('url', text`How do clients reach it (https://host)?`)),
+        upstream,
+        url,
         allow: flags.allow ?? listOf(await ask('allow', text`Which networks may use it (10.0.0.0/8, …)?`)),
+        ...(unnamed === undefined ? {} : {unnamed}),
+        ...(asksForProxies
+          ? {'trusted-proxy': listOf(await ask('trusted-proxy', text`Which networks do the routers and load balancers before it have?`))}
+          : {}),
+        ...(asksForCertificate
+          ? {
+              'tls-cert': await ask('tls-cert', text`Which certificate has nginx (PEM file)?`),
+              'tls-key': await ask('tls-key', text`Where is its private key?`),
+            }
+          : {}),
         ...(asksForImages
           ? {
               image: flags.image ?? (await ask('image', text`Which image has holdfast (NAME@sha256:…)?`)),
@@ -90,8 +109,16 @@ Put the directory under version control: no secret is in it.`
       await writeFileAtomically(join(directory, name), content)
       this.output.print(escapeText(join(directory, name)))
     }
+    if (unnamed !== undefined && upstream.length > 1) {
+      this.output.note(text`requests that name no registry are about ${unnamed}: those of dockerd and Concourse, which cannot name one`)
+    }
     return {directory, files: [...files.keys()]}
   }
+}
+
+/** Clients that can name no registry mean Docker Hub. */
+function unnamedOf(upstreams: readonly string[]): string | undefined {
+  return upstreams.length > 1 && upstreams.some((one) => parseUpstream(one).host === DOCKER_HUB) ? DOCKER_HUB : undefined
 }
 
 function listOf(text: string): readonly string[] {

@@ -24,7 +24,7 @@ cannot be asked comes with a Warning header. What it has not, and cannot get, is
 Pushes are refused with 405. Credentials for upstreams are those of \`holdfast login\` and of HOLDFAST_AUTH_<HOST>_….
 Several upstreams: clients name one by ns=HOST, as containerd does, or by the first part of the repository (ghcr.io/acme/web). A registry that is not mirrored, or none, is 404: no image is served under
 the name of another registry. dockerd and Concourse cannot name a registry and mean Docker Hub: --unnamed docker.io.
-With --store a registry keeps the images, and mirrors hold nothing: start as many as you like. /metrics, /healthz.
+With --store a registry keeps the images, and mirrors hold nothing: start as many as you like. /metrics, /healthz; /clients says what each client pulled ("mirror status --mirror").
 SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. A second signal ends it at once.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> --upstream docker.io',
@@ -68,6 +68,15 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
       helpValue: 'CIDR',
       summary: 'Answer these networks, and nobody else; needed beyond loopback. Repeatable.',
     }),
+    'trusted-proxy': Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      delimiter: ',',
+      env: 'HOLDFAST_TRUSTED_PROXY',
+      helpValue: 'CIDR',
+      summary:
+        'Believe X-Forwarded-For of these addresses only, in what "mirror status" and metrics say of clients; --allow is about connections. Repeatable.',
+    }),
     revalidate: Flags.string({
       multiple: true,
       multipleNonGreedy: true,
@@ -105,6 +114,7 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
     ])
     const rules = (flags.revalidate ?? []).map(parseRevalidationRule)
     const accessControl = flags.allow === undefined ? undefined : createNetworkAccess(createAddressPolicy(flags.allow))
+    const isProxy = flags['trusted-proxy'] === undefined ? undefined : createAddressPolicy(flags['trusted-proxy'])
     const tls = await readServerCertificate(flags, context.signal)
     const planned = await planWarming(flags, context.signal)
     const {place, upstreams, unnamed} = await openUpstreams(context, flags.upstream, {store: flags.store, unnamed: flags.unnamed})
@@ -117,6 +127,7 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
       rules,
       completes: flags.complete,
       accessControl,
+      isProxy,
       listener: (event) =>
         event.type === 'failure' ? this.output.note(describeServerEvent(event)) : this.output.trace(describeServerEvent(event)),
       onEvent: (upstream, event) => {

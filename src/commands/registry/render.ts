@@ -25,7 +25,7 @@ trusts it: authority.pem is written too, the registry gets a new secret for its 
 --storage s3: images are in a bucket, and any number of replicas share them: the same http.secret, Redis, health checks, layers through nginx and not around it, and a job that clears what no manifest
 names. The keys of the bucket are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment; without them the machine's role opens it. What holds secrets is readable by its owner only.`
   static override readonly examples = [
-    '<%= config.bin %> <%= command.id %> internal --collector-url https://registry.example.com --directory ./internal',
+    '<%= config.bin %> <%= command.id %> internal --collector-url https://registry.example.com --nginx-listen 127.0.0.1:8080 --directory ./internal',
     '<%= config.bin %> <%= command.id %> internal --collector-url https://registry.example.com --tls-cert /etc/ssl/r.pem --tls-key /etc/ssl/r.key',
     '<%= config.bin %> <%= command.id %> store --storage s3 --bucket acme-images --region eu-central-1 --replicas 3 --redis 127.0.0.1:6379 --allow 10.0.0.0/8 --create-bucket',
   ]
@@ -113,9 +113,15 @@ names. The keys of the bucket are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of
     'nginx-listen': Flags.string({
       env: 'HOLDFAST_NGINX_LISTEN',
       helpValue: 'ADDRESS',
-      summary: 'Where nginx listens. Default: 443 with a certificate, else 80.',
+      summary:
+        'Where nginx listens, also behind a proxy that has the certificate. Default: the port of --collector-url, else 443 with a certificate and 80 without.',
     }),
-    'tls-cert': Flags.string({env: 'HOLDFAST_TLS_CERT', helpValue: 'FILE', dependsOn: ['tls-key'], summary: 'Certificate for nginx.'}),
+    'tls-cert': Flags.string({
+      env: 'HOLDFAST_TLS_CERT',
+      helpValue: 'FILE',
+      dependsOn: ['tls-key'],
+      summary: 'Certificate of nginx, PEM: needed for an https --collector-url, unless --nginx-listen says where a proxy finds it.',
+    }),
     'tls-key': Flags.string({env: 'HOLDFAST_TLS_KEY', helpValue: 'FILE', dependsOn: ['tls-cert'], summary: 'Its private key.'}),
     'events-from': Flags.string({
       multiple: true,

@@ -1,11 +1,12 @@
 /** The files of a protected mirror, for whatever runs it. */
 import {HoldfastError} from '../core/errors.ts'
+import type {RenderedUpstream} from '../rendering/mirror-clients.ts'
 import type {CloudFoundryMirror} from '../rendering/mirror-cloud-foundry.ts'
 import type {MirrorContainers} from '../rendering/mirror-containers.ts'
 import type {MirrorNginxValues} from '../rendering/mirror-nginx.ts'
 import {CLOUD_FOUNDRY_IMAGE, type MirrorPlan} from './mirror-plan.ts'
 import {parseApplications, parseMirrorUrl, parsePinnedImage, parseUpstream} from './mirror-values.ts'
-import {type Door, nginxDoor} from './nginx-door.ts'
+import {assertPortsDiffer, type Door, nginxDoor} from './nginx-door.ts'
 import {parseReplicas} from './registry-rendering.ts'
 
 const REGISTRY_PORT = 5000
@@ -14,7 +15,7 @@ const REGISTRY_PORT = 5000
 export async function renderMirror(plan: MirrorPlan): Promise<ReadonlyMap<string, string>> {
   const {renderMirrorClients} = await import('../rendering/mirror-clients.ts')
   const url = parseMirrorUrl(plan.url)
-  const upstreams = plan.upstream.map(parseUpstream)
+  const upstreams = parseUpstreams(plan)
   const unnamed = upstreams.length === 1 ? upstreams[0]?.host : unnamedUpstream(plan)
   const clients = renderMirrorClients({url, upstreams, unnamed})
   const files = await (plan.target === 'cf'
@@ -23,6 +24,15 @@ export async function renderMirror(plan: MirrorPlan): Promise<ReadonlyMap<string
       ? systemdFiles(plan, new URL(url))
       : containerFiles(plan, new URL(url)))
   return new Map([...files, ...clients])
+}
+
+function parseUpstreams(plan: MirrorPlan): readonly RenderedUpstream[] {
+  const upstreams = plan.upstream.map(parseUpstream)
+  const twice = upstreams.find(({host}, index) => upstreams.findIndex((other) => other.host === host) < index)
+  if (twice === undefined) return upstreams
+  throw new HoldfastError('USAGE', `cannot render: the upstream "${twice.host}" is named twice`, {
+    hints: [`--upstream ${[...new Set(upstreams.map(({host}) => host))].join(',')}`],
+  })
 }
 
 /** The host of the upstream that a plan names for requests without one. @throws {HoldfastError} USAGE for one that is no upstream. */
@@ -43,15 +53,22 @@ function mirrorDoor(plan: MirrorPlan, url: URL): Door {
   })
 }
 
+/** Returns where the mirrors of a plan listen on their machine: `host:port`; those in containers are reached by nginx alone. @throws {HoldfastError} USAGE */
+export function mirrorAddresses(plan: MirrorPlan): readonly string[] {
+  return plan.target === 'systemd' ? parseReplicas(plan.listen, plan.store === undefined ? 1 : plan.instances) : []
+}
+
 async function systemdFiles(plan: MirrorPlan, url: URL): Promise<ReadonlyMap<string, string>> {
   const [{renderMirrorNginx}, {renderSystemdUnit}] = await Promise.all([
     import('../rendering/mirror-nginx.ts'),
     import('../rendering/mirror-services.ts'),
   ])
-  const [first, ...others] = parseReplicas(plan.listen, plan.store === undefined ? 1 : plan.instances)
+  const [first, ...others] = mirrorAddresses(plan)
   const listen = [first ?? plan.listen, ...others] as const
+  const door = mirrorDoor(plan, url)
+  assertPortsDiffer(door, listen)
   return new Map([
-    ['nginx.conf', renderMirrorNginx({...mirrorDoor(plan, url), ...nginxRules(plan, url, listen)})],
+    ['nginx.conf', renderMirrorNginx({...door, ...nginxRules(plan, url, listen)})],
     [
       others.length === 0 ? 'holdfast-mirror.service' : 'holdfast-mirror@.service',
       renderSystemdUnit({

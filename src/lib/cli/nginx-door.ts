@@ -61,3 +61,17 @@ export function nginxDoor(flags: DoorFlags, {url, isBehindProxy, proxyHint}: Doo
     scheme: url === undefined ? undefined : url.protocol === 'https:' ? 'https' : 'http',
   }
 }
+
+/**
+ * An nginx that listens to a port alone takes it of every address of its machine, so that nothing behind it can have it.
+ * @param behind `host:port` of what is behind it on the same machine.
+ * @throws {HoldfastError} USAGE when both would have the same port.
+ */
+export function assertPortsDiffer({listen}: Door, behind: readonly string[]): void {
+  const [, port] = /^([0-9]{1,5})(?: ssl)?$/.exec(listen) ?? []
+  if (port === undefined || !behind.some((address) => address.endsWith(`:${port}`))) return
+  const others = behind.map((address) => Number(address.slice(address.lastIndexOf(':') + 1)))
+  throw new HoldfastError('USAGE', `cannot render: nginx, and what is behind it, would both listen on port ${port}`, {
+    hints: [`--listen 127.0.0.1:${Math.max(...others, Number(port)) + 1}`],
+  })
+}

@@ -6,7 +6,7 @@ import {HoldfastError} from '../core/errors.ts'
 import type {CollectorTrust} from '../rendering/registry-config.ts'
 import type {RegistryServiceValues} from '../rendering/registry-services.ts'
 import type {Context} from './context.ts'
-import {type DoorFlags, nginxDoor} from './nginx-door.ts'
+import {assertPortsDiffer, type DoorFlags, nginxDoor} from './nginx-door.ts'
 import type {ObjectStorageFlags} from './object-storage.ts'
 import {isOrigin} from './origin.ts'
 
@@ -75,6 +75,7 @@ export async function renderRegistry(
     isBehindProxy: flags['nginx-listen'] !== undefined,
     proxyHint: '--nginx-listen 127.0.0.1:8080  # where a proxy with the certificate sends requests',
   })
+  assertPortsDiffer(door, replicas)
   const collector = await openTrust(flags, publicUrl, openCollector)
   const nginx = renderNginx({
     name,

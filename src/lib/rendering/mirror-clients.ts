@@ -83,11 +83,16 @@ version = ${version}
   ]
 }
 
+/** Plain HTTP, to podman and its like. */
+const INSECURE = 'insecure = true'
+
 /** podman, skopeo and CRI-O name the registry by the first part of the path. */
 function registriesConf(host: string, isPlain: boolean, upstreams: readonly RenderedUpstream[]): string {
-  const registries = upstreams.map(
-    (upstream) =>
-      `[[registry]]\nlocation = "${upstream.host}"\n\n[[registry.mirror]]\nlocation = "${host}/${upstream.path}"\n${isPlain ? 'insecure = true\n' : ''}`,
+  const registries = upstreams.map(({host: upstream, path, apiUrl}) =>
+    [
+      ...['[[registry]]', `location = "${upstream}"`, ...(apiUrl.startsWith('http:') ? [INSECURE] : []), ''],
+      ...['[[registry.mirror]]', `location = "${host}/${path}"`, ...(isPlain ? [INSECURE] : []), ''],
+    ].join('\n'),
   )
   return ['# /etc/containers/registries.conf.d/holdfast.conf: podman, buildah, skopeo and CRI-O read it\n', ...registries].join('\n')
 }

@@ -34,7 +34,7 @@ export function renderCompose(values: Omit<MirrorContainers, 'nginx'>): string {
       mirror: {
         image,
         entrypoint: MIRROR_PROGRAM,
-        command: mirrorArguments({...values, nginx: ''}, [SUBNET, ITSELF]),
+        command: mirrorArguments(values, [SUBNET], [ITSELF]),
         // Credentials of upstreams, where they want them: HOLDFAST_AUTH_<HOST>_USERNAME and …_PASSWORD.
         env_file: [{path: 'mirror.env', required: false}],
         environment: {HOME: NGINX_SCRATCH},

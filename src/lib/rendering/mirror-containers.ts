@@ -46,11 +46,16 @@ export function nginxPort(tls: MirrorContainers['tls']): number {
   return tls === undefined ? NGINX_PORT : NGINX_TLS_PORT
 }
 
-/** Returns the arguments of the mirror's program; `from` are the networks that nginx comes from. */
-export function mirrorArguments({upstreams, unnamed, store}: MirrorContainers, from: readonly string[]): readonly string[] {
+/** Returns the arguments of the mirror's program; `proxies` are the networks that nginx comes from, and `others` may come as well. */
+export function mirrorArguments(
+  {upstreams, unnamed, store}: Pick<MirrorContainers, 'upstreams' | 'unnamed' | 'store'>,
+  proxies: readonly string[],
+  others: readonly string[] = [],
+): readonly string[] {
   return [
     ...['mirror', 'serve', '--listen', `0.0.0.0:${MIRROR_PORT}`],
-    ...from.flatMap((network) => ['--allow', network]),
+    ...[...proxies, ...others].flatMap((network) => ['--allow', network]),
+    ...proxies.flatMap((network) => ['--trusted-proxy', network]),
     ...upstreams.flatMap((upstream) => ['--upstream', upstream]),
     ...(unnamed === undefined ? [] : ['--unnamed', unnamed]),
     ...(store === undefined ? [] : ['--store', store]),

@@ -22,6 +22,7 @@ export function renderSystemdUnit({listen, upstreams, unnamed, store, dataDirect
   const flags = [
     ...upstreams.map((upstream) => `--upstream ${upstream}`),
     ...proxyNetworks.map((network) => `--allow ${network}`),
+    ...proxyNetworks.map((network) => `--trusted-proxy ${network}`),
     ...(unnamed === undefined ? [] : [`--unnamed ${unnamed}`]),
     ...(store === undefined ? [] : [`--store ${store}`]),
   ].join(' ')

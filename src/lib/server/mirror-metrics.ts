@@ -1,6 +1,8 @@
 /** What Prometheus reads of a mirror (text format 0.0.4): what it answered by itself, what it had to fetch, and what it served though its upstream was gone. */
 import {Counter, Registry} from 'prom-client'
 import type {MirrorEvent} from '../content/pull-through/events.ts'
+import {addClientMetrics} from './client-metrics.ts'
+import type {ClientRecords} from './client-records.ts'
 
 export interface MirrorMetrics {
   readonly contentType: string
@@ -10,8 +12,9 @@ export interface MirrorMetrics {
   paused(upstream: string): void
 }
 
-export function createMirrorMetrics(): MirrorMetrics {
+export function createMirrorMetrics(clients: ClientRecords): MirrorMetrics {
   const registry = new Registry()
+  addClientMetrics(registry, clients)
   const counter = (name: string, help: string, labelNames: readonly string[]) =>
     new Counter({name, help, labelNames: [...labelNames], registers: [registry]})
   const requests = counter('holdfast_mirror_requests_total', 'Manifests and blobs that were asked for, by whether the mirror had them.', [

@@ -5,14 +5,17 @@ import type {MirrorEvent} from '../content/pull-through/events.ts'
 import type {RevalidationRule} from '../content/pull-through/revalidation.ts'
 import {createPullThroughStore, type PullThroughStore} from '../content/pull-through/store.ts'
 import {Upstream, type UpstreamStore} from '../content/pull-through/upstream.ts'
+import type {AddressPolicy} from '../core/address-policy.ts'
 import {unlessAborted} from '../core/settle-within.ts'
-import type {AccessControl} from './access-control.ts'
+import {ClientRecords} from './client-records.ts'
 import type {Exchange} from './exchange.ts'
+import type {NetworkAccess} from './network-access.ts'
 import {createRegistryServer, type ListenAddress, type RegistryServerOptions, type SelectedStore} from './registry-server.ts'
 import {requestedUpstream, type UpstreamChoice, type UpstreamName} from './requested-upstream.ts'
 import type {Route} from './route.ts'
 import {STOP_GRACE_MS} from './serve.ts'
 import type {ServerListener} from './server-events.ts'
+import {formatErrorBody, SpecError} from './spec-error.ts'
 import {startUploadPurge, type UploadPurge} from './upload-purge.ts'
 
 export interface MirroredUpstream extends UpstreamName {
@@ -28,7 +31,9 @@ export interface MirrorOptions extends ListenAddress, Pick<RegistryServerOptions
   readonly rules: readonly RevalidationRule[]
   /** Whether the parts of an image that no client asked for are fetched in the background; they are unless said. */
   readonly completes?: boolean | undefined
-  readonly accessControl?: AccessControl | undefined
+  readonly accessControl?: NetworkAccess | undefined
+  /** Proxies that are believed about where a client comes from, in what is reported of clients; access is by connection. */
+  readonly isProxy?: AddressPolicy | undefined
   readonly listener?: ServerListener | undefined
   readonly onEvent?: ((upstream: string, event: MirrorEvent) => void) | undefined
   /** Gives up the start; what had been opened is closed. */
@@ -52,7 +57,7 @@ interface Mirror extends UpstreamName {
  * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION; INTERRUPTED; what opening a cache throws.
  */
 export async function serveMirror(options: MirrorOptions): Promise<ServedMirror> {
-  const {upstreams, unnamed, rules, completes, host, port, tls, minimumRate, accessControl, listener, onEvent, signal} = options
+  const {upstreams, unnamed, rules, completes, host, port, tls, minimumRate, accessControl, isProxy, listener, onEvent, signal} = options
   await using opened = new AsyncDisposableStack()
   let purge: UploadPurge | undefined
   const tell: ServerListener = (event) => {
@@ -63,7 +68,8 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
   opened.defer(() => server.close({graceMs: 0}))
   const address = await server.listen({host, port})
   const {createMirrorMetrics} = await import('./mirror-metrics.ts')
-  const metrics = createMirrorMetrics()
+  const clients = new ClientRecords({now: Date.now, isProxy})
+  const metrics = createMirrorMetrics(clients)
   const caches: MirrorCache[] = []
   const open = async ({name, path, store: source, openCache}: MirroredUpstream): Promise<Mirror> => {
     const cache = await openCache()
@@ -91,9 +97,9 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
   const choice = {upstreams: mirrors, unnamed: others.length === 0 ? first : mirrors.find(({name}) => name === unnamed)}
   server.answer({
     store: first.store,
-    select: (exchange, route) => select(choice, exchange, route),
+    select: (exchange, route) => select(choice, clients, exchange, route),
     accessControl,
-    others: answerOthers(metrics),
+    others: answerOthers(metrics, clients, accessControl),
   })
   purge = startUploadPurge({
     purge: (options) => Promise.all(caches.map((cache) => cache.purgeStaleUploads?.(options))),
@@ -114,18 +120,35 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
   }
 }
 
-function select(choice: UpstreamChoice<Mirror>, {request, query}: Exchange, route: Route): SelectedStore {
+function select(choice: UpstreamChoice<Mirror>, clients: ClientRecords, exchange: Exchange, route: Route): SelectedStore {
+  const {request, query} = exchange
   const isRead = request.method === 'GET' || request.method === 'HEAD'
   // Every change is refused, whichever registry it names; and that a registry is here is said to each client.
   if (!isRead || route.kind === 'base' || route.kind === 'health') return {store: choice.upstreams[0].store, route}
   const {upstream, route: within} = requestedUpstream(choice, route, query)
+  clients.watch(exchange, upstream.name, within)
   return {store: upstream.store, route: within}
 }
 
-function answerOthers(metrics: {readonly contentType: string; text(): Promise<string>}): RequestListener {
+/** What is not the registry's: whether it is ready, for every prober; metrics and clients for those that may use the mirror. */
+function answerOthers(
+  metrics: {readonly contentType: string; text(): Promise<string>},
+  clients: ClientRecords,
+  accessControl: NetworkAccess | undefined,
+): RequestListener {
+  const json = {'content-type': 'application/json'}
   return (request, response) => {
     const path = request.url?.split('?')[0]
-    if (path === '/readyz') return void response.writeHead(200, {'content-type': 'application/json'}).end('{"status":"ok"}')
+    if (path === '/readyz') return void response.writeHead(200, json).end('{"status":"ok"}')
+    try {
+      accessControl?.({request}, {kind: 'base'})
+    } catch (error) {
+      if (!(error instanceof SpecError)) throw error
+      return void response.writeHead(error.status, json).end(formatErrorBody(error))
+    }
+    if (path === '/clients') {
+      return void response.writeHead(200, json).end(JSON.stringify({since: clients.since, clients: clients.list()}))
+    }
     if (path !== '/metrics') return void response.writeHead(404).end()
     metrics.text().then(
       (text) => response.writeHead(200, {'content-type': metrics.contentType}).end(text),

@@ -38,7 +38,7 @@ describe('the blobs of a mirror', () => {
     const blobs = new MirroredBlobs({
       cache,
       upstream: new Upstream({name: 'docker.io', store: source, now: Date.now}),
-      guard: new CacheGuard({now: Date.now, hasAlternative: () => true, onFailure: assert.fail}),
+      guard: new CacheGuard({now: Date.now, hasAlternative: () => true, onFailure: () => assert.fail('the cache answers')}),
       onEvent: () => {},
       onFilled: async () => {},
       end: new AbortController().signal,
