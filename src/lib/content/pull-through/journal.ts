@@ -16,7 +16,7 @@ const MAX_FILE_BYTES = 1024 * 1024
 const EXTENSION = '.json'
 
 /** Of one repository. */
-export interface JournalEntry {
+interface JournalEntry {
   /** What each tag, or digest that is to be kept, has named, the newest last. */
   readonly resolved: readonly (readonly [Tag | Digest, readonly Digest[]])[]
   /** Manifests of images whose missing parts are to be fetched. */

@@ -75,7 +75,7 @@ export class UpstreamRefusedError extends HoldfastError {
 }
 
 /** Of `manifest`, registries count each request as a pull. */
-export type QuestionKind = 'manifest' | 'head' | 'blob' | 'list'
+type QuestionKind = 'manifest' | 'head' | 'blob' | 'list'
 
 export interface Question {
   readonly kind: QuestionKind
