@@ -33,7 +33,7 @@ async function main(): Promise<void> {
     process.stdout.write(USAGE)
     return
   }
-  const architectures = (flags.platform ?? Object.keys(PLATFORMS)).map(parseArchitecture)
+  const architectures = [...new Set((flags.platform ?? Object.keys(PLATFORMS)).map(parseArchitecture))]
   const aptSources = findAptSources(flags['apt-sources'])
   const {created, revision} = await describeSource()
   if (!flags['no-build']) await bundle(ROOT, join(ROOT, 'dist'))

@@ -20,6 +20,9 @@ export const HOME = '/home/holdfast'
 const TEMPORARY_FOLDERS = ['tmp', 'var/tmp']
 const SHARED_FOLDER = 0o1777
 
+/** What the settings of this machine must not add to: it would run programs that change the machine, or bring packages of other architectures. */
+const CLEARED_SETTINGS = ['APT::Architectures', 'APT::Update::Pre-Invoke', 'APT::Update::Post-Invoke', 'APT::Update::Post-Invoke-Success']
+
 const ACCOUNT_FILES = {
   'etc/passwd': `root:x:0:0:root:/root:/sbin/nologin
 nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin
@@ -57,7 +60,7 @@ export async function unpackDebian(architecture: Architecture, root: string, wor
   await mkdir(join(root, 'home'), {recursive: true})
 }
 
-/** Lets every user write temporary files, which `normalizeModes` ends. */
+/** Lets every user write temporary files. Call it after `normalizeModes`, which would end that. */
 export async function openTemporaryFolders(root: string): Promise<void> {
   for (const folder of TEMPORARY_FOLDERS) {
     await mkdir(join(root, folder), {recursive: true})
@@ -69,13 +72,16 @@ export async function openTemporaryFolders(root: string): Promise<void> {
 async function downloadPackages(architecture: Architecture, work: string, sources: string): Promise<ReadonlyMap<string, string>> {
   const debs = join(work, 'debs')
   for (const folder of ['lists/partial', 'cache/archives/partial', 'debs']) await mkdir(join(work, folder), {recursive: true})
+  const settings = join(work, 'apt.conf')
+  await writeFile(settings, CLEARED_SETTINGS.map((name) => `#clear ${name};\n`).join(''))
   const options = {
     cwd: debs,
     purpose: `download packages of Debian for ${architecture}`,
     code: 'NETWORK',
     hints: ['npm run image -- --apt-sources FILE   # sources of Debian that this machine reaches'],
   } as const
-  const apt = (...args: readonly string[]) => runTool('apt-get', [...aptSettings(architecture, work, sources), ...args], options)
+  const apt = (...args: readonly string[]) =>
+    runTool('apt-get', ['--config-file', settings, ...aptSettings(architecture, work, sources), ...args], options)
   await apt('update')
   await apt('download', ...PACKAGES)
   const fileOf = async (name: string): Promise<string> => {
@@ -127,7 +133,7 @@ async function removeUnneeded(root: string): Promise<void> {
   await keepOnly(share, (name) => name === 'doc')
   for (const name of await readdir(join(share, 'doc'))) await keepOnly(join(share, 'doc', name), (file) => file === 'copyright')
   for (const entry of await readdir(join(root, 'usr/lib'), {recursive: true}))
-    if (/(?:^|\/)(?:gconv|locale)$/.test(entry)) await rm(join(root, 'usr/lib', entry), {recursive: true})
+    if (/(?:^|\/)(?:gconv|locale)$/.test(entry)) await rm(join(root, 'usr/lib', entry), {recursive: true, force: true})
 }
 
 /** A folder that is missing stays so. */
