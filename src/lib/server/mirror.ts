@@ -17,6 +17,9 @@ import type {ServerListener} from './server-events.ts'
 import {formatErrorBody, SpecError} from './spec-error.ts'
 import {startUploadPurge, type UploadPurge} from './upload-purge.ts'
 
+/** An upstream that hangs is asked several times, a minute each; clients, and an nginx before the mirror, wait for a quarter of an hour at most, and often for less. */
+const ANSWER_TIMEOUT_MS = 60_000
+
 export interface MirroredUpstream extends UpstreamName {
   readonly store: UpstreamStore
   /** Where the mirror keeps what it has of it. */
@@ -33,6 +36,8 @@ export interface MirrorOptions extends ListenAddress, Pick<RegistryServerOptions
   readonly isProxy?: AddressPolicy | undefined
   readonly listener?: ServerListener | undefined
   readonly onEvent?: ((upstream: string, event: MirrorEvent) => void) | undefined
+  /** When a request is given up whose answer has not begun; `ANSWER_TIMEOUT_MS` unless said. */
+  readonly answerTimeoutMs?: number | undefined
   /** Gives up the start; what had been opened is closed. */
   readonly signal?: AbortSignal | undefined
 }
@@ -54,7 +59,20 @@ interface Mirror extends UpstreamName {
  * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION; INTERRUPTED; what opening a cache throws.
  */
 export async function serveMirror(options: MirrorOptions): Promise<ServedMirror> {
-  const {upstreams, unnamed, rules, host, port, tls, accessControl, isProxy, listener, onEvent, signal} = options
+  const {
+    upstreams,
+    unnamed,
+    rules,
+    host,
+    port,
+    tls,
+    accessControl,
+    isProxy,
+    answerTimeoutMs = ANSWER_TIMEOUT_MS,
+    listener,
+    onEvent,
+    signal,
+  } = options
   await using opened = new AsyncDisposableStack()
   let purge: UploadPurge | undefined
   const tell: ServerListener = (event) => {
@@ -94,6 +112,7 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
     store: first.store,
     select: (exchange, route) => select(choice, clients, exchange, route),
     accessControl,
+    answerTimeoutMs,
     others: answerOthers(metrics, clients, accessControl),
   })
   purge = startUploadPurge({
