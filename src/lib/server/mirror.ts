@@ -17,8 +17,8 @@ import type {ServerListener} from './server-events.ts'
 import {formatErrorBody, SpecError} from './spec-error.ts'
 import {startUploadPurge, type UploadPurge} from './upload-purge.ts'
 
-/** An upstream that hangs is asked several times, a minute each; clients, and an nginx before the mirror, wait for a quarter of an hour at most, and often for less. */
-const ANSWER_TIMEOUT_MS = 60_000
+/** An upstream that hangs is asked again for five minutes. A connection on which nothing moved for so long is closed, and a proxy takes that for a failure of the mirror. */
+const ANSWER_TIMEOUT_MS = 120_000
 
 export interface MirroredUpstream extends UpstreamName {
   readonly store: UpstreamStore

@@ -33,6 +33,7 @@ describe('a mirror whose upstream does not answer', () => {
       listReferrers: () => released.then(() => []),
       async *listTags() {
         await released
+        yield* []
       },
     }
     mirror = await serveMirror({
