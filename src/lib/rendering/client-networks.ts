@@ -12,7 +12,7 @@ export interface ClientNetworks {
 /** A network with fewer bits has clients in it beside the proxies: each of them could name any address as its own. */
 const FEWEST_BITS_OF_PROXIES = {4: 8, 6: 16} as const
 
-/** @throws {HoldfastError} CONFIGURATION when a network is none, nobody is allowed, or every forwarder would be believed. */
+/** @throws {HoldfastError} CONFIGURATION when a network is none, none is allowed, or every forwarder would be believed. */
 export function assertClientNetworks({allow, trustedProxies}: ClientNetworks): void {
   if (allow.length === 0) throw unsafe('no network is allowed', '--allow 10.0.0.0/8')
   for (const network of allow)

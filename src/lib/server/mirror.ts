@@ -18,6 +18,9 @@ import type {ServerListener} from './server-events.ts'
 import {formatErrorBody, SpecError} from './spec-error.ts'
 import {startUploadPurge, type UploadPurge} from './upload-purge.ts'
 
+/** An upstream that hangs is asked again for five minutes. A connection on which nothing moved for so long is closed, and a proxy takes that for a failure of the mirror. */
+const ANSWER_TIMEOUT_MS = 120_000
+
 export interface MirroredUpstream extends UpstreamName {
   readonly store: UpstreamStore
   /** Where the mirror keeps what it has of it. */
@@ -36,6 +39,8 @@ export interface MirrorOptions extends ListenAddress, Pick<RegistryServerOptions
   readonly isProxy?: AddressPolicy | undefined
   readonly listener?: ServerListener | undefined
   readonly onEvent?: ((upstream: string, event: MirrorEvent) => void) | undefined
+  /** When a request is given up whose answer has not begun; `ANSWER_TIMEOUT_MS` unless said. */
+  readonly answerTimeoutMs?: number | undefined
   /** Gives up the start; what had been opened is closed. */
   readonly signal?: AbortSignal | undefined
 }
@@ -57,7 +62,22 @@ interface Mirror extends UpstreamName {
  * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION; INTERRUPTED; what opening a cache throws.
  */
 export async function serveMirror(options: MirrorOptions): Promise<ServedMirror> {
-  const {upstreams, unnamed, rules, completes, host, port, tls, minimumRate, accessControl, isProxy, listener, onEvent, signal} = options
+  const {
+    upstreams,
+    unnamed,
+    rules,
+    completes,
+    host,
+    port,
+    tls,
+    minimumRate,
+    accessControl,
+    isProxy,
+    answerTimeoutMs = ANSWER_TIMEOUT_MS,
+    listener,
+    onEvent,
+    signal,
+  } = options
   await using opened = new AsyncDisposableStack()
   let purge: UploadPurge | undefined
   const tell: ServerListener = (event) => {
@@ -99,6 +119,7 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
     store: first.store,
     select: (exchange, route) => select(choice, clients, exchange, route),
     accessControl,
+    answerTimeoutMs,
     others: answerOthers(metrics, clients, accessControl),
   })
   purge = startUploadPurge({

@@ -57,6 +57,8 @@ interface RegistryService {
   readonly changes?: ServableStore | undefined
   /** Who may do what; without it only programs of this machine are answered, and they may do everything. */
   readonly accessControl?: AccessControl | undefined
+  /** A request of which the answer has not begun by then is given up with 503; none is when absent. */
+  readonly answerTimeoutMs?: number | undefined
   /** Answers every path but those of the registry. */
   readonly others?: RequestListener | undefined
 }
@@ -216,6 +218,7 @@ async function answer(
   const queryAt = url.indexOf('?')
   const path = queryAt < 0 ? url : url.slice(0, queryAt)
   const gone = new AbortController()
+  const givenUp = new AbortController()
   const over = new Promise<void>((resolve) => {
     response.once('close', () => {
       if (!response.writableFinished) gone.abort()
@@ -226,7 +229,7 @@ async function answer(
     request,
     response,
     query: new URLSearchParams(queryAt < 0 ? '' : url.slice(queryAt + 1)),
-    signal: AbortSignal.any([gone.signal, stop]),
+    signal: AbortSignal.any([gone.signal, givenUp.signal, stop]),
     traffic: {received: 0, sent: 0},
     body: {tooSlow: () => void socket.destroy()},
   }
@@ -245,7 +248,13 @@ async function answer(
     if (route === undefined) throw new SpecError(404, 'UNSUPPORTED', 'there is no such endpoint')
     caller = await options.accessControl?.(exchange, route)
     const selected = options.select?.(exchange, route) ?? {store: options.store, route}
-    await dispatch(exchange, selected.route, {store: selected.store, changes: options.changes, isVisible: caller?.isVisible})
+    const work = dispatch(exchange, selected.route, {store: selected.store, changes: options.changes, isVisible: caller?.isVisible})
+    if (options.answerTimeoutMs === undefined || (await beginsWithin(work, response, options.answerTimeoutMs))) await work
+    else {
+      replyError(exchange, requestId, tooLate(options.answerTimeoutMs))
+      givenUp.abort()
+      await work.catch(() => {})
+    }
   } catch (error) {
     if (!(error instanceof SpecError) && !exchange.signal.aborted) options.listener?.({type: 'failure', requestId, error})
     replyError(exchange, requestId, error)
@@ -264,6 +273,17 @@ async function answer(
     tags: tagsSetBy(response),
     principal: caller?.subject,
     isCutShort: !response.writableFinished,
+  })
+}
+
+/** Returns whether work ends, or its answer begins, in time; how it ends is the caller's to look at. */
+async function beginsWithin(work: Promise<void>, response: ServerResponse, ms: number): Promise<boolean> {
+  return (await settlesWithin(work, ms)) || response.headersSent || response.closed
+}
+
+function tooLate(ms: number): SpecError {
+  return new SpecError(503, 'UNAVAILABLE', `what this needs has not come within ${ms / 1000} s; it may come later`, {
+    headers: {'Retry-After': BUSY_RETRY_SECONDS},
   })
 }
 
