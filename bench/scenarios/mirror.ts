@@ -11,7 +11,7 @@ import {fileURLToPath} from 'node:url'
 import {promisify} from 'node:util'
 import {freePort} from '../../test/support/free-port.ts'
 import type {StoredBlob} from '../corpus/layer.ts'
-import {LARGE} from '../corpus/shapes.ts'
+import {LARGE, MEDIUM} from '../corpus/shapes.ts'
 import {holdfastCommand} from '../holdfast.ts'
 import {type Laboratory, removeFolder} from '../laboratory.ts'
 import {measure} from '../measure.ts'
@@ -104,7 +104,7 @@ export async function openMirrorCrowdScenario(laboratory: Laboratory): Promise<S
 
 async function crowdOf(laboratory: Laboratory, server: Pick<Mirror, 'url' | 'usage'>): Promise<Sample> {
   const blob = largestBlob(laboratory)
-  const repositoryUrl = `${server.url}/v2/${LARGE.repository}`
+  const repositoryUrl = `${server.url}/v2/${MEDIUM.repository}`
   const before = await server.usage()
   const pulls = pullBlobs(repositoryUrl, Array<typeof blob>(CROWD).fill(blob), laboratory.environment, CROWD)
   const {wallMs} = await measure(pulls, laboratory.memoryFolder)
@@ -120,7 +120,7 @@ async function slowClients(laboratory: Laboratory, {url}: Pick<Mirror, 'url'>): 
     const socket = connect(Number(port), hostname)
     socket.on('error', () => {})
     await once(socket, 'connect')
-    const path = `/v2/${LARGE.repository}/blobs/${largestBlob(laboratory).digest}`
+    const path = `/v2/${MEDIUM.repository}/blobs/${largestBlob(laboratory).digest}`
     socket.write(`GET ${path} HTTP/1.1\r\nHost: ${hostname}\r\n\r\n`)
     await once(socket, 'readable')
     return socket
@@ -137,8 +137,8 @@ async function slowClients(laboratory: Laboratory, {url}: Pick<Mirror, 'url'>): 
 }
 
 function largestBlob(laboratory: Laboratory): StoredBlob {
-  const [largest] = (laboratory.images.get(LARGE.repository)?.blobs ?? []).toSorted((a, b) => b.sizeBytes - a.sizeBytes)
-  if (largest === undefined) throw new Error('the large image is not in the corpus')
+  const [largest] = (laboratory.images.get(MEDIUM.repository)?.blobs ?? []).toSorted((a, b) => b.sizeBytes - a.sizeBytes)
+  if (largest === undefined) throw new Error('the image is not in the corpus')
   return largest
 }
 

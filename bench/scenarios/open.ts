@@ -40,5 +40,5 @@ export const SCENARIO_PLANS: Readonly<Record<ScenarioName, ScenarioPlan>> = {
   'embedded-push': {images: [LARGE], programs: [REGISTRY, 'curl'], open: (laboratory) => openEmbeddedScenario(laboratory, 'push')},
   'mirror-hit': {images: [LARGE], programs: [REGISTRY, 'curl'], open: (laboratory) => openMirrorScenario(laboratory, 'hit')},
   'mirror-cold': {images: [LARGE], programs: [REGISTRY, 'curl'], open: (laboratory) => openMirrorScenario(laboratory, 'cold')},
-  'mirror-crowd': {images: [LARGE], programs: [REGISTRY, 'curl'], open: openMirrorCrowdScenario},
+  'mirror-crowd': {images: [MEDIUM], programs: [REGISTRY, 'curl'], open: openMirrorCrowdScenario},
 }
