@@ -49,6 +49,7 @@ export const SCENARIO_NAMES = [
   'embedded-push',
   'mirror-hit',
   'mirror-cold',
+  'mirror-crowd',
 ] as const
 
 export type ScenarioName = (typeof SCENARIO_NAMES)[number]

@@ -6,7 +6,7 @@ import {openFleetScenario} from './copy-fleet.ts'
 import {openCopyScenario} from './copy-image.ts'
 import {openCredentialHelperScenario} from './credential-helper.ts'
 import {openEmbeddedScenario} from './embedded.ts'
-import {openMirrorScenario} from './mirror.ts'
+import {openMirrorCrowdScenario, openMirrorScenario} from './mirror.ts'
 import {openStartUpScenario} from './start-up.ts'
 
 interface ScenarioPlan {
@@ -40,4 +40,5 @@ export const SCENARIO_PLANS: Readonly<Record<ScenarioName, ScenarioPlan>> = {
   'embedded-push': {images: [LARGE], programs: [REGISTRY, 'curl'], open: (laboratory) => openEmbeddedScenario(laboratory, 'push')},
   'mirror-hit': {images: [LARGE], programs: [REGISTRY, 'curl'], open: (laboratory) => openMirrorScenario(laboratory, 'hit')},
   'mirror-cold': {images: [LARGE], programs: [REGISTRY, 'curl'], open: (laboratory) => openMirrorScenario(laboratory, 'cold')},
+  'mirror-crowd': {images: [MEDIUM], programs: [REGISTRY, 'curl'], open: openMirrorCrowdScenario},
 }

@@ -3,11 +3,26 @@ import type {StoredBlob} from '../corpus/layer.ts'
 import type {Command} from '../measure.ts'
 
 const PARALLEL_TRANSFERS = 3
-const CURL = ['curl', '-q', '-g', '-sS', '--fail', '--fail-early', '--http1.1', '--parallel', '--parallel-max', String(PARALLEL_TRANSFERS)]
+const CURL = ['curl', '-q', '-g', '-sS', '--fail', '--fail-early', '--http1.1', '--parallel']
+const USUAL = ['--parallel-max', String(PARALLEL_TRANSFERS)]
 
-/** Downloads blobs and throws them away. */
-export function pullBlobs(repositoryUrl: string, blobs: readonly StoredBlob[], environment: Command['environment']): Command {
-  return {argv: [...CURL, ...blobs.flatMap(({digest}) => ['-o', '/dev/null', `${repositoryUrl}/blobs/${digest}`])], environment}
+/** Downloads blobs and throws them away, so many at a time. */
+export function pullBlobs(
+  repositoryUrl: string,
+  blobs: readonly StoredBlob[],
+  environment: Command['environment'],
+  parallel: number = PARALLEL_TRANSFERS,
+): Command {
+  return {
+    argv: [
+      ...CURL,
+      ...(parallel > PARALLEL_TRANSFERS ? ['--parallel-immediate'] : []),
+      '--parallel-max',
+      String(parallel),
+      ...blobs.flatMap(({digest}) => ['-o', '/dev/null', `${repositoryUrl}/blobs/${digest}`]),
+    ],
+    environment,
+  }
 }
 
 /** Starts an upload session for each blob, and answers the command that uploads them whole (distribution-spec 1.1 §POST then PUT). */
@@ -17,7 +32,7 @@ export async function preparePush(
   fileOf: (digest: string) => string,
   environment: Command['environment'],
 ): Promise<Command> {
-  const uploads: string[] = []
+  const uploads: string[] = [...USUAL]
   for (const {digest} of blobs) uploads.push('-T', fileOf(digest), await startUpload(repositoryUrl, digest))
   return {argv: [...CURL, '-H', 'Expect:', '-H', 'Content-Type: application/octet-stream', ...uploads], environment}
 }

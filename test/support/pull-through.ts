@@ -39,28 +39,46 @@ export interface TestMirror {
   close(): Promise<void>
 }
 
-export async function openMirror({
-  kind = 'a disk',
-  completionDelayMs,
-  pace,
-  revalidate = '**=always',
-}: MirrorOptions = {}): Promise<TestMirror> {
+export interface CachePlace {
+  /** Where the disk keeps its content. */
+  readonly root: string
+  /** Opens the cache, again after it was closed. */
+  openCache(): MirrorCache
+  remove(): Promise<void>
+}
+
+/** A place for a cache of that kind. */
+export async function createCachePlace(kind: CacheKind, pace?: VerifyPace): Promise<CachePlace> {
   const temporary = await createTemporaryDirectory('pull-through')
   const root = join(temporary.path, 'cache')
   const served =
     kind === 'a disk' ? undefined : await serveRegistry({dataDirectory: join(temporary.path, 'registry'), host: '127.0.0.1', port: 0})
   const http = createWireClient()
-  const openCache = (): MirrorCache =>
-    served === undefined
-      ? createDiskCache({disk: createFilesystemStore({root}), pace})
-      : createRegistryCache({
-          registry: createRemoteStore({
-            http,
-            endpoint: {registry: parseRegistryHost(`127.0.0.1:${served.address.port}`), plainHttp: 'always', tls: {}, capabilities: {}},
+  return {
+    root,
+    openCache: () =>
+      served === undefined
+        ? createDiskCache({disk: createFilesystemStore({root}), pace})
+        : createRegistryCache({
+            registry: createRemoteStore({
+              http,
+              endpoint: {registry: parseRegistryHost(`127.0.0.1:${served.address.port}`), plainHttp: 'always', tls: {}, capabilities: {}},
+            }),
+            prefix: parseRepositoryName('mirror/upstream'),
+            scratchDirectory: join(temporary.path, 'scratch'),
           }),
-          prefix: parseRepositoryName('mirror/upstream'),
-          scratchDirectory: join(temporary.path, 'scratch'),
-        })
+    async remove() {
+      http.close()
+      await served?.stop({graceMs: 0})
+      await temporary.remove()
+    },
+  }
+}
+
+export async function openMirror(options: MirrorOptions = {}): Promise<TestMirror> {
+  const {kind = 'a disk', completionDelayMs, pace, revalidate = '**=always'} = options
+  const place = await createCachePlace(kind, pace)
+  const {root, openCache} = place
   const upstream = new FaultyUpstream()
   const events: MirrorEvent[] = []
   const openStore = (cache: MirrorCache): PullThroughStore =>
@@ -92,9 +110,7 @@ export async function openMirror({
     },
     async close() {
       await closeStore()
-      http.close()
-      await served?.stop({graceMs: 0})
-      await temporary.remove()
+      await place.remove()
     },
   }
   let cache = openCache()

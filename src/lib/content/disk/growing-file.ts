@@ -6,6 +6,10 @@ import {unlessAborted} from '../../core/settle-within.ts'
 import type {ReadBlobOptions} from '../store.ts'
 import {pushRange} from './push-file.ts'
 
+/** A reader that is close behind the writer waits a moment for so many bytes, so that each of them costs less. */
+const GATHERED_BYTES = 256 * 1024
+const GATHER_MS = 4
+
 /** What a writer tells of its file. */
 export interface Growth {
   /** The file exists and is empty; to be awaited, so that a later rename takes it away from no reader. */
@@ -91,12 +95,15 @@ export class GrowingFile implements Growth {
 
   /** How many bytes can be read from `position` on, waiting for the first one; 0 when no more comes. */
   async #readable(position: number, signal: AbortSignal | undefined): Promise<number> {
-    for (;;) {
-      const limit = this.#verifiedAtMs !== undefined ? this.#size : this.#size - 1
+    for (let isGathered = false; ; ) {
+      const limit = this.#verifiedAtMs === undefined ? this.#size - 1 : this.#size
       const count = Math.min(this.#position, limit) - position
-      if (count > 0) return count
-      if (this.#ended !== undefined) return 0
-      await unlessAborted(this.#change.promise, signal)
+      const isMoreNear = this.#ended === undefined && this.#position < limit
+      if (count >= GATHERED_BYTES || (count > 0 && (isGathered || !isMoreNear))) return count
+      if (count <= 0 && this.#ended !== undefined) return 0
+      if (count <= 0) await unlessAborted(this.#change.promise, signal)
+      else await new Promise((resolve) => setTimeout(resolve, GATHER_MS))
+      isGathered = count > 0
     }
   }
 
