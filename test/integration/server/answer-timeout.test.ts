@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import {join} from 'node:path'
 import {createFilesystemStore} from '../../../src/lib/content/filesystem/store.ts'
-import {createDiskCache} from '../../../src/lib/content/pull-through/cache.ts'
+import {createDiskCache} from '../../../src/lib/content/pull-through/disk-cache.ts'
 import type {UpstreamStore} from '../../../src/lib/content/pull-through/upstream.ts'
 import {digestOf} from '../../../src/lib/oci/digest.ts'
 import {parseRepositoryName} from '../../../src/lib/oci/reference.ts'
@@ -46,7 +46,7 @@ describe('a mirror whose upstream does not answer', () => {
           name: 'registry.example.com',
           path: parseRepositoryName('registry.example.com'),
           store: silent,
-          openCache: async () => createDiskCache(createFilesystemStore({root: join(directory.path, 'cache')})),
+          openCache: async () => createDiskCache({disk: createFilesystemStore({root: join(directory.path, 'cache')})}),
         },
       ],
       listener: (event) => {
