@@ -318,7 +318,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
       'shop/tool >=9 failed',
       'no/such:v1 failed',
     ])
-    await until(async () => (await user.json(['mirror', 'drill', '--upstream', origin.url, ...store()])).exitCode === 0, 15_000)
+    await until(async () => (await user.json(['mirror', 'verify', '--upstream', origin.url, ...store()])).exitCode === 0, 15_000)
     const cached = await user.json(['warm', '-'], {input: `${mirror.host}/shop/many:v1\n`})
     assert.equal(cached.exitCode, 0, cached.stdout)
     await origin.kill()
@@ -332,11 +332,10 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     }
   })
 
-  it('is drilled: what would fail in an outage is named, while it runs on', async () => {
+  it('is verified offline while it runs: images that an outage would break are named', async () => {
     await pull('shop/web', 'v1')
     const index = (await (await get('shop/many/manifests/v1')).json()) as {manifests: {digest: string}[]}
     await pull('shop/many', index.manifests[0]?.digest ?? '')
-    await get('shop/large/manifests/v1')
     const list = join(folder, `images-${count++}`)
     await writeFile(
       list,
@@ -351,7 +350,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
       ].join('\n'),
     )
     await origin.forgetAccessLog()
-    const {exitCode, envelope, stdout} = await user.json(['mirror', 'drill', list, '--upstream', origin.url, ...store()])
+    const {exitCode, envelope, stdout} = await user.json(['mirror', 'verify', list, '--upstream', origin.url, ...store()])
     assert.equal(exitCode, 9, stdout)
     const {images} = envelope.result as {images: {outcome: string; missingPlatforms: number; digest?: string}[]}
     assert.deepEqual(
@@ -360,7 +359,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     )
     assert.deepEqual([images[0]?.digest, images[1]?.missingPlatforms], [first.digest, 1])
     assert.equal(envelope.warnings?.length, 1)
-    const all = await user.json(['mirror', 'drill', '--upstream', origin.url, ...store()])
+    const all = await user.json(['mirror', 'verify', '--upstream', origin.url, ...store()])
     assert.equal(all.exitCode, 0, all.stdout)
     assert.equal((all.envelope.result as {images: object[]}).images.length, 2)
     assert.deepEqual(
@@ -374,15 +373,15 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
       join(user.dataDirectory, 'mirror', encodeURIComponent(origin.host), 'docker/registry/v2/blobs/sha256', layer.slice(0, 2), layer),
       {recursive: true},
     )
-    const broken = await user.json(['mirror', 'drill', '--upstream', origin.url, ...store()])
+    const broken = await user.json(['mirror', 'verify', '--upstream', origin.url, ...store()])
     assert.deepEqual((broken.envelope.result as {images: {outcome: string}[]}).images.map(({outcome}) => outcome).sort(), [
       'broken',
       'served',
     ])
-    assert.equal((await user.json(['mirror', 'drill', '/no/such/file', '--upstream', origin.url])).exitCode, 10)
+    assert.equal((await user.json(['mirror', 'verify', '/no/such/file', '--upstream', origin.url])).exitCode, 10)
   })
 
-  it('is filled and drilled by what a log has seen, and fills itself from a list while it serves', async () => {
+  it('is filled and verified by what a log has seen, and fills itself from a list while it serves', async () => {
     const log = join(folder, `access-${count++}.log`)
     const line = (method: string, path: string, status: number) =>
       `127.0.0.1 - - [21/Nov/2026:03:00:00 +0000] "${method} ${path} HTTP/1.1" ${status} 1234 "-" "docker/28"\n`
@@ -397,7 +396,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
         line('GET', `/v2/shop/web/manifests/${first.digest}`, 200),
       ].join(''),
     )
-    const unfilled = await user.json(['mirror', 'drill', '--access-log', log, '--upstream', origin.url, ...store()])
+    const unfilled = await user.json(['mirror', 'verify', '--access-log', log, '--upstream', origin.url, ...store()])
     assert.equal(unfilled.exitCode, 9, unfilled.stdout)
     const list = join(folder, `warm-${count++}`)
     await writeFile(list, `${origin.host}/shop/web:v1\n${origin.host}/shop/many v*\nelsewhere.example.com/x:1\n`)
@@ -412,7 +411,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     }
     mirror = await serve(user, ['--upstream', origin.url, '--warm', list, '--warm-every', '1s'])
     await until(
-      async () => (await user.json(['mirror', 'drill', '--access-log', log, '--upstream', origin.url, ...store()])).exitCode === 0,
+      async () => (await user.json(['mirror', 'verify', '--access-log', log, '--upstream', origin.url, ...store()])).exitCode === 0,
     )
     await origin.forgetAccessLog()
     await until(async () => (await origin.accessLog()).some(({path}) => path.endsWith('/shop/many/tags/list')))
@@ -423,7 +422,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
       [],
       'what is there is not fetched again',
     )
-    const both = await user.json(['mirror', 'drill', list, '--access-log', log, '--upstream', origin.url])
+    const both = await user.json(['mirror', 'verify', list, '--access-log', log, '--upstream', origin.url])
     assert.equal(both.envelope.error?.code, 'USAGE')
     const named = await user.run(['warm', '--access-log', log, '--mirror', mirror.url, '--dry-run'])
     assert.deepEqual(named.stdout.trim().split('\n').sort(), [`${origin.host}/shop/many:v1`, 'docker.io/shop/web:v1'].sort())

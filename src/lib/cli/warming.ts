@@ -78,7 +78,7 @@ export async function openWarming(
 
 /** A mirror of this process sees to its own images. */
 export async function warmingOf({stores}: Pick<ServedMirror, 'stores'>, signal: AbortSignal): Promise<Warming> {
-  const {fillWhole} = await import('../mirror/drill.ts')
+  const {fillWhole} = await import('../mirror/verify.ts')
   const storeOf = ({registry}: Reference): SourceStore => {
     const store = stores.get(registry)
     if (store !== undefined) return store
@@ -90,7 +90,7 @@ export async function warmingOf({stores}: Pick<ServedMirror, 'stores'>, signal: 
 /** Everything of an image is read through the mirror, which keeps it. */
 async function throughMirror(context: Context, url: string): Promise<Warming> {
   const [{pullWhole}, {findEndpoint}, records] = await Promise.all([
-    import('../mirror/drill.ts'),
+    import('../mirror/verify.ts'),
     import('../registries/find.ts'),
     context.records(),
   ])

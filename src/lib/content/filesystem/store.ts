@@ -66,6 +66,8 @@ export interface FilesystemStoreOptions {
 export interface FilesystemStore extends ContentStore, RepositoryLister, UploadSessions {
   /** Stores a manifest of which parts may still be missing, as a mirror does. */
   writeSparseManifest(repository: RepositoryName, reference: Tag | Digest, manifest: RawManifest): Promise<void>
+  /** The digests of all manifests of a repository, whether or not a tag names them. */
+  listManifests(repository: RepositoryName): Promise<readonly Digest[]>
   /** Where the store is, as an absolute path. */
   readonly root: string
   /** Ends the thread that hashes; the store must not be used any more. */
@@ -114,6 +116,7 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
     deleteManifest: (repository, digest, {signal} = {}) =>
       guard('delete manifest', digest, signal, () => manifests.delete(repository, digest)),
 
+    listManifests: (repository) => guard('list manifests of', repository, undefined, () => manifests.list(repository)),
     listTags: (repository, call = {}) => stoppable(tags.list(repository, call), call.signal),
     deleteTag: (repository, tag, {signal} = {}) => guard('delete tag', tag, signal, () => tags.delete(repository, tag)),
     listReferrers: (repository, subject, {signal} = {}) =>

@@ -12,6 +12,8 @@ export interface MirrorCache extends SourceStore, RepositoryLister, Pick<Content
   keepManifest(repository: RepositoryName, manifest: RawManifest): Promise<void>
   /** Told when an image is whole here: what the tag names from now on; with a digest, that nothing may clear it away. */
   settleManifest(repository: RepositoryName, reference: Tag | Digest, manifest: RawManifest): Promise<void>
+  /** The digests of all manifests of a repository; absent where the store can list only tags. */
+  readonly listManifests?: FilesystemStore['listManifests']
   /** Removes what downloads left that were cut off; absent where another server does that. */
   readonly purgeStaleUploads?: FilesystemStore['purgeStaleUploads']
   close(): Promise<void>

@@ -2,33 +2,35 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import type {Context} from '../../lib/cli/context.ts'
-import {mirroredImages, openCutMirror, readImageList} from '../../lib/cli/cut-mirror.ts'
 import {openUpstreams} from '../../lib/cli/mirror-upstreams.ts'
+import {mirroredImages, openOfflineMirror, readImageList} from '../../lib/cli/offline-mirror.ts'
 import {PartialFailure} from '../../lib/cli/partial-failure.ts'
 import {formatTable} from '../../lib/cli/table.ts'
 import {formatBytes, formatCount} from '../../lib/cli/units.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
 import {text} from '../../lib/core/terminal-text.ts'
-import type {DrilledImage} from '../../lib/mirror/drill.ts'
+import type {VerifiedImage} from '../../lib/mirror/verify.ts'
 import {parseRegistryHost, type Reference} from '../../lib/oci/reference.ts'
 import type {MirroredUpstream} from '../../lib/server/mirror.ts'
 
-interface Drill {
-  readonly images: readonly DrilledImage[]
+interface Verification {
+  readonly images: readonly VerifiedImage[]
 }
 
-export default class MirrorDrill extends BaseCommand<Drill> {
+export default class MirrorVerify extends BaseCommand<Verification> {
+  static override readonly aliases = ['mirror:drill']
   static override readonly summary =
-    'Prove that a mirror survives an outage of its upstream: pull all that it has, twice, with the upstream cut.'
+    'Verify that a mirror works without its upstream: pull its images, twice, while the upstream cannot be asked.'
   static override readonly description =
-    `Serves what the mirror on this machine has from another port with an upstream that never answers, pulls each image whole and hashed, starts it anew and pulls again.
-The running mirror goes on meanwhile, nothing of it is changed, and its upstream is asked nothing. Images are those of FILE, one a line, or those that a log has seen pulled, or every tag that the mirror has. What would have failed is listed, and the exit code is 9.`
+    `Serves what the mirror on this machine has from another port, pulls each image, checks every digest, restarts and pulls again. Use it before an outage does.
+The running mirror is not changed, and its upstream receives no request. Images are those of FILE, one a line, those of a log, or everything that the mirror has: every tag, and every image that no tag names.
+Images that would have failed are listed with the reason; the exit code is then 9. If there is no image to verify, it is 3.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> --upstream docker.io',
     '<%= config.bin %> <%= command.id %> images.txt --upstream docker.io --json',
     '<%= config.bin %> <%= command.id %> --access-log /var/log/nginx/access.log --upstream docker.io',
   ]
-  static override readonly args = {file: Args.string({description: 'a list of images that have to survive'})}
+  static override readonly args = {file: Args.string({description: 'a list of images that must be available'})}
   static override readonly flags = {
     upstream: Flags.string({
       multiple: true,
@@ -43,12 +45,12 @@ The running mirror goes on meanwhile, nothing of it is changed, and its upstream
     'from-log': Flags.boolean({
       env: 'HOLDFAST_FROM_LOG',
       exclusive: ['access-log'],
-      summary: 'What was pulled from the upstreams, by the event log of the collector that manages them.',
+      summary: 'Verify what was pulled from the upstreams, by the event log of the collector that manages them.',
     }),
     'access-log': Flags.string({
       env: 'HOLDFAST_ACCESS_LOG',
       helpValue: 'FILE',
-      summary: 'What was pulled through the mirror, by the access log of the nginx before it.',
+      summary: 'Verify what was pulled through the mirror, by the access log of the nginx before it.',
     }),
     collector: Flags.string({
       env: 'HOLDFAST_COLLECTOR',
@@ -57,23 +59,30 @@ The running mirror goes on meanwhile, nothing of it is changed, and its upstream
     }),
   }
 
-  async run(): Promise<Drill> {
-    const {args, flags} = await this.parse(MirrorDrill)
+  async run(): Promise<Verification> {
+    const {args, flags} = await this.parse(MirrorVerify)
     const context = this.openContext(flags)
-    const [{drill}, {upstreams}] = await Promise.all([
-      import('../../lib/mirror/drill.ts'),
+    const [{verifyOffline}, {upstreams}] = await Promise.all([
+      import('../../lib/mirror/verify.ts'),
       openUpstreams(context, flags.upstream, flags.store),
     ])
     const listed = await this.#listed(context, args.file, flags, upstreams)
-    const images: DrilledImage[] = []
-    for (const upstream of upstreams) {
-      const wanted = listed?.filter(({registry}) => registry === upstream.name) ?? (await mirroredImages(upstream))
+    const requested = await Promise.all(
+      upstreams.map(async (upstream) => ({
+        upstream,
+        wanted: listed?.filter(({registry}) => registry === upstream.name) ?? (await mirroredImages(upstream)),
+      })),
+    )
+    if (requested.every(({wanted}) => wanted.length === 0)) throw nothingToVerify(upstreams, listed)
+    const images: VerifiedImage[] = []
+    for (const {upstream, wanted} of requested) {
+      if (wanted.length === 0) continue
       images.push(
-        ...(await drill(wanted, {
-          openCutMirror: () => openCutMirror(context, upstream),
+        ...(await verifyOffline(wanted, {
+          openOfflineMirror: () => openOfflineMirror(context, upstream),
           onRound: (round) =>
             this.output.note(
-              text`${upstream.name}: pulling ${formatCount(wanted.length, 'image')}, ${round === 'cut' ? 'the upstream is cut' : 'after a restart'}`,
+              text`${upstream.name}: pulling ${formatCount(wanted.length, 'image')}, ${round === 'offline' ? 'without the upstream' : 'after a restart'}`,
             ),
           signal: context.signal,
         })),
@@ -83,18 +92,17 @@ The running mirror goes on meanwhile, nothing of it is changed, and its upstream
       image,
       outcome,
       formatBytes(sizeBytes),
-      reason ?? (missingPlatforms === 0 ? '-' : `${formatCount(missingPlatforms, 'platform')} never asked for`),
+      reason ?? (missingPlatforms === 0 ? '-' : `${formatCount(missingPlatforms, 'platform')} not cached`),
     ])
     for (const line of formatTable(['IMAGE', 'OUTCOME', 'SIZE', 'REMARK'], rows)) this.output.print(line)
     const elsewhere = listed?.filter(({registry}) => !upstreams.some(({name}) => name === registry)) ?? []
-    if (elsewhere.length > 0) this.output.warn(text`${formatCount(elsewhere.length, 'image')} of other registries were left out`)
+    if (elsewhere.length > 0)
+      this.output.warn(text`${formatCount(elsewhere.length, 'image')} of registries that --upstream does not name: not verified`)
     const failed = images.filter(({outcome}) => outcome !== 'served')
     if (failed.length === 0) return {images}
-    throw new PartialFailure(
-      `cannot survive an outage: ${failed.length} of ${formatCount(images.length, 'image')} could not be pulled`,
-      {images},
-      [`holdfast inspect MIRROR/…   # through the mirror, while its upstream answers`],
-    )
+    throw new PartialFailure(`cannot serve ${failed.length} of ${formatCount(images.length, 'image')} without the upstream`, {images}, [
+      'holdfast warm images.txt --mirror http://127.0.0.1:5000   # fetches the images of a list through the mirror',
+    ])
   }
 
   /** Undefined for all that the mirror has. */
@@ -110,8 +118,8 @@ The running mirror goes on meanwhile, nothing of it is changed, and its upstream
   ): Promise<readonly Reference[] | undefined> {
     const log = flags['access-log']
     if (file !== undefined && (log !== undefined || flags['from-log'])) {
-      throw new HoldfastError('USAGE', 'cannot drill: name a list or a log, not both', {
-        hints: [`holdfast mirror drill ${file} --upstream docker.io`],
+      throw new HoldfastError('USAGE', 'cannot verify: both a list and a log are given', {
+        hints: [`holdfast mirror verify ${file} --upstream docker.io`],
       })
     }
     if (file !== undefined) return await readImageList(file)
@@ -126,4 +134,14 @@ The running mirror goes on meanwhile, nothing of it is changed, and its upstream
     const {seenImages} = await import('../../lib/cli/warming.ts')
     return await seenImages(await context.collector(flags.collector))
   }
+}
+
+/** A list that names no image of the mirror, or a mirror without images, proves nothing. */
+function nothingToVerify(upstreams: readonly MirroredUpstream[], listed: readonly Reference[] | undefined): HoldfastError {
+  const names = upstreams.map(({name}) => name).join(', ')
+  const [first] = listed ?? []
+  const reason = listed === undefined ? 'the mirror has no image of it' : 'the list names no image of it'
+  const hint =
+    first === undefined ? 'holdfast warm images.txt --mirror http://127.0.0.1:5000' : `holdfast mirror verify --upstream ${first.registry}`
+  return new HoldfastError('MANIFEST_NOT_FOUND', `cannot verify "${names}": ${reason}`, {hints: [hint]})
 }

@@ -1,47 +1,52 @@
-/** Mirrors of this machine with their upstream cut: served on a port of loopback from what they have, and read over HTTP as clients do. */
+/** Mirrors of this machine without their upstream: served on a loopback port from what they have, and read over HTTP as clients do. */
+
+import {keptImagesOf} from '../content/pull-through/kept-images.ts'
 import {HoldfastError} from '../core/errors.ts'
-import type {CutMirror} from '../mirror/drill.ts'
+import type {OfflineMirror} from '../mirror/verify.ts'
 import {parseReference, type Reference} from '../oci/reference.ts'
 import type {MirroredUpstream} from '../server/mirror.ts'
 import type {Context} from './context.ts'
 import {readInputFile} from './input-file.ts'
 
-const cut = async (): Promise<never> => {
-  throw new HoldfastError('NETWORK', 'the upstream is cut for the drill')
+const refuse = async (): Promise<never> => {
+  throw new HoldfastError('NETWORK', 'the upstream is not asked while the mirror is verified')
 }
 
-/** Answers for nothing that it is asked. */
-const CUT_UPSTREAM: MirroredUpstream['store'] = {
-  statBlob: cut,
-  readBlob: cut,
-  statManifest: cut,
-  readManifest: cut,
-  listReferrers: cut,
+/** Cannot be reached. */
+const NO_UPSTREAM: MirroredUpstream['store'] = {
+  statBlob: refuse,
+  readBlob: refuse,
+  statManifest: refuse,
+  readManifest: refuse,
+  listReferrers: refuse,
   // biome-ignore lint/correctness/useYield: there is nothing to list
   async *listTags() {
-    await cut()
+    await refuse()
   },
 }
 
-export async function openCutMirror(context: Context, upstream: MirroredUpstream): Promise<CutMirror> {
+export async function openOfflineMirror(context: Context, upstream: MirroredUpstream): Promise<OfflineMirror> {
   const [{serveMirror}, {undeclaredEndpoint}, {parseRegistryHost}] = await Promise.all([
     import('../server/mirror.ts'),
     import('../registries/endpoint.ts'),
     import('../oci/reference.ts'),
   ])
-  const served = await serveMirror({host: '127.0.0.1', port: 0, upstreams: [{...upstream, store: CUT_UPSTREAM}], rules: []})
+  const served = await serveMirror({host: '127.0.0.1', port: 0, upstreams: [{...upstream, store: NO_UPSTREAM}], rules: []})
   const host = parseRegistryHost(`127.0.0.1:${served.address.port}`)
   const store = await context.openUpstream(await undeclaredEndpoint(host, {plainHttp: true}))
   return {store, stop: () => served.stop()}
 }
 
-/** Every tag that a mirror has. */
+/** Every tag that a mirror has, and every image that it has without a tag. */
 export async function mirroredImages({name, openCache}: MirroredUpstream): Promise<readonly Reference[]> {
   const store = await openCache()
   try {
     const images: Reference[] = []
     for await (const repository of store.listRepositories()) {
       for await (const tag of store.listTags(repository)) images.push(parseReference(`${name}/${repository}:${tag}`))
+      for (const {tags, digest} of await keptImagesOf(store, repository)) {
+        if (tags.length === 0) images.push(parseReference(`${name}/${repository}@${digest}`))
+      }
     }
     return images
   } finally {
