@@ -183,13 +183,13 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     }
   })
 
-  it('says that the upstream is unreachable, and not that something is unknown', async () => {
+  it('says why the upstream gave no answer, and not that something is unknown', async () => {
     await origin.kill()
     for (const path of ['shop/web/manifests/v1', `shop/web/manifests/${first.digest}`, `shop/web/blobs/${first.blobs[0]?.digest}`]) {
       const answer = await get(path)
       const [error] = ((await answer.json()) as {errors: {code: string; message: string}[]}).errors
       assert.deepEqual([answer.status, error?.code], [503, 'UNAVAILABLE'], path)
-      assert.match(error?.message ?? '', /upstream "127\.0\.0\.1:\d+" is unreachable/)
+      assert.match(error?.message ?? '', /upstream "127\.0\.0\.1:\d+" cannot be reached: connection refused/)
       assert.ok(Number(answer.headers.get('retry-after')) > 0)
     }
   })
@@ -297,6 +297,52 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     await mirror.stop()
     mirror = await serve(user, ['--upstream', origin.url, '--allow', '127.0.0.0/8'])
     assert.equal((await get('shop/web/manifests/v1', {headers: {'x-forwarded-for': '8.8.8.8'}})).status, 200)
+  })
+
+  it('fetches a layer once for all repositories and upstreams, and needs none of them for it again', async () => {
+    const other = await startDockerRegistry()
+    afterwards(other.stop)
+    const [config, base] = [
+      first.blobs[0]?.digest ?? '',
+      first.blobs.find(({digest}) => second.blobs.some((one) => one.digest === digest))?.digest ?? '',
+    ]
+    await pushImage(origin.url, 'team/tool', 'v1', second)
+    await pushImage(other.url, 'team/copy', 'v1', first)
+    await mirror.stop()
+    mirror = await serve(user, ['--upstream', origin.url, '--upstream', other.url])
+    assert.equal(await pull('shop/web', 'v1'), first.digest)
+    assert.equal(await pull('team/tool', 'v1'), second.digest)
+    assert.equal(await pull(`${other.host.replace(':', '_')}/team/copy`, 'v1'), first.digest)
+    const fetched = async (registry: DockerRegistry) =>
+      (await registry.accessLog())
+        .filter(({method, path}) => method === 'GET' && path.includes('/blobs/'))
+        .map(({path}) => path.split('/').at(-1))
+    const blobs = await fetched(origin)
+    assert.deepEqual([blobs.filter((digest) => digest === base).length, blobs.filter((digest) => digest === config).length], [1, 1])
+    assert.deepEqual(await fetched(other), [])
+    await origin.kill()
+    await other.kill()
+    assert.equal(await pull('team/tool', 'v1'), second.digest)
+    assert.equal(await pull(`${other.host.replace(':', '_')}/team/copy`, 'v1'), first.digest)
+  })
+
+  it('mirrors what lies below a path of its upstream, as in a proxy project of Harbor', async () => {
+    await mirror.stop()
+    const below = [`${origin.url}/shop`, '--revalidate', '**=always']
+    mirror = await serve(user, ['--upstream', ...below])
+    const path = `${origin.host.replace(':', '_')}/shop`
+    assert.equal(await pull('web', 'v1'), first.digest)
+    assert.equal(await pull(`${path}/many`, 'v1'), many.digest)
+    assert.equal((await get(`shop/many/manifests/v1?ns=${origin.host}`)).status, 200)
+    await origin.kill()
+    assert.equal(await pull('web', 'v1'), first.digest)
+    const list = join(folder, `below-${count++}`)
+    await writeFile(list, `${origin.host}/shop/web:v1\n${origin.host}/shop/many:v1\n`)
+    for (const given of [[], [list]]) {
+      const verified = await user.json(['mirror', 'verify', ...given, '--upstream', `${origin.url}/shop`, ...store()])
+      assert.equal(verified.exitCode, 0, verified.stdout)
+      assert.equal((verified.envelope.result as {images: object[]}).images.length, 2)
+    }
   })
 
   it('is filled from a list before anybody asks, with ranges and patterns, and a cache likewise', async () => {

@@ -41,7 +41,7 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
       required: true,
       env: 'HOLDFAST_UPSTREAM',
       helpValue: 'URL',
-      summary: 'What is mirrored: HOST[:PORT], a URL, or the name of a declared registry. Repeatable.',
+      summary: 'Registry to mirror: HOST[:PORT], a URL, or the name of a declared registry, each with an optional /PATH. Repeatable.',
     }),
     store: Flags.string({
       env: 'HOLDFAST_STORE',
@@ -116,9 +116,8 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
     const {address} = served
     const url = `${tls === undefined ? 'http' : 'https'}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
     const result = {url, upstreams: upstreams.map(({name}) => name), store: place}
-    this.output.print(escapeText(url))
+    await this.output.announce(escapeText(url), result)
     this.output.note(text`mirroring ${result.upstreams.join(', ')} in ${place}; stop with Ctrl-C`)
-    this.output.succeed(result)
     if (!context.signal.aborted) await once(context.signal, 'abort')
     this.output.note(text`stopping: running requests may finish`)
     return result

@@ -3,14 +3,14 @@ import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import type {Context} from '../../lib/cli/context.ts'
 import {openUpstreams} from '../../lib/cli/mirror-upstreams.ts'
-import {mirroredImages, openOfflineMirror, readImageList} from '../../lib/cli/offline-mirror.ts'
+import {isOfUpstream, mirroredImages, openOfflineMirror, readImageList} from '../../lib/cli/offline-mirror.ts'
 import {PartialFailure} from '../../lib/cli/partial-failure.ts'
 import {formatTable} from '../../lib/cli/table.ts'
 import {formatBytes, formatCount} from '../../lib/cli/units.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
 import {text} from '../../lib/core/terminal-text.ts'
 import type {VerifiedImage} from '../../lib/mirror/verify.ts'
-import {parseRegistryHost, type Reference} from '../../lib/oci/reference.ts'
+import type {Reference} from '../../lib/oci/reference.ts'
 import type {MirroredUpstream} from '../../lib/server/mirror.ts'
 
 interface Verification {
@@ -70,7 +70,7 @@ Images that would have failed are listed with the reason; the exit code is then 
     const requested = await Promise.all(
       upstreams.map(async (upstream) => ({
         upstream,
-        wanted: listed?.filter(({registry}) => registry === upstream.name) ?? (await mirroredImages(upstream)),
+        wanted: listed?.filter((image) => isOfUpstream(upstream, image)) ?? (await mirroredImages(upstream)),
       })),
     )
     if (requested.every(({wanted}) => wanted.length === 0)) throw nothingToVerify(upstreams, listed)
@@ -95,7 +95,7 @@ Images that would have failed are listed with the reason; the exit code is then 
       reason ?? (missingPlatforms === 0 ? '-' : `${formatCount(missingPlatforms, 'platform')} not cached`),
     ])
     for (const line of formatTable(['IMAGE', 'OUTCOME', 'SIZE', 'REMARK'], rows)) this.output.print(line)
-    const elsewhere = listed?.filter(({registry}) => !upstreams.some(({name}) => name === registry)) ?? []
+    const elsewhere = listed?.filter((image) => !upstreams.some((upstream) => isOfUpstream(upstream, image))) ?? []
     if (elsewhere.length > 0)
       this.output.warn(text`${formatCount(elsewhere.length, 'image')} of registries that --upstream does not name: not verified`)
     const failed = images.filter(({outcome}) => outcome !== 'served')
@@ -127,7 +127,7 @@ Images that would have failed are listed with the reason; the exit code is then 
       const {loggedImages} = await import('../../lib/cli/warming.ts')
       return await loggedImages(
         log,
-        upstreams.map(({name}) => parseRegistryHost(name)),
+        upstreams.map(({name, path}) => ({name, path})),
       )
     }
     if (!flags['from-log']) return undefined

@@ -1,9 +1,10 @@
 /** Mirrors of this machine without their upstream: served on a loopback port from what they have, and read over HTTP as clients do. */
 
 import {keptImagesOf} from '../content/pull-through/kept-images.ts'
+import {createRenamedSource} from '../content/renamed-source.ts'
 import {HoldfastError} from '../core/errors.ts'
 import type {OfflineMirror} from '../mirror/verify.ts'
-import {parseReference, type Reference} from '../oci/reference.ts'
+import {parseReference, parseRepositoryName, type Reference, type RepositoryName} from '../oci/reference.ts'
 import type {MirroredUpstream} from '../server/mirror.ts'
 import type {Context} from './context.ts'
 import {readInputFile} from './input-file.ts'
@@ -34,7 +35,18 @@ export async function openOfflineMirror(context: Context, upstream: MirroredUpst
   const served = await serveMirror({host: '127.0.0.1', port: 0, upstreams: [{...upstream, store: NO_UPSTREAM}], rules: []})
   const host = parseRegistryHost(`127.0.0.1:${served.address.port}`)
   const store = await context.openUpstream(await undeclaredEndpoint(host, {plainHttp: true}))
-  return {store, stop: () => served.stop()}
+  return {store: createRenamedSource(store, (repository) => repositoryWithin(upstream, repository)), stop: () => served.stop()}
+}
+
+/** Whether an image is one of an upstream. */
+export function isOfUpstream({name}: Pick<MirroredUpstream, 'name'>, {registry, repository}: Reference): boolean {
+  return `${registry}/${repository}`.startsWith(`${name}/`)
+}
+
+/** A repository as an upstream below a path of its registry calls it. */
+function repositoryWithin({name}: Pick<MirroredUpstream, 'name'>, repository: RepositoryName): RepositoryName {
+  const folder = name.includes('/') ? name.slice(name.indexOf('/') + 1) : undefined
+  return folder === undefined ? repository : parseRepositoryName(repository.slice(folder.length + 1))
 }
 
 /** Every tag that a mirror has, and every image that it has without a tag. */

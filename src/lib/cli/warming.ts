@@ -1,12 +1,14 @@
 /** What `warm` works with: what is wanted, where its tags are looked up, and what sees to an image. */
 import * as Flags from '@oclif/core/flags'
 import type {Collector} from '../collector/collector.ts'
+import {createRenamedSource} from '../content/renamed-source.ts'
 import type {SourceStore} from '../content/store.ts'
 import {parseDurationMs} from '../core/duration.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {text} from '../core/terminal-text.ts'
 import {DOCKER_HUB, parseRepositoryName, type Reference, type RegistryHost} from '../oci/reference.ts'
 import type {ServedMirror} from '../server/mirror.ts'
+import type {LoggedUpstream} from '../warming/seen.ts'
 import type {WarmDependencies, WarmedImage} from '../warming/warm.ts'
 import type {Wish} from '../warming/wishes.ts'
 import type {Context} from './context.ts'
@@ -45,10 +47,9 @@ export async function seenImages(collector: Collector): Promise<readonly Referen
 }
 
 /** Images that an access log has seen pulled. @throws {HoldfastError} CONFIGURATION when it cannot be read. */
-export async function loggedImages(file: string, hosts: readonly RegistryHost[]): Promise<readonly Reference[]> {
+export async function loggedImages(file: string, upstreams: readonly LoggedUpstream[]): Promise<readonly Reference[]> {
   const {imagesOfAccessLog} = await import('../warming/seen.ts')
-  const [host = DOCKER_HUB, ...others] = hosts
-  return imagesOfAccessLog(await readInputText(file), host, others)
+  return imagesOfAccessLog(await readInputText(file), upstreams)
 }
 
 /** What sees to an image: the cache, or a mirror that it is pulled through. */
@@ -79,9 +80,11 @@ export async function openWarming(
 /** A mirror of this process sees to its own images. */
 export async function warmingOf({stores}: Pick<ServedMirror, 'stores'>, signal: AbortSignal): Promise<Warming> {
   const {fillWhole} = await import('../mirror/verify.ts')
-  const storeOf = ({registry}: Reference): SourceStore => {
-    const store = stores.get(registry)
-    if (store !== undefined) return store
+  const storeOf = ({registry, repository}: Reference): SourceStore => {
+    for (const [name, store] of stores) {
+      if (!`${registry}/${repository}`.startsWith(`${name}/`)) continue
+      return createRenamedSource(store, (full) => parseRepositoryName(`${registry}/${full}`.slice(name.length + 1)))
+    }
     throw new HoldfastError('USAGE', `cannot fetch from "${registry}": it is not mirrored here`, {hints: [`--upstream ${registry}`]})
   }
   return {openSource: async (reference) => storeOf(reference), fetch: (reference) => fillWhole(storeOf(reference), reference, signal)}

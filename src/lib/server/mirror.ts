@@ -5,11 +5,13 @@ import type {RevalidationRule} from '../content/pull-through/revalidation.ts'
 import {createPullThroughStore, type MirrorEvent, type PullThroughStore} from '../content/pull-through/store.ts'
 import {Upstream, type UpstreamStore} from '../content/pull-through/upstream.ts'
 import {unlessAborted} from '../core/settle-within.ts'
-import {parseNamed, type RepositoryName} from '../oci/reference.ts'
+import {DEFAULT_TAG, parseNamed, parseRepositoryName, type RepositoryName} from '../oci/reference.ts'
 import type {AccessControl} from './access-control.ts'
+import {checkHealth, type HealthCheck} from './health.ts'
+import type {MirrorMetrics} from './mirror-metrics.ts'
 import {createRegistryServer, type ListenAddress, type RegistryServerOptions, type SelectedStore} from './registry-server.ts'
 import type {Route} from './route.ts'
-import {STOP_GRACE_MS} from './serve.ts'
+import {diskCheck, STOP_GRACE_MS} from './serve.ts'
 import type {ServerListener} from './server-events.ts'
 import {startUploadPurge, type UploadPurge} from './upload-purge.ts'
 
@@ -46,6 +48,8 @@ interface Mirror {
   readonly name: string
   readonly path: RepositoryName
   readonly store: PullThroughStore
+  readonly isPaused: () => boolean
+  readonly check: HealthCheck
 }
 
 /**
@@ -56,42 +60,57 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
   const {upstreams, rules, host, port, tls, accessControl, listener, onEvent, signal} = options
   await using opened = new AsyncDisposableStack()
   let purge: UploadPurge | undefined
+  let metrics: MirrorMetrics | undefined
   const tell: ServerListener = (event) => {
     listener?.(event)
-    if (event.type === 'failure') purge?.noteFailure(event.error)
+    if (event.type === 'request') metrics?.answered(event)
+    else {
+      metrics?.failed(event)
+      purge?.noteFailure(event.error)
+    }
   }
   const server = createRegistryServer({tls, isGuarded: accessControl !== undefined, listener: tell})
   opened.defer(() => server.close({graceMs: 0}))
   const address = await server.listen({host, port})
   const {createMirrorMetrics} = await import('./mirror-metrics.ts')
-  const metrics = createMirrorMetrics()
+  const mirrors: Mirror[] = []
+  const readiness = () => checkHealth(mirrors.map(({check}) => ({check, otherwise: 'store unreachable'})))
+  const told = createMirrorMetrics(async () => ({
+    freeBytes: await freeBytes(caches),
+    conditions: (await readiness()).degraded,
+    upstreams: mirrors.map(({name, isPaused}) => ({name, isPaused: isPaused(), sizeBytes: undefined, images: undefined})),
+  }))
+  metrics = told
   const caches: MirrorCache[] = []
   const open = async ({name, path, store: source, openCache}: MirroredUpstream): Promise<Mirror> => {
     const cache = await openCache()
     opened.defer(() => cache.close())
     caches.push(cache)
-    const upstream = new Upstream({name, store: source, now: Date.now, onPause: () => metrics.paused(name)})
+    const upstream = new Upstream({name, store: source, now: Date.now, onPause: () => told.paused(name)})
     const store = createPullThroughStore({
       cache,
       upstream,
       rules,
       now: Date.now,
       onEvent: (event) => {
-        metrics.told(name, event)
+        told.told(name, event)
         onEvent?.(name, event)
-        if (event.type === 'failure') tell({type: 'failure', requestId: `mirror of ${name}`, error: event.error})
+        if (event.type === 'failure') tell({type: 'failure', requestId: `mirror of ${name}`, error: event.error, upstream: name})
       },
     })
     opened.defer(() => store.close({graceMs: 0}))
-    return {name, path, store}
+    const isPaused = () => upstream.isPaused
+    return {name, path, store, isPaused, check: mirrorCheck(cache, isPaused)}
   }
   const [first, ...others] = await unlessAborted(Promise.all([open(upstreams[0]), ...upstreams.slice(1).map(open)]), signal)
-  const mirrors = [first, ...others]
+  mirrors.push(first, ...others)
   server.answer({
     store: first.store,
-    select: (route, query) => select(mirrors, route, query.get('ns')),
+    select: (route, query) => select(mirrors, route, query.get('ns')) ?? {upstream: first.name, store: first.store, route},
     accessControl,
-    others: answerOthers(metrics),
+    readiness,
+    others: answerOthers(told),
+    guardsOthers: true,
   })
   purge = startUploadPurge({
     purge: (options) => Promise.all(caches.map((cache) => cache.purgeStaleUploads?.(options))),
@@ -115,24 +134,56 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
 /** Which upstream a request is about: by `ns=`, else by the first part of the repository, which is then not part of its name there. */
 function select(mirrors: readonly Mirror[], route: Route, ns: string | null): SelectedStore | undefined {
   const byName = mirrors.find(({name}) => name === ns)
-  if (byName !== undefined) return {store: byName.store, route}
+  if (byName !== undefined) return {upstream: byName.name, store: byName.store, route}
   if (!('repository' in route)) return undefined
+  const below = ns === null ? undefined : mirrors.find(({name}) => `${ns}/${route.repository}`.startsWith(`${name}/`))
+  if (below !== undefined && ns !== null) {
+    const repository = parseRepositoryName(`${ns}/${route.repository}`.slice(below.name.length + 1))
+    return {upstream: below.name, store: below.store, route: {...route, repository}}
+  }
   const byPath = mirrors.find(({path}) => route.repository.startsWith(`${path}/`))
   if (byPath === undefined) return undefined
   const {name, path, store} = byPath
   // `docker.io/alpine` is `library/alpine` there, as everywhere.
-  const {repository} = parseNamed(`${name}/${route.repository.slice(path.length + 1)}`)
-  return {store, route: {...route, repository}}
+  const within = route.repository.slice(path.length + 1)
+  const repository = name.includes('/') ? parseRepositoryName(within) : parseNamed(`${name}/${within}`).repository
+  return {upstream: name, store, route: {...route, repository}}
 }
 
-function answerOthers(metrics: {readonly contentType: string; text(): Promise<string>}): RequestListener {
+function answerOthers(metrics: Pick<MirrorMetrics, 'contentType' | 'text'>): RequestListener {
   return (request, response) => {
     const path = request.url?.split('?')[0]
-    if (path === '/readyz') return void response.writeHead(200, {'content-type': 'application/json'}).end('{"status":"ok"}')
     if (path !== '/metrics') return void response.writeHead(404).end()
     metrics.text().then(
       (text) => response.writeHead(200, {'content-type': metrics.contentType}).end(text),
       () => response.writeHead(500).end(),
     )
+  }
+}
+
+/** Bytes that the disk can still take; undefined where a registry keeps the images, or the file system does not tell. */
+async function freeBytes(caches: readonly MirrorCache[]): Promise<number | undefined> {
+  const found = await Promise.all(caches.map(async ({health}) => (await health?.())?.freeBytes ?? Number.POSITIVE_INFINITY))
+  const least = Math.min(...found)
+  return Number.isFinite(least) ? least : undefined
+}
+
+/** Asked for in order to find out whether a registry answers; no image has this name. */
+const PROBED_REPOSITORY = parseRepositoryName('holdfast-probe')
+
+/** A mirror is ready while it can read its disk; one that keeps its images in a registry, while that or the upstream answers. */
+function mirrorCheck(cache: MirrorCache, isPaused: () => boolean): HealthCheck {
+  const {health} = cache
+  const check =
+    health === undefined
+      ? async () => {
+          await cache.statManifest(PROBED_REPOSITORY, DEFAULT_TAG)
+          return {}
+        }
+      : diskCheck({health}, {readOnly: false})
+  return async () => {
+    const {isReady, degraded} = await checkHealth([{check, otherwise: 'store unreachable'}])
+    if (!isPaused()) return {isReady, degraded}
+    return {isReady: isReady && !degraded.includes('store unreachable'), degraded: [...degraded, 'upstream paused']}
   }
 }

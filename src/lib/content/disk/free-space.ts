@@ -31,7 +31,7 @@ export class FreeSpace {
 
   /** Whether the reserve is touched. */
   async isShort(): Promise<boolean> {
-    return (await this.#usable()) <= 0
+    return (await this.usableBytes()) <= 0
   }
 
   /**
@@ -43,7 +43,7 @@ export class FreeSpace {
     let written = position
     let granted = position
     const grant = async (size: number): Promise<void> => {
-      const usable = await this.#usable()
+      const usable = await this.usableBytes()
       if (size - written > usable) throw new DiskFullError(usable)
       granted = written + Math.max(size - written, Math.min(usable, CHECK_BYTES))
     }
@@ -55,8 +55,8 @@ export class FreeSpace {
     }
   }
 
-  /** Bytes that may be written; negative where the reserve is touched already. */
-  async #usable(): Promise<number> {
+  /** Bytes that may be written; negative where the reserve is touched already, and infinite where the file system does not tell. */
+  async usableBytes(): Promise<number> {
     const space = await this.#measure(this.#directory)
     if (space === undefined) return Number.POSITIVE_INFINITY
     return space.availableBytes - Math.min(RESERVE_BYTES, space.totalBytes * MAX_RESERVED_PART)

@@ -11,6 +11,7 @@ import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import type {Digest} from '../../oci/digest.ts'
 import {describeManifest, type RawManifest} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
+import {type DiskHealth, diskHealth} from '../disk/disk-health.ts'
 import {FreeSpace, type MeasureSpace} from '../disk/free-space.ts'
 import {onDisk} from '../disk/storage-error.ts'
 import {HashThread} from '../disk/trailing-hash.ts'
@@ -68,6 +69,13 @@ export interface FilesystemStore extends ContentStore, RepositoryLister, UploadS
   writeSparseManifest(repository: RepositoryName, reference: Tag | Digest, manifest: RawManifest): Promise<void>
   /** The digests of all manifests of a repository, whether or not a tag names them. */
   listManifests(repository: RepositoryName): Promise<readonly Digest[]>
+  /**
+   * Makes a blob part of a repository whose bytes this store, or one of `others` on the same disk, has already. Only for stores whose clients may read every repository of all
+   * of them. Returns whether there were such bytes.
+   */
+  adoptBlob(repository: RepositoryName, blob: BlobDescriptor, others: readonly FilesystemStore[]): Promise<boolean>
+  /** What can be done with its directory now. */
+  health(): Promise<DiskHealth>
   /** Where the store is, as an absolute path. */
   readonly root: string
   /** Ends the thread that hashes; the store must not be used any more. */
@@ -136,6 +144,15 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
         return await tidy({layout, uploads, manifests}, Date.now() - idleMs, signal)
       }),
 
+    adoptBlob: (repository, blob, others) =>
+      guard('store blob', blob.digest, undefined, () =>
+        blobs.adopt(
+          repository,
+          blob,
+          others.map((other) => new RegistryLayout(other.root)),
+        ),
+      ),
+    health: () => diskHealth(root, space),
     close: () => thread.close(),
   }
 

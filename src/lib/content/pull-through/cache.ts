@@ -14,16 +14,25 @@ export interface MirrorCache extends SourceStore, RepositoryLister, Pick<Content
   settleManifest(repository: RepositoryName, reference: Tag | Digest, manifest: RawManifest): Promise<void>
   /** The digests of all manifests of a repository; absent where the store can list only tags. */
   readonly listManifests?: FilesystemStore['listManifests']
+  /** What can be done with the disk; absent for a registry. */
+  readonly health?: FilesystemStore['health']
   /** Removes what downloads left that were cut off; absent where another server does that. */
   readonly purgeStaleUploads?: FilesystemStore['purgeStaleUploads']
   close(): Promise<void>
 }
 
-/** A folder of this machine. */
-export function createDiskCache(disk: FilesystemStore): MirrorCache {
+/**
+ * A folder of this machine.
+ * @param stores those of all upstreams of the mirror. Its clients may pull from every one, so that a blob is fetched once for all repositories and upstreams.
+ */
+export function createDiskCache(disk: FilesystemStore, stores: readonly FilesystemStore[] = []): MirrorCache {
   return {
     ...disk,
     isShared: false,
+    writeBlob: async (repository, blob, source, options) =>
+      (await disk.statBlob(repository, blob.digest)) === undefined && (await disk.adoptBlob(repository, blob, stores))
+        ? 'mounted'
+        : await disk.writeBlob(repository, blob, source, options),
     keepManifest: (repository, manifest) => disk.writeSparseManifest(repository, manifest.digest, manifest),
     settleManifest: (repository, reference, manifest) => disk.writeSparseManifest(repository, reference, manifest),
   }

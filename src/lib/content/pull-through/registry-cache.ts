@@ -39,9 +39,16 @@ export interface RegistryCacheOptions {
   readonly registry: RemoteStore
   /** Repositories of the mirror are below it: `mirror/docker.io`. */
   readonly prefix: RepositoryName
+  /** Where blobs are in the registry, for all upstreams of the mirror: clients may pull from every one, so that a blob is fetched once for all of them. */
+  readonly locations?: LRUCache<Digest, RepositoryName> | undefined
 }
 
-export function createRegistryCache({registry, prefix}: RegistryCacheOptions): MirrorCache {
+/** Locations that caches may share. */
+export function createLocations(): LRUCache<Digest, RepositoryName> {
+  return new LRUCache({max: MAX_REMEMBERED})
+}
+
+export function createRegistryCache({registry, prefix, locations = createLocations()}: RegistryCacheOptions): MirrorCache {
   const manifests = new LRUCache<string, RawManifest>({maxSize: MAX_REMEMBERED_BYTES, sizeCalculation: ({bytes}) => bytes.length + 1})
   const blobs = new LRUCache<string, number>({max: MAX_REMEMBERED, ttl: BLOB_LIFE_MS})
   const settled = new LRUCache<string, true>({max: MAX_REMEMBERED})
@@ -58,13 +65,18 @@ export function createRegistryCache({registry, prefix}: RegistryCacheOptions): M
     const known = blobs.get(key)
     if (known !== undefined) return known
     const size = await registry.statBlob(named(repository), digest, {...call, isLikelyAbsent: true})
-    if (size !== undefined) blobs.set(key, size)
+    if (size === undefined) return undefined
+    blobs.set(key, size)
+    locations.set(digest, named(repository))
     return size
   }
 
   const writeBlob: MirrorCache['writeBlob'] = async (repository, blob, source, options) => {
-    const outcome = await registry.writeBlob(named(repository), blob, source, options)
+    const known = locations.get(blob.digest)
+    const mountFrom = known === undefined || known === named(repository) ? {} : {mountFrom: known}
+    const outcome = await registry.writeBlob(named(repository), blob, source, {...options, ...mountFrom})
     blobs.set(keyOf(repository, blob.digest), blob.size)
+    locations.set(blob.digest, named(repository))
     return outcome
   }
 

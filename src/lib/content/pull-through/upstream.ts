@@ -2,6 +2,7 @@
 import {HoldfastError, hasCode} from '../../core/errors.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
 import type {RepositoryLister, SourceStore} from '../store.ts'
+import {upstreamReason} from './upstream-reason.ts'
 
 /** An upstream that did not answer is not asked again for so long. */
 const DOWN_PAUSE_MS = 10_000
@@ -28,8 +29,9 @@ export class UpstreamUnavailableError extends HoldfastError {
 
   constructor(upstream: string, what: string, cause: HoldfastError, retryAfterSeconds: number) {
     const isRateLimited = cause.code === 'RATE_LIMITED'
-    const reason = isRateLimited ? 'asks to slow down' : 'is unreachable'
-    super('REGISTRY_UNAVAILABLE', `cannot get "${what}": it is not cached, and the upstream "${upstream}" ${reason}`, {cause})
+    super('REGISTRY_UNAVAILABLE', `cannot get "${what}": it is not cached, and the upstream "${upstream}" ${upstreamReason(cause)}`, {
+      cause,
+    })
     this.retryAfterSeconds = retryAfterSeconds
     this.isRateLimited = isRateLimited
   }
