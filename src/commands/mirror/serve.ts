@@ -1,11 +1,13 @@
 import {once} from 'node:events'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {EVICTION_FLAGS, readEviction} from '../../lib/cli/eviction.ts'
 import {parseListenAddress} from '../../lib/cli/listen-address.ts'
 import {openUpstreams} from '../../lib/cli/mirror-upstreams.ts'
 import {readServerCertificate} from '../../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../../lib/cli/server-log.ts'
 import {ACCESS_FLAGS} from '../../lib/cli/transfer-flags.ts'
+import {formatBytes} from '../../lib/cli/units.ts'
 import {planWarming, WARM_FLAGS, warmingOf} from '../../lib/cli/warming.ts'
 import {escapeText, text} from '../../lib/core/terminal-text.ts'
 
@@ -24,6 +26,8 @@ cannot be asked comes with a Warning header. What it has not, and cannot get, is
 Pushes are refused with 405. Credentials for upstreams are those of \`holdfast login\` and of HOLDFAST_AUTH_<HOST>_….
 Several upstreams: clients say which with ns=HOST, as containerd does, or by the first part of the repository (ghcr.io/acme/web); else the first is meant.
 With --store a registry keeps the images, and mirrors hold nothing: start as many as you like. /metrics, /healthz.
+--max-size and --max-unused evict whole images, least recently used first. An image stays if it was served in the last 24 hours, if --keep names it, if its upstream is unreachable, or if
+its upstream no longer has it. When nothing may be evicted, new images are passed on without being kept.
 SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. A second signal ends it at once.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> --upstream docker.io',
@@ -32,6 +36,7 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
     '<%= config.bin %> <%= command.id %> --upstream docker.io --listen 0.0.0.0:5000 --allow 10.0.0.0/8',
     '<%= config.bin %> <%= command.id %> --upstream docker.io --store https://registry.internal/mirror',
     '<%= config.bin %> <%= command.id %> --upstream docker.io --warm images.txt --warm-every 6h',
+    '<%= config.bin %> <%= command.id %> --upstream docker.io --max-size 500GB --max-unused 90d --keep "library/*"',
   ]
   static override readonly flags = {
     upstream: Flags.string({
@@ -70,6 +75,7 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
       summary:
         'How often tags are looked up again: never, always, or after a time such as 30m; the first pattern that fits counts. Default: 5m. Repeatable.',
     }),
+    ...EVICTION_FLAGS,
     ...WARM_FLAGS,
     'tls-cert': Flags.string({
       env: 'HOLDFAST_TLS_CERT',
@@ -95,19 +101,23 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
     const accessControl = flags.allow === undefined ? undefined : createNetworkAccess(createAddressPolicy(flags.allow))
     const tls = await readServerCertificate(flags)
     const planned = await planWarming(flags)
-    const {place, upstreams} = await openUpstreams(context, flags.upstream, flags.store)
+    const eviction = readEviction(flags)
+    const {place, upstreams} = await openUpstreams(context, flags.upstream, flags.store, eviction.quota)
     const served = await serveMirror({
       host,
       port,
       tls,
       upstreams,
       rules,
+      eviction,
       accessControl,
       listener: (event) =>
         event.type === 'failure' ? this.output.note(describeServerEvent(event)) : this.output.trace(describeServerEvent(event)),
       onEvent: (upstream, event) => {
         if (event.type === 'moved') this.output.trace(text`${upstream}/${event.repository}:${event.tag} is ${event.digest} now`)
       },
+      onEvicted: (upstream, {repository, digest}, {outcome, freedBytes}) =>
+        this.output.trace(text`${upstream}/${repository}@${digest}: eviction, ${outcome}, ${formatBytes(freedBytes)} freed`),
       signal: context.signal,
     })
     context.defer(() => served.stop())

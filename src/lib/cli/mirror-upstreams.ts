@@ -1,6 +1,7 @@
 /** What a mirror mirrors: registries by name, host or URL, each with a place of its own for what the mirror has of it. None of them is asked anything yet. */
 import {existsSync} from 'node:fs'
 import {join} from 'node:path'
+import type {Quota} from '../content/disk/quota.ts'
 import type {FilesystemStore} from '../content/filesystem/store.ts'
 import type {MirrorCache} from '../content/pull-through/cache.ts'
 import type {RegistryCacheOptions} from '../content/pull-through/registry-cache.ts'
@@ -31,11 +32,12 @@ export interface OpenMirrors {
 
 /**
  * @param store `REGISTRY[/PREFIX]` that keeps what the mirror has; a folder of this machine when absent.
+ * @param quota what that folder may take.
  * @throws {HoldfastError} USAGE for the same upstream twice; REGISTRY_NOT_DECLARED, CONFIGURATION, INVALID_REFERENCE; STORAGE for a folder that cannot be written.
  */
-export async function openUpstreams(context: Context, names: readonly string[], store?: string): Promise<OpenMirrors> {
+export async function openUpstreams(context: Context, names: readonly string[], store?: string, quota?: Quota): Promise<OpenMirrors> {
   const records = await context.records()
-  const cache = store === undefined ? await diskCache(context) : await registryCache(context, store)
+  const cache = store === undefined ? await diskCache(context, quota) : await registryCache(context, store)
   const upstreams: MirroredUpstream[] = []
   for (const text of names) {
     const {registry, folder} = splitUpstream(text)
@@ -68,7 +70,7 @@ function splitUpstream(text: string): {readonly registry: string; readonly folde
   return {registry: `${scheme}${host}`, folder: parseRepositoryName(path)}
 }
 
-async function diskCache({dataDirectory}: Context): Promise<Cache> {
+async function diskCache({dataDirectory}: Context, quota: Quota | undefined): Promise<Cache> {
   const place = mirrorDirectory(dataDirectory)
   // What is there is served, also when its disk takes no more.
   if (!existsSync(place)) await prepareDataDirectory(dataDirectory, place)
@@ -80,7 +82,7 @@ async function diskCache({dataDirectory}: Context): Promise<Cache> {
         import('../content/pull-through/cache.ts'),
         import('../content/filesystem/store.ts'),
       ])
-      const store = createFilesystemStore({root: join(place, encodeURIComponent(upstream))})
+      const store = createFilesystemStore({root: join(place, encodeURIComponent(upstream)), quota})
       stores.push(store)
       return createDiskCache(store, stores)
     },

@@ -5,7 +5,7 @@
 import {settlesWithin} from '../core/settle-within.ts'
 
 export const CONDITIONS = [
-  /** The clock was set, or shows a time before something that is already there. */
+  /** The clock shows a time before one that was recorded: nothing is evicted. */
   'clock',
   /** The collector's database does not answer: no tokens are issued, and those that were issued still open the registry. */
   'database',

@@ -1,5 +1,6 @@
 /** What Prometheus reads of a mirror (text format 0.0.4); `docs/mirror-dashboard.json` shows it. */
 import {Counter, collectDefaultMetrics, Gauge, Histogram, Registry} from 'prom-client'
+import type {EvictionResult} from '../content/pull-through/eviction/evictor.ts'
 import type {MirrorEvent} from '../content/pull-through/store.ts'
 import {UpstreamUnavailableError} from '../content/pull-through/upstream.ts'
 import {HoldfastError} from '../core/errors.ts'
@@ -22,13 +23,6 @@ export interface MirrorState {
     readonly sizeBytes: number | undefined
     readonly images: number | undefined
   }[]
-}
-
-/** An image that was evicted, or could not be. */
-export interface EvictionResult {
-  /** `size` and `unused`: the limit that it was evicted for. Otherwise why it stays. */
-  readonly outcome: 'size' | 'unused' | 'kept: unreachable' | 'kept: gone upstream'
-  readonly freedBytes: number
 }
 
 export interface MirrorMetrics {

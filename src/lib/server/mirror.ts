@@ -1,6 +1,11 @@
 /** A pull-through mirror over HTTP: one cache for each upstream, every change refused, and what it is worth as metrics. */
 import type {RequestListener} from 'node:http'
+import {Quota} from '../content/disk/quota.ts'
 import type {MirrorCache} from '../content/pull-through/cache.ts'
+import {createEvictor, type EvictableUpstream, type Evictor, type EvictorOptions} from '../content/pull-through/eviction/evictor.ts'
+import type {EvictionPolicy} from '../content/pull-through/eviction/policy.ts'
+import {recordUse} from '../content/pull-through/eviction/record-use.ts'
+import type {Instant} from '../content/pull-through/eviction/usage-clock.ts'
 import type {RevalidationRule} from '../content/pull-through/revalidation.ts'
 import {createPullThroughStore, type MirrorEvent, type PullThroughStore} from '../content/pull-through/store.ts'
 import {Upstream, type UpstreamStore} from '../content/pull-through/upstream.ts'
@@ -32,6 +37,9 @@ export interface MirrorOptions extends ListenAddress, Pick<RegistryServerOptions
   readonly accessControl?: AccessControl | undefined
   readonly listener?: ServerListener | undefined
   readonly onEvent?: ((upstream: string, event: MirrorEvent) => void) | undefined
+  /** What is evicted from a folder, and how much it may take; nothing and all when absent. */
+  readonly eviction?: {readonly policy: EvictionPolicy; readonly quota: Quota} | undefined
+  readonly onEvicted?: EvictorOptions['onResult']
   /** Gives up the start; what had been opened is closed. */
   readonly signal?: AbortSignal | undefined
 }
@@ -57,7 +65,10 @@ interface Mirror {
  * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION; INTERRUPTED; what opening a cache throws.
  */
 export async function serveMirror(options: MirrorOptions): Promise<ServedMirror> {
-  const {upstreams, rules, host, port, tls, accessControl, listener, onEvent, signal} = options
+  const {upstreams, rules, host, port, tls, accessControl, listener, onEvent, onEvicted, signal} = options
+  const {policy, quota} = options.eviction ?? {policy: {keep: []}, quota: new Quota(Number.POSITIVE_INFINITY)}
+  const evictables: EvictableUpstream[] = []
+  let evictor: Evictor | undefined
   await using opened = new AsyncDisposableStack()
   let purge: UploadPurge | undefined
   let metrics: MirrorMetrics | undefined
@@ -74,11 +85,21 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
   const address = await server.listen({host, port})
   const {createMirrorMetrics} = await import('./mirror-metrics.ts')
   const mirrors: Mirror[] = []
-  const readiness = () => checkHealth(mirrors.map(({check}) => ({check, otherwise: 'store unreachable'})))
+  const clock: HealthCheck = async () => ({degraded: evictor?.isClockSuspect ? ['clock'] : []})
+  const readiness = () =>
+    checkHealth([
+      ...mirrors.map(({check}) => ({check, otherwise: 'store unreachable' as const})),
+      {check: clock, otherwise: 'clock' as const},
+    ])
   const told = createMirrorMetrics(async () => ({
     freeBytes: await freeBytes(caches),
     conditions: (await readiness()).degraded,
-    upstreams: mirrors.map(({name, isPaused}) => ({name, isPaused: isPaused(), sizeBytes: undefined, images: undefined})),
+    upstreams: mirrors.map(({name, isPaused}) => ({
+      name,
+      isPaused: isPaused(),
+      sizeBytes: evictor?.statistics(name)?.sizeBytes,
+      images: evictor?.statistics(name)?.images,
+    })),
   }))
   metrics = told
   const caches: MirrorCache[] = []
@@ -99,8 +120,12 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
       },
     })
     opened.defer(() => store.close({graceMs: 0}))
+    const {evictable} = cache
+    if (evictable !== undefined) evictables.push({name, cache, evictable, ask: (...question) => upstream.ask(...question)})
+    const onFailure = (error: unknown): void => tell({type: 'failure', requestId: `mirror of ${name}`, error, upstream: name})
+    const served = evictable === undefined ? store : recordUse(store, {disk: evictable, now: Date.now, onFailure})
     const isPaused = () => upstream.isPaused
-    return {name, path, store, isPaused, check: mirrorCheck(cache, isPaused)}
+    return {name, path, store: served, isPaused, check: mirrorCheck(cache, isPaused)}
   }
   const [first, ...others] = await unlessAborted(Promise.all([open(upstreams[0]), ...upstreams.slice(1).map(open)]), signal)
   mirrors.push(first, ...others)
@@ -112,8 +137,18 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
     others: answerOthers(told),
     guardsOthers: true,
   })
+  const now = (): Instant => ({wallMs: Date.now(), monotonicMs: performance.now()})
+  const onResult: EvictorOptions['onResult'] = (name, image, result) => {
+    told.evicted(name, result)
+    onEvicted?.(name, image, result)
+  }
+  evictor = createEvictor({upstreams: evictables, policy, quota, now, onResult})
   purge = startUploadPurge({
-    purge: (options) => Promise.all(caches.map((cache) => cache.purgeStaleUploads?.(options))),
+    purge: async (options) => {
+      const purged = await Promise.allSettled(caches.map((cache) => cache.purgeStaleUploads?.(options)))
+      await evictor?.round(options.signal ?? new AbortController().signal)
+      for (const one of purged) if (one.status === 'rejected') throw one.reason
+    },
     listener,
   })
   opened.defer(async () => await purge?.stop())

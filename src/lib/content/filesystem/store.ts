@@ -13,10 +13,12 @@ import {describeManifest, type RawManifest} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
 import {type DiskHealth, diskHealth} from '../disk/disk-health.ts'
 import {FreeSpace, type MeasureSpace} from '../disk/free-space.ts'
+import type {Quota} from '../disk/quota.ts'
 import {onDisk} from '../disk/storage-error.ts'
 import {HashThread} from '../disk/trailing-hash.ts'
 import type {BlobSource, CallOptions, ContentStore, RepositoryLister} from '../store.ts'
 import {FilesystemBlobs} from './blobs.ts'
+import {KeptContent} from './kept-content.ts'
 import {RegistryLayout} from './layout.ts'
 import {FilesystemManifests} from './manifests.ts'
 import {FilesystemReferrers} from './referrers.ts'
@@ -60,6 +62,8 @@ export interface PurgeOptions extends CallOptions {
 export interface FilesystemStoreOptions {
   /** The directory that holds `docker/registry/v2`. */
   readonly root: string
+  /** What images may take, shared by the stores of a mirror. */
+  readonly quota?: Quota | undefined
   /** How the disk is measured; by the system when absent. */
   readonly measureSpace?: MeasureSpace
 }
@@ -74,6 +78,8 @@ export interface FilesystemStore extends ContentStore, RepositoryLister, UploadS
    * of them. Returns whether there were such bytes.
    */
   adoptBlob(repository: RepositoryName, blob: BlobDescriptor, others: readonly FilesystemStore[]): Promise<boolean>
+  /** What a mirror does beside serving what it keeps. */
+  readonly evictable: KeptContent
   /** What can be done with its directory now. */
   health(): Promise<DiskHealth>
   /** Where the store is, as an absolute path. */
@@ -86,7 +92,7 @@ export interface FilesystemStore extends ContentStore, RepositoryLister, UploadS
 export function createFilesystemStore(options: FilesystemStoreOptions): FilesystemStore {
   const layout = new RegistryLayout(options.root)
   const thread = new HashThread()
-  const space = new FreeSpace(layout.root, options.measureSpace)
+  const space = new FreeSpace(layout.root, options.measureSpace, options.quota)
   const uploads = new FilesystemUploads(layout, thread, space)
   const blobs = new FilesystemBlobs(layout, uploads)
   const tags = new FilesystemTags(layout)
@@ -152,6 +158,7 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
           others.map((other) => new RegistryLayout(other.root)),
         ),
       ),
+    evictable: new KeptContent(layout, manifests, tags),
     health: () => diskHealth(root, space),
     close: () => thread.close(),
   }

@@ -14,6 +14,8 @@ export interface MirrorCache extends SourceStore, RepositoryLister, Pick<Content
   settleManifest(repository: RepositoryName, reference: Tag | Digest, manifest: RawManifest): Promise<void>
   /** The digests of all manifests of a repository; absent where the store can list only tags. */
   readonly listManifests?: FilesystemStore['listManifests']
+  /** What eviction needs; absent for a registry. */
+  readonly evictable?: FilesystemStore['evictable']
   /** What can be done with the disk; absent for a registry. */
   readonly health?: FilesystemStore['health']
   /** Removes what downloads left that were cut off; absent where another server does that. */

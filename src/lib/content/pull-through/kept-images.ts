@@ -14,6 +14,8 @@ export interface KeptImage {
   readonly manifests: readonly Digest[]
   /** The blobs that the mirror has of it, with their sizes in bytes. */
   readonly blobs: ReadonlyMap<Digest, number>
+  /** Of these blobs those that no other image of the repository has. */
+  readonly ownBlobs: readonly Digest[]
   /** Bytes of these manifests and blobs. */
   readonly sizeBytes: number
   /** Manifests of an index that no client has asked for. */
@@ -65,7 +67,10 @@ export async function keptImagesOf(cache: Contents, repository: RepositoryName, 
     return sizes.get(digest)
   }
   const roots = [...held.keys()].filter((digest) => tags.has(digest) || !named.has(digest)).sort()
-  return await Promise.all(roots.map((digest) => describe(repository, digest, tags.get(digest) ?? [], held, sizeOf)))
+  const images = await Promise.all(roots.map((digest) => describe(repository, digest, tags.get(digest) ?? [], held, sizeOf)))
+  const uses = new Map<Digest, number>()
+  for (const {blobs} of images) for (const digest of blobs.keys()) uses.set(digest, (uses.get(digest) ?? 0) + 1)
+  return images.map((image) => ({...image, ownBlobs: [...image.blobs.keys()].filter((digest) => uses.get(digest) === 1)}))
 }
 
 async function describe(
@@ -74,7 +79,7 @@ async function describe(
   tags: readonly Tag[],
   held: ReadonlyMap<Digest, HeldManifest>,
   sizeOf: (digest: Digest) => Promise<number | undefined>,
-): Promise<KeptImage> {
+): Promise<Omit<KeptImage, 'ownBlobs'>> {
   const manifests = new Set<Digest>([digest])
   const blobs = new Map<Digest, number>()
   let [sizeBytes, missingPlatforms, missingBlobs] = [0, 0, 0]
