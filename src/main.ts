@@ -37,7 +37,9 @@ import Inspect from './commands/inspect.ts'
 import Login from './commands/login.ts'
 import Logout from './commands/logout.ts'
 import MirrorDeploy from './commands/mirror/deploy.ts'
+import MirrorEvict from './commands/mirror/evict.ts'
 import MirrorInit from './commands/mirror/init.ts'
+import MirrorList from './commands/mirror/list.ts'
 import MirrorRender from './commands/mirror/render.ts'
 import MirrorServe from './commands/mirror/serve.ts'
 import MirrorStatus from './commands/mirror/status.ts'
@@ -111,6 +113,8 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'mirror:deploy': MirrorDeploy,
   'mirror:status': MirrorStatus,
   warm: Warm,
+  'mirror:evict': MirrorEvict,
+  'mirror:list': MirrorList,
   'mirror:verify': MirrorVerify,
   'mirror:serve': MirrorServe,
   'registry:deregister': RegistryDeregister,

@@ -100,3 +100,25 @@ describe('holdfast serve', function () {
     }
   })
 })
+
+describe('the limits of a mirror', function () {
+  this.timeout(60_000)
+  const afterwards = cleanUpAfterwards()
+
+  it('are refused where they mean nothing, before it serves', async () => {
+    const directory = await createTemporaryDirectory('mirror-limits')
+    afterwards(directory.remove)
+    const holdfast = await createHoldfast(directory.path)
+    for (const [flags, message] of [
+      [['--max-size', 'much'], /it is not a size/],
+      [['--max-size', '0GB'], /it is not a size/],
+      [['--max-unused', 'soon'], /it is not a length of time/],
+      [['--max-unused', '12h'], /served in the last 24 hours are never evicted/],
+      [['--max-size', '1GB', '--store', 'http://127.0.0.1:1'], /the registry "http:\/\/127.0.0.1:1" keeps the images/],
+    ] as const) {
+      const {envelope} = await holdfast.json(['mirror', 'serve', '--upstream', 'docker.io', '--listen', '127.0.0.1:0', ...flags])
+      assert.equal(envelope.error?.code, 'USAGE')
+      assert.match(envelope.error?.message ?? '', message)
+    }
+  })
+})

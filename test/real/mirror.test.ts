@@ -299,6 +299,60 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     assert.equal((await get('shop/web/manifests/v1', {headers: {'x-forwarded-for': '8.8.8.8'}})).status, 200)
   })
 
+  it('lists what it keeps, and evicts an image that was retracted, with every tag and nothing else', async () => {
+    await pushImage(origin.url, 'shop/web', 'latest', first)
+    await pushImage(origin.url, 'shop/web', 'v2', second)
+    for (const tag of ['v1', 'latest', 'v2']) await pull('shop/web', tag)
+    const index = (await (await get('shop/many/manifests/v1')).json()) as {manifests: {digest: string}[]}
+    await pull('shop/many', index.manifests[0]?.digest ?? '')
+    const mirrored = ['--upstream', origin.url, ...store()]
+    const list = async () => {
+      const {envelope, stdout} = await user.json(['mirror', 'list', ...mirrored])
+      assert.equal(envelope.ok, true, stdout)
+      const {images} = envelope.result as {images: {image: string; tags: string[]; isComplete: boolean; missingPlatforms: number}[]}
+      return images.map(({image, tags, isComplete, missingPlatforms}) => [
+        image.replace(`${origin.host}/`, ''),
+        tags.join(),
+        isComplete,
+        missingPlatforms,
+      ])
+    }
+    // A registry has the tag of an index with missing platforms within seconds.
+    await until(async () => (await list()).length === 3)
+    const [one, another] = [
+      [`shop/web@${first.digest}`, 'latest,v1', true, 0],
+      [`shop/web@${second.digest}`, 'v2', true, 0],
+    ]
+    const sorted = first.digest < second.digest ? [one, another] : [another, one]
+    assert.deepEqual(await list(), [[`shop/many@${many.digest}`, 'v1', true, 1], ...sorted])
+    const table = await user.run(['mirror', 'list', ...mirrored])
+    assert.match(table.stdout, /IMAGE +TAGS +SIZE +LAST USED \(UTC\) +STATE/)
+    assert.match(table.stdout, /1 platform not cached/)
+
+    const evicted = await user.json(['mirror', 'evict', `${origin.host}/shop/web:v1`, ...mirrored])
+    assert.equal(evicted.exitCode, 0, evicted.stdout)
+    const result = evicted.envelope.result as {image: string; tags: string[]}
+    assert.deepEqual([result.image, result.tags], [`${origin.host}/shop/web@${first.digest}`, ['latest', 'v1']])
+    assert.deepEqual(await list(), [[`shop/many@${many.digest}`, 'v1', true, 1], another])
+    const part = await user.json(['mirror', 'evict', `${origin.host}/shop/many@${index.manifests[0]?.digest}`, ...mirrored])
+    assert.deepEqual([part.exitCode, part.envelope.error?.code], [3, 'MANIFEST_NOT_FOUND'])
+    assert.deepEqual(part.envelope.error?.hints, [
+      `holdfast mirror evict ${origin.host}/shop/many@${many.digest} --upstream ${origin.host}`,
+    ])
+    for (const [image, code] of [
+      [`${origin.host}/shop/web:v1`, 'MANIFEST_NOT_FOUND'],
+      ['elsewhere.example.com/x:1', 'USAGE'],
+    ]) {
+      assert.equal((await user.json(['mirror', 'evict', image ?? '', ...mirrored])).envelope.error?.code, code)
+    }
+    // Started anew, it remembers nothing of it.
+    await mirror.stop()
+    await origin.kill()
+    mirror = await serve(user, ['--upstream', origin.url])
+    for (const reference of ['v1', 'latest', first.digest]) assert.equal((await get(`shop/web/manifests/${reference}`)).status, 503)
+    assert.equal(await pull('shop/web', 'v2'), second.digest)
+  })
+
   it('fetches a layer once for all repositories and upstreams, and needs none of them for it again', async () => {
     const other = await startDockerRegistry()
     afterwards(other.stop)

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
 import type {Context} from '../../lib/cli/context.ts'
+import {MIRROR_FLAGS} from '../../lib/cli/mirror-flags.ts'
 import {openUpstreams} from '../../lib/cli/mirror-upstreams.ts'
 import {isOfUpstream, mirroredImages, openOfflineMirror, readImageList} from '../../lib/cli/offline-mirror.ts'
 import {PartialFailure} from '../../lib/cli/partial-failure.ts'
@@ -32,16 +33,7 @@ Images that would have failed are listed with the reason; the exit code is then 
   ]
   static override readonly args = {file: Args.string({description: 'a list of images that must be available'})}
   static override readonly flags = {
-    upstream: Flags.string({
-      multiple: true,
-      multipleNonGreedy: true,
-      delimiter: ',',
-      required: true,
-      env: 'HOLDFAST_UPSTREAM',
-      helpValue: 'URL',
-      summary: 'As it was given to "mirror serve". Repeatable.',
-    }),
-    store: Flags.string({env: 'HOLDFAST_STORE', helpValue: 'REGISTRY[/PREFIX]', summary: 'As it was given to "mirror serve".'}),
+    ...MIRROR_FLAGS,
     'from-log': Flags.boolean({
       env: 'HOLDFAST_FROM_LOG',
       exclusive: ['access-log'],

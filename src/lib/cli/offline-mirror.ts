@@ -44,7 +44,7 @@ export function isOfUpstream({name}: Pick<MirroredUpstream, 'name'>, {registry, 
 }
 
 /** A repository as an upstream below a path of its registry calls it. */
-function repositoryWithin({name}: Pick<MirroredUpstream, 'name'>, repository: RepositoryName): RepositoryName {
+export function repositoryWithin({name}: Pick<MirroredUpstream, 'name'>, repository: RepositoryName): RepositoryName {
   const folder = name.includes('/') ? name.slice(name.indexOf('/') + 1) : undefined
   return folder === undefined ? repository : parseRepositoryName(repository.slice(folder.length + 1))
 }

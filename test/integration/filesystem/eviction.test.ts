@@ -263,23 +263,18 @@ describe('the eviction of images', function () {
     const old = imageOf('old')
     await pulled('team/app', old, 100)
     const another = imageOf('another')
-    const {remove, ...rest} = disk.evictable
     const [image] = await keptImagesOf(cache(), parseRepositoryName('team/app'))
-    assert.ok(image !== undefined && rest !== undefined)
-    await removeImage(
-      cache(),
-      {
-        // Its client has the base layer of the old image, which it found in the mirror just before.
-        remove: async (repository, parts) => {
-          const [freed] = await Promise.all([
-            remove.call(disk.evictable, repository, parts),
-            keepImage(disk, 'team/app', another, {tag: 'new', without: [base.blob.digest]}),
-          ])
-          return freed
-        },
+    assert.ok(image !== undefined)
+    const racing = {
+      ...cache(),
+      // Its client has the base layer of the old image, which it found in the mirror just before.
+      remove: async (...call: Parameters<typeof disk.evictable.remove>) => {
+        const without = [base.blob.digest]
+        const [freed] = await Promise.all([disk.evictable.remove(...call), keepImage(disk, 'team/app', another, {tag: 'new', without})])
+        return freed
       },
-      image,
-    )
+    }
+    await removeImage(racing, image)
     const found = await keptImagesOf(cache(), parseRepositoryName('team/app'))
     assert.deepEqual(
       found.map(({tags}) => tags),

@@ -32,8 +32,8 @@ const EMPTY_CONFIG = Buffer.from('{}')
 /** Manifests that were just read are wanted again: each layer's arrival asks for them. */
 const MAX_REMEMBERED_BYTES = 16 * 1024 * 1024
 const MAX_REMEMBERED = 10_000
-/** Blobs of a registry do not go away by themselves: for so long one that was there is believed to be. */
-const BLOB_LIFE_MS = 60_000
+/** What a registry has does not go away by itself: for so long what was there is believed to be, also after another process evicted it. */
+const LIFE_MS = 60_000
 
 export interface RegistryCacheOptions {
   readonly registry: RemoteStore
@@ -49,9 +49,13 @@ export function createLocations(): LRUCache<Digest, RepositoryName> {
 }
 
 export function createRegistryCache({registry, prefix, locations = createLocations()}: RegistryCacheOptions): MirrorCache {
-  const manifests = new LRUCache<string, RawManifest>({maxSize: MAX_REMEMBERED_BYTES, sizeCalculation: ({bytes}) => bytes.length + 1})
-  const blobs = new LRUCache<string, number>({max: MAX_REMEMBERED, ttl: BLOB_LIFE_MS})
-  const settled = new LRUCache<string, true>({max: MAX_REMEMBERED})
+  const manifests = new LRUCache<string, RawManifest>({
+    ttl: LIFE_MS,
+    maxSize: MAX_REMEMBERED_BYTES,
+    sizeCalculation: ({bytes}) => bytes.length + 1,
+  })
+  const blobs = new LRUCache<string, number>({max: MAX_REMEMBERED, ttl: LIFE_MS})
+  const settled = new LRUCache<string, true>({max: MAX_REMEMBERED, ttl: LIFE_MS})
   const named = (repository: RepositoryName): RepositoryName => parseRepositoryName(`${prefix}/${repository}`)
   const keyOf = (repository: RepositoryName, digest: string): string => `${repository}@${digest}`
 
@@ -153,6 +157,21 @@ export function createRegistryCache({registry, prefix, locations = createLocatio
     statManifest: async (repository, reference, call) => {
       const raw = await readManifest(repository, reference, call)
       return raw === undefined ? undefined : describeManifest(raw)
+    },
+    remove: async (repository, {tags, manifests: digests}) => {
+      const here = named(repository)
+      for (const tag of tags) {
+        // A pointer has a digest of its own.
+        const found = await registry.statManifest(here, tag, {isLikelyAbsent: true})
+        if (found !== undefined) await registry.deleteManifest(here, found.digest)
+      }
+      for (const digest of digests) {
+        await registry.deleteManifest(here, digest)
+        if ((await registry.statBlob(here, digest, {isLikelyAbsent: true})) !== undefined) await registry.deleteBlob(here, digest)
+        for (const known of [manifests, settled, blobs]) known.delete(keyOf(repository, digest))
+      }
+      // Layers go with the registry's own garbage collection.
+      return 0
     },
     keepManifest: async (repository, raw) => {
       await writeBytes(repository, raw.digest, raw.bytes)

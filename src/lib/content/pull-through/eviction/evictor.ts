@@ -2,7 +2,6 @@
  * Evicts whole images from a mirror's disk, least recently used first, and never one that could not be fetched again: each is looked for upstream before it goes.
  */
 import {HoldfastError, hasCode, interrupted} from '../../../core/errors.ts'
-import type {Digest} from '../../../oci/digest.ts'
 import type {RepositoryName} from '../../../oci/reference.ts'
 import type {Quota} from '../../disk/quota.ts'
 import {isDiskFull} from '../../disk/storage-error.ts'
@@ -11,7 +10,7 @@ import type {MirrorCache} from '../cache.ts'
 import {type KeptImage, keptImagesOf, listKeptImages} from '../kept-images.ts'
 import {UpstreamUnavailableError} from '../upstream.ts'
 import {type EvictionCandidate, type EvictionPolicy, evictionOrder, evictionTarget, PROTECTED_MS} from './policy.ts'
-import {type EvictableStore, removeImage} from './remove-image.ts'
+import {type EvictableStore, lastUsedMs, removeImage} from './remove-image.ts'
 import {advanceUsage, type Instant, type UsageTimes} from './usage-clock.ts'
 
 export interface EvictableUpstream {
@@ -167,7 +166,7 @@ export function createEvictor(options: EvictorOptions): Evictor {
     // A client may have been served it while the upstream was asked, or it may have changed.
     const current = (await keptImagesOf(cache, image.repository, signal)).find(({digest}) => digest === image.digest)
     if (current === undefined || (await lastUsedMs(evictable, current)) > before) return true
-    const freedBytes = await removeImage(cache, evictable, current)
+    const freedBytes = await removeImage(cache, current)
     quota.changed(-freedBytes)
     tell({outcome, freedBytes})
     return true
@@ -193,10 +192,4 @@ export function createEvictor(options: EvictorOptions): Evictor {
       }
     },
   }
-}
-
-/** When a client was last served something of an image that no other image of its repository has. */
-async function lastUsedMs(evictable: EvictableStore, {repository, manifests, ownBlobs}: KeptImage): Promise<number> {
-  const times = await Promise.all([...manifests, ...ownBlobs].map((digest: Digest) => evictable.lastUsedMs(repository, digest)))
-  return Math.max(0, ...times.filter((time) => time !== undefined))
 }
