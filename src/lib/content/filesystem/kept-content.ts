@@ -3,10 +3,11 @@
  *
  * The time of a link is when its blob or manifest was last used: it is set when the link is written, survives a restart, and is the same for all processes.
  */
-import {lstat, readdir, readFile, rename, rm, stat, utimes} from 'node:fs/promises'
+import {lstat, readdir, rename, rm, stat, utimes} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {hasErrno} from '../../core/errno.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
+import {readRegularFile} from '../../core/regular-file.ts'
 import {type Digest, isDigest} from '../../oci/digest.ts'
 import {childManifests, parseManifest, requiredBlobs} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
@@ -16,6 +17,9 @@ import {readLink, removeDirectory, sizeOf, writeLink} from './links.ts'
 import type {FilesystemManifests} from './manifests.ts'
 import {walkRepositories} from './repositories.ts'
 import type {FilesystemTags} from './tags.ts'
+
+/** Three numbers. */
+const MAX_USAGE_BYTES = 1024
 
 /** Parts of one repository. */
 export interface RemovedParts {
@@ -97,7 +101,8 @@ export class KeptContent {
 
   async readUsageTimes(): Promise<UsageTimes | undefined> {
     try {
-      const json: Partial<Record<keyof UsageTimes, unknown>> | null = JSON.parse(await readFile(this.#usageFile(), 'utf8'))
+      const text = await readRegularFile(this.#usageFile(), {maxBytes: MAX_USAGE_BYTES})
+      const json: Partial<Record<keyof UsageTimes, unknown>> | null = JSON.parse(text.toString('utf8'))
       const {sinceMs, resumedMs, seenMs} = json ?? {}
       return typeof sinceMs === 'number' && typeof resumedMs === 'number' && typeof seenMs === 'number'
         ? {sinceMs, resumedMs, seenMs}
