@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {createFilesystemStore, type FilesystemStore} from '../../src/lib/content/filesystem/store.ts'
+import {parseDigest} from '../../src/lib/oci/digest.ts'
+import {parseRepositoryName} from '../../src/lib/oci/reference.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
 import {createImage, createIndex, createLayer} from '../support/images.ts'
 import {keepImage} from '../support/kept-image.ts'
@@ -71,6 +73,15 @@ describe('mirror verify', function () {
       `broken /shop/partial@${partial.digest}`,
       'served /shop/web:v1',
     ])
+  })
+
+  it('is no use of an image: what no client pulls stays what is evicted first', async () => {
+    await keepImage(kept, 'shop/web', complete, {tag: 'v1'})
+    const repository = parseRepositoryName('shop/web')
+    const digests = [complete.digest, ...complete.blobs.map(({digest}) => digest)].map(parseDigest)
+    for (const digest of digests) await kept.keptContent.markUsed(repository, digest, 1_000_000_000_000)
+    assert.equal((await verify()).exitCode, 0)
+    for (const digest of digests) assert.equal(await kept.keptContent.lastUsedMs(repository, digest), 1_000_000_000_000)
   })
 
   it('is still called by its former name', async () => {

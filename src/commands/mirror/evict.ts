@@ -42,7 +42,7 @@ The upstream is not asked: clients can pull the image again only while the upstr
     const cache = await upstream.openCache()
     context.defer(() => cache.close())
     const repository = repositoryWithin(upstream, reference.repository)
-    const evicted = await evictImage(upstream, cache, repository, manifestReference(reference), context.signal)
+    const evicted = await evictImage(upstream, cache.kept, repository, manifestReference(reference), context.signal)
     this.output.print(escapeText(evicted.image))
     this.output.note(text`evicted with its tags (${evicted.tags.join(', ') || 'none'}); ${formatBytes(evicted.freedBytes)} freed`)
     return evicted

@@ -30,7 +30,7 @@ export default class MirrorList extends BaseCommand<MirrorImages> {
     for (const upstream of upstreams) {
       const cache = await upstream.openCache()
       context.defer(() => cache.close())
-      images.push(...(await listImages(upstream, cache, context.signal)))
+      images.push(...(await listImages(upstream, cache.kept, context.signal)))
     }
     const rows = images.map(({image, tags, sizeBytes, lastUsedAt, isComplete, missingPlatforms}) => [
       image,

@@ -32,7 +32,13 @@ export async function openOfflineMirror(context: Context, upstream: MirroredUpst
     import('../registries/endpoint.ts'),
     import('../oci/reference.ts'),
   ])
-  const served = await serveMirror({host: '127.0.0.1', port: 0, upstreams: [{...upstream, store: NO_UPSTREAM}], rules: []})
+  const served = await serveMirror({
+    host: '127.0.0.1',
+    port: 0,
+    upstreams: [{...upstream, store: NO_UPSTREAM}],
+    rules: [],
+    recordsUse: false,
+  })
   const host = parseRegistryHost(`127.0.0.1:${served.address.port}`)
   const store = await context.openUpstream(await undeclaredEndpoint(host, {plainHttp: true}))
   return {store: createRenamedSource(store, (repository) => repositoryWithin(upstream, repository)), stop: () => served.stop()}
@@ -56,7 +62,7 @@ export async function mirroredImages({name, openCache}: MirroredUpstream): Promi
     const images: Reference[] = []
     for await (const repository of store.listRepositories()) {
       for await (const tag of store.listTags(repository)) images.push(parseReference(`${name}/${repository}:${tag}`))
-      for (const {tags, digest} of await keptImagesOf(store, repository)) {
+      for (const {tags, digest} of await keptImagesOf(store.kept, repository)) {
         if (tags.length === 0) images.push(parseReference(`${name}/${repository}@${digest}`))
       }
     }

@@ -1,5 +1,5 @@
 /** What a mirror keeps, for its operator: listing it, and removing an image from it. */
-import type {MirrorCache} from '../content/pull-through/cache.ts'
+import type {KeptStore} from '../content/pull-through/eviction/kept-store.ts'
 import {lastUsedMs, removeImage} from '../content/pull-through/eviction/remove-image.ts'
 import {type KeptImage, keptImagesOf, listKeptImages} from '../content/pull-through/kept-images.ts'
 import {HoldfastError} from '../core/errors.ts'
@@ -33,11 +33,11 @@ interface Upstream {
 }
 
 /** By repository and digest. */
-export async function listImages({name}: Upstream, cache: MirrorCache, signal?: AbortSignal): Promise<readonly ListedImage[]> {
+export async function listImages({name}: Upstream, kept: KeptStore, signal?: AbortSignal): Promise<readonly ListedImage[]> {
   const images: ListedImage[] = []
-  for await (const image of listKeptImages(cache, signal)) {
+  for await (const image of listKeptImages(kept, signal)) {
     const {tags, sizeBytes, isComplete, missingPlatforms} = image
-    const usedMs = cache.evictable === undefined ? 0 : await lastUsedMs(cache.evictable, image)
+    const usedMs = kept.usage === undefined ? 0 : await lastUsedMs(kept.usage, image)
     const lastUsed = usedMs === 0 ? {} : {lastUsedAt: new Date(usedMs).toISOString()}
     images.push({image: nameOf(name, image), tags, sizeBytes, ...lastUsed, isComplete, missingPlatforms})
   }
@@ -50,12 +50,12 @@ export async function listImages({name}: Upstream, cache: MirrorCache, signal?: 
  */
 export async function evictImage(
   {name}: Upstream,
-  cache: MirrorCache,
+  kept: KeptStore,
   repository: RepositoryName,
   reference: Tag | Digest,
   signal?: AbortSignal,
 ): Promise<EvictedImage> {
-  const images = await keptImagesOf(cache, repository, signal)
+  const images = await keptImagesOf(kept, repository, signal)
   const found = images.find(({digest, tags}) => digest === reference || tags.some((tag) => tag === reference))
   if (found === undefined) {
     const whole = images.find(({manifests}) => manifests.some((digest) => digest === reference))
@@ -67,7 +67,7 @@ export async function evictImage(
       ],
     })
   }
-  const freedBytes = await removeImage(cache, found)
+  const freedBytes = await removeImage(kept, found)
   return {image: nameOf(name, found), tags: found.tags, freedBytes}
 }
 

@@ -40,6 +40,8 @@ export interface MirrorOptions extends ListenAddress, Pick<RegistryServerOptions
   /** What is evicted from a folder, and how much it may take; nothing and all when absent. */
   readonly eviction?: {readonly policy: EvictionPolicy; readonly quota: Quota} | undefined
   readonly onEvicted?: EvictorOptions['onResult']
+  /** Whether a request counts as a use of an image; it does unless said. */
+  readonly recordsUse?: boolean | undefined
   /** Gives up the start; what had been opened is closed. */
   readonly signal?: AbortSignal | undefined
 }
@@ -120,10 +122,11 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
       },
     })
     opened.defer(() => store.close({graceMs: 0}))
-    const {evictable} = cache
-    if (evictable !== undefined) evictables.push({name, cache, evictable, ask: (...question) => upstream.ask(...question)})
+    const {kept} = cache
+    const {usage} = kept
+    if (usage !== undefined) evictables.push({name, kept: {...kept, usage}, ask: (...question) => upstream.ask(...question)})
     const onFailure = (error: unknown): void => tell({type: 'failure', requestId: `mirror of ${name}`, error, upstream: name})
-    const served = evictable === undefined ? store : recordUse(store, {disk: evictable, now: Date.now, onFailure})
+    const served = usage === undefined || options.recordsUse === false ? store : recordUse(store, {usage, now: Date.now, onFailure})
     const isPaused = () => upstream.isPaused
     return {name, path, store: served, isPaused, check: mirrorCheck(cache, isPaused)}
   }

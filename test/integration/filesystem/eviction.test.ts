@@ -6,6 +6,7 @@ import {Quota} from '../../../src/lib/content/disk/quota.ts'
 import {createFilesystemStore, type FilesystemStore} from '../../../src/lib/content/filesystem/store.ts'
 import {createDiskCache} from '../../../src/lib/content/pull-through/cache.ts'
 import {createEvictor, type EvictionResult} from '../../../src/lib/content/pull-through/eviction/evictor.ts'
+import {keptOnDisk} from '../../../src/lib/content/pull-through/eviction/kept-store.ts'
 import type {EvictionPolicy} from '../../../src/lib/content/pull-through/eviction/policy.ts'
 import {removeImage} from '../../../src/lib/content/pull-through/eviction/remove-image.ts'
 import {keptImagesOf} from '../../../src/lib/content/pull-through/kept-images.ts'
@@ -77,19 +78,18 @@ describe('the eviction of images', function () {
 
   async function used(name: string, image: SampleImage, daysAgo: number): Promise<void> {
     for (const digest of digestsOf(image)) {
-      await disk.evictable.markUsed(parseRepositoryName(name), parseDigest(digest), nowMs - daysAgo * DAY)
+      await disk.keptContent.markUsed(parseRepositoryName(name), parseDigest(digest), nowMs - daysAgo * DAY)
     }
   }
 
-  const cache = () => createDiskCache(disk)
+  const cache = () => keptOnDisk(disk)
 
   function evictorOf(policy: Partial<EvictionPolicy>) {
     return createEvictor({
       upstreams: [
         {
           name: NAME,
-          cache: cache(),
-          evictable: disk.evictable,
+          kept: cache(),
           async ask(what, repository, question) {
             asked.push(`${repository}${what}`)
             if (refusal !== undefined) throw refusal
@@ -106,7 +106,7 @@ describe('the eviction of images', function () {
 
   /** Uses have been recorded for a year. */
   async function round(policy: Partial<EvictionPolicy>): Promise<readonly string[]> {
-    await disk.evictable.writeUsageTimes({sinceMs: nowMs - 365 * DAY, resumedMs: nowMs - 365 * DAY, seenMs: nowMs})
+    await disk.keptContent.writeUsageTimes({sinceMs: nowMs - 365 * DAY, resumedMs: nowMs - 365 * DAY, seenMs: nowMs})
     results = []
     await evictorOf(policy).round(AbortSignal.timeout(30_000))
     return results
@@ -121,7 +121,7 @@ describe('the eviction of images', function () {
     return all
   }
 
-  const sizeOnDisk = () => disk.evictable.measure(new Set())
+  const sizeOnDisk = () => disk.keptContent.measure(new Set())
 
   it('takes the least recently used first, whole, until the rest fits, and leaves what others share', async () => {
     await pulled('team/old', imageOf('old'), 30)
@@ -216,7 +216,7 @@ describe('the eviction of images', function () {
     await pulled('team/old', imageOf('old'), 100)
     await source.deleteManifest(parseRepositoryName('team/old'), parseDigest(imageOf('old').digest))
     const evictor = evictorOf({maxUnusedMs: 30 * DAY})
-    await disk.evictable.writeUsageTimes({sinceMs: 0, resumedMs: 0, seenMs: nowMs})
+    await disk.keptContent.writeUsageTimes({sinceMs: 0, resumedMs: 0, seenMs: nowMs})
     for (let hour = 0; hour < 30; hour++) {
       await evictor.round(AbortSignal.timeout(30_000))
       nowMs += DAY / 24
@@ -253,7 +253,7 @@ describe('the eviction of images', function () {
     const evictor = evictorOf({maxUnusedMs: 30 * DAY, maxSizeBytes: 1})
     await evictor.round(AbortSignal.timeout(30_000))
     assert.deepEqual([results, evictor.isClockSuspect], [[], false], 'nothing was recorded before')
-    await disk.evictable.writeUsageTimes({sinceMs: 0, resumedMs: 0, seenMs: nowMs + 10 * DAY})
+    await disk.keptContent.writeUsageTimes({sinceMs: 0, resumedMs: 0, seenMs: nowMs + 10 * DAY})
     await evictor.round(AbortSignal.timeout(30_000))
     assert.deepEqual([results, evictor.isClockSuspect], [[], true])
     assert.equal((await round({maxUnusedMs: 30 * DAY})).length, 1)
@@ -268,9 +268,9 @@ describe('the eviction of images', function () {
     const racing = {
       ...cache(),
       // Its client has the base layer of the old image, which it found in the mirror just before.
-      remove: async (...call: Parameters<typeof disk.evictable.remove>) => {
+      remove: async (...call: Parameters<typeof disk.keptContent.remove>) => {
         const without = [base.blob.digest]
-        const [freed] = await Promise.all([disk.evictable.remove(...call), keepImage(disk, 'team/app', another, {tag: 'new', without})])
+        const [freed] = await Promise.all([disk.keptContent.remove(...call), keepImage(disk, 'team/app', another, {tag: 'new', without})])
         return freed
       },
     }
@@ -305,7 +305,7 @@ describe('the eviction of images', function () {
     const other = createFilesystemStore({root: `${disk.root}-other`})
     await keepImage(createOther(other), 'team/app', image, {tag: 'v1'})
     const counted = new Set<string>()
-    const both = (await disk.evictable.measure(counted)) + (await other.evictable.measure(counted))
+    const both = (await disk.keptContent.measure(counted)) + (await other.keptContent.measure(counted))
     assert.equal(both - alone, image.bytes.length, 'manifests are small, and are not shared')
     await other.close()
   })

@@ -46,9 +46,9 @@ describe('a mirror with limits', function () {
     await keepImage(disk, 'team/old', old, {tag: 'v1'})
     // Uses have been recorded for a year, and the old image was used 100 days ago.
     const nowMs = Date.now()
-    await disk.evictable.writeUsageTimes({sinceMs: nowMs - 365 * DAY, resumedMs: nowMs - 365 * DAY, seenMs: nowMs})
+    await disk.keptContent.writeUsageTimes({sinceMs: nowMs - 365 * DAY, resumedMs: nowMs - 365 * DAY, seenMs: nowMs})
     for (const digest of [old.digest, ...old.blobs.map((blob) => blob.digest)]) {
-      await disk.evictable.markUsed(parseRepositoryName('team/old'), parseDigest(digest), nowMs - 100 * DAY)
+      await disk.keptContent.markUsed(parseRepositoryName('team/old'), parseDigest(digest), nowMs - 100 * DAY)
     }
   })
 
@@ -117,7 +117,7 @@ describe('a mirror with limits', function () {
   it('records what clients are served, by manifest and by layer', async () => {
     const {url} = await start(10 * LARGE_BYTES)
     const repository = parseRepositoryName('team/old')
-    const lastUsed = async (digest: string) => (await disk.evictable.lastUsedMs(repository, parseDigest(digest))) ?? 0
+    const lastUsed = async (digest: string) => (await disk.keptContent.lastUsedMs(repository, parseDigest(digest))) ?? 0
     const since = Date.now() - DAY
     const [config, layer] = old.blobs.map(({digest}) => digest)
     await fetch(`${url}/v2/team/old/manifests/v1`, {method: 'HEAD'})

@@ -79,7 +79,7 @@ export interface FilesystemStore extends ContentStore, RepositoryLister, UploadS
    */
   adoptBlob(repository: RepositoryName, blob: BlobDescriptor, others: readonly FilesystemStore[]): Promise<boolean>
   /** What a mirror does beside serving what it keeps. */
-  readonly evictable: KeptContent
+  readonly keptContent: KeptContent
   /** What can be done with its directory now. */
   health(): Promise<DiskHealth>
   /** Where the store is, as an absolute path. */
@@ -158,7 +158,7 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
           others.map((other) => new RegistryLayout(other.root)),
         ),
       ),
-    evictable: new KeptContent(layout, manifests, tags),
+    keptContent: new KeptContent(layout, manifests, tags),
     health: () => diskHealth(root, space),
     close: () => thread.close(),
   }

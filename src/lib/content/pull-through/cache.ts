@@ -2,9 +2,9 @@
 import type {Digest} from '../../oci/digest.ts'
 import type {RawManifest} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
-import type {RemovedParts} from '../filesystem/kept-content.ts'
 import type {FilesystemStore} from '../filesystem/store.ts'
 import type {ContentStore, RepositoryLister, SourceStore} from '../store.ts'
+import {type KeptStore, keptOnDisk} from './eviction/kept-store.ts'
 
 export interface MirrorCache extends SourceStore, RepositoryLister, Pick<ContentStore, 'writeBlob'> {
   /** Other mirrors fill it too: what is missing may come without us. */
@@ -13,12 +13,8 @@ export interface MirrorCache extends SourceStore, RepositoryLister, Pick<Content
   keepManifest(repository: RepositoryName, manifest: RawManifest): Promise<void>
   /** Told when an image is whole here: what the tag names from now on; with a digest, that nothing may clear it away. */
   settleManifest(repository: RepositoryName, reference: Tag | Digest, manifest: RawManifest): Promise<void>
-  /** The digests of all manifests of a repository; absent where the store can list only tags. */
-  readonly listManifests?: FilesystemStore['listManifests']
-  /** Removes parts of a repository; what other repositories have stays. Returns the bytes that the disk has again. @throws {HoldfastError} UNSUPPORTED by a registry that deletes nothing. */
-  remove(repository: RepositoryName, parts: RemovedParts): Promise<number>
-  /** What eviction needs; absent for a registry. */
-  readonly evictable?: FilesystemStore['evictable']
+  /** The same for listing and eviction. */
+  readonly kept: KeptStore
   /** What can be done with the disk; absent for a registry. */
   readonly health?: FilesystemStore['health']
   /** Removes what downloads left that were cut off; absent where another server does that. */
@@ -34,7 +30,7 @@ export function createDiskCache(disk: FilesystemStore, stores: readonly Filesyst
   return {
     ...disk,
     isShared: false,
-    remove: (repository, parts) => disk.evictable.remove(repository, parts),
+    kept: keptOnDisk(disk),
     writeBlob: async (repository, blob, source, options) =>
       (await disk.statBlob(repository, blob.digest)) === undefined && (await disk.adoptBlob(repository, blob, stores))
         ? 'mounted'

@@ -3,7 +3,7 @@ import {hasCode} from '../../core/errors.ts'
 import type {Digest} from '../../oci/digest.ts'
 import {childManifests, type Manifest, parseManifest, requiredBlobs} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
-import type {MirrorCache} from './cache.ts'
+import type {KeptStore} from './eviction/kept-store.ts'
 
 export interface KeptImage {
   readonly repository: RepositoryName
@@ -24,8 +24,6 @@ export interface KeptImage {
   readonly isComplete: boolean
 }
 
-type Contents = Pick<MirrorCache, 'listManifests' | 'listRepositories' | 'listTags' | 'readManifest' | 'statBlob' | 'statManifest'>
-
 interface HeldManifest {
   readonly sizeBytes: number
   readonly children: readonly Digest[]
@@ -35,27 +33,27 @@ interface HeldManifest {
 }
 
 /** Reads the manifests of every repository, one repository at a time. @throws {HoldfastError} what reading the store throws; INTERRUPTED. */
-export async function* listKeptImages(cache: Contents, signal?: AbortSignal): AsyncGenerator<KeptImage, void, undefined> {
-  for await (const repository of cache.listRepositories()) {
+export async function* listKeptImages(kept: KeptStore, signal?: AbortSignal): AsyncGenerator<KeptImage, void, undefined> {
+  for await (const repository of kept.listRepositories()) {
     signal?.throwIfAborted()
-    yield* await keptImagesOf(cache, repository, signal)
+    yield* await keptImagesOf(kept, repository, signal)
   }
 }
 
 /** The images of one repository. */
-export async function keptImagesOf(cache: Contents, repository: RepositoryName, signal?: AbortSignal): Promise<readonly KeptImage[]> {
+export async function keptImagesOf(kept: KeptStore, repository: RepositoryName, signal?: AbortSignal): Promise<readonly KeptImage[]> {
   const tags = new Map<Digest, Tag[]>()
-  for await (const tag of cache.listTags(repository)) {
+  for await (const tag of kept.listTags(repository)) {
     signal?.throwIfAborted()
-    const digest = await ignoringDamage(async () => (await cache.statManifest(repository, tag))?.digest)
+    const digest = await ignoringDamage(async () => (await kept.statManifest(repository, tag))?.digest)
     if (digest !== undefined) tags.set(digest, [...(tags.get(digest) ?? []), tag])
   }
   const held = new Map<Digest, HeldManifest>()
-  const waiting = [...tags.keys(), ...((await cache.listManifests?.(repository)) ?? [])]
+  const waiting = [...tags.keys(), ...((await kept.listManifests?.(repository)) ?? [])]
   for (let digest = waiting.pop(); digest !== undefined; digest = waiting.pop()) {
     signal?.throwIfAborted()
     if (held.has(digest)) continue
-    const manifest = await readHeld(cache, repository, digest)
+    const manifest = await readHeld(kept, repository, digest)
     if (manifest === undefined) continue
     held.set(digest, manifest)
     waiting.push(...manifest.children)
@@ -63,7 +61,7 @@ export async function keptImagesOf(cache: Contents, repository: RepositoryName, 
   const named = new Set([...held.values()].flatMap(({children}) => children))
   const sizes = new Map<Digest, number | undefined>()
   const sizeOf = async (digest: Digest): Promise<number | undefined> => {
-    if (!sizes.has(digest)) sizes.set(digest, await cache.statBlob(repository, digest))
+    if (!sizes.has(digest)) sizes.set(digest, await kept.statBlob(repository, digest))
     return sizes.get(digest)
   }
   const roots = [...held.keys()].filter((digest) => tags.has(digest) || !named.has(digest)).sort()
@@ -108,8 +106,8 @@ async function describe(
 }
 
 /** Undefined for a manifest that the mirror does not have; one that cannot be understood, or is damaged, has no parts. */
-async function readHeld(cache: Contents, repository: RepositoryName, digest: Digest): Promise<HeldManifest | undefined> {
-  const raw = await ignoringDamage(async () => (await cache.readManifest(repository, digest)) ?? null)
+async function readHeld(kept: KeptStore, repository: RepositoryName, digest: Digest): Promise<HeldManifest | undefined> {
+  const raw = await ignoringDamage(async () => (await kept.readManifest(repository, digest)) ?? null)
   if (raw === null) return undefined
   if (raw === undefined) return {sizeBytes: 0, children: [], blobs: [], isDamaged: true}
   const manifest = await ignoringDamage(async (): Promise<Manifest> => parseManifest(raw))

@@ -24,6 +24,7 @@ import {readBlobBytes} from '../read-bytes.ts'
 import type {RemoteStore} from '../remote/store.ts'
 import type {BlobSource} from '../store.ts'
 import type {MirrorCache} from './cache.ts'
+import type {KeptStore} from './eviction/kept-store.ts'
 
 const POINTER_TYPE = 'application/vnd.holdfast.mirror.pointer.v1+json'
 const KEPT_MANIFEST_TYPE = 'application/vnd.holdfast.mirror.manifest.v1'
@@ -141,7 +142,23 @@ export function createRegistryCache({registry, prefix, locations = createLocatio
     return true
   }
 
-  return {
+  const remove: KeptStore['remove'] = async (repository, {tags, manifests: digests}) => {
+    const here = named(repository)
+    for (const tag of tags) {
+      // A pointer has a digest of its own.
+      const found = await registry.statManifest(here, tag, {isLikelyAbsent: true})
+      if (found !== undefined) await registry.deleteManifest(here, found.digest)
+    }
+    for (const digest of digests) {
+      await registry.deleteManifest(here, digest)
+      if ((await registry.statBlob(here, digest, {isLikelyAbsent: true})) !== undefined) await registry.deleteBlob(here, digest)
+      for (const known of [manifests, settled, blobs]) known.delete(keyOf(repository, digest))
+    }
+    // Layers go with the registry's own garbage collection.
+    return 0
+  }
+
+  const served: Omit<MirrorCache, 'kept'> = {
     isShared: true,
     statBlob,
     writeBlob,
@@ -157,21 +174,6 @@ export function createRegistryCache({registry, prefix, locations = createLocatio
     statManifest: async (repository, reference, call) => {
       const raw = await readManifest(repository, reference, call)
       return raw === undefined ? undefined : describeManifest(raw)
-    },
-    remove: async (repository, {tags, manifests: digests}) => {
-      const here = named(repository)
-      for (const tag of tags) {
-        // A pointer has a digest of its own.
-        const found = await registry.statManifest(here, tag, {isLikelyAbsent: true})
-        if (found !== undefined) await registry.deleteManifest(here, found.digest)
-      }
-      for (const digest of digests) {
-        await registry.deleteManifest(here, digest)
-        if ((await registry.statBlob(here, digest, {isLikelyAbsent: true})) !== undefined) await registry.deleteBlob(here, digest)
-        for (const known of [manifests, settled, blobs]) known.delete(keyOf(repository, digest))
-      }
-      // Layers go with the registry's own garbage collection.
-      return 0
     },
     keepManifest: async (repository, raw) => {
       await writeBytes(repository, raw.digest, raw.bytes)
@@ -208,6 +210,8 @@ export function createRegistryCache({registry, prefix, locations = createLocatio
     },
     close: async () => {},
   }
+  const {statManifest, listTags, listRepositories} = served
+  return {...served, kept: {statBlob, readManifest, statManifest, listTags, listRepositories, remove}}
 }
 
 /** What a pointer points at; undefined for a manifest that is none. */

@@ -6,17 +6,16 @@ import type {RepositoryName} from '../../../oci/reference.ts'
 import type {Quota} from '../../disk/quota.ts'
 import {isDiskFull} from '../../disk/storage-error.ts'
 import type {SourceStore} from '../../store.ts'
-import type {MirrorCache} from '../cache.ts'
 import {type KeptImage, keptImagesOf, listKeptImages} from '../kept-images.ts'
 import {UpstreamUnavailableError} from '../upstream.ts'
+import type {KeptStore, KeptUsage} from './kept-store.ts'
 import {type EvictionCandidate, type EvictionPolicy, evictionOrder, evictionTarget, PROTECTED_MS} from './policy.ts'
-import {type EvictableStore, lastUsedMs, removeImage} from './remove-image.ts'
+import {lastUsedMs, removeImage} from './remove-image.ts'
 import {advanceUsage, type Instant, type UsageTimes} from './usage-clock.ts'
 
 export interface EvictableUpstream {
   readonly name: string
-  readonly cache: MirrorCache
-  readonly evictable: EvictableStore
+  readonly kept: KeptStore & {readonly usage: KeptUsage}
   /** Asks the upstream. @throws {UpstreamUnavailableError} when it does not answer, or is left alone. */
   readonly ask: <Answer>(what: string, repository: RepositoryName, question: (source: SourceStore) => Promise<Answer>) => Promise<Answer>
 }
@@ -62,13 +61,15 @@ export function createEvictor(options: EvictorOptions): Evictor {
     const instant = now()
     const all: UsageTimes[] = []
     isClockSuspect = false
-    for (const {evictable} of upstreams) {
-      const times = advanceUsage(await evictable.readUsageTimes(), instant, last)
+    for (const {
+      kept: {usage},
+    } of upstreams) {
+      const times = advanceUsage(await usage.readUsageTimes(), instant, last)
       if (times === undefined) {
         isClockSuspect = true
         continue
       }
-      await evictable.writeUsageTimes(times).catch((error: unknown) => {
+      await usage.writeUsageTimes(times).catch((error: unknown) => {
         // Only evictions make room on a full disk.
         if (!isDiskFull(error)) throw error
       })
@@ -88,13 +89,13 @@ export function createEvictor(options: EvictorOptions): Evictor {
     const candidates: Candidate[] = []
     let usedBytes = 0
     for (const source of upstreams) {
-      const {name, cache, evictable} = source
+      const {name, kept} = source
       let images = 0
-      for await (const image of listKeptImages(cache, signal)) {
+      for await (const image of listKeptImages(kept, signal)) {
         images++
-        candidates.push({source, upstream: name, image, lastUsedMs: await lastUsedMs(evictable, image)})
+        candidates.push({source, upstream: name, image, lastUsedMs: await lastUsedMs(kept.usage, image)})
       }
-      const sizeBytes = await evictable.measure(counted)
+      const sizeBytes = await kept.usage.measure(counted)
       measured.set(name, {sizeBytes, images})
       usedBytes += sizeBytes
     }
@@ -146,7 +147,7 @@ export function createEvictor(options: EvictorOptions): Evictor {
     outcome: 'size' | 'unused',
     signal: AbortSignal,
   ): Promise<boolean> => {
-    const {name, cache, evictable} = source
+    const {name, kept} = source
     const key = `${name}/${image.repository}@${image.digest}`
     const askedMs = gone.get(key)
     if (askedMs !== undefined && now().wallMs - askedMs < PROTECTED_MS) return true
@@ -164,9 +165,9 @@ export function createEvictor(options: EvictorOptions): Evictor {
       return false
     }
     // A client may have been served it while the upstream was asked, or it may have changed.
-    const current = (await keptImagesOf(cache, image.repository, signal)).find(({digest}) => digest === image.digest)
-    if (current === undefined || (await lastUsedMs(evictable, current)) > before) return true
-    const freedBytes = await removeImage(cache, current)
+    const current = (await keptImagesOf(kept, image.repository, signal)).find(({digest}) => digest === image.digest)
+    if (current === undefined || (await lastUsedMs(kept.usage, current)) > before) return true
+    const freedBytes = await removeImage(kept, current)
     quota.changed(-freedBytes)
     tell({outcome, freedBytes})
     return true

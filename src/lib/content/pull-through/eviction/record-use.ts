@@ -3,21 +3,21 @@ import {LRUCache} from 'lru-cache'
 import type {Digest} from '../../../oci/digest.ts'
 import type {RepositoryName} from '../../../oci/reference.ts'
 import type {PullThroughStore} from '../store.ts'
-import type {EvictableStore} from './remove-image.ts'
+import type {KeptUsage} from './kept-store.ts'
 
 /** A use is recorded again after this time: what was served then is at most so much younger than recorded. */
 export const USE_RESOLUTION_MS = 10 * 60_000
 const MAX_REMEMBERED = 10_000
 
 export interface RecordUseOptions {
-  readonly disk: Pick<EvictableStore, 'markUsed'>
+  readonly usage: Pick<KeptUsage, 'markUsed'>
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly onFailure: (error: unknown) => void
 }
 
 /** The same store; a manifest counts as used when a client asks for it, by GET or HEAD, and a blob when it is read. */
-export function recordUse(store: PullThroughStore, {disk, now, onFailure}: RecordUseOptions): PullThroughStore {
+export function recordUse(store: PullThroughStore, {usage, now, onFailure}: RecordUseOptions): PullThroughStore {
   const recorded = new LRUCache<string, number>({max: MAX_REMEMBERED})
   const used = (repository: RepositoryName, digest: Digest): void => {
     const key = `${repository}@${digest}`
@@ -25,7 +25,7 @@ export function recordUse(store: PullThroughStore, {disk, now, onFailure}: Recor
     const beforeMs = recorded.get(key)
     if (beforeMs !== undefined && Math.abs(nowMs - beforeMs) < USE_RESOLUTION_MS) return
     recorded.set(key, nowMs)
-    disk.markUsed(repository, digest, nowMs).catch(onFailure)
+    usage.markUsed(repository, digest, nowMs).catch(onFailure)
   }
   return {
     statBlob: (...call) => store.statBlob(...call),
