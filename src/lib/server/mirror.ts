@@ -12,7 +12,7 @@ import {Upstream, type UpstreamStore} from '../content/pull-through/upstream.ts'
 import {unlessAborted} from '../core/settle-within.ts'
 import {DEFAULT_TAG, parseNamed, parseRepositoryName, type RepositoryName} from '../oci/reference.ts'
 import type {AccessControl} from './access-control.ts'
-import {checkHealth, type HealthCheck} from './health.ts'
+import {checkHealth, type HealthCheck, type Readiness} from './health.ts'
 import type {MirrorMetrics} from './mirror-metrics.ts'
 import {createRegistryServer, type ListenAddress, type RegistryServerOptions, type SelectedStore} from './registry-server.ts'
 import type {Route} from './route.ts'
@@ -88,11 +88,19 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
   const {createMirrorMetrics} = await import('./mirror-metrics.ts')
   const mirrors: Mirror[] = []
   const clock: HealthCheck = async () => ({degraded: evictor?.isClockSuspect ? ['clock'] : []})
-  const readiness = () =>
-    checkHealth([
+  const readiness = async (): Promise<Readiness> => {
+    const found = await checkHealth([
       ...mirrors.map(({check}) => ({check, otherwise: 'store unreachable' as const})),
       {check: clock, otherwise: 'clock' as const},
+      {
+        check: async () => ({degraded: mirrors.some(({isPaused}) => isPaused()) ? ['upstream paused'] : []}),
+        otherwise: 'upstream paused' as const,
+      },
     ])
+    // Without the registry that keeps its images a mirror passes on what its upstreams have.
+    const isCutOff = found.degraded.includes('store unreachable') && mirrors.every(({isPaused}) => isPaused())
+    return {...found, isReady: found.isReady && !isCutOff}
+  }
   const told = createMirrorMetrics(async () => ({
     freeBytes: await freeBytes(caches),
     conditions: (await readiness()).degraded,
@@ -128,7 +136,7 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
     const onFailure = (error: unknown): void => tell({type: 'failure', requestId: `mirror of ${name}`, error, upstream: name})
     const served = usage === undefined || options.recordsUse === false ? store : recordUse(store, {usage, now: Date.now, onFailure})
     const isPaused = () => upstream.isPaused
-    return {name, path, store: served, isPaused, check: mirrorCheck(cache, isPaused)}
+    return {name, path, store: served, isPaused, check: cacheCheck(cache)}
   }
   const [first, ...others] = await unlessAborted(Promise.all([open(upstreams[0]), ...upstreams.slice(1).map(open)]), signal)
   mirrors.push(first, ...others)
@@ -209,19 +217,12 @@ async function freeBytes(caches: readonly MirrorCache[]): Promise<number | undef
 /** Asked for in order to find out whether a registry answers; no image has this name. */
 const PROBED_REPOSITORY = parseRepositoryName('holdfast-probe')
 
-/** A mirror is ready while it can read its disk; one that keeps its images in a registry, while that or the upstream answers. */
-function mirrorCheck(cache: MirrorCache, isPaused: () => boolean): HealthCheck {
+/** Whether what the mirror keeps can be read. */
+function cacheCheck(cache: MirrorCache): HealthCheck {
   const {health} = cache
-  const check =
-    health === undefined
-      ? async () => {
-          await cache.statManifest(PROBED_REPOSITORY, DEFAULT_TAG)
-          return {}
-        }
-      : diskCheck({health}, {readOnly: false})
+  if (health !== undefined) return diskCheck({health}, {readOnly: false})
   return async () => {
-    const {isReady, degraded} = await checkHealth([{check, otherwise: 'store unreachable'}])
-    if (!isPaused()) return {isReady, degraded}
-    return {isReady: isReady && !degraded.includes('store unreachable'), degraded: [...degraded, 'upstream paused']}
+    await cache.statManifest(PROBED_REPOSITORY, DEFAULT_TAG)
+    return {}
   }
 }

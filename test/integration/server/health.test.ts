@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import {createFilesystemStore} from '../../../src/lib/content/filesystem/store.ts'
-import {createDiskCache} from '../../../src/lib/content/pull-through/cache.ts'
+import {createDiskCache, type MirrorCache} from '../../../src/lib/content/pull-through/cache.ts'
 import {createAddressPolicy} from '../../../src/lib/core/address-policy.ts'
 import {HoldfastError} from '../../../src/lib/core/errors.ts'
 import {parseDigest} from '../../../src/lib/oci/digest.ts'
@@ -40,10 +40,13 @@ describe('the health of a server', function () {
     await mkdir(folder)
   })
 
+  const openDisk = async (): Promise<MirrorCache> => createDiskCache(createFilesystemStore({root: folder}))
+
   /** A mirror over `folder`, whose upstream has `large`, or cannot be reached. */
   async function startMirror(
     upstream: 'up' | 'down',
     options: Partial<MirrorOptions> = {},
+    openCache: () => Promise<MirrorCache> = openDisk,
   ): Promise<ServedMirror & {readonly url: string}> {
     const source = createFilesystemStore({root: join(directory.path, 'upstream')})
     afterwards(() => source.close())
@@ -61,7 +64,7 @@ describe('the health of a server', function () {
           name: NAME,
           path: parseRepositoryName(NAME),
           store,
-          openCache: async () => createDiskCache(createFilesystemStore({root: folder})),
+          openCache,
         },
       ],
       ...options,
@@ -97,6 +100,22 @@ describe('the health of a server', function () {
     assert.equal((await fetch(`${url}/v2/shop/web/manifests/v1`)).status, 503)
     const [status, body] = await readiness(url)
     assert.deepEqual([status, body], [200, {status: 'ok', degraded: ['upstream paused']}])
+  })
+
+  it('stays ready without the registry that keeps its images while the upstream answers, and is not without both', async () => {
+    const silent = () => new Promise<never>(() => {})
+    const failing = async (): Promise<never> => {
+      throw new HoldfastError('NETWORK', 'connection refused')
+    }
+    for (const statManifest of [silent, failing]) {
+      const openCache = async () => ({...createDiskCache(createFilesystemStore({root: folder})), health: undefined, statManifest})
+      const {url} = await startMirror('up', {}, openCache)
+      assert.deepEqual(await readiness(url), [200, {status: 'ok', degraded: ['store unreachable']}])
+    }
+    const openCache = async () => ({...createDiskCache(createFilesystemStore({root: folder})), health: undefined, statManifest: failing})
+    const {url} = await startMirror('down', {}, openCache)
+    assert.equal((await fetch(`${url}/v2/shop/web/manifests/v1`)).status, 503)
+    assert.deepEqual(await readiness(url), [503, {status: 'not ready', degraded: ['store unreachable', 'upstream paused']}])
   })
 
   it('is the same for the embedded registry, in front of which no name is checked', async () => {

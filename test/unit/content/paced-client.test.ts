@@ -15,7 +15,7 @@ describe('a server that fails', () => {
           count++
           throw new HoldfastError(code, 'no answer')
         },
-        close: async () => {},
+        close: () => {},
       },
       clock,
       rateLimitWaitMs: 0,

@@ -16,7 +16,7 @@ export interface MirrorCache extends SourceStore, RepositoryLister, Pick<Content
   /** The same for listing and eviction. */
   readonly kept: KeptStore
   /** What can be done with the disk; absent for a registry. */
-  readonly health?: FilesystemStore['health']
+  readonly health?: FilesystemStore['health'] | undefined
   /** Removes what downloads left that were cut off; absent where another server does that. */
   readonly purgeStaleUploads?: FilesystemStore['purgeStaleUploads']
   close(): Promise<void>
