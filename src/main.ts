@@ -37,11 +37,13 @@ import Inspect from './commands/inspect.ts'
 import Login from './commands/login.ts'
 import Logout from './commands/logout.ts'
 import MirrorDeploy from './commands/mirror/deploy.ts'
-import MirrorDrill from './commands/mirror/drill.ts'
+import MirrorEvict from './commands/mirror/evict.ts'
 import MirrorInit from './commands/mirror/init.ts'
+import MirrorList from './commands/mirror/list.ts'
 import MirrorRender from './commands/mirror/render.ts'
 import MirrorServe from './commands/mirror/serve.ts'
 import MirrorStatus from './commands/mirror/status.ts'
+import MirrorVerify from './commands/mirror/verify.ts'
 import PrivilegeGrant from './commands/privilege/grant.ts'
 import PrivilegeList from './commands/privilege/list.ts'
 import PrivilegeRevoke from './commands/privilege/revoke.ts'
@@ -111,7 +113,9 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'mirror:deploy': MirrorDeploy,
   'mirror:status': MirrorStatus,
   warm: Warm,
-  'mirror:drill': MirrorDrill,
+  'mirror:evict': MirrorEvict,
+  'mirror:list': MirrorList,
+  'mirror:verify': MirrorVerify,
   'mirror:serve': MirrorServe,
   'registry:deregister': RegistryDeregister,
   'registry:register': RegistryRegister,

@@ -131,7 +131,7 @@ With --json the envelope is printed as soon as it listens.`
       signal,
     })
     context.defer(() => served.stop())
-    context.setEmbeddedRegistry(localRegistry({host, port: served.address.port}))
+    await context.setEmbeddedRegistry(localRegistry({host, port: served.address.port}))
     if (flags.authenticate) await recordEmbeddedUrl(context, {...flags, isSecure: tls !== undefined})
     const warming = await this.#warm(planned, context, flags.authenticate ?? false)
     if (warming !== undefined) context.defer(() => warming.stop())
@@ -144,9 +144,8 @@ With --json the envelope is printed as soon as it listens.`
       readOnly,
       authenticates: flags.authenticate ?? false,
     }
-    this.output.print(escapeText(result.url))
+    await this.output.announce(escapeText(result.url), result)
     this.output.note(text`serving ${directory}; stop with Ctrl-C`)
-    this.output.succeed(result)
     if (!signal.aborted) await once(signal, 'abort')
     this.output.note(text`stopping: running requests may finish`)
     return result

@@ -206,7 +206,7 @@ describe('text of others', function () {
       await writeFile(file, `not an image ${ONE_LINE_CANARY}\n`)
       await assertClean(['warm', file])
       await assertClean(['apply', file])
-      await assertClean(['mirror', 'drill', file, '--upstream', 'docker.io'], {isShown: false})
+      await assertClean(['mirror', 'verify', file, '--upstream', 'docker.io'], {isShown: false})
     })
   })
 

@@ -374,7 +374,17 @@ describe('secrets', function () {
       await readFile(join(ROOT, 'oclif.manifest.json'), 'utf8'),
     )
     // Servers end when they are told to; what they print and keep of credentials they are given is tested with them.
-    const others = ['serve', 'mirror serve', 'mirror drill', 'mirror render', 'mirror init', 'mirror deploy', 'mirror status']
+    const others = [
+      'serve',
+      'mirror serve',
+      'mirror verify',
+      'mirror list',
+      'mirror evict',
+      'mirror render',
+      'mirror init',
+      'mirror deploy',
+      'mirror status',
+    ]
     const missing = Object.keys(manifest.commands)
       .map((id) => id.replaceAll(':', ' '))
       .filter((id) => !commands.has(id) && !others.includes(id))

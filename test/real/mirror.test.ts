@@ -183,13 +183,13 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     }
   })
 
-  it('says that the upstream is unreachable, and not that something is unknown', async () => {
+  it('says why the upstream gave no answer, and not that something is unknown', async () => {
     await origin.kill()
     for (const path of ['shop/web/manifests/v1', `shop/web/manifests/${first.digest}`, `shop/web/blobs/${first.blobs[0]?.digest}`]) {
       const answer = await get(path)
       const [error] = ((await answer.json()) as {errors: {code: string; message: string}[]}).errors
       assert.deepEqual([answer.status, error?.code], [503, 'UNAVAILABLE'], path)
-      assert.match(error?.message ?? '', /upstream "127\.0\.0\.1:\d+" is unreachable/)
+      assert.match(error?.message ?? '', /upstream "127\.0\.0\.1:\d+" cannot be reached: connection refused/)
       assert.ok(Number(answer.headers.get('retry-after')) > 0)
     }
   })
@@ -317,6 +317,106 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     assert.equal((await get('shop/web/manifests/v1', {headers: {'x-forwarded-for': '8.8.8.8'}})).status, 200)
   })
 
+  it('lists what it keeps, and evicts an image that was retracted, with every tag and nothing else', async () => {
+    await pushImage(origin.url, 'shop/web', 'latest', first)
+    await pushImage(origin.url, 'shop/web', 'v2', second)
+    for (const tag of ['v1', 'latest', 'v2']) await pull('shop/web', tag)
+    const index = (await (await get('shop/many/manifests/v1')).json()) as {manifests: {digest: string}[]}
+    await pull('shop/many', index.manifests[0]?.digest ?? '')
+    const mirrored = ['--upstream', origin.url, ...store()]
+    const list = async () => {
+      const {envelope, stdout} = await user.json(['mirror', 'list', ...mirrored])
+      assert.equal(envelope.ok, true, stdout)
+      const {images} = envelope.result as {images: {image: string; tags: string[]; isComplete: boolean; missingPlatforms: number}[]}
+      return images.map(({image, tags, isComplete, missingPlatforms}) => [
+        image.replace(`${origin.host}/`, ''),
+        tags.join(),
+        isComplete,
+        missingPlatforms,
+      ])
+    }
+    // A registry has the tag of an index with missing platforms within seconds.
+    await until(async () => (await list()).length === 3)
+    const [one, another] = [
+      [`shop/web@${first.digest}`, 'latest,v1', true, 0],
+      [`shop/web@${second.digest}`, 'v2', true, 0],
+    ]
+    const sorted = first.digest < second.digest ? [one, another] : [another, one]
+    assert.deepEqual(await list(), [[`shop/many@${many.digest}`, 'v1', true, 1], ...sorted])
+    const table = await user.run(['mirror', 'list', ...mirrored])
+    assert.match(table.stdout, /IMAGE +TAGS +SIZE +LAST USED \(UTC\) +STATE/)
+    assert.match(table.stdout, /1 platform not cached/)
+
+    const evicted = await user.json(['mirror', 'evict', `${origin.host}/shop/web:v1`, ...mirrored])
+    assert.equal(evicted.exitCode, 0, evicted.stdout)
+    const result = evicted.envelope.result as {image: string; tags: string[]}
+    assert.deepEqual([result.image, result.tags], [`${origin.host}/shop/web@${first.digest}`, ['latest', 'v1']])
+    assert.deepEqual(await list(), [[`shop/many@${many.digest}`, 'v1', true, 1], another])
+    const part = await user.json(['mirror', 'evict', `${origin.host}/shop/many@${index.manifests[0]?.digest}`, ...mirrored])
+    assert.deepEqual([part.exitCode, part.envelope.error?.code], [3, 'MANIFEST_NOT_FOUND'])
+    assert.deepEqual(part.envelope.error?.hints, [
+      `holdfast mirror evict ${origin.host}/shop/many@${many.digest} --upstream ${origin.host}`,
+    ])
+    for (const [image, code] of [
+      [`${origin.host}/shop/web:v1`, 'MANIFEST_NOT_FOUND'],
+      ['elsewhere.example.com/x:1', 'USAGE'],
+    ]) {
+      assert.equal((await user.json(['mirror', 'evict', image ?? '', ...mirrored])).envelope.error?.code, code)
+    }
+    // Started anew, it remembers nothing of it.
+    await mirror.stop()
+    await origin.kill()
+    mirror = await serve(user, ['--upstream', origin.url])
+    for (const reference of ['v1', 'latest', first.digest]) assert.equal((await get(`shop/web/manifests/${reference}`)).status, 503)
+    assert.equal(await pull('shop/web', 'v2'), second.digest)
+  })
+
+  it('fetches a layer once for all repositories and upstreams, and needs none of them for it again', async () => {
+    const other = await startDockerRegistry()
+    afterwards(other.stop)
+    const [config, base] = [
+      first.blobs[0]?.digest ?? '',
+      first.blobs.find(({digest}) => second.blobs.some((one) => one.digest === digest))?.digest ?? '',
+    ]
+    await pushImage(origin.url, 'team/tool', 'v1', second)
+    await pushImage(other.url, 'team/copy', 'v1', first)
+    await mirror.stop()
+    mirror = await serve(user, ['--upstream', origin.url, '--upstream', other.url])
+    assert.equal(await pull('shop/web', 'v1'), first.digest)
+    assert.equal(await pull('team/tool', 'v1'), second.digest)
+    assert.equal(await pull(`${other.host.replace(':', '_')}/team/copy`, 'v1'), first.digest)
+    const fetched = async (registry: DockerRegistry) =>
+      (await registry.accessLog())
+        .filter(({method, path}) => method === 'GET' && path.includes('/blobs/'))
+        .map(({path}) => path.split('/').at(-1))
+    const blobs = await fetched(origin)
+    assert.deepEqual([blobs.filter((digest) => digest === base).length, blobs.filter((digest) => digest === config).length], [1, 1])
+    assert.deepEqual(await fetched(other), [])
+    await origin.kill()
+    await other.kill()
+    assert.equal(await pull('team/tool', 'v1'), second.digest)
+    assert.equal(await pull(`${other.host.replace(':', '_')}/team/copy`, 'v1'), first.digest)
+  })
+
+  it('mirrors what lies below a path of its upstream, as in a proxy project of Harbor', async () => {
+    await mirror.stop()
+    const below = [`${origin.url}/shop`, '--revalidate', '**=always']
+    mirror = await serve(user, ['--upstream', ...below])
+    const path = `${origin.host.replace(':', '_')}/shop`
+    assert.equal(await pull('web', 'v1'), first.digest)
+    assert.equal(await pull(`${path}/many`, 'v1'), many.digest)
+    assert.equal((await get(`shop/many/manifests/v1?ns=${origin.host}`)).status, 200)
+    await origin.kill()
+    assert.equal(await pull('web', 'v1'), first.digest)
+    const list = join(folder, `below-${count++}`)
+    await writeFile(list, `${origin.host}/shop/web:v1\n${origin.host}/shop/many:v1\n`)
+    for (const given of [[], [list]]) {
+      const verified = await user.json(['mirror', 'verify', ...given, '--upstream', `${origin.url}/shop`, ...store()])
+      assert.equal(verified.exitCode, 0, verified.stdout)
+      assert.equal((verified.envelope.result as {images: object[]}).images.length, 2)
+    }
+  })
+
   it('is filled from a list before anybody asks, with ranges and patterns, and a cache likewise', async () => {
     for (const tag of ['v1.2', '1.3', '1.10', '2.0', '1.4-rc1', 'nightly-1', 'nightly-2'])
       await pushImage(origin.url, 'shop/tool', tag, createImage([createLayer(tag, tag)]))
@@ -336,7 +436,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
       'shop/tool >=9 failed',
       'no/such:v1 failed',
     ])
-    await until(async () => (await user.json(['mirror', 'drill', '--upstream', origin.url, ...store()])).exitCode === 0, 15_000)
+    await until(async () => (await user.json(['mirror', 'verify', '--upstream', origin.url, ...store()])).exitCode === 0, 15_000)
     const cached = await user.json(['warm', '-'], {input: `${mirror.host}/shop/many:v1\n`})
     assert.equal(cached.exitCode, 0, cached.stdout)
     await origin.kill()
@@ -350,11 +450,10 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     }
   })
 
-  it('is drilled: what would fail in an outage is named, while it runs on', async () => {
+  it('is verified offline while it runs: images that an outage would break are named', async () => {
     await pull('shop/web', 'v1')
     const index = (await (await get('shop/many/manifests/v1')).json()) as {manifests: {digest: string}[]}
     await pull('shop/many', index.manifests[0]?.digest ?? '')
-    await get('shop/large/manifests/v1')
     const list = join(folder, `images-${count++}`)
     await writeFile(
       list,
@@ -369,7 +468,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
       ].join('\n'),
     )
     await origin.forgetAccessLog()
-    const {exitCode, envelope, stdout} = await user.json(['mirror', 'drill', list, '--upstream', origin.url, ...store()])
+    const {exitCode, envelope, stdout} = await user.json(['mirror', 'verify', list, '--upstream', origin.url, ...store()])
     assert.equal(exitCode, 9, stdout)
     const {images} = envelope.result as {images: {outcome: string; missingPlatforms: number; digest?: string}[]}
     assert.deepEqual(
@@ -378,7 +477,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     )
     assert.deepEqual([images[0]?.digest, images[1]?.missingPlatforms], [first.digest, 1])
     assert.equal(envelope.warnings?.length, 1)
-    const all = await user.json(['mirror', 'drill', '--upstream', origin.url, ...store()])
+    const all = await user.json(['mirror', 'verify', '--upstream', origin.url, ...store()])
     assert.equal(all.exitCode, 0, all.stdout)
     assert.equal((all.envelope.result as {images: object[]}).images.length, 2)
     assert.deepEqual(
@@ -392,15 +491,15 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
       join(user.dataDirectory, 'mirror', encodeURIComponent(origin.host), 'docker/registry/v2/blobs/sha256', layer.slice(0, 2), layer),
       {recursive: true},
     )
-    const broken = await user.json(['mirror', 'drill', '--upstream', origin.url, ...store()])
+    const broken = await user.json(['mirror', 'verify', '--upstream', origin.url, ...store()])
     assert.deepEqual((broken.envelope.result as {images: {outcome: string}[]}).images.map(({outcome}) => outcome).sort(), [
       'broken',
       'served',
     ])
-    assert.equal((await user.json(['mirror', 'drill', '/no/such/file', '--upstream', origin.url])).exitCode, 10)
+    assert.equal((await user.json(['mirror', 'verify', '/no/such/file', '--upstream', origin.url])).exitCode, 10)
   })
 
-  it('is filled and drilled by what a log has seen, and fills itself from a list while it serves', async () => {
+  it('is filled and verified by what a log has seen, and fills itself from a list while it serves', async () => {
     const log = join(folder, `access-${count++}.log`)
     const line = (method: string, path: string, status: number) =>
       `127.0.0.1 - - [21/Nov/2026:03:00:00 +0000] "${method} ${path} HTTP/1.1" ${status} 1234 "-" "docker/28"\n`
@@ -415,7 +514,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
         line('GET', `/v2/shop/web/manifests/${first.digest}`, 200),
       ].join(''),
     )
-    const unfilled = await user.json(['mirror', 'drill', '--access-log', log, '--upstream', origin.url, ...store()])
+    const unfilled = await user.json(['mirror', 'verify', '--access-log', log, '--upstream', origin.url, ...store()])
     assert.equal(unfilled.exitCode, 9, unfilled.stdout)
     const list = join(folder, `warm-${count++}`)
     await writeFile(list, `${origin.host}/shop/web:v1\n${origin.host}/shop/many v*\nelsewhere.example.com/x:1\n`)
@@ -430,7 +529,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     }
     mirror = await serve(user, ['--upstream', origin.url, '--warm', list, '--warm-every', '1s'])
     await until(
-      async () => (await user.json(['mirror', 'drill', '--access-log', log, '--upstream', origin.url, ...store()])).exitCode === 0,
+      async () => (await user.json(['mirror', 'verify', '--access-log', log, '--upstream', origin.url, ...store()])).exitCode === 0,
     )
     await origin.forgetAccessLog()
     await until(async () => (await origin.accessLog()).some(({path}) => path.endsWith('/shop/many/tags/list')))
@@ -441,7 +540,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
       [],
       'what is there is not fetched again',
     )
-    const both = await user.json(['mirror', 'drill', list, '--access-log', log, '--upstream', origin.url])
+    const both = await user.json(['mirror', 'verify', list, '--access-log', log, '--upstream', origin.url])
     assert.equal(both.envelope.error?.code, 'USAGE')
     const named = await user.run(['warm', '--access-log', log, '--mirror', mirror.url, '--dry-run'])
     assert.deepEqual(named.stdout.trim().split('\n').sort(), [`${origin.host}/shop/many:v1`, 'docker.io/shop/web:v1'].sort())

@@ -51,7 +51,7 @@ Without --url it is what "mirror init" has written into mirror.yml of the direct
 }
 
 const NEXT = {
-  systemd: 'nginx -t tells whether nginx takes it; holdfast mirror drill whether the mirror would survive',
+  systemd: 'nginx -t tells whether nginx takes it; holdfast mirror verify whether the mirror works without its upstream',
   compose: 'docker compose up -d, in that directory',
   kubernetes: 'kubectl apply -f kubernetes.yaml',
   cf: 'holdfast mirror deploy --environment staging',

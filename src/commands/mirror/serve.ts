@@ -1,11 +1,13 @@
 import {once} from 'node:events'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {EVICTION_FLAGS, readEviction} from '../../lib/cli/eviction.ts'
 import {parseListenAddress} from '../../lib/cli/listen-address.ts'
 import {openUpstreams} from '../../lib/cli/mirror-upstreams.ts'
 import {readServerCertificate} from '../../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../../lib/cli/server-log.ts'
 import {ACCESS_FLAGS} from '../../lib/cli/transfer-flags.ts'
+import {formatBytes} from '../../lib/cli/units.ts'
 import {planWarming, WARM_FLAGS, warmingOf} from '../../lib/cli/warming.ts'
 import {escapeText, text} from '../../lib/core/terminal-text.ts'
 
@@ -25,6 +27,8 @@ Pushes are refused with 405. Credentials for upstreams are those of \`holdfast l
 Several upstreams: clients name one by ns=HOST, as containerd does, or by the first part of the repository (ghcr.io/acme/web). A registry that is not mirrored, or none, is 404: no image is served under
 the name of another registry. dockerd and Concourse cannot name a registry and mean Docker Hub: --unnamed docker.io.
 With --store a registry keeps the images, and mirrors hold nothing: start as many as you like. /metrics, /healthz; /clients says what each client pulled ("mirror status --mirror").
+--max-size and --max-unused evict whole images, least recently used first. An image stays if it was served in the last 24 hours, if --keep names it, if its upstream is unreachable, or if
+its upstream no longer has it. When nothing may be evicted, new images are passed on without being kept.
 SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. A second signal ends it at once.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> --upstream docker.io',
@@ -33,6 +37,7 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
     '<%= config.bin %> <%= command.id %> --upstream docker.io --listen 0.0.0.0:5000 --allow 10.0.0.0/8',
     '<%= config.bin %> <%= command.id %> --upstream docker.io --store https://registry.internal/mirror',
     '<%= config.bin %> <%= command.id %> --upstream docker.io --warm images.txt --warm-every 6h',
+    '<%= config.bin %> <%= command.id %> --upstream docker.io --max-size 500GB --max-unused 90d --keep "library/*"',
   ]
   static override readonly flags = {
     upstream: Flags.string({
@@ -42,7 +47,7 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
       required: true,
       env: 'HOLDFAST_UPSTREAM',
       helpValue: 'URL',
-      summary: 'What is mirrored: HOST[:PORT], a URL, or the name of a declared registry. Repeatable.',
+      summary: 'Registry to mirror: HOST[:PORT], a URL, or the name of a declared registry, each with an optional /PATH. Repeatable.',
     }),
     unnamed: Flags.string({
       env: 'HOLDFAST_UNNAMED',
@@ -91,6 +96,7 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
       env: 'HOLDFAST_COMPLETE',
       summary: 'Fetch the layers of pulled images that clients had already, in the background, so that the image survives its upstream.',
     }),
+    ...EVICTION_FLAGS,
     ...WARM_FLAGS,
     'tls-cert': Flags.string({
       env: 'HOLDFAST_TLS_CERT',
@@ -117,7 +123,12 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
     const isProxy = flags['trusted-proxy'] === undefined ? undefined : createAddressPolicy(flags['trusted-proxy'])
     const tls = await readServerCertificate(flags, context.signal)
     const planned = await planWarming(flags, context.signal)
-    const {place, upstreams, unnamed} = await openUpstreams(context, flags.upstream, {store: flags.store, unnamed: flags.unnamed})
+    const eviction = readEviction(flags)
+    const {place, upstreams, unnamed} = await openUpstreams(context, flags.upstream, {
+      store: flags.store,
+      unnamed: flags.unnamed,
+      quota: eviction.quota,
+    })
     const served = await serveMirror({
       host,
       port,
@@ -126,6 +137,7 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
       unnamed,
       rules,
       completes: flags.complete,
+      eviction,
       accessControl,
       isProxy,
       listener: (event) =>
@@ -134,6 +146,8 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
         if (event.type === 'moved') this.output.trace(text`${upstream}/${event.repository}:${event.tag} is ${event.digest} now`)
       },
       minimumRate: context.settings.minimumRate,
+      onEvicted: (upstream, {repository, digest}, {outcome, freedBytes}) =>
+        this.output.trace(text`${upstream}/${repository}@${digest}: eviction, ${outcome}, ${formatBytes(freedBytes)} freed`),
       signal: context.signal,
     })
     context.defer(() => served.stop())
@@ -142,9 +156,8 @@ SIGINT or SIGTERM stops it: running requests and downloads have 10 s to finish. 
     const {address} = served
     const url = `${tls === undefined ? 'http' : 'https'}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
     const result = {url, upstreams: upstreams.map(({name}) => name), store: place}
-    this.output.print(escapeText(url))
+    await this.output.announce(escapeText(url), result)
     this.output.note(text`mirroring ${result.upstreams.join(', ')} in ${place}; stop with Ctrl-C`)
-    this.output.succeed(result)
     if (!context.signal.aborted) await once(context.signal, 'abort')
     this.output.note(text`stopping: running requests may finish`)
     return result

@@ -98,6 +98,6 @@ export default class RegistryManage extends CollectorCommand<ManagedRegistry> {
       context.records(),
       context.chosenCollector(),
     ])
-    await trustCollector(records, chosen === undefined ? context.embeddedRegistry : parseRegistryUrl(chosen).host, [registry])
+    await trustCollector(records, chosen === undefined ? await context.embeddedRegistry() : parseRegistryUrl(chosen).host, [registry])
   }
 }

@@ -9,6 +9,7 @@ import {tlsForOrigin} from '../content/remote/endpoint-tls.ts'
 import type {RemoteStore} from '../content/remote/store.ts'
 import type {ContentStore, SourceStore, TargetStore} from '../content/store.ts'
 import type {AddressPolicy} from '../core/address-policy.ts'
+import {HoldfastError} from '../core/errors.ts'
 import {redactText} from '../core/redaction.ts'
 import {settlesWithin} from '../core/settle-within.ts'
 import {escapeText, type TerminalText, text} from '../core/terminal-text.ts'
@@ -18,7 +19,7 @@ import type {SecretStore} from '../credentials/secret-store.ts'
 import type {HttpClient} from '../http/client.ts'
 import type {ObservedExchange} from '../http/wire/client.ts'
 import type {LoginNetwork} from '../login/token-endpoint.ts'
-import {manifestReference, type Reference, type RegistryHost} from '../oci/reference.ts'
+import {manifestReference, parseRegistryHost, type Reference, type RegistryHost} from '../oci/reference.ts'
 import type {RecordStore} from '../records/store.ts'
 import type {TransportSettings} from '../registries/endpoint.ts'
 import {collectorFile, dataDirectory, recordsFile, registryDirectory} from './data-directory.ts'
@@ -26,9 +27,10 @@ import type {GlobalFlags} from './global-flags.ts'
 import {homeDirectory} from './home-directory.ts'
 import {keychainProgram} from './keychain-program.ts'
 import {keychainTimeoutMs} from './keychain-timeout.ts'
+import {parseListenAddress} from './listen-address.ts'
 import type {Output} from './output.ts'
 import {prepareDataDirectory} from './prepare-data-directory.ts'
-import {readSettings, type SettingFlags, type Settings} from './settings.ts'
+import {DEFAULT_LISTEN, localRegistry, readSettings, type SettingFlags, type Settings} from './settings.ts'
 import {type AccessFlags, rateLimitWaitMs} from './transfer-flags.ts'
 
 /** What `auth configure-docker` writes into the files of docker and podman: never asked through them, since what it keeps was looked at before. */
@@ -38,6 +40,8 @@ const OWN_HELPER = 'holdfast'
 const CLOSE_MS = 20_000
 /** Stands for the collector of this machine where a URL is wanted. */
 const LOCAL_COLLECTOR = 'local'
+
+const DEFAULT_EMBEDDED_REGISTRY = localRegistry(parseListenAddress(DEFAULT_LISTEN))
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -75,7 +79,7 @@ export class Context {
   readonly settings: Settings
   readonly #options: ContextOptions
   readonly #opened = new AsyncDisposableStack()
-  #embeddedRegistry: RegistryHost
+  #embeddedRegistry: Promise<RegistryHost> | undefined
   #records: Promise<RecordStore> | undefined
   #collectorStore: Promise<CollectorStore> | undefined
   #keychain: Promise<SecretStore> | undefined
@@ -90,19 +94,34 @@ export class Context {
     this.environment = options.environment
     this.signal = options.signal
     this.settings = readSettings(options.flags, options.environment)
-    this.#embeddedRegistry = this.settings.embeddedRegistry
     const machine = {platform: process.platform, homeDirectory: homeDirectory()}
     this.dataDirectory = dataDirectory(this.settings.dataDirectory, options.environment, machine)
   }
 
-  /** The embedded registry's name in references. */
-  get embeddedRegistry(): RegistryHost {
+  /** The embedded registry's name in references: by the address that this run was given, else by where `serve` last listened, else by the default. */
+  embeddedRegistry(): Promise<RegistryHost> {
+    this.#embeddedRegistry ??= this.#findEmbeddedRegistry()
     return this.#embeddedRegistry
   }
 
-  /** Says where it really listens, once it does: port 0 takes a free one. */
-  setEmbeddedRegistry(registry: RegistryHost): void {
-    this.#embeddedRegistry = registry
+  /** Records where it listens, once it does: port 0 takes a free one. What cannot be remembered is no reason not to serve. */
+  async setEmbeddedRegistry(registry: RegistryHost): Promise<void> {
+    this.#embeddedRegistry = Promise.resolve(registry)
+    try {
+      const records = await this.records()
+      const known = (await records.readSetting('embedded-registry')) ?? DEFAULT_EMBEDDED_REGISTRY
+      if (known !== registry) await records.saveSetting('embedded-registry', registry)
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error
+      this.#options.output.warn(text`${error.message}; other commands do not know that the embedded registry is ${registry}`)
+    }
+  }
+
+  async #findEmbeddedRegistry(): Promise<RegistryHost> {
+    const {embeddedRegistry} = this.settings
+    if (embeddedRegistry !== undefined) return embeddedRegistry
+    const recorded = await (await this.records()).readSetting('embedded-registry')
+    return recorded === undefined ? DEFAULT_EMBEDDED_REGISTRY : parseRegistryHost(recorded)
   }
 
   /** Declared registries, cached images and logins. */
@@ -207,7 +226,7 @@ export class Context {
    * @throws {HoldfastError} CONFIGURATION when one of its files cannot be read.
    */
   async openSource(reference: Reference, access: SourceAccess = {}): Promise<SourceStore> {
-    if (reference.registry === this.embeddedRegistry) {
+    if (reference.registry === (await this.embeddedRegistry())) {
       const embedded = await this.openEmbedded()
       if ((await embedded.statManifest(reference.repository, manifestReference(reference))) !== undefined) return embedded
     }
@@ -216,7 +235,7 @@ export class Context {
 
   /** The registry of a repository, with every power. The embedded one is worked on where it lies on the disk, so that it need not be served. */
   async openRepository({registry, repository}: Pick<Reference, 'registry' | 'repository'>, access: SourceAccess): Promise<ContentStore> {
-    if (registry === this.embeddedRegistry) {
+    if (registry === (await this.embeddedRegistry())) {
       const embedded = await this.openEmbedded()
       for await (const _ of embedded.listTags(repository, {limit: 1})) return embedded
     }
@@ -244,6 +263,7 @@ export class Context {
       http: open(endpoint),
       credentials,
       rateLimitWaitMs: 0,
+      retriesTimeouts: false,
       warn: (message) => output.warn(escapeText(message)),
     })
   }
@@ -266,7 +286,12 @@ export class Context {
     const records = await this.records()
     if (nameOrHost === undefined && (await records.findDefaultRegistry()) === undefined) {
       await prepareDataDirectory(this.dataDirectory, registryDirectory(this.dataDirectory))
-      return {registry: this.embeddedRegistry, store: await this.openEmbedded(), isEmbedded: true, openForChecks: () => this.openEmbedded()}
+      return {
+        registry: await this.embeddedRegistry(),
+        store: await this.openEmbedded(),
+        isEmbedded: true,
+        openForChecks: () => this.openEmbedded(),
+      }
     }
     const {findEndpoint} = await import('../registries/find.ts')
     const {endpoint, subject} = await findEndpoint(records, nameOrHost, this.signal)

@@ -6,7 +6,7 @@
 import {escapeLines, escapeText, type TerminalText} from '../core/terminal-text.ts'
 import {type ErrorBody, type ErrorReport, formatError} from './error-report.ts'
 import {loadPaint} from './paint.ts'
-import {isWritten} from './standard-streams.ts'
+import {assertWritten, isWritten} from './standard-streams.ts'
 import type {Terminal} from './terminal.ts'
 
 type SuccessEnvelope = {
@@ -87,8 +87,21 @@ export class Output {
     if (this.#isAnswered) return
     this.#isAnswered = true
     if (!this.#options.json) return
+    this.terminal.stdout.write(this.#successEnvelope(result))
+  }
+
+  #successEnvelope(result: unknown): string {
     const envelope: SuccessEnvelope = {ok: true, command: this.#options.command, result, warnings: this.#warnings}
-    this.terminal.stdout.write(`${escapeText(JSON.stringify(envelope))}\n`)
+    return `${escapeText(JSON.stringify(envelope))}\n`
+  }
+
+  /**
+   * Announces a server that is ready: its line, or the envelope, has left when this settles.
+   * @throws {HoldfastError} STORAGE when standard output did not take it: programs that wait for the address would wait for ever.
+   */
+  async announce(line: TerminalText, result: unknown): Promise<void> {
+    this.#isAnswered = true
+    await assertWritten(this.terminal.stdout, this.#options.json ? this.#successEnvelope(result) : `${line}\n`)
   }
 
   /** Ends a command that failed. What standard output does not take is told on standard error. */

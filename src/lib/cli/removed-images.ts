@@ -12,7 +12,7 @@ export function recordRemovals(context: Context, publicUrl: string | undefined, 
     try {
       const records = await context.records()
       const removedAt = new Date().toISOString()
-      for (const registry of namesOf(context, publicUrl)) await records.recordImageRemoval({...image, registry}, removedAt)
+      for (const registry of await namesOf(context, publicUrl)) await records.recordImageRemoval({...image, registry}, removedAt)
     } catch (error) {
       // The client's request does not need the records.
       if (!(error instanceof HoldfastError)) throw error
@@ -22,9 +22,10 @@ export function recordRemovals(context: Context, publicUrl: string | undefined, 
 }
 
 /** The names that images of the served registry may be recorded under: as other commands of this machine call it, as it listens, and as it is published. */
-function namesOf({settings, embeddedRegistry}: Context, publicUrl: string | undefined): ReadonlySet<RegistryHost> {
+async function namesOf(context: Context, publicUrl: string | undefined): Promise<ReadonlySet<RegistryHost>> {
+  const embeddedRegistry = await context.embeddedRegistry()
   const port = /:[0-9]+$/.exec(embeddedRegistry)?.[0] ?? ''
   const loopback = ['127.0.0.1', 'localhost', '[::1]'].map((host) => parseRegistryHost(`${host}${port}`))
   const published = publicUrl === undefined ? [] : [parseRegistryHost(new URL(publicUrl).host)]
-  return new Set([settings.embeddedRegistry, embeddedRegistry, ...loopback, ...published])
+  return new Set([embeddedRegistry, ...loopback, ...published])
 }

@@ -105,7 +105,7 @@ async function manageEmbedded(context: Context, flags: UrlFlags): Promise<Manage
   return await store.addManagedRegistry({
     name: EMBEDDED_REGISTRY,
     service: EMBEDDED_REGISTRY,
-    url: embeddedUrl(context, flags),
+    url: await embeddedUrl(context, flags),
     insecure: false,
     restricted: true,
     tokenHeader: 'x5c',
@@ -115,7 +115,7 @@ async function manageEmbedded(context: Context, flags: UrlFlags): Promise<Manage
 
 /** Records where the embedded registry is, once it listens. The URL that an administrator gave it stays. */
 export async function recordEmbeddedUrl(context: Context, flags: UrlFlags): Promise<void> {
-  const url = embeddedUrl(context, flags)
+  const url = await embeddedUrl(context, flags)
   const store = await context.collectorStore()
   const known = await store.findManagedRegistry({name: EMBEDDED_REGISTRY})
   if (known === undefined || known.url === url || (flags['public-url'] === undefined && !LOOPBACK_URL.test(known.url))) return
@@ -123,8 +123,8 @@ export async function recordEmbeddedUrl(context: Context, flags: UrlFlags): Prom
 }
 
 /** @throws {HoldfastError} USAGE when the public URL is none. */
-function embeddedUrl(context: Context, {isSecure, ...flags}: UrlFlags): string {
-  return checkPublicUrl(flags['public-url']) ?? `${isSecure ? 'https' : 'http'}://${context.embeddedRegistry}`
+async function embeddedUrl(context: Context, {isSecure, ...flags}: UrlFlags): Promise<string> {
+  return checkPublicUrl(flags['public-url']) ?? `${isSecure ? 'https' : 'http'}://${await context.embeddedRegistry()}`
 }
 
 function checkPublicUrl(text: string | undefined): string | undefined {

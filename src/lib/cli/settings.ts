@@ -44,8 +44,8 @@ interface TrustedHost {
 export interface Settings {
   /** The data directory that the user chose; undefined for the usual one. */
   readonly dataDirectory: string | undefined
-  /** The embedded registry's name in references: the address that it listens on; the default one while a free port is still to be taken. */
-  readonly embeddedRegistry: RegistryHost
+  /** The embedded registry's name in references, by the address that this run was given; undefined when none was, or a free port is still to be taken. */
+  readonly embeddedRegistry: RegistryHost | undefined
   readonly issuer: string
   /** CIDRs; any network when empty. */
   readonly registryNetworks: readonly string[]
@@ -60,10 +60,10 @@ export interface Settings {
 
 /** @throws {HoldfastError} USAGE for an address that is none; CONFIGURATION for a trusted host in the environment without its registry, and for a rate that is none; INVALID_REFERENCE. */
 export function readSettings(flags: SettingFlags, environment: Readonly<Record<string, string | undefined>>): Settings {
-  const listen = parseListenAddress(flags.embeddedListen || environment.HOLDFAST_LISTEN || DEFAULT_LISTEN)
+  const listen = flags.embeddedListen || environment.HOLDFAST_LISTEN || undefined
   return {
     dataDirectory: flags['data-dir'] || environment.HOLDFAST_DATA_DIR || undefined,
-    embeddedRegistry: listen.port === 0 ? parseRegistryHost(DEFAULT_LISTEN) : localRegistry(listen),
+    embeddedRegistry: listen === undefined ? undefined : registryAt(parseListenAddress(listen)),
     issuer: flags.issuer || environment.HOLDFAST_ISSUER || DEFAULT_ISSUER,
     registryNetworks:
       flags['registry-network'] ?? (environment.HOLDFAST_REGISTRY_NETWORK?.split(',').filter((network) => network !== '') || []),
@@ -86,6 +86,10 @@ function readMinimumRate(flag: number | undefined, variable = ''): MinimumRate {
       hints: ['export HOLDFAST_MIN_RATE=1'],
     },
   )
+}
+
+function registryAt(listen: {readonly host: string; readonly port: number}): RegistryHost | undefined {
+  return listen.port === 0 ? undefined : localRegistry(listen)
 }
 
 /** On the command line a host may stand alone, since the registry stands beside it. A variable holds for every command, so that it names the registry. */

@@ -29,6 +29,12 @@ export function watchStandardStreams({stdout, stderr}: Pick<NodeJS.Process, 'std
   }
 }
 
+/** Writes text to standard output and waits until it has left. @throws {HoldfastError} STORAGE when the system did not take it; a reader that has left is not a failure. */
+export async function assertWritten(stream: NodeJS.WritableStream, text: string): Promise<void> {
+  const failure = await new Promise<NodeJS.ErrnoException | null | undefined>((resolve) => stream.write(text, resolve))
+  if (failure && !READER_IS_GONE.includes(failure.code ?? '')) throw writeError(failure)
+}
+
 /** Writes text; tells whether the system took all of it. */
 export async function isWritten(stream: NodeJS.WritableStream, text: string): Promise<boolean> {
   return await new Promise((resolve) => stream.write(text, (error) => resolve(error === undefined || error === null)))

@@ -2,12 +2,14 @@
 import * as Flags from '@oclif/core/flags'
 import {DEFAULT_RECHECK_MS} from '../caching/recheck.ts'
 import type {Collector} from '../collector/collector.ts'
+import {createRenamedSource} from '../content/renamed-source.ts'
 import type {SourceStore} from '../content/store.ts'
 import {parseDurationMs} from '../core/duration.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {text} from '../core/terminal-text.ts'
-import {DOCKER_HUB, type Reference, type RegistryHost} from '../oci/reference.ts'
+import {DOCKER_HUB, parseRepositoryName, type Reference} from '../oci/reference.ts'
 import type {ServedMirror} from '../server/mirror.ts'
+import type {LoggedUpstream} from '../warming/seen.ts'
 import type {WarmDependencies, WarmedImage} from '../warming/warm.ts'
 import type {Wish} from '../warming/wishes.ts'
 import {describeCheck} from './cached-report.ts'
@@ -48,10 +50,9 @@ export async function seenImages(collector: Collector): Promise<readonly Referen
 }
 
 /** Images that an access log has seen pulled. @throws {HoldfastError} CONFIGURATION when it cannot be read. */
-export async function loggedImages(file: string, hosts: readonly RegistryHost[], signal: AbortSignal): Promise<readonly Reference[]> {
+export async function loggedImages(file: string, upstreams: readonly LoggedUpstream[], signal: AbortSignal): Promise<readonly Reference[]> {
   const {imagesOfAccessLog} = await import('../warming/seen.ts')
-  const [host = DOCKER_HUB, ...others] = hosts
-  return imagesOfAccessLog(await readInputText(file, signal), host, others)
+  return imagesOfAccessLog(await readInputText(file, signal), upstreams)
 }
 
 /** What sees to an image: the cache, or a mirror that it is pulled through. */
@@ -91,10 +92,12 @@ export async function openWarming(
 
 /** A mirror of this process sees to its own images. */
 export async function warmingOf({stores}: Pick<ServedMirror, 'stores'>, signal: AbortSignal): Promise<Warming> {
-  const {fillWhole} = await import('../mirror/drill.ts')
-  const storeOf = ({registry}: Reference): SourceStore => {
-    const store = stores.get(registry)
-    if (store !== undefined) return store
+  const {fillWhole} = await import('../mirror/verify.ts')
+  const storeOf = ({registry, repository}: Reference): SourceStore => {
+    for (const [name, store] of stores) {
+      if (!`${registry}/${repository}`.startsWith(`${name}/`)) continue
+      return createRenamedSource(store, (full) => parseRepositoryName(`${registry}/${full}`.slice(name.length + 1)))
+    }
     throw new HoldfastError('USAGE', `cannot fetch from "${registry}": it is not mirrored here`, {hints: [`--upstream ${registry}`]})
   }
   return {openSource: async (reference) => storeOf(reference), fetch: (reference) => fillWhole(storeOf(reference), reference, signal)}
@@ -103,7 +106,7 @@ export async function warmingOf({stores}: Pick<ServedMirror, 'stores'>, signal: 
 /** Everything of an image is read through the mirror, which keeps it. */
 async function throughMirror(context: Context, url: string): Promise<Warming> {
   const [{pullWhole}, {findEndpoint}, records] = await Promise.all([
-    import('../mirror/drill.ts'),
+    import('../mirror/verify.ts'),
     import('../registries/find.ts'),
     context.records(),
   ])

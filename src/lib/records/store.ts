@@ -200,8 +200,8 @@ export interface SettingStore {
   saveSetting(name: SettingName, value: string | undefined): Promise<void>
 }
 
-/** `collector`: the URL of the one that is asked. `collector-account`: who we are there. `cloud-foundry`: the API that was logged in to, and what is targeted there, as JSON. */
-type SettingName = 'collector' | 'collector-account' | 'cloud-foundry'
+/** `embedded-registry`: its name in references, by where `serve` last listened. `collector`: the URL of the one that is asked. `collector-account`: who we are there. `cloud-foundry`: the API that was logged in to, and what is targeted there, as JSON. */
+type SettingName = 'embedded-registry' | 'collector' | 'collector-account' | 'cloud-foundry'
 
 export interface RecordStore
   extends RegistryStore,

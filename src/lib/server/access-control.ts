@@ -6,7 +6,7 @@ import {CATALOG_SCOPE, coversScopes, formatScope, repositoryScope, type Scope} f
 import type {RepositoryName} from '../oci/reference.ts'
 import {isRepositoryName} from '../oci/reference.ts'
 import type {Exchange} from './exchange.ts'
-import type {Route} from './route.ts'
+import {isProbe, type Route} from './route.ts'
 import {SpecError} from './spec-error.ts'
 
 const BEARER = /^Bearer +([^ ]+)$/i
@@ -45,7 +45,7 @@ export type AccessControl = (exchange: Exchange, route: Route) => Answer | Promi
 /** @returns a check that throws {SpecError} 401 with the challenge that says where to get which token. */
 export function createAccessControl({verifyToken, service, mayPull, originOf}: AccessControlOptions): AccessControl {
   return async (exchange, route) => {
-    if (route.kind === 'health') return undefined
+    if (isProbe(route)) return undefined
     const wanted = scopesOf(exchange, route)
     const token = BEARER.exec(exchange.request.headers.authorization ?? '')?.[1]
     const held = token === undefined ? undefined : verifyToken(token)
@@ -79,6 +79,7 @@ export function createAccessControl({verifyToken, service, mayPull, originOf}: A
 function scopesOf({request, query}: Exchange, route: Route): readonly Scope[] {
   switch (route.kind) {
     case 'health':
+    case 'readiness':
     case 'base':
       return []
     case 'catalog':

@@ -3,6 +3,7 @@
 import type {RepositoryName} from '../oci/reference.ts'
 import {deleteBlob, getBlob} from './blob-endpoints.ts'
 import {type Exchange, replyJson} from './exchange.ts'
+import type {Readiness} from './health.ts'
 import {listReferrers, listRepositories, listTags} from './listings.ts'
 import {deleteManifest, getManifest, putManifest} from './manifest-endpoints.ts'
 import {requireDigest} from './request-values.ts'
@@ -19,6 +20,8 @@ export interface DispatchOptions {
   readonly store: ReadableStore
   /** Takes what changes something; without it that is refused. */
   readonly changes: ServableStore | undefined
+  /** Whether what the server has can be served; it always can when absent. */
+  readonly readiness?: (() => Promise<Readiness>) | undefined
   /** Repositories that the catalog tells of; all when absent. */
   readonly isVisible?: ((repository: RepositoryName) => Promise<boolean>) | undefined
 }
@@ -27,9 +30,9 @@ export interface DispatchOptions {
  * Answers a request.
  * @throws {SpecError} 405 UNSUPPORTED for a method that the route does not have, or that a read-only server refuses; else what the endpoint says.
  */
-export async function dispatch(exchange: Exchange, route: Route, {store, changes, isVisible}: DispatchOptions): Promise<void> {
+export async function dispatch(exchange: Exchange, route: Route, {store, changes, isVisible, readiness}: DispatchOptions): Promise<void> {
   const endpoints: Endpoints = {
-    ...readingEndpoints(exchange, route, store, isVisible),
+    ...readingEndpoints(exchange, route, {store, isVisible, readiness}),
     ...(changes === undefined ? {} : changingEndpoints(exchange, route, changes)),
   }
   const allowed = Object.keys(endpoints)
@@ -42,10 +45,16 @@ export async function dispatch(exchange: Exchange, route: Route, {store, changes
   await endpoint()
 }
 
-function readingEndpoints(exchange: Exchange, route: Route, store: ReadableStore, isVisible: DispatchOptions['isVisible']): Endpoints {
+function readingEndpoints(
+  exchange: Exchange,
+  route: Route,
+  {store, isVisible, readiness}: Pick<DispatchOptions, 'store' | 'isVisible' | 'readiness'>,
+): Endpoints {
   switch (route.kind) {
     case 'health':
       return read(async () => replyJson(exchange, 200, {status: 'ok'}))
+    case 'readiness':
+      return read(() => replyReadiness(exchange, readiness))
     case 'base':
       return read(async () => replyJson(exchange, 200, {}))
     case 'catalog':
@@ -88,4 +97,10 @@ function changingEndpoints(exchange: Exchange, route: Route, store: ServableStor
 
 function read(endpoint: Endpoint): Endpoints {
   return {GET: endpoint, HEAD: endpoint}
+}
+
+async function replyReadiness(exchange: Exchange, readiness: DispatchOptions['readiness']): Promise<void> {
+  const {isReady, degraded} = (await readiness?.()) ?? {isReady: true, degraded: []}
+  const conditions = degraded.length === 0 ? {} : {degraded}
+  replyJson(exchange, isReady ? 200 : 503, {status: isReady ? 'ok' : 'not ready', ...conditions}, {'Cache-Control': 'no-store'})
 }

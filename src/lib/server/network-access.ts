@@ -2,7 +2,7 @@
 import type {AddressPolicy} from '../core/address-policy.ts'
 import {connectionAddress} from './client-address.ts'
 import type {Exchange} from './exchange.ts'
-import type {Route} from './route.ts'
+import {isProbe, type Route} from './route.ts'
 import {SpecError} from './spec-error.ts'
 
 /** Refuses a request by its connection alone. */
@@ -11,7 +11,7 @@ export type NetworkAccess = (exchange: Pick<Exchange, 'request'>, route: Route) 
 /** @returns a check that throws {SpecError} 403 for every address that may not come. */
 export function createNetworkAccess(mayCome: AddressPolicy): NetworkAccess {
   return ({request}, route) => {
-    if (route.kind === 'health') return undefined
+    if (isProbe(route)) return undefined
     if (mayCome(connectionAddress(request))) return undefined
     throw new SpecError(403, 'DENIED', 'this address may not use the mirror')
   }

@@ -13,6 +13,7 @@ import {settlesWithin} from '../core/settle-within.ts'
 import type {AccessControl, AllowedCaller} from './access-control.ts'
 import {dispatch} from './dispatch.ts'
 import {type Exchange, reply} from './exchange.ts'
+import type {Readiness} from './health.ts'
 import {addressOf, assertLocalRequest, assertLoopback} from './loopback.ts'
 import {TAG_HEADER} from './manifest-endpoints.ts'
 import {mirrorError} from './mirror-errors.ts'
@@ -59,11 +60,17 @@ interface RegistryService {
   readonly accessControl?: AccessControl | undefined
   /** A request of which the answer has not begun by then is given up with 503; none is when absent. */
   readonly answerTimeoutMs?: number | undefined
+  /** Whether what it has can be served, for `/readyz`. */
+  readonly readiness?: (() => Promise<Readiness>) | undefined
   /** Answers every path but those of the registry. */
   readonly others?: RequestListener | undefined
+  /** Whether access control holds for `others` too; otherwise they decide themselves. */
+  readonly guardsOthers?: boolean | undefined
 }
 
 export interface SelectedStore {
+  /** Whose store it is, for events. */
+  readonly upstream?: string | undefined
   readonly store: ReadableStore
   readonly route: Route
 }
@@ -235,11 +242,14 @@ async function answer(
   }
   watchBody(request, options.rates, (error) => exchange.body.tooSlow(error))
   let caller: AllowedCaller | undefined
+  let upstream: string | undefined
   response.setHeader('Docker-Distribution-API-Version', 'registry/2.0')
   response.setHeader('X-Content-Type-Options', 'nosniff')
   try {
-    if (options.accessControl === undefined) assertLocalRequest(request)
+    const isOpen = path === '/healthz' || path === '/readyz'
+    if (options.accessControl === undefined && !isOpen) assertLocalRequest(request)
     if (options.others !== undefined && !isRegistryPath(path)) {
+      if (options.guardsOthers) await options.accessControl?.(exchange, {kind: 'base'})
       options.others(request, response)
       await over
       return
@@ -247,8 +257,14 @@ async function answer(
     const route = parseRoute(path)
     if (route === undefined) throw new SpecError(404, 'UNSUPPORTED', 'there is no such endpoint')
     caller = await options.accessControl?.(exchange, route)
-    const selected = options.select?.(exchange, route) ?? {store: options.store, route}
-    const work = dispatch(exchange, selected.route, {store: selected.store, changes: options.changes, isVisible: caller?.isVisible})
+    const selected: SelectedStore = options.select?.(exchange, route) ?? {store: options.store, route}
+    upstream = selected.upstream
+    const work = dispatch(exchange, selected.route, {
+      store: selected.store,
+      changes: options.changes,
+      isVisible: caller?.isVisible,
+      readiness: options.readiness,
+    })
     if (options.answerTimeoutMs === undefined || (await beginsWithin(work, response, options.answerTimeoutMs))) await work
     else {
       replyError(exchange, requestId, tooLate(options.answerTimeoutMs))
@@ -256,7 +272,7 @@ async function answer(
       await work.catch(() => {})
     }
   } catch (error) {
-    if (!(error instanceof SpecError) && !exchange.signal.aborted) options.listener?.({type: 'failure', requestId, error})
+    if (!(error instanceof SpecError) && !exchange.signal.aborted) options.listener?.({type: 'failure', requestId, error, upstream})
     replyError(exchange, requestId, error)
   }
   await over
@@ -272,6 +288,7 @@ async function answer(
     remoteAddress,
     tags: tagsSetBy(response),
     principal: caller?.subject,
+    upstream,
     isCutShort: !response.writableFinished,
   })
 }
@@ -293,7 +310,7 @@ function tagsSetBy(response: ServerResponse): readonly string[] {
 }
 
 function isRegistryPath(path: string): boolean {
-  return path === '/v2' || path.startsWith('/v2/') || path === '/healthz'
+  return path === '/v2' || path.startsWith('/v2/') || path === '/healthz' || path === '/readyz'
 }
 
 /** An error before the answer began is an answer; one in its midst can only break the connection, so that nobody takes a part for the whole. */

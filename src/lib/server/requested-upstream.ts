@@ -15,9 +15,9 @@ import {SpecError} from './spec-error.ts'
 
 /** How clients may call a registry. */
 export interface UpstreamName {
-  /** As references name it: `docker.io`; what containerd says in `ns=`. */
+  /** As references name it: `docker.io`; what containerd says in `ns=`. With the folder where it lies below one: `harbor.example.com/proxy`. */
   readonly name: string
-  /** The same as the first part of a repository: `docker.io`, `localhost_5000`. */
+  /** The same as the first parts of a repository: `docker.io`, `localhost_5000`, `harbor.example.com/proxy`. */
   readonly path: RepositoryName
 }
 
@@ -42,50 +42,82 @@ export function requestedUpstream<Upstream extends UpstreamName>(
   route: Route,
   query: URLSearchParams,
 ): RequestedUpstream<Upstream> {
-  const byQuery = namedByQuery(upstreams, query)
   const byPath = 'repository' in route ? namedByPath(upstreams, route.repository) : undefined
-  if (byQuery !== undefined && byPath !== undefined && byQuery !== byPath.upstream) {
-    throw unknownName(`the request names two registries: "${byQuery.name}" by ns= and "${byPath.upstream.name}" by its path`)
-  }
-  const upstream = byQuery ?? byPath?.upstream ?? unnamed
+  const byQuery = namedByQuery(upstreams, query, byPath, 'repository' in route ? route.repository : undefined)
+  const named = byQuery ?? byPath
+  const upstream = named?.upstream ?? unnamed
   if (upstream === undefined) {
     throw unknownName(
       `the request names no registry, and this mirror has several: ${listOf(upstreams)}; they are named by ?ns=HOST or /v2/HOST/…`,
     )
   }
   if (!('repository' in route)) return {upstream, route}
-  const repository = byPath?.repository ?? route.repository
-  if (byQuery === undefined && byPath === undefined && upstreams.length > 1) refuseOtherHost(upstreams, repository)
+  const repository = named?.repository ?? route.repository
+  if (named === undefined && upstreams.length > 1) refuseOtherHost(upstreams, repository)
   return {upstream, route: {...route, repository: fullName(upstream, repository)}}
 }
 
-function namedByQuery<Upstream extends UpstreamName>(upstreams: readonly Upstream[], query: URLSearchParams): Upstream | undefined {
+interface Named<Upstream> {
+  readonly upstream: Upstream
+  /** Absent for a request about no repository. */
+  readonly repository: RepositoryName | undefined
+}
+
+function namedByQuery<Upstream extends UpstreamName>(
+  upstreams: readonly Upstream[],
+  query: URLSearchParams,
+  byPath: Named<Upstream> | undefined,
+  repository: RepositoryName | undefined,
+): Named<Upstream> | undefined {
   const [text, ...others] = new Set(query.getAll('ns').filter((one) => one !== ''))
   if (text === undefined) return undefined
   const host = readHost(text)
-  const found = host === undefined ? undefined : upstreams.find(({name}) => readHost(name) === host)
-  if (found !== undefined && others.every((other) => readHost(other) === host)) return found
-  throw notMirrored([text, ...others].join(', '), upstreams)
-}
-
-interface NamedByPath<Upstream> {
-  readonly upstream: Upstream
-  readonly repository: RepositoryName
+  const ofHost = host === undefined ? [] : upstreams.filter(({name}) => hostOf(name) === host)
+  if (ofHost.length === 0 || others.some((other) => readHost(other) !== host)) throw notMirrored([text, ...others].join(', '), upstreams)
+  if (byPath !== undefined) {
+    if (ofHost.includes(byPath.upstream)) return byPath
+    throw unknownName(`the request names two registries: "${text.slice(0, 200)}" by ns= and "${byPath.upstream.name}" by its path`)
+  }
+  for (const upstream of longestFirst(ofHost)) {
+    const folder = folderOf(upstream.name)
+    if (folder === '') return {upstream, repository}
+    const rest = repository?.startsWith(`${folder}/`) ? repository.slice(folder.length + 1) : ''
+    if (isRepositoryName(rest)) return {upstream, repository: rest}
+  }
+  throw notMirrored(repository === undefined ? text : `${text}/${repository}`, upstreams)
 }
 
 function namedByPath<Upstream extends UpstreamName>(
   upstreams: readonly Upstream[],
   repository: RepositoryName,
-): NamedByPath<Upstream> | undefined {
-  const [first = ''] = repository.split('/', 1)
+): Named<Upstream> | undefined {
+  const [first = '', ...parts] = repository.split('/')
   const host = readFirstPart(first)
-  for (const upstream of upstreams) {
-    const isSame = host !== undefined && readHost(upstream.name) === host
-    const prefix = isSame ? first : upstream.path
-    const rest = repository.slice(prefix.length + 1)
-    if ((isSame || repository.startsWith(`${prefix}/`)) && isRepositoryName(rest)) return {upstream, repository: rest}
+  for (const upstream of longestFirst(upstreams)) {
+    if (repository.startsWith(`${upstream.path}/`)) {
+      const rest = repository.slice(upstream.path.length + 1)
+      if (isRepositoryName(rest)) return {upstream, repository: rest}
+    }
+    const folder = folderOf(upstream.name)
+    const within = parts.join('/')
+    if (host === undefined || hostOf(upstream.name) !== host || !`${within}/`.startsWith(folder === '' ? '' : `${folder}/`)) continue
+    const rest = folder === '' ? within : within.slice(folder.length + 1)
+    if (isRepositoryName(rest)) return {upstream, repository: rest}
   }
   return undefined
+}
+
+/** Of a registry and a folder of it that are both mirrored, the folder is meant. */
+function longestFirst<Upstream extends UpstreamName>(upstreams: readonly Upstream[]): readonly Upstream[] {
+  return upstreams.toSorted((a, b) => b.name.length - a.name.length)
+}
+
+function hostOf(name: string): RegistryHost | undefined {
+  return readHost(name.split('/', 1)[0] ?? '')
+}
+
+function folderOf(name: string): string {
+  return name.split('/').slice(1).join('/')
 }
 
 /** Of several registries one that no upstream has is not a folder of another. */

@@ -8,6 +8,7 @@ import {SpecError} from './spec-error.ts'
 
 export type Route =
   | {readonly kind: 'health'}
+  | {readonly kind: 'readiness'}
   | {readonly kind: 'base'}
   | {readonly kind: 'catalog'}
   | {readonly kind: 'tags'; readonly repository: RepositoryName}
@@ -21,6 +22,11 @@ export type Route =
 /** A request target longer than this has no valid name and digest in it. */
 const MAX_PATH_LENGTH = 1024
 
+/** Probes come from everywhere, and learn no name. */
+export function isProbe(route: Route): boolean {
+  return route.kind === 'health' || route.kind === 'readiness'
+}
+
 /**
  * Parses the path of a request, without its query.
  * @returns undefined when no endpoint has such a path.
@@ -28,6 +34,7 @@ const MAX_PATH_LENGTH = 1024
  */
 export function parseRoute(path: string): Route | undefined {
   if (path === '/healthz') return {kind: 'health'}
+  if (path === '/readyz') return {kind: 'readiness'}
   if (path === '/v2' || path === '/v2/') return {kind: 'base'}
   if (path === '/v2/_catalog') return {kind: 'catalog'}
   if (!path.startsWith('/v2/') || path.length > MAX_PATH_LENGTH) return undefined

@@ -1,8 +1,9 @@
 /** The embedded registry as the `serve` command runs it: a server over the store in a data directory. */
 import type {RequestListener} from 'node:http'
-import {createFilesystemStore} from '../content/filesystem/store.ts'
+import {createFilesystemStore, type FilesystemStore} from '../content/filesystem/store.ts'
 import {unlessAborted} from '../core/settle-within.ts'
 import type {AccessControl} from './access-control.ts'
+import {checkHealth, type HealthCheck} from './health.ts'
 import {createRegistryServer, type ListenAddress, type RegistryServerOptions} from './registry-server.ts'
 import {type RemovalListener, tellRemovals} from './removals.ts'
 import type {ServerListener} from './server-events.ts'
@@ -28,6 +29,8 @@ export interface ServeOptions extends ListenAddress, Pick<RegistryServerOptions,
 export interface ServedAuthority {
   readonly accessControl: AccessControl
   readonly others: RequestListener
+  /** What restricts it beside the disk. */
+  readonly healthChecks?: Parameters<typeof checkHealth>[0] | undefined
   close(): Promise<void>
 }
 
@@ -59,8 +62,16 @@ export async function serveRegistry(options: ServeOptions): Promise<ServedRegist
   if (authority !== undefined) opened.defer(() => authority.close())
   if (!readOnly) purge = startUploadPurge({purge: store.purgeStaleUploads, listener})
   opened.defer(async () => await purge?.stop())
+  const readiness = () =>
+    checkHealth([{check: diskCheck(store, {readOnly}), otherwise: 'disk read-only'}, ...(authority?.healthChecks ?? [])])
   const changes = onRemoval === undefined ? store : tellRemovals(store, onRemoval)
-  server.answer({store, changes: readOnly ? undefined : changes, accessControl: authority?.accessControl, others: authority?.others})
+  server.answer({
+    readiness,
+    store,
+    changes: readOnly ? undefined : changes,
+    accessControl: authority?.accessControl,
+    others: authority?.others,
+  })
   const rest = opened.move()
   return {
     address,
@@ -68,5 +79,17 @@ export async function serveRegistry(options: ServeOptions): Promise<ServedRegist
       await server.close({graceMs})
       await rest.disposeAsync()
     },
+  }
+}
+
+/** A directory that cannot be read serves nothing; one that takes no more still serves what is in it. */
+export function diskCheck(store: Pick<FilesystemStore, 'health'>, {readOnly}: {readonly readOnly: boolean}): HealthCheck {
+  return async () => {
+    const {isReadable, isWritable, isFull} = await store.health()
+    if (readOnly) return {isReady: isReadable}
+    return {
+      isReady: isReadable,
+      degraded: [...(isFull ? (['disk full'] as const) : []), ...(isWritable ? [] : (['disk read-only'] as const))],
+    }
   }
 }

@@ -18,6 +18,8 @@ export interface RequestEvent {
   readonly tags?: readonly string[] | undefined
   /** Whose token it was, where tokens are wanted. */
   readonly principal?: string | undefined
+  /** Of a mirror: the upstream that the request was about. */
+  readonly upstream?: string | undefined
   /** The answer did not reach its end. */
   readonly isCutShort: boolean
 }
@@ -28,6 +30,8 @@ export interface FailureEvent {
   /** Stands in the answer too; `accept` or `purge-stale-uploads` when there was no request. */
   readonly requestId: string
   readonly error: unknown
+  /** Of a mirror: the upstream that it was about. */
+  readonly upstream?: string | undefined
 }
 
 export type ServerListener = (event: RequestEvent | FailureEvent) => void

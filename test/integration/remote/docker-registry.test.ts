@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import {randomBytes} from 'node:crypto'
+import {once} from 'node:events'
+import {type AddressInfo, connect, createServer} from 'node:net'
 import {CollectingSink, readBlobBytes} from '../../../src/lib/content/read-bytes.ts'
 import {proveSelfMount} from '../../../src/lib/content/remote/self-mount.ts'
 import {RegistrySession} from '../../../src/lib/content/remote/session.ts'
@@ -190,6 +192,26 @@ describe('the remote store against docker-registry', () => {
 
   it('finds out by itself that a loopback registry speaks plain HTTP', async () => {
     const unknown = storeFor(registry.host, {}, {plainHttp: 'fallback'})
+    afterwards(unknown.close)
+    assert.equal((await unknown.store.statManifest(REPOSITORY, TAG))?.digest, image.digest)
+  })
+
+  it('finds out that a loopback registry speaks plain HTTP, too, when it breaks off on a TLS hello', async () => {
+    const relay = createServer((client) => {
+      client.on('error', () => {})
+      client.once('data', (first) => {
+        // The first byte of a TLS record that begins a handshake.
+        if (first[0] === 0x16) return void client.destroy()
+        const {hostname, port} = new URL(registry.url)
+        const server = connect({host: hostname, port: Number(port)}).on('error', () => client.destroy())
+        server.write(first)
+        client.pipe(server).pipe(client)
+      })
+    })
+    relay.listen(0, '127.0.0.1')
+    await once(relay, 'listening')
+    afterwards(() => void relay.close())
+    const unknown = storeFor(`127.0.0.1:${(relay.address() as AddressInfo).port}`, {}, {plainHttp: 'fallback'})
     afterwards(unknown.close)
     assert.equal((await unknown.store.statManifest(REPOSITORY, TAG))?.digest, image.digest)
   })

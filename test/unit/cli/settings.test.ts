@@ -23,8 +23,8 @@ describe('settings that several commands read', () => {
     for (const [given, variables, expected] of [
       [flags, environment, ['127.0.0.1:7000', 'flag', ['172.16.0.0/12'], 'local']],
       [{}, environment, ['127.0.0.1:6000', 'variable', ['10.0.0.0/8', '192.168.0.0/16'], 'https://variable.example.com']],
-      [{}, nothing, ['127.0.0.1:5050', 'holdfast', [], undefined]],
-      [{}, {}, ['127.0.0.1:5050', 'holdfast', [], undefined]],
+      [{}, nothing, [undefined, 'holdfast', [], undefined]],
+      [{}, {}, [undefined, 'holdfast', [], undefined]],
     ] as const) {
       const {embeddedRegistry, issuer, registryNetworks, collector} = readSettings(given, variables)
       assert.deepEqual([embeddedRegistry, issuer, registryNetworks, collector], expected)
@@ -42,7 +42,7 @@ describe('settings that several commands read', () => {
       assert.equal(localRegistry({host, port: 443}), name)
     }
     // Which one it is, is known once it listens.
-    assert.equal(readSettings({embeddedListen: '127.0.0.1:0'}, {}).embeddedRegistry, '127.0.0.1:5050')
+    assert.equal(readSettings({embeddedListen: '127.0.0.1:0'}, {}).embeddedRegistry, undefined)
     assert.equal(readSettings({}, {HOLDFAST_LISTEN: '6000'}).embeddedRegistry, '127.0.0.1:6000')
     assert.throws(
       () => readSettings({}, {HOLDFAST_LISTEN: 'nonsense'}),

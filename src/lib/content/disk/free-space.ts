@@ -3,6 +3,7 @@
  * it one large blob stops every later write.
  */
 import {statfs} from 'node:fs/promises'
+import type {Quota} from './quota.ts'
 
 /** What blobs leave free. */
 const RESERVE_BYTES = 64 * 1024 * 1024
@@ -23,20 +24,22 @@ export type MeasureSpace = (directory: string) => Promise<DiskSpace | undefined>
 export class FreeSpace {
   readonly #directory: string
   readonly #measure: MeasureSpace
+  readonly #quota: Quota | undefined
 
-  constructor(directory: string, measure: MeasureSpace = measureSpace) {
+  constructor(directory: string, measure: MeasureSpace = measureSpace, quota?: Quota) {
     this.#directory = directory
     this.#measure = measure
+    this.#quota = quota
   }
 
   /** Whether the reserve is touched. */
   async isShort(): Promise<boolean> {
-    return (await this.#usable()) <= 0
+    return (await this.usableBytes()) <= 0
   }
 
   /** Whether a file of that size leaves the reserve as it is. */
   async hasRoom(sizeBytes: number): Promise<boolean> {
-    return (await this.#usable()) >= sizeBytes
+    return (await this.usableBytes()) >= sizeBytes
   }
 
   /**
@@ -48,23 +51,28 @@ export class FreeSpace {
     let written = position
     let granted = position
     const grant = async (size: number): Promise<void> => {
-      const usable = await this.#usable()
-      if (size - written > usable) throw new DiskFullError(usable)
+      const usable = await this.usableBytes()
+      if (size - written > usable) {
+        this.#quota?.refused(size - written - usable)
+        throw new DiskFullError(usable)
+      }
       granted = written + Math.max(size - written, Math.min(usable, CHECK_BYTES))
     }
     await grant(expectedSize)
     granted = Math.min(granted, position + CHECK_BYTES)
     return async (size) => {
       if (size > granted) await grant(size)
+      this.#quota?.changed(size - written)
       written = size
     }
   }
 
-  /** Bytes that may be written; negative where the reserve is touched already. */
-  async #usable(): Promise<number> {
+  /** Bytes that may be written; negative where the reserve is touched already, and infinite where the file system does not tell. */
+  async usableBytes(): Promise<number> {
     const space = await this.#measure(this.#directory)
-    if (space === undefined) return Number.POSITIVE_INFINITY
-    return space.availableBytes - Math.min(RESERVE_BYTES, space.totalBytes * MAX_RESERVED_PART)
+    const allowed = this.#quota?.leftBytes ?? Number.POSITIVE_INFINITY
+    if (space === undefined) return allowed
+    return Math.min(allowed, space.availableBytes - Math.min(RESERVE_BYTES, space.totalBytes * MAX_RESERVED_PART))
   }
 }
 

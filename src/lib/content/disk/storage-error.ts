@@ -30,6 +30,11 @@ export function hasTooManyFiles(error: unknown): boolean {
   return isFrom(error, 'EMFILE', 'ENFILE')
 }
 
+/** Tells whether a disk takes nothing more, while what is on it can still be read. */
+export function refusesWrites(error: unknown): boolean {
+  return isFrom(error, 'ENOSPC', 'EDQUOT', 'EROFS')
+}
+
 /** By the code of a system call, or of the STORAGE error that was made of it. */
 function isFrom(error: unknown, ...codes: readonly string[]): boolean {
   const errno = error instanceof HoldfastError ? error.details.errno : undefined

@@ -1,10 +1,13 @@
 /** Blobs of a repository: a link in the repository, the bytes in the blobs area. */
+import {link} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import type {ByteSink} from '../../core/byte-sink.ts'
+import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import type {Digest} from '../../oci/digest.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
+import {makeDirectoryDurably, syncDirectory} from '../disk/durable.ts'
 import type {Growth} from '../disk/growing-file.ts'
 import {pushFile} from '../disk/push-file.ts'
 import type {BlobOutcome, BlobSource, ReadBlobOptions, WriteBlobOptions} from '../store.ts'
@@ -67,6 +70,35 @@ export class FilesystemBlobs {
       throw error
     }
     return 'uploaded'
+  }
+
+  /**
+   * Makes a blob part of a repository whose bytes are here for another repository, or in another store on the same disk. Only for stores whose clients may read all of these
+   * repositories. Returns whether there were such bytes.
+   */
+  async adopt(repository: RepositoryName, blob: BlobDescriptor, others: readonly RegistryLayout[]): Promise<boolean> {
+    const path = this.#layout.blobData(blob.digest)
+    if ((await sizeOf(path)) !== blob.size && !(await this.#linkFile(path, blob, others))) return false
+    await writeLink(this.#layout, this.#layout.layerLink(repository, blob.digest), blob.digest)
+    return true
+  }
+
+  async #linkFile(path: string, {digest, size}: BlobDescriptor, others: readonly RegistryLayout[]): Promise<boolean> {
+    for (const other of others) {
+      const from = other.blobData(digest)
+      if (from === path || (await sizeOf(from)) !== size) continue
+      await makeDirectoryDurably(dirname(path))
+      try {
+        await link(from, path)
+      } catch (error) {
+        // Another disk, or one without hard links: the bytes are fetched.
+        if (hasErrno(error, 'EXDEV', 'EPERM', 'ENOTSUP', 'EMLINK', 'ENOENT')) continue
+        if (!hasErrno(error, 'EEXIST')) throw error
+      }
+      await syncDirectory(dirname(path))
+      return (await sizeOf(path)) === size
+    }
+    return false
   }
 
   /** Removes the repository's link; the bytes stay for other repositories and for garbage collection. */

@@ -9,6 +9,9 @@ import {type Digest, digestAlgorithm, digestHex} from '../../oci/digest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
 import type {UploadId} from './upload-id.ts'
 
+/** Of digests: each has a directory of its own. */
+export const ALGORITHMS = ['sha256', 'sha512'] as const
+
 /** Paths of one store. Every path is made of checked values, and checked once more to lie below the root. */
 export class RegistryLayout {
   readonly root: string

@@ -1,5 +1,7 @@
 /** Manifests of a repository: a revision link in the repository, the bytes in the blobs area, and tags that point at them. */
-import {dirname} from 'node:path'
+import {readdir} from 'node:fs/promises'
+import {dirname, join} from 'node:path'
+import {hasErrno} from '../../core/errno.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
 import {type Digest, isDigest} from '../../oci/digest.ts'
 import {type RawManifest, verifyManifest} from '../../oci/manifest.ts'
@@ -7,7 +9,7 @@ import type {RepositoryName, Tag} from '../../oci/reference.ts'
 import {makeDirectoryDurably, writeDurably} from '../disk/durable.ts'
 import {checkManifest, readManifestBytes, readManifestFile} from '../disk/manifest-file.ts'
 import type {FilesystemBlobs} from './blobs.ts'
-import type {RegistryLayout} from './layout.ts'
+import {ALGORITHMS, type RegistryLayout} from './layout.ts'
 import {readLink, removeDirectory, sizeOf, writeLink} from './links.ts'
 import type {FilesystemTags} from './tags.ts'
 
@@ -20,6 +22,16 @@ export class FilesystemManifests {
     this.#layout = layout
     this.#blobs = blobs
     this.#tags = tags
+  }
+
+  /** The digests of all manifests of the repository, whether or not a tag names them. */
+  async list(repository: RepositoryName): Promise<readonly Digest[]> {
+    const names = await Promise.all(
+      ALGORITHMS.map(async (algorithm) =>
+        (await digestNames(join(this.#layout.revisions(repository), algorithm))).map((hex) => `${algorithm}:${hex}`),
+      ),
+    )
+    return names.flat().filter(isDigest)
   }
 
   async read(repository: RepositoryName, reference: Tag | Digest): Promise<RawManifest | undefined> {
@@ -74,5 +86,14 @@ export class FilesystemManifests {
     if ((await readManifestBytes(path))?.equals(raw.bytes) === true) return
     await makeDirectory(this.#layout.temporaries())
     await writeDurably(path, this.#layout.newTemporary(), raw.bytes)
+  }
+}
+
+async function digestNames(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory)
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return []
+    throw error
   }
 }

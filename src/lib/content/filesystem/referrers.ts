@@ -2,19 +2,18 @@
  * Which manifests refer to which subject. Nothing of it is kept on the disk: the manifests themselves say it, whoever wrote them, and a repository is read once
  * by each process and then followed by the times of its directories.
  */
-import {readdir, stat} from 'node:fs/promises'
+import {stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import type {Descriptor} from '../../oci/descriptor.ts'
-import {type Digest, isDigest} from '../../oci/digest.ts'
+import type {Digest} from '../../oci/digest.ts'
 import {describeReferrer, type Manifest, parseManifest} from '../../oci/manifest.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
 import {readManifestFile} from '../disk/manifest-file.ts'
-import type {RegistryLayout} from './layout.ts'
+import {ALGORITHMS, type RegistryLayout} from './layout.ts'
 import type {FilesystemManifests} from './manifests.ts'
 
-const ALGORITHMS = ['sha256', 'sha512'] as const
 /** Manifests known at once over all repositories; those of the repositories asked for longest ago are forgotten first. */
 const MAX_KNOWN_MANIFESTS = 100_000
 const READ_CONCURRENCY = 16
@@ -54,7 +53,7 @@ export class FilesystemReferrers {
     const knowledge = this.#recall(repository)
     const {fingerprint, isSettled} = await this.#times(repository)
     if (isSettled && knowledge.settledAt === fingerprint) return knowledge
-    const news = (await this.#revisions(repository)).filter((digest) => !knowledge.examined.has(digest))
+    const news = (await this.#manifests.list(repository)).filter((digest) => !knowledge.examined.has(digest))
     let isComplete = true
     for (let from = 0; from < news.length; from += READ_CONCURRENCY) {
       const found = await Promise.all(news.slice(from, from + READ_CONCURRENCY).map((digest) => this.#examine(knowledge, digest)))
@@ -95,16 +94,6 @@ export class FilesystemReferrers {
       manifests -= examined.size
     }
     return knowledge
-  }
-
-  async #revisions(repository: RepositoryName): Promise<Digest[]> {
-    const names = await Promise.all(
-      ALGORITHMS.map(async (algorithm) => {
-        const hexes = await readdir(join(this.#layout.revisions(repository), algorithm)).catch(ignoreMissing)
-        return (hexes ?? []).map((hex) => `${algorithm}:${hex}`)
-      }),
-    )
-    return names.flat().filter(isDigest)
   }
 
   async #times(repository: RepositoryName): Promise<{readonly fingerprint: string; readonly isSettled: boolean}> {

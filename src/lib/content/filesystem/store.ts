@@ -11,11 +11,14 @@ import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import type {Digest} from '../../oci/digest.ts'
 import {describeManifest, type RawManifest} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
+import {type DiskHealth, diskHealth} from '../disk/disk-health.ts'
 import {FreeSpace, type MeasureSpace} from '../disk/free-space.ts'
+import type {Quota} from '../disk/quota.ts'
 import {onDisk} from '../disk/storage-error.ts'
 import {HashThread} from '../disk/trailing-hash.ts'
 import type {BlobOutcome, BlobSource, CallOptions, ContentStore, RepositoryLister} from '../store.ts'
 import {FilesystemBlobs, type FilesystemWriteOptions} from './blobs.ts'
+import {KeptContent} from './kept-content.ts'
 import {RegistryLayout} from './layout.ts'
 import {FilesystemManifests} from './manifests.ts'
 import {FilesystemReferrers} from './referrers.ts'
@@ -60,6 +63,8 @@ export interface PurgeOptions extends CallOptions {
 export interface FilesystemStoreOptions {
   /** The directory that holds `docker/registry/v2`. */
   readonly root: string
+  /** What images may take, shared by the stores of a mirror. */
+  readonly quota?: Quota | undefined
   /** How the disk is measured; by the system when absent. */
   readonly measureSpace?: MeasureSpace
 }
@@ -68,6 +73,17 @@ export interface FilesystemStore extends ContentStore, RepositoryLister, UploadS
   writeBlob(repository: RepositoryName, blob: BlobDescriptor, source: BlobSource, options?: FilesystemWriteOptions): Promise<BlobOutcome>
   /** Stores a manifest of which parts may still be missing, as a mirror does. */
   writeSparseManifest(repository: RepositoryName, reference: Tag | Digest, manifest: RawManifest): Promise<void>
+  /** The digests of all manifests of a repository, whether or not a tag names them. */
+  listManifests(repository: RepositoryName): Promise<readonly Digest[]>
+  /**
+   * Makes a blob part of a repository whose bytes this store, or one of `others` on the same disk, has already. Only for stores whose clients may read every repository of all
+   * of them. Returns whether there were such bytes.
+   */
+  adoptBlob(repository: RepositoryName, blob: BlobDescriptor, others: readonly FilesystemStore[]): Promise<boolean>
+  /** What a mirror does beside serving what it keeps. */
+  readonly keptContent: KeptContent
+  /** What can be done with its directory now. */
+  health(): Promise<DiskHealth>
   /** Where the store is, as an absolute path. */
   readonly root: string
   /** A folder beside the content, for what a mirror has to remember. */
@@ -84,7 +100,7 @@ export interface FilesystemStore extends ContentStore, RepositoryLister, UploadS
 export function createFilesystemStore(options: FilesystemStoreOptions): FilesystemStore {
   const layout = new RegistryLayout(options.root)
   const thread = new HashThread()
-  const space = new FreeSpace(layout.root, options.measureSpace)
+  const space = new FreeSpace(layout.root, options.measureSpace, options.quota)
   const uploads = new FilesystemUploads(layout, thread, space)
   const blobs = new FilesystemBlobs(layout, uploads)
   const tags = new FilesystemTags(layout)
@@ -125,6 +141,7 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
     deleteManifest: (repository, digest, {signal} = {}) =>
       guard('delete manifest', digest, signal, () => manifests.delete(repository, digest)),
 
+    listManifests: (repository) => guard('list manifests of', repository, undefined, () => manifests.list(repository)),
     listTags: (repository, call = {}) => stoppable(tags.list(repository, call), call.signal),
     deleteTag: (repository, tag, {signal} = {}) => guard('delete tag', tag, signal, () => tags.delete(repository, tag)),
     listReferrers: (repository, subject, {signal} = {}) =>
@@ -143,6 +160,16 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
         return await tidy({layout, uploads, manifests}, Date.now() - idleMs, signal)
       }),
 
+    adoptBlob: (repository, blob, others) =>
+      guard('store blob', blob.digest, undefined, () =>
+        blobs.adopt(
+          repository,
+          blob,
+          others.map((other) => new RegistryLayout(other.root)),
+        ),
+      ),
+    keptContent: new KeptContent(layout, manifests, tags),
+    health: () => diskHealth(root, space),
     close: () => thread.close(),
   }
 

@@ -1,5 +1,6 @@
 /** What keeps a mirror's images may be unreachable, full, or take nothing for a while: the mirror is then a proxy, as long as its upstream answers. */
 import {hasCode} from '../../core/errors.ts'
+import {refusesWrites} from '../disk/storage-error.ts'
 import {UpstreamRefusedError, UpstreamUnavailableError} from './upstream.ts'
 
 /** A cache that could not be asked is not asked again for so long. */
@@ -51,8 +52,9 @@ export class CacheGuard {
     }
   }
 
+  /** A disk that takes no more still serves what is on it. */
   note(error: unknown): void {
-    this.#pausedUntilMs = this.#options.now() + PAUSE_MS
+    if (!refusesWrites(error)) this.#pausedUntilMs = this.#options.now() + PAUSE_MS
     this.#options.onFailure(error)
   }
 }

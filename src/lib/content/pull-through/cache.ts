@@ -7,6 +7,7 @@ import type {RepositoryName, Tag} from '../../oci/reference.ts'
 import type {GrowingFile} from '../disk/growing-file.ts'
 import type {FilesystemStore} from '../filesystem/store.ts'
 import type {BlobSource, RepositoryLister, SourceStore} from '../store.ts'
+import type {KeptStore} from './eviction/kept-store.ts'
 import type {Journal} from './journal.ts'
 
 /** Bytes that are not those of their digest any more. */
@@ -36,6 +37,10 @@ export interface MirrorCache extends SourceStore, RepositoryLister {
   hasRoom(sizeBytes: number): Promise<boolean>
   /** Has the listener told of damage, which is then out of use already. */
   readonly watchDamage?: (listener: (damage: Damage) => void) => void
+  /** The same for listing and eviction. */
+  readonly kept: KeptStore
+  /** What can be done with the disk; absent for a registry. */
+  readonly health?: FilesystemStore['health'] | undefined
   /** Removes what downloads left that were cut off. */
   readonly purgeStaleUploads?: FilesystemStore['purgeStaleUploads']
   close(): Promise<void>

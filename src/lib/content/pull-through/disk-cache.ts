@@ -14,6 +14,7 @@ import type {FilesystemStore} from '../filesystem/store.ts'
 import type {StoredFile} from '../filesystem/stored-files.ts'
 import type {ReadBlobOptions} from '../store.ts'
 import type {Damage, MirrorCache} from './cache.ts'
+import {keptOnDisk} from './eviction/kept-store.ts'
 import {createJournal} from './journal.ts'
 import {type VerifyPace, VerifyWalk} from './verify-walk.ts'
 
@@ -23,11 +24,13 @@ const MAX_REMEMBERED = 50_000
 
 export interface DiskCacheOptions {
   readonly disk: FilesystemStore
+  /** Those of all upstreams of the mirror. Its clients may pull from each of them, so that a blob is fetched once for all repositories and upstreams. */
+  readonly disks?: readonly FilesystemStore[] | undefined
   /** How all that is here is verified in the background; as `VerifyWalk` does it unless said. */
   readonly pace?: VerifyPace | undefined
 }
 
-export function createDiskCache({disk, pace}: DiskCacheOptions): MirrorCache {
+export function createDiskCache({disk, disks = [], pace}: DiskCacheOptions): MirrorCache {
   const integrity = new Integrity(disk)
   const walk = new VerifyWalk({disk, verify: (repository, held, read) => integrity.check(repository, held, read), pace})
   const readManifest: MirrorCache['readManifest'] = async (repository, reference, call) => {
@@ -56,9 +59,12 @@ export function createDiskCache({disk, pace}: DiskCacheOptions): MirrorCache {
     },
     readBlob: (repository, blob, sink, call) => integrity.read(repository, blob, sink, call),
     fillBlob: async (repository, blob, source, file, signal) => {
+      if ((await disk.adoptBlob(repository, blob, disks)) && (await integrity.isIntact(repository, blob.digest))) return
       await disk.writeBlob(repository, blob, source, {growth: file, signal})
       if (file.verifiedAtMs !== undefined) await integrity.noteVerified(blob.digest, file.verifiedAtMs)
     },
+    kept: keptOnDisk(disk),
+    health: disk.health,
     hasRoom: (sizeBytes) => disk.hasRoom(sizeBytes),
     watchDamage: (listener) => {
       integrity.onDamage = listener
@@ -104,6 +110,12 @@ class Integrity {
     // Distribution keeps a blob that was pushed under a sha512 digest elsewhere.
     if (file === undefined || this.#isVerified(digest, file) || file.sizeBytes > VERIFIED_FIRST_BYTES) return true
     return await this.#verify(repository, 'blob', digest, file)
+  }
+
+  /** Hashes a blob of any size, unless that was done since its file changed. */
+  async isIntact(repository: RepositoryName, digest: Digest): Promise<boolean> {
+    const file = await this.#disk.files.find(digest)
+    return file === undefined || this.#isVerified(digest, file) || (await this.#verify(repository, 'blob', digest, file))
   }
 
   async read(repository: RepositoryName, blob: BlobDescriptor, sink: ByteSink, call: ReadBlobOptions = {}): Promise<void> {

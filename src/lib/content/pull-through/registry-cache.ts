@@ -7,7 +7,7 @@
  */
 import {join} from 'node:path'
 import {LRUCache} from 'lru-cache'
-import {hasCode, IntegrityError} from '../../core/errors.ts'
+import {HoldfastError, hasCode, IntegrityError} from '../../core/errors.ts'
 import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import {type Digest, digestAlgorithm, isDigest} from '../../oci/digest.ts'
 import {
@@ -28,6 +28,7 @@ import {readBlobBytes} from '../read-bytes.ts'
 import type {RemoteStore} from '../remote/store.ts'
 import type {BlobSource, WriteBlobOptions} from '../store.ts'
 import type {MirrorCache} from './cache.ts'
+import type {KeptStore} from './eviction/kept-store.ts'
 import {createJournal} from './journal.ts'
 
 const POINTER_TYPE = 'application/vnd.holdfast.mirror.pointer.v1+json'
@@ -37,8 +38,8 @@ const EMPTY_CONFIG = Buffer.from('{}')
 /** Manifests that were just read are wanted again: each layer's arrival asks for them. */
 const MAX_REMEMBERED_BYTES = 16 * 1024 * 1024
 const MAX_REMEMBERED = 10_000
-/** Blobs of a registry do not go away by themselves: for so long one that was there is believed to be. */
-const BLOB_LIFE_MS = 60_000
+/** What a registry has does not go away by itself: for so long what was there is believed to be, also after another process evicted it. */
+const LIFE_MS = 60_000
 
 export interface RegistryCacheOptions {
   readonly registry: RemoteStore
@@ -46,13 +47,29 @@ export interface RegistryCacheOptions {
   readonly prefix: RepositoryName
   /** A folder of this machine: for blobs that are on their way to the registry, and for what has to be remembered across a restart. It may be lost. */
   readonly scratchDirectory: string
+  /** Where blobs are in the registry, for all upstreams of the mirror: clients may pull from every one, so that a blob is fetched once for all of them. */
+  readonly locations?: LRUCache<Digest, RepositoryName> | undefined
 }
 
-export function createRegistryCache({registry, prefix, scratchDirectory}: RegistryCacheOptions): MirrorCache {
+/** Locations that caches may share. */
+export function createLocations(): LRUCache<Digest, RepositoryName> {
+  return new LRUCache({max: MAX_REMEMBERED})
+}
+
+export function createRegistryCache({
+  registry,
+  prefix,
+  scratchDirectory,
+  locations = createLocations(),
+}: RegistryCacheOptions): MirrorCache {
   const spool = new Spool(join(scratchDirectory, 'spool'))
-  const manifests = new LRUCache<string, RawManifest>({maxSize: MAX_REMEMBERED_BYTES, sizeCalculation: ({bytes}) => bytes.length + 1})
-  const blobs = new LRUCache<string, number>({max: MAX_REMEMBERED, ttl: BLOB_LIFE_MS})
-  const settled = new LRUCache<string, true>({max: MAX_REMEMBERED})
+  const manifests = new LRUCache<string, RawManifest>({
+    ttl: LIFE_MS,
+    maxSize: MAX_REMEMBERED_BYTES,
+    sizeCalculation: ({bytes}) => bytes.length + 1,
+  })
+  const blobs = new LRUCache<string, number>({max: MAX_REMEMBERED, ttl: LIFE_MS})
+  const settled = new LRUCache<string, true>({max: MAX_REMEMBERED, ttl: LIFE_MS})
   const named = (repository: RepositoryName): RepositoryName => parseRepositoryName(`${prefix}/${repository}`)
   const keyOf = (repository: RepositoryName, digest: string): string => `${repository}@${digest}`
 
@@ -66,7 +83,9 @@ export function createRegistryCache({registry, prefix, scratchDirectory}: Regist
     const known = blobs.get(key)
     if (known !== undefined) return known
     const size = await registry.statBlob(named(repository), digest, {...call, isLikelyAbsent: true})
-    if (size !== undefined) blobs.set(key, size)
+    if (size === undefined) return undefined
+    blobs.set(key, size)
+    locations.set(digest, named(repository))
     return size
   }
 
@@ -78,10 +97,31 @@ export function createRegistryCache({registry, prefix, scratchDirectory}: Regist
   ): Promise<void> => {
     await registry.writeBlob(named(repository), blob, source, options)
     blobs.set(keyOf(repository, blob.digest), blob.size)
+    locations.set(blob.digest, named(repository))
+  }
+
+  /** Whether the registry made a blob of another repository part of this one. */
+  const mount = async (repository: RepositoryName, blob: BlobDescriptor, signal: AbortSignal): Promise<boolean> => {
+    const mountFrom = locations.get(blob.digest)
+    if (mountFrom === undefined || mountFrom === named(repository)) return false
+    let isRefused = false
+    const refuse: BlobSource = async () => {
+      isRefused = true
+      throw new HoldfastError('BLOB_NOT_FOUND', `cannot mount "${blob.digest}" from "${mountFrom}"`)
+    }
+    try {
+      await writeBlob(repository, blob, refuse, {mountFrom, signal})
+      return true
+    } catch (error) {
+      if (!isRefused) throw error
+      locations.delete(blob.digest)
+      return false
+    }
   }
 
   /** Into a file first, so that clients and the registry read behind the download, and none of them delays another. */
   const fillBlob: MirrorCache['fillBlob'] = async (repository, blob, source, file, signal) => {
+    if (await mount(repository, blob, signal)) return
     const direct = () => writeBlob(repository, blob, source, {verify: true, signal})
     const opened = await spool.open(blob).catch(unlessStorage)
     // This machine has no room: clients get the blob when the registry has it.
@@ -156,7 +196,23 @@ export function createRegistryCache({registry, prefix, scratchDirectory}: Regist
     return true
   }
 
-  return {
+  const remove: KeptStore['remove'] = async (repository, {tags, manifests: digests}) => {
+    const here = named(repository)
+    for (const tag of tags) {
+      // A pointer has a digest of its own.
+      const found = await registry.statManifest(here, tag, {isLikelyAbsent: true})
+      if (found !== undefined) await registry.deleteManifest(here, found.digest)
+    }
+    for (const digest of digests) {
+      await registry.deleteManifest(here, digest)
+      if ((await registry.statBlob(here, digest, {isLikelyAbsent: true})) !== undefined) await registry.deleteBlob(here, digest)
+      for (const known of [manifests, settled, blobs]) known.delete(keyOf(repository, digest))
+    }
+    // Layers go with the registry's own garbage collection.
+    return 0
+  }
+
+  const served: Omit<MirrorCache, 'kept'> = {
     isShared: true,
     journal: createJournal(join(scratchDirectory, 'journal')),
     statBlob,
@@ -215,6 +271,8 @@ export function createRegistryCache({registry, prefix, scratchDirectory}: Regist
     },
     close: () => spool.close(),
   }
+  const {statManifest, listTags, listRepositories} = served
+  return {...served, kept: {statBlob, readManifest, statManifest, listTags, listRepositories, remove}}
 }
 
 /** What a pointer points at; undefined for a manifest that is none. */

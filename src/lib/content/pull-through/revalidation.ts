@@ -2,7 +2,7 @@
 import {parseDurationMs} from '../../core/duration.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {globExpression} from '../../core/glob.ts'
-import type {RepositoryName, Tag} from '../../oci/reference.ts'
+import {DOCKER_HUB, type RepositoryName, type Tag} from '../../oci/reference.ts'
 
 /** `never`: what is cached is what the tag names. A number: after so many milliseconds. `always`: each time. */
 export type Revalidation = 'never' | 'always' | number
@@ -34,8 +34,16 @@ export function revalidationOf(rules: readonly RevalidationRule[], repository: R
   return rules.find(({pattern}) => fits(pattern, repository, tag))?.policy ?? DEFAULT_REVALIDATION_MS
 }
 
+/** Whether a pattern means an image; its repository may be written with the name of its upstream, and one of Docker Hub's without `library/`. */
+export function matchesImage(pattern: string, upstream: string, repository: string, reference: string): boolean {
+  const short = upstream === DOCKER_HUB ? repository.replace(/^library\//, '') : repository
+  return [repository, short].some((name) => fits(pattern, name, reference) || fits(pattern, `${upstream}/${name}`, reference))
+}
+
 function fits(pattern: string, repository: string, tag: string): boolean {
-  const colon = pattern.lastIndexOf(':')
-  const [name, tagPattern] = colon < 0 ? [pattern, '**'] : [pattern.slice(0, colon), pattern.slice(colon + 1)]
+  const at = pattern.indexOf('@')
+  const end = at < 0 ? pattern.lastIndexOf(':') : at
+  // The colon of a port is before the repository.
+  const [name, tagPattern] = end <= pattern.lastIndexOf('/') ? [pattern, '**'] : [pattern.slice(0, end), pattern.slice(end + 1)]
   return globExpression(name, '/').test(repository) && globExpression(tagPattern, '/').test(tag)
 }

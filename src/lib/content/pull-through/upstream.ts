@@ -11,6 +11,7 @@ import {MAX_RETRY_AFTER_MS} from '../../core/retry.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
 import type {RateLimit} from '../remote/rate-limit.ts'
 import type {RepositoryLister, SourceStore} from '../store.ts'
+import {upstreamReason} from './upstream-reason.ts'
 
 /** An upstream that cannot be reached is not asked again for so long. */
 const DOWN_PAUSE_MS = 10_000
@@ -47,19 +48,12 @@ export class UpstreamUnavailableError extends HoldfastError {
   readonly isRateLimited: boolean
 
   constructor(upstream: string, what: string, cause: HoldfastError, retryAfterSeconds: number) {
-    super('REGISTRY_UNAVAILABLE', `cannot get "${what}": it is not cached, and the upstream "${upstream}" ${reasonOf(cause)}`, {cause})
+    super('REGISTRY_UNAVAILABLE', `cannot get "${what}": it is not cached, and the upstream "${upstream}" ${upstreamReason(cause)}`, {
+      cause,
+    })
     this.retryAfterSeconds = retryAfterSeconds
     this.isRateLimited = cause.code === 'RATE_LIMITED'
   }
-}
-
-function reasonOf(cause: HoldfastError): string {
-  if (cause.code === 'RATE_LIMITED') return 'asks to slow down'
-  if (isUnreachable(cause)) return 'is unreachable'
-  const {httpStatus} = cause.details
-  if (typeof httpStatus === 'number' && httpStatus >= 500) return `answered ${httpStatus}`
-  const {code, message} = cause
-  return code === 'NETWORK' || code === 'TIMEOUT' ? `gave no answer: ${message}` : `gave a wrong answer: ${message}`
 }
 
 /** The upstream does not let this mirror have something; what is cached is served. It keeps the code of its cause, UNAUTHENTICATED or DENIED. */

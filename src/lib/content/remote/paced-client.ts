@@ -32,6 +32,8 @@ export interface PacedClientOptions {
   readonly clock: Clock
   readonly rateLimitWaitMs: number
   readonly limit: AdaptiveLimit
+  /** False where somebody waits for the answer and another place can be asked: a server that is silent once is not waited for again. */
+  readonly retriesTimeouts?: boolean | undefined
 }
 
 export interface PacedRequest extends HttpRequest {
@@ -112,7 +114,7 @@ export class PacedClient {
    * caller asked for one attempt.
    */
   async request(request: PacedRequest): Promise<HttpResponse> {
-    const {http, clock, limit} = this.#options
+    const {http, clock, limit, retriesTimeouts = true} = this.#options
     const {attempts = MAX_ATTEMPTS, isSpent = false, signal} = request
     const host = request.url.host
     let waitedMs = 0
@@ -125,7 +127,8 @@ export class PacedClient {
         response = await http.request(isSpent ? withoutSignal(request) : request)
       } catch (error) {
         if (!hasCode(error, 'NETWORK', 'TIMEOUT')) throw error
-        const isRepeatable = isWorthRepeating(error) && (!isSpent || error.details.requestSent === false)
+        const isSafe = !isSpent || error.details.requestSent === false
+        const isRepeatable = isWorthRepeating(error) && isSafe && (retriesTimeouts || error.code !== 'TIMEOUT')
         if (!isRepeatable || !tries.add(error)) throw attempts === 1 ? error : givenUp(error)
         await clock.sleep(backOffMs(tries.failures, clock), signal)
         continue

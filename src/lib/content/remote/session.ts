@@ -32,6 +32,8 @@ export interface SessionOptions {
   /** How long one request may wait for a registry that answers 429, in milliseconds. */
   readonly rateLimitWaitMs?: number | undefined
   readonly clock?: Clock | undefined
+  /** Whether a request is repeated after a server was silent for too long; it is unless said. */
+  readonly retriesTimeouts?: boolean | undefined
   /** Told, in one sentence, what went wrong beside the transfer: a new identity token that could not be kept. */
   readonly warn?: ((message: string) => void) | undefined
 }
@@ -70,12 +72,12 @@ export class RegistrySession {
   #rateLimit: RateLimit | undefined
 
   constructor(options: SessionOptions) {
-    const {endpoint, http, credentials, rateLimitWaitMs = DEFAULT_RATE_LIMIT_WAIT_MS, clock = SYSTEM_CLOCK, warn} = options
+    const {endpoint, http, credentials, rateLimitWaitMs = DEFAULT_RATE_LIMIT_WAIT_MS, clock = SYSTEM_CLOCK, warn, retriesTimeouts} = options
     this.endpoint = endpoint
     this.clock = clock
     const initial = RATE_LIMITING_REGISTRIES.includes(endpoint.registry) ? 1 : INITIAL_BLOB_CONCURRENCY
     this.limit = new AdaptiveLimit({initial, max: MAX_BLOB_CONCURRENCY})
-    this.#client = new PacedClient({http, clock, rateLimitWaitMs, limit: this.limit})
+    this.#client = new PacedClient({http, clock, rateLimitWaitMs, limit: this.limit, retriesTimeouts})
     this.#authenticator = new Authenticator({endpoint, client: this.#client, clock, credentials, warn})
   }
 
@@ -173,7 +175,7 @@ export class RegistrySession {
     return found
   }
 
-  /** Docker's rule: a loopback registry is asked over https first, and over plain http when it answers that it speaks no TLS. */
+  /** Docker's rule: a loopback registry is asked over https first, and over plain http when it speaks no TLS: it says so, or breaks off. */
   async #findBaseUrl(signal: AbortSignal | undefined): Promise<URL> {
     const {plainHttp, apiHost, registry} = this.endpoint
     const host = apiHost ?? registry
@@ -191,7 +193,25 @@ export class RegistrySession {
       return secure
     } catch (error) {
       if (hasCode(error, 'PLAIN_HTTP')) return plain
+      if (hasCode(error, 'NETWORK') && error.details.code !== 'ECONNREFUSED' && (await this.#answersPlainly(plain, signal))) return plain
       throw error
+    }
+  }
+
+  /** Some servers close the connection on a TLS hello instead of answering that they speak HTTP. */
+  async #answersPlainly(plain: URL, signal: AbortSignal | undefined): Promise<boolean> {
+    try {
+      await this.#client.request({
+        method: 'GET',
+        url: new URL('v2/', plain),
+        maxBodyBytes: MAX_ERROR_BODY_BYTES,
+        attempts: 1,
+        ...(signal === undefined ? {} : {signal}),
+      })
+      return true
+    } catch (error) {
+      if (hasCode(error, 'INTERRUPTED')) throw error
+      return false
     }
   }
 }

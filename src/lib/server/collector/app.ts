@@ -3,6 +3,7 @@ import {randomUUID} from 'node:crypto'
 import formBody from '@fastify/formbody'
 import {type FastifyError, type FastifyInstance, fastify} from 'fastify'
 import type {IdentityProvider} from '../../accounts/federation/identity-provider.ts'
+import type {KeyRings} from '../../collector/key-ring.ts'
 import type {TokenService} from '../../collector/token-service.ts'
 import type {ServerListener} from '../server-events.ts'
 import {type ApiOptions, addApiRoutes} from './api-routes.ts'
@@ -21,6 +22,7 @@ const MAX_NAME_CHARACTERS = 512
 
 export interface CollectorAppOptions extends ApiOptions, EventRoutesOptions, HealthOptions {
   readonly tokens: TokenService
+  readonly keys: KeyRings
   readonly searchFor: SearchFor
   readonly catalogFor: CatalogFor
   readonly providers: readonly IdentityProvider[]

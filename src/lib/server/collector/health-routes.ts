@@ -1,34 +1,21 @@
-/** `/readyz` for load balancers, `/metrics` for Prometheus. `/healthz` is the registry's. */
+/** `/metrics` for Prometheus, and what restricts a collector; `/healthz` and `/readyz` are the registry's. */
 import {isIP} from 'node:net'
 import type {FastifyInstance} from 'fastify'
 import type {KeyRings} from '../../collector/key-ring.ts'
 import type {CollectorStore} from '../../collector/store.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {assertKeysLast} from '../../tokens/signing-keys.ts'
+import type {checkHealth} from '../health.ts'
 import {isLoopbackAddress} from '../loopback.ts'
 import {type CallerDependencies, identifyCaller} from './callers.ts'
 import type {CollectorMetrics} from './metrics.ts'
 
 export interface HealthOptions extends CallerDependencies {
-  readonly store: CollectorStore
-  readonly keys: KeyRings
   readonly metrics: CollectorMetrics
-  readonly now: () => Date
 }
 
 export function addHealthRoutes(app: FastifyInstance, options: HealthOptions): void {
-  const {store, keys, metrics, now} = options
-  app.get('/readyz', async (_request, reply) => {
-    try {
-      // The database answers, and registries go on trusting what is signed.
-      await store.readDocument('settings')
-      assertKeysLast(await keys.current(), now())
-      return await reply.send({status: 'ok'})
-    } catch (error) {
-      const reason = error instanceof HoldfastError ? error.code : 'INTERNAL'
-      return await reply.code(503).send({status: 'not ready', reason})
-    }
-  })
+  const {metrics} = options
   app.get('/metrics', async (request, reply) => {
     const isLocal = isIP(request.ip) !== 0 && isLoopbackAddress(request.ip)
     if (!isLocal && !(await identifyCaller(request, options)).user.isAdministrator) {
@@ -36,4 +23,36 @@ export function addHealthRoutes(app: FastifyInstance, options: HealthOptions): v
     }
     return await reply.header('content-type', metrics.contentType).send(await metrics.text())
   })
+}
+
+export interface CollectorChecks {
+  readonly store: CollectorStore
+  readonly keys: KeyRings
+  readonly now: () => Date
+}
+
+/** Whether the database answers, and registries go on trusting what is signed. */
+export function collectorChecks({store, keys, now}: CollectorChecks): Parameters<typeof checkHealth>[0] {
+  return [
+    {
+      check: async () => {
+        await store.readDocument('settings')
+        return {}
+      },
+      otherwise: 'database',
+    },
+    {
+      check: async () => {
+        const ring = await keys.current()
+        try {
+          assertKeysLast(ring, now())
+          return {}
+        } catch (error) {
+          if (error instanceof HoldfastError) return {degraded: ['keys']}
+          throw error
+        }
+      },
+      otherwise: 'database',
+    },
+  ]
 }

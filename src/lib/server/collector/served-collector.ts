@@ -29,6 +29,7 @@ import type {RequestEvent, ServerListener} from '../server-events.ts'
 import {createCollectorApp} from './app.ts'
 import type {CatalogFor} from './catalog-routes.ts'
 import {embeddedEvents} from './embedded-events.ts'
+import {collectorChecks} from './health-routes.ts'
 import {createMetrics} from './metrics.ts'
 import type {SearchFor} from './search-routes.ts'
 
@@ -70,6 +71,7 @@ export interface ServedCollectorOptions {
 export interface ServedCollector {
   readonly accessControl: AccessControl
   readonly others: RequestListener
+  readonly healthChecks: ReturnType<typeof collectorChecks>
   /** Told of every request to the registry beside it: what changes it is an event. */
   readonly onRequest: (event: RequestEvent) => void
   close(): Promise<void>
@@ -189,6 +191,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
       },
     }),
     others: (request, response) => app.routing(request, response),
+    healthChecks: collectorChecks({store, keys, now}),
     onRequest(event) {
       const recorded = embeddedEvents(event, options.embeddedStore).then(
         async (notified) => notified.length > 0 && (await recorder.record(embedded.name, notified)),

@@ -1,7 +1,4 @@
-/**
- * An outage on purpose: whether everything that a mirror has can be pulled while its upstream cannot be asked, before and after a restart. Nothing of the mirror is changed, and
- * the upstream is asked nothing.
- */
+/** Verifies a mirror offline: pulls images while the upstream cannot be asked, before and after a restart. Changes nothing, and sends nothing to the upstream. */
 import {createHash} from 'node:crypto'
 import type {SourceStore} from '../content/store.ts'
 import type {ByteSink} from '../core/byte-sink.ts'
@@ -14,41 +11,41 @@ import {formatReference, manifestReference, type Reference, type RepositoryName}
 
 const IMAGES_AT_ONCE = 4
 
-export interface DrilledImage {
+export interface VerifiedImage {
   readonly image: string
-  /** `served`: whole, to the byte, in every round. `missing`: the mirror does not have it. `broken`: it has it, and could not give all of it. */
+  /** `served`: complete and unchanged in every round. `missing`: the mirror does not have it. `broken`: the mirror has part of it. */
   readonly outcome: 'served' | 'missing' | 'broken'
   readonly digest?: string
   readonly sizeBytes: number
-  /** Platforms of an index that nobody has asked the mirror for. */
+  /** Platforms of an index that no client has asked the mirror for. */
   readonly missingPlatforms: number
   readonly reason?: string
 }
 
-/** The mirror with its upstream cut, as clients see it. */
-export interface CutMirror {
+/** The mirror without its upstream, as clients see it. */
+export interface OfflineMirror {
   readonly store: SourceStore
   stop(): Promise<void>
 }
 
-export interface DrillDependencies {
+export interface VerifyDependencies {
   /** Starts it anew for each round. */
-  readonly openCutMirror: () => Promise<CutMirror>
-  readonly onRound?: ((round: 'cut' | 'restarted') => void) | undefined
+  readonly openOfflineMirror: () => Promise<OfflineMirror>
+  readonly onRound?: ((round: 'offline' | 'restarted') => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** Pulls every image twice, whole and hashed; answers what would have failed among them, in their order. */
-export async function drill(
+/** Pulls every image twice and checks each digest; returns the outcomes in the order of `images`. */
+export async function verifyOffline(
   images: readonly Reference[],
-  {openCutMirror, onRound, signal}: DrillDependencies,
-): Promise<readonly DrilledImage[]> {
+  {openOfflineMirror, onRound, signal}: VerifyDependencies,
+): Promise<readonly VerifiedImage[]> {
   let results = images.map(
-    (reference): DrilledImage => ({image: formatReference(reference), outcome: 'served', sizeBytes: 0, missingPlatforms: 0}),
+    (reference): VerifiedImage => ({image: formatReference(reference), outcome: 'served', sizeBytes: 0, missingPlatforms: 0}),
   )
-  for (const round of ['cut', 'restarted'] as const) {
+  for (const round of ['offline', 'restarted'] as const) {
     onRound?.(round)
-    const {store, stop} = await openCutMirror()
+    const {store, stop} = await openOfflineMirror()
     try {
       const lane = new Lane(() => IMAGES_AT_ONCE)
       const pulled = await Promise.all(images.map((reference) => lane.run(() => pull(store, reference, signal))))
@@ -60,7 +57,7 @@ export async function drill(
   return results
 }
 
-async function pull(store: SourceStore, reference: Reference, signal: AbortSignal | undefined): Promise<DrilledImage> {
+async function pull(store: SourceStore, reference: Reference, signal: AbortSignal | undefined): Promise<VerifiedImage> {
   const image = formatReference(reference)
   const nothing = {image, sizeBytes: 0, missingPlatforms: 0}
   const call = signal === undefined ? {} : {signal}
@@ -111,7 +108,7 @@ export async function fillWhole(store: SourceStore, reference: Reference, signal
 }
 
 type Call = {readonly signal?: AbortSignal}
-type Pulled = Pick<DrilledImage, 'sizeBytes' | 'missingPlatforms'>
+type Pulled = Pick<VerifiedImage, 'sizeBytes' | 'missingPlatforms'>
 type SeeBlob = (store: SourceStore, repository: RepositoryName, blob: BlobDescriptor, call: Call) => Promise<void>
 
 interface PulledImage {
