@@ -1,5 +1,6 @@
 /** Whether a mirror can serve what it has, and what restricts it. */
 import type {MirrorCache} from '../content/pull-through/cache.ts'
+import type {Upstream} from '../content/pull-through/upstream.ts'
 import {DEFAULT_TAG, parseRepositoryName} from '../oci/reference.ts'
 import {checkHealth, type HealthCheck, type Readiness} from './health.ts'
 import {diskCheck} from './serve.ts'
@@ -9,19 +10,21 @@ const PROBED_REPOSITORY = parseRepositoryName('holdfast-probe')
 
 export interface MirrorHealthOptions {
   readonly caches: readonly MirrorCache[]
-  /** Whether each upstream is left alone just now. */
-  readonly pauses: () => readonly boolean[]
+  readonly upstreams: () => readonly Pick<Upstream, 'isPaused' | 'isRestricted'>[]
   readonly isClockSuspect: () => boolean
 }
 
-export async function mirrorReadiness({caches, pauses, isClockSuspect}: MirrorHealthOptions): Promise<Readiness> {
+export async function mirrorReadiness({caches, upstreams, isClockSuspect}: MirrorHealthOptions): Promise<Readiness> {
   const found = await checkHealth([
     ...caches.map((cache) => ({check: cacheCheck(cache), otherwise: 'store unreachable' as const})),
     {check: async () => ({degraded: isClockSuspect() ? ['clock'] : []}), otherwise: 'clock'},
-    {check: async () => ({degraded: pauses().includes(true) ? ['upstream paused'] : []}), otherwise: 'upstream paused'},
+    {
+      check: async () => ({degraded: upstreams().some(({isRestricted}) => isRestricted) ? ['upstream paused'] : []}),
+      otherwise: 'upstream paused',
+    },
   ])
   // Without the registry that keeps its images a mirror passes on what its upstreams have.
-  const isCutOff = found.degraded.includes('store unreachable') && !pauses().includes(false)
+  const isCutOff = found.degraded.includes('store unreachable') && upstreams().every(({isPaused}) => isPaused)
   return {...found, isReady: found.isReady && !isCutOff}
 }
 

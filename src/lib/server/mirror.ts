@@ -114,7 +114,7 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
   const readiness = (): Promise<Readiness> =>
     mirrorReadiness({
       caches,
-      pauses: () => mirrors.map(({upstream}) => upstream.isPaused),
+      upstreams: () => mirrors.map(({upstream}) => upstream),
       isClockSuspect: () => evictor?.isClockSuspect === true,
     })
   const measured = createMirrorMetrics(clients, async () => ({
@@ -122,7 +122,7 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
     conditions: (await readiness()).degraded,
     upstreams: mirrors.map(({name, upstream}) => ({
       name,
-      isPaused: upstream.isPaused,
+      isPaused: upstream.isRestricted,
       sizeBytes: evictor?.statistics(name)?.sizeBytes,
       images: evictor?.statistics(name)?.images,
     })),

@@ -53,7 +53,7 @@ describe('the health of a server', function () {
     afterwards(() => source.close())
     await keepImage(source, 'shop/large', large, {tag: 'v1'})
     const down = async (): Promise<never> => {
-      throw new HoldfastError('NETWORK', 'connection refused')
+      throw new HoldfastError('NETWORK', 'connection refused', {details: {requestSent: false}})
     }
     const store = upstream === 'up' ? source : {...source, statManifest: down, readManifest: down, statBlob: down, readBlob: down}
     const served = await serveMirror({

@@ -10,6 +10,9 @@ const GHCR: UpstreamName = {name: 'ghcr.io', path: parseRepositoryName('ghcr.io'
 const LOCAL: UpstreamName = {name: 'localhost:5000', path: parseRepositoryName('localhost_5000')}
 const SIX: UpstreamName = {name: parseRegistryHost('[::1]:5000'), path: parseRepositoryName('1_5000')}
 
+const HARBOR: UpstreamName = {name: 'harbor.example.com:8443', path: parseRepositoryName('harbor.example.com_8443')}
+const PROXY: UpstreamName = {name: 'harbor.example.com:8443/proxy', path: parseRepositoryName('harbor.example.com_8443/proxy')}
+
 /** `registry repository`, or 404. */
 function ask(upstreams: readonly [UpstreamName, ...UpstreamName[]], target: string, unnamed?: UpstreamName): string {
   const [path = '', query = ''] = target.split('?')
@@ -75,6 +78,29 @@ describe('the registry that a request names', () => {
     assert.equal(ask([GHCR], 'quay.io/acme/web', GHCR), 'ghcr.io quay.io/acme/web')
     assert.equal(ask([GHCR], 'ghcr.io/acme/web', GHCR), 'ghcr.io acme/web')
     assert.equal(ask([GHCR], 'acme/web?ns=docker.io', GHCR), '404')
+  })
+
+  for (const [target, expected] of [
+    ['proxy/acme/web?ns=harbor.example.com:8443', `${PROXY.name} acme/web`],
+    ['harbor.example.com_8443/proxy/acme/web', `${PROXY.name} acme/web`],
+    ['harbor.example.com_8443/proxy/acme/web?ns=harbor.example.com:8443', `${PROXY.name} acme/web`],
+    ['harbor.example.com_8443/proxy/acme/web?ns=ghcr.io', '404'],
+    ['other/acme/web?ns=harbor.example.com:8443', '404'],
+    ['proxy?ns=harbor.example.com:8443', '404'],
+    ['proxyacme/web?ns=harbor.example.com:8443', '404'],
+    ['harbor.example.com_8443/other/acme/web', '404'],
+    ['acme/web?ns=harbor.example.com:8443/proxy', '404'],
+    ['acme/web', '404'],
+  ] as const) {
+    it(`is ${expected} for ${target} at a mirror of a folder of a registry`, () => {
+      assert.equal(ask([GHCR, PROXY], target), expected)
+    })
+  }
+
+  it('is the folder when both a registry and a folder of it are mirrored', () => {
+    assert.equal(ask([HARBOR, PROXY], 'proxy/acme/web?ns=harbor.example.com:8443'), `${PROXY.name} acme/web`)
+    assert.equal(ask([HARBOR, PROXY], 'acme/web?ns=harbor.example.com:8443'), `${HARBOR.name} acme/web`)
+    assert.equal(ask([PROXY], 'acme/web', PROXY), `${PROXY.name} acme/web`)
   })
 
   it('is never another one than the request names', () => {

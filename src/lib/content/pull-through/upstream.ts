@@ -104,6 +104,11 @@ export class Upstream {
     return this.#all.isOpen
   }
 
+  /** Whether it is left alone, or is asked for no manifests since it asks to slow down. */
+  get isRestricted(): boolean {
+    return this.isPaused || this.#manifests.isOpen
+  }
+
   /** Whether it may be asked for what no client waits for. */
   get hasSpareQuota(): boolean {
     const {rateLimit} = this.#options.store
