@@ -21,6 +21,8 @@ export default class MirrorServe extends BaseCommand<MirrorServed> {
   static override readonly description =
     `What is pulled through it is kept. What it has it serves for ever, by digest and by tag, with the upstream down at its start, in the midst of a pull or for days; a tag whose upstream
 cannot be asked comes with a Warning header. What it has not, and cannot get, is answered with 503 and not as unknown. A tag moves when its new image is whole here, so a look at a moved tag loses nothing.
+Layers that clients had already are fetched in the background, so that each image that was pulled survives its upstream; --no-complete leaves them out.
+What is damaged on the disk is taken out of use and fetched anew.
 Pushes are refused with 405. Credentials for upstreams are those of \`holdfast login\` and of HOLDFAST_AUTH_<HOST>_….
 Several upstreams: clients say which with ns=HOST, as containerd does, or by the first part of the repository (ghcr.io/acme/web); else the first is meant.
 With --store a registry keeps the images, and mirrors hold nothing: start as many as you like. /metrics, /healthz.

@@ -29,7 +29,13 @@ export async function openCutMirror(context: Context, upstream: MirroredUpstream
     import('../registries/endpoint.ts'),
     import('../oci/reference.ts'),
   ])
-  const served = await serveMirror({host: '127.0.0.1', port: 0, upstreams: [{...upstream, store: CUT_UPSTREAM}], rules: []})
+  const served = await serveMirror({
+    host: '127.0.0.1',
+    port: 0,
+    upstreams: [{...upstream, store: CUT_UPSTREAM}],
+    rules: [],
+    completes: false,
+  })
   const host = parseRegistryHost(`127.0.0.1:${served.address.port}`)
   const store = await context.openUpstream(await undeclaredEndpoint(host, {plainHttp: true}))
   return {store, stop: () => served.stop()}

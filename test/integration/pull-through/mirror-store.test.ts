@@ -193,7 +193,7 @@ function describeStore(kind: CacheKind): void {
       await until(() => mirror.events.some(({type}) => type === 'completed'))
     })
 
-    it('is left away when it is not wanted', async () => {
+    it('does not happen when it is not wanted', async () => {
       const {upstream, store} = await open()
       addImage(upstream.content, 'upstream.test/shop/web:v1', ['base'])
       await store.readManifest(WEB, V1)

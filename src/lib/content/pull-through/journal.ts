@@ -3,20 +3,20 @@
  * repository, replaced as a whole. It is a memory aid: without it the next pull tells the same again.
  */
 import {createHash, randomUUID} from 'node:crypto'
-import {readdir, rm} from 'node:fs/promises'
+import {rm} from 'node:fs/promises'
 import {join} from 'node:path'
-import {hasErrno} from '../../core/errno.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
 import {readRegularFile} from '../../core/regular-file.ts'
 import {type Digest, isDigest} from '../../oci/digest.ts'
 import {isRepositoryName, isTag, type RepositoryName, type Tag} from '../../oci/reference.ts'
 import {writeDurably} from '../disk/durable.ts'
+import {namesIn} from '../disk/names-in.ts'
 
 const MAX_FILE_BYTES = 1024 * 1024
 const EXTENSION = '.json'
 
 /** Of one repository. */
-export interface JournalEntry {
+interface JournalEntry {
   /** What each tag, or digest that is to be kept, has named, the newest last. */
   readonly resolved: readonly (readonly [Tag | Digest, readonly Digest[]])[]
   /** Manifests of images whose missing parts are to be fetched. */
@@ -48,15 +48,6 @@ export function createJournal(directory: string): Journal {
       await makeDirectory(directory)
       await writeDurably(pathOf(repository), join(directory, `${randomUUID()}.new`), JSON.stringify({repository, ...entry}))
     },
-  }
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return []
-    throw error
   }
 }
 

@@ -63,7 +63,7 @@ function reasonOf(cause: HoldfastError): string {
 }
 
 /** Of `manifest`, registries count each request as a pull. */
-export type QuestionKind = 'manifest' | 'head' | 'blob' | 'list'
+type QuestionKind = 'manifest' | 'head' | 'blob' | 'list'
 
 export interface Question {
   readonly kind: QuestionKind
