@@ -68,7 +68,8 @@ async function readEntry(path: string): Promise<[RepositoryName, JournalEntry] |
 function decodeResolved(value: unknown): JournalEntry['resolved'] {
   const [reference, digests] = listOf(value)
   if (typeof reference !== 'string' || (!isTag(reference) && !isDigest(reference))) return []
-  return [[reference, digestsOf(digests)]]
+  const named = digestsOf(digests)
+  return named.length === 0 ? [] : [[reference, named]]
 }
 
 function digestsOf(value: unknown): readonly Digest[] {
