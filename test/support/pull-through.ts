@@ -33,6 +33,8 @@ export interface TestMirror {
   readonly events: readonly MirrorEvent[]
   /** Where the disk keeps its content. */
   readonly root: string
+  /** Where the registry keeps its content. */
+  readonly registryRoot: string
   /** Milliseconds that are added to the clock. */
   laterMs: number
   restart(): Promise<void>
@@ -42,6 +44,8 @@ export interface TestMirror {
 export interface CachePlace {
   /** Where the disk keeps its content. */
   readonly root: string
+  /** Where the registry keeps its content. */
+  readonly registryRoot: string
   /** Opens the cache, again after it was closed. */
   openCache(): MirrorCache
   remove(): Promise<void>
@@ -51,11 +55,12 @@ export interface CachePlace {
 export async function createCachePlace(kind: CacheKind, pace?: VerifyPace): Promise<CachePlace> {
   const temporary = await createTemporaryDirectory('pull-through')
   const root = join(temporary.path, 'cache')
-  const served =
-    kind === 'a disk' ? undefined : await serveRegistry({dataDirectory: join(temporary.path, 'registry'), host: '127.0.0.1', port: 0})
+  const registryRoot = join(temporary.path, 'registry')
+  const served = kind === 'a disk' ? undefined : await serveRegistry({dataDirectory: registryRoot, host: '127.0.0.1', port: 0})
   const http = createWireClient()
   return {
     root,
+    registryRoot,
     openCache: () =>
       served === undefined
         ? createDiskCache({disk: createFilesystemStore({root}), pace})
@@ -78,7 +83,7 @@ export async function createCachePlace(kind: CacheKind, pace?: VerifyPace): Prom
 export async function openMirror(options: MirrorOptions = {}): Promise<TestMirror> {
   const {kind = 'a disk', completionDelayMs, pace, revalidate = '**=always'} = options
   const place = await createCachePlace(kind, pace)
-  const {root, openCache} = place
+  const {root, registryRoot, openCache} = place
   const upstream = new FaultyUpstream()
   const events: MirrorEvent[] = []
   const openStore = (cache: MirrorCache): PullThroughStore =>
@@ -99,6 +104,7 @@ export async function openMirror(options: MirrorOptions = {}): Promise<TestMirro
     upstream,
     events,
     root,
+    registryRoot,
     laterMs: 0,
     get store() {
       return store

@@ -38,6 +38,7 @@ export async function openOfflineMirror(context: Context, upstream: MirroredUpst
     upstreams: [{...upstream, store: NO_UPSTREAM}],
     rules: [],
     recordsUse: false,
+    completes: false,
   })
   const host = parseRegistryHost(`127.0.0.1:${served.address.port}`)
   const store = await context.openUpstream(await undeclaredEndpoint(host, {plainHttp: true}))

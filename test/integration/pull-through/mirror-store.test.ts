@@ -193,7 +193,7 @@ function describeStore(kind: CacheKind): void {
       await until(() => mirror.events.some(({type}) => type === 'completed'))
     })
 
-    it('is left away when it is not wanted', async () => {
+    it('does not happen when it is not wanted', async () => {
       const {upstream, store} = await open()
       addImage(upstream.content, 'upstream.test/shop/web:v1', ['base'])
       await store.readManifest(WEB, V1)
@@ -358,10 +358,7 @@ function describeStore(kind: CacheKind): void {
 
   if (kind === 'a disk')
     describe('damage on the disk', () => {
-      const fileOf = (digest: Digest): string => {
-        const hex = digest.replace('sha256:', '')
-        return join(mirror.root, 'docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex, 'data')
-      }
+      const fileOf = (digest: Digest): string => blobFile(mirror.root, digest)
       const large = Buffer.alloc(17 * MIB, 'large')
       const layers = ['small layer', large]
       const damages: readonly (readonly [string, (path: string) => Promise<void>])[] = [
@@ -409,4 +406,26 @@ function describeStore(kind: CacheKind): void {
         assert.equal(await pullAsContainerd(mirror, WEB, V1), image.digest)
       })
     })
+
+  if (kind === 'a registry')
+    it('passes on nothing that is damaged in the registry, and serves what the upstream has instead', async () => {
+      const {upstream} = await open()
+      const image = addImage(upstream.content, 'upstream.test/shop/web:v1', ['base', Buffer.alloc(3 * MIB, 'large')])
+      await pullAsContainerd(mirror, WEB, V1)
+      const parts = requiredBlobs(parseManifest(image))
+      await until(() => mirror.events.filter(({type}) => type === 'filled').length === parts.length)
+      await mirror.restart()
+      for (const {digest, size} of parts) await writeFile(blobFile(mirror.registryRoot, digest), Buffer.alloc(size))
+      // The first client of each blob is cut off.
+      for (const blob of parts)
+        await readBlobBytes(mirror.store, WEB, blob, 100 * MIB).catch((error: unknown) => assert.ok(hasCode(error, 'INTEGRITY')))
+      assert.equal(mirror.events.filter(({type}) => type === 'damaged').length, parts.length)
+      assert.equal(await pullAsContainerd(mirror, WEB, V1), image.digest)
+    })
+}
+
+/** Where the bytes of a blob are below the folder of a registry. */
+function blobFile(root: string, digest: Digest): string {
+  const hex = digest.replace('sha256:', '')
+  return join(root, 'docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex, 'data')
 }

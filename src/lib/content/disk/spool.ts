@@ -1,8 +1,7 @@
 /** Files that hold a blob only while it is on its way to another store, so that many can read it meanwhile. */
 import {randomUUID} from 'node:crypto'
-import {type FileHandle, open, readdir, rm, stat} from 'node:fs/promises'
+import {type FileHandle, open, rm, stat} from 'node:fs/promises'
 import {join} from 'node:path'
-import {hasErrno} from '../../core/errno.ts'
 import {IntegrityError} from '../../core/errors.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
 import type {BlobDescriptor} from '../../oci/descriptor.ts'
@@ -10,6 +9,7 @@ import {digestAlgorithm} from '../../oci/digest.ts'
 import type {BlobSource} from '../store.ts'
 import {FreeSpace, type MeasureSpace} from './free-space.ts'
 import type {Growth} from './growing-file.ts'
+import {namesIn} from './names-in.ts'
 import {receiveFile} from './receive-file.ts'
 import {onDisk} from './storage-error.ts'
 import {HashThread} from './trailing-hash.ts'
@@ -79,11 +79,8 @@ export class Spool {
 
   /** Removes what killed processes left. */
   async purge(): Promise<void> {
-    const names = await readdir(this.#directory).catch((error: unknown) => {
-      if (hasErrno(error, 'ENOENT')) return []
-      throw error
-    })
-    for (const name of names.filter((one) => one.endsWith(EXTENSION))) {
+    for (const name of await namesIn(this.#directory)) {
+      if (!name.endsWith(EXTENSION)) continue
       const path = join(this.#directory, name)
       const found = await stat(path).catch(() => undefined)
       if (found !== undefined && found.mtimeMs < Date.now() - STALE_MS) await rm(path, {force: true})

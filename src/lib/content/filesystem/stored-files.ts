@@ -1,11 +1,12 @@
 /** The files that hold the bytes of blobs and manifests, for those who check whether they still hold what was written. */
-import {readdir, stat, utimes} from 'node:fs/promises'
+import {stat, utimes} from 'node:fs/promises'
 import {basename, join} from 'node:path'
 import {hasErrno} from '../../core/errno.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
 import {type Digest, isDigest} from '../../oci/digest.ts'
 import type {RepositoryName} from '../../oci/reference.ts'
 import {moveDurably} from '../disk/durable.ts'
+import {namesIn} from '../disk/names-in.ts'
 import type {RegistryLayout} from './layout.ts'
 
 export interface StoredFile {
@@ -67,14 +68,5 @@ export class StoredFiles {
           const digest = `${basename(algorithm)}:${hex}`
           if (isDigest(digest)) yield {kind, digest}
         }
-  }
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return []
-    throw error
   }
 }

@@ -118,11 +118,13 @@ export class MirroredBlobs {
     const running = this.#fills.get(key)
     if (running !== undefined) return running
     let isUpstreamToBlame = false
+    let isFetched = false
     const fill = new BlobFill(blob, (file) =>
       cache.fillBlob(
         repository,
         blob,
         async (sink, start, signal) => {
+          isFetched = true
           try {
             const ends = signal === undefined ? end : AbortSignal.any([signal, end])
             await this.#pass(repository, blob, sink, start === 0 ? {signal: ends} : {signal: ends, range: {start}})
@@ -140,7 +142,8 @@ export class MirroredBlobs {
       .then(
         async () => {
           this.#filled.set(key, ++this.#fillCount)
-          onEvent({type: 'filled', repository, digest: blob.digest, bytes: blob.size})
+          // Of another repository of this mirror otherwise.
+          onEvent({type: 'filled', repository, digest: blob.digest, bytes: isFetched ? blob.size : 0})
           await onFilled(repository)
         },
         (error: unknown) => {

@@ -3,14 +3,14 @@
  * repository, replaced as a whole. It is a memory aid: without it the next pull tells the same again.
  */
 import {createHash, randomUUID} from 'node:crypto'
-import {readdir, rm} from 'node:fs/promises'
+import {rm} from 'node:fs/promises'
 import {join} from 'node:path'
-import {hasErrno} from '../../core/errno.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
 import {readRegularFile} from '../../core/regular-file.ts'
 import {type Digest, isDigest} from '../../oci/digest.ts'
 import {isRepositoryName, isTag, type RepositoryName, type Tag} from '../../oci/reference.ts'
 import {writeDurably} from '../disk/durable.ts'
+import {namesIn} from '../disk/names-in.ts'
 
 const MAX_FILE_BYTES = 1024 * 1024
 const EXTENSION = '.json'
@@ -51,15 +51,6 @@ export function createJournal(directory: string): Journal {
   }
 }
 
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return []
-    throw error
-  }
-}
-
 /** Undefined for a file that says nothing we know, as after a power failure. */
 async function readEntry(path: string): Promise<[RepositoryName, JournalEntry] | undefined> {
   let json: {readonly repository?: unknown; readonly resolved?: unknown; readonly incomplete?: unknown} | null
@@ -77,7 +68,8 @@ async function readEntry(path: string): Promise<[RepositoryName, JournalEntry] |
 function decodeResolved(value: unknown): JournalEntry['resolved'] {
   const [reference, digests] = listOf(value)
   if (typeof reference !== 'string' || (!isTag(reference) && !isDigest(reference))) return []
-  return [[reference, digestsOf(digests)]]
+  const named = digestsOf(digests)
+  return named.length === 0 ? [] : [[reference, named]]
 }
 
 function digestsOf(value: unknown): readonly Digest[] {

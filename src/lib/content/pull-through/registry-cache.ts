@@ -5,8 +5,10 @@
  * manifest is first kept as a blob, which every registry takes, and becomes a manifest when it is whole. An index that never will be is what its tag names by a pointer: an
  * artifact whose one layer is the index (image-spec 1.1 §Guidelines for Artifact Usage).
  */
+import {createHash} from 'node:crypto'
 import {join} from 'node:path'
 import {LRUCache} from 'lru-cache'
+import type {ByteSink} from '../../core/byte-sink.ts'
 import {HoldfastError, hasCode, IntegrityError} from '../../core/errors.ts'
 import type {BlobDescriptor} from '../../oci/descriptor.ts'
 import {type Digest, digestAlgorithm, isDigest} from '../../oci/digest.ts'
@@ -27,7 +29,7 @@ import {Spool} from '../disk/spool.ts'
 import {readBlobBytes} from '../read-bytes.ts'
 import type {RemoteStore} from '../remote/store.ts'
 import type {BlobSource, WriteBlobOptions} from '../store.ts'
-import type {MirrorCache} from './cache.ts'
+import type {Damage, MirrorCache} from './cache.ts'
 import type {KeptStore} from './eviction/kept-store.ts'
 import {createJournal} from './journal.ts'
 
@@ -40,6 +42,8 @@ const MAX_REMEMBERED_BYTES = 16 * 1024 * 1024
 const MAX_REMEMBERED = 10_000
 /** What a registry has does not go away by itself: for so long what was there is believed to be, also after another process evicted it. */
 const LIFE_MS = 60_000
+/** For so long something that is damaged there is not asked for again. */
+const DAMAGE_LIFE_MS = 60 * 60_000
 
 export interface RegistryCacheOptions {
   readonly registry: RemoteStore
@@ -72,6 +76,25 @@ export function createRegistryCache({
   const settled = new LRUCache<string, true>({max: MAX_REMEMBERED, ttl: LIFE_MS})
   const named = (repository: RepositoryName): RepositoryName => parseRepositoryName(`${prefix}/${repository}`)
   const keyOf = (repository: RepositoryName, digest: string): string => `${repository}@${digest}`
+  const trusted = new LRUCache<string, true>({max: MAX_REMEMBERED})
+  const damaged = new LRUCache<string, true>({max: MAX_REMEMBERED, ttl: DAMAGE_LIFE_MS})
+  let onDamage: (damage: Damage) => void = () => {}
+
+  /** What is damaged in a registry is the registry's to remove: until then it is not there for the mirror. */
+  const report = (kind: Damage['kind'], repository: RepositoryName, digest: Digest, {message}: HoldfastError): void => {
+    const key = keyOf(repository, digest)
+    if (damaged.get(key) === true) return
+    damaged.set(key, true)
+    blobs.delete(key)
+    const error = new IntegrityError(
+      `cannot serve ${kind} "${digest}" from "${named(repository)}" of the registry that keeps it: ${message}`,
+      {
+        hints: ['delete it there, and run the garbage collection of that registry: it is then kept anew'],
+        details: {digest, repository: named(repository)},
+      },
+    )
+    onDamage({kind, repository, digest, error})
+  }
 
   const note = (repository: RepositoryName, raw: RawManifest): RawManifest => {
     manifests.set(keyOf(repository, raw.digest), raw)
@@ -80,6 +103,7 @@ export function createRegistryCache({
 
   const statBlob: MirrorCache['statBlob'] = async (repository, digest, call) => {
     const key = keyOf(repository, digest)
+    if (damaged.get(key) === true) return undefined
     const known = blobs.get(key)
     if (known !== undefined) return known
     const size = await registry.statBlob(named(repository), digest, {...call, isLikelyAbsent: true})
@@ -155,8 +179,14 @@ export function createRegistryCache({
   const byDigest = async (repository: RepositoryName, digest: Digest, mediaType?: string): Promise<RawManifest | undefined> => {
     const known = manifests.get(keyOf(repository, digest))
     if (known !== undefined) return known
-    const found = await registry.readManifest(named(repository), digest)
-    return found === undefined ? await readKept(repository, digest, mediaType) : note(repository, found)
+    try {
+      const found = await registry.readManifest(named(repository), digest)
+      return found === undefined ? await readKept(repository, digest, mediaType) : note(repository, found)
+    } catch (error) {
+      if (!hasCode(error, 'INTEGRITY')) throw error
+      report('manifest', repository, digest, error)
+      return undefined
+    }
   }
 
   const readManifest: MirrorCache['readManifest'] = async (repository, reference, call) => {
@@ -224,12 +254,20 @@ export function createRegistryCache({
       return 0
     },
     readBlob: async (repository, blob, sink, call) => {
+      const key = keyOf(repository, blob.digest)
+      // A part cannot be verified; and what was whole a moment ago is so still.
+      const isVerified = trusted.get(key) !== true && call?.range === undefined
       try {
-        await registry.readBlob(named(repository), blob, sink, call)
+        await registry.readBlob(named(repository), blob, isVerified ? verifyingSink(sink, blob) : sink, call)
+        if (isVerified) trusted.set(key, true)
       } catch (error) {
-        if (hasCode(error, 'BLOB_NOT_FOUND')) blobs.delete(keyOf(repository, blob.digest))
+        if (hasCode(error, 'BLOB_NOT_FOUND')) blobs.delete(key)
+        if (hasCode(error, 'INTEGRITY')) report('blob', repository, blob.digest, error)
         throw error
       }
+    },
+    watchDamage: (listener) => {
+      onDamage = listener
     },
     readManifest,
     statManifest: async (repository, reference, call) => {
@@ -311,6 +349,22 @@ function mediaTypeOf(bytes: Uint8Array): string | undefined {
   if (typeof mediaType === 'string') return isIndexType(mediaType) || isImageManifestType(mediaType) ? mediaType : undefined
   if (Array.isArray(manifests)) return MEDIA_TYPE.ociIndex
   return Array.isArray(layers) ? MEDIA_TYPE.ociManifest : undefined
+}
+
+/** Hashes what passes; the last slice passes only when all of them are the blob. */
+function verifyingSink(sink: ByteSink, {digest, size}: BlobDescriptor): ByteSink {
+  const algorithm = digestAlgorithm(digest)
+  const hash = createHash(algorithm)
+  let left = size
+  return {
+    write(chunk, release) {
+      hash.update(chunk)
+      left -= chunk.length
+      const actual = left === 0 ? `${algorithm}:${hash.digest('hex')}` : digest
+      if (actual !== digest) throw new IntegrityError(`its bytes have digest ${actual}`, {details: {expected: digest, actual}})
+      return sink.write(chunk, release)
+    },
+  }
 }
 
 /** Nothing for a disk that takes no more. @throws every other error. */

@@ -20,7 +20,9 @@ export class Running<Answer> {
    */
   async ask(key: string, ask: () => Promise<Answer>, patienceMs?: number): Promise<Answer> {
     const {answer, startedAtMs} = this.#runs.get(key) ?? this.#start(key, ask)
-    return patienceMs === undefined ? await answer : await within(answer, startedAtMs + patienceMs - performance.now())
+    if (patienceMs === undefined) return await answer
+    const late = new HoldfastError('TIMEOUT', `nothing in ${patienceMs / 1000} s`)
+    return await within(answer, startedAtMs + patienceMs - performance.now(), late)
   }
 
   #start(key: string, ask: () => Promise<Answer>): Run<Answer> {
@@ -31,9 +33,9 @@ export class Running<Answer> {
   }
 }
 
-async function within<Answer>(answer: Promise<Answer>, ms: number): Promise<Answer> {
+async function within<Answer>(answer: Promise<Answer>, ms: number, failure: HoldfastError): Promise<Answer> {
   const {promise: late, reject} = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new HoldfastError('TIMEOUT', 'it gives no answer in time')), Math.max(0, ms))
+  const timer = setTimeout(() => reject(failure), Math.max(0, ms))
   // It goes on, and nothing waits for it.
   answer.catch(() => {})
   try {
