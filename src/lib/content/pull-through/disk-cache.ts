@@ -140,12 +140,12 @@ class Integrity {
     if (file === undefined || this.#checks.has(digest)) return
     const actual = await read()
     if (actual === digest) this.#verified.set(digest, file.version)
-    else await this.#report(repository, kind, digest, actual)
+    else await this.#report(repository, kind, digest, {actual, version: file.version})
   }
 
   /** A manifest is hashed each time that it is read; the details say what was found. */
   async reportManifest(repository: RepositoryName, {expected, actual}: ErrorDetails): Promise<void> {
-    await this.#report(repository, 'manifest', parseDigest(String(expected)), String(actual))
+    await this.#report(repository, 'manifest', parseDigest(String(expected)), {actual: String(actual)})
   }
 
   #isVerified(digest: Digest, file: StoredFile): boolean {
@@ -159,7 +159,7 @@ class Integrity {
     const check = this.#hash(digest, file)
       .then(async (actual) => {
         if (actual === digest) this.#verified.set(digest, file.version)
-        else await this.#report(repository, kind, digest, actual)
+        else await this.#report(repository, kind, digest, {actual, version: file.version})
         return actual === digest
       })
       .finally(() => this.#checks.delete(digest))
@@ -172,7 +172,15 @@ class Integrity {
     return await this.#thread.follow(path, digestAlgorithm(digest)).finish(sizeBytes)
   }
 
-  async #report(repository: RepositoryName, kind: Damage['kind'], digest: Digest, actual: string): Promise<void> {
+  /** @param version of the file that was hashed: another one has come since, and may be whole. */
+  async #report(
+    repository: RepositoryName,
+    kind: Damage['kind'],
+    digest: Digest,
+    {actual, version}: {readonly actual: string; readonly version?: string},
+  ): Promise<void> {
+    const file = await this.#disk.files.find(digest)
+    if (version !== undefined && file?.version !== version) return
     const place = await this.#disk.files.quarantine(digest)
     this.#verified.delete(digest)
     if (place === undefined) return
