@@ -40,7 +40,7 @@ export interface UpstreamOptions {
   readonly onPause?: ((reason: HoldfastError, untilMs: number) => void) | undefined
 }
 
-/** The upstream cannot be asked, or not for this; whatever is cached is served all the same. */
+/** The upstream cannot be asked, or not for this; what is cached is served without it. */
 export class UpstreamUnavailableError extends HoldfastError {
   override readonly name = 'UpstreamUnavailableError'
   readonly retryAfterSeconds: number
