@@ -395,8 +395,9 @@ function describeStore(kind: CacheKind): void {
         const {upstream} = await open({pace: {pauseMs: 50, bytesPerSecond: 1e9}})
         const image = addImage(upstream.content, 'upstream.test/shop/web:v1', layers)
         await pullAsContainerd(mirror, WEB, V1)
+        await until(() => mirror.events.filter(({type}) => type === 'filled').length === 3)
         for (const {digest, size} of requiredBlobs(parseManifest(image))) await writeFile(fileOf(digest), Buffer.alloc(size))
-        await until(() => damaged() === 3)
+        await until(() => damaged() >= 3)
         await until(async () =>
           (await Promise.all(requiredBlobs(parseManifest(image)).map(({digest}) => stat(fileOf(digest)).catch(() => undefined)))).every(
             (found) => found !== undefined,
