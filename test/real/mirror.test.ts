@@ -71,7 +71,8 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
   })
 
   const store = (): readonly string[] => (backing === undefined ? [] : ['--store', `${backing.url}/kept/here`])
-  const serve = (holdfast: Holdfast, args: readonly string[]) => serveMirror(holdfast, [...args, ...store()])
+  /** What comes by itself has tests of its own. */
+  const serve = (holdfast: Holdfast, args: readonly string[]) => serveMirror(holdfast, [...args, '--no-complete', ...store()])
 
   const get = (path: string, options: RequestInit = {}) => fetch(`${mirror.url}/v2/${path}`, options)
   const digestOf = async (name: string, tag: string): Promise<string | null> =>

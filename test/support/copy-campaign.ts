@@ -146,7 +146,7 @@ function sha256(bytes: Uint8Array): string {
 }
 
 /** Numbers from 0 up to 1 that the seed decides (mulberry32). */
-function randomOf(seed: number): () => number {
+export function randomOf(seed: number): () => number {
   let state = Math.imul(seed, 0x9e3779b1)
   return () => {
     state = (state + 0x6d2b79f5) | 0

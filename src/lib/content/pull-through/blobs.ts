@@ -37,16 +37,14 @@ export class MirroredBlobs {
   readonly #filled = new LRUCache<string, number>({max: MAX_REMEMBERED})
   #fillCount = 0
   readonly #sizes = new LRUCache<string, Promise<number | undefined>>({max: MAX_REMEMBERED, ttl: SIZE_LIFE_MS})
-  /** Clients that wait for bytes which are not here yet. */
-  #waiting = 0
 
   constructor(options: MirroredBlobsOptions) {
     this.#options = options
   }
 
-  /** Whether a client waits for bytes of the upstream. */
+  /** Whether a blob is on its way from the upstream. */
   get isBusy(): boolean {
-    return this.#waiting > 0
+    return this.#fills.size > 0
   }
 
   /** Settles when what is on its way is here, or is not to come; of one repository when it is named. */
@@ -83,12 +81,7 @@ export class MirroredBlobs {
     }
     onEvent({type: 'miss', kind: 'blob'})
     if (guard.isClosed) return await this.#pass(repository, blob, sink, call)
-    this.#waiting++
-    try {
-      await this.#readBehind(this.fill(repository, blob), repository, sink, call)
-    } finally {
-      this.#waiting--
-    }
+    await this.#readBehind(this.fill(repository, blob), repository, sink, call)
   }
 
   async #isHere(repository: RepositoryName, digest: Digest, call: CallOptions): Promise<boolean> {

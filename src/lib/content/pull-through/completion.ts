@@ -18,10 +18,11 @@ import type {Upstream} from './upstream.ts'
 const DELAY_MS = 5_000
 /** How long to wait while clients pull, the upstream is paused, or there is no room or quota. */
 const WAIT_MS = 30_000
-/** What clients wait for goes first: it is looked so often whether they still do. */
+/** What clients wait for goes first: it is looked so often whether they still do, and for so long. */
 const BUSY_WAIT_MS = 500
-/** Failures of one image until it is given up; each wait is twice the one before. */
-const MAX_FAILURES = 8
+const MAX_BUSY_WAIT_MS = 60_000
+/** After each failure of an image the wait is twice the one before, up to so many times. */
+const MAX_DOUBLINGS = 8
 /** Images that wait at once; a further one is completed when a client gets it again. */
 const MAX_QUEUED = 10_000
 
@@ -51,7 +52,7 @@ export class Completion {
   /** Images that were completed, or given up. */
   readonly #over = new LRUCache<string, true>({max: MAX_QUEUED})
   readonly #stop = new AbortController()
-  #timer: NodeJS.Timeout | undefined
+  #timer: {readonly handle: NodeJS.Timeout; readonly atMs: number} | undefined
   #work: Promise<void> | undefined
 
   constructor(options: CompletionOptions) {
@@ -71,10 +72,10 @@ export class Completion {
   wanted(repository: RepositoryName, digest: Digest): void {
     const key = `${repository}@${digest}`
     if (this.#stop.signal.aborted || this.#over.get(key) === true) return
-    const known = this.#jobs.get(key)
-    if (known === undefined && this.#jobs.size < MAX_QUEUED)
-      this.#jobs.set(key, {repository, digest, notBeforeMs: performance.now() + this.#delayMs, failures: 0})
-    this.#wake()
+    if (this.#jobs.has(key) || this.#jobs.size >= MAX_QUEUED) return
+    const notBeforeMs = performance.now() + this.#delayMs
+    this.#jobs.set(key, {repository, digest, notBeforeMs, failures: 0})
+    this.#wake(notBeforeMs)
   }
 
   /** To be told of each manifest that the mirror did not have: a restart must not forget it. */
@@ -87,24 +88,24 @@ export class Completion {
 
   async close(): Promise<void> {
     this.#stop.abort()
-    clearTimeout(this.#timer)
+    clearTimeout(this.#timer?.handle)
     await this.#work
   }
 
-  #wake(): void {
-    if (this.#timer !== undefined || this.#work !== undefined || this.#stop.signal.aborted) return
-    const next = Math.min(...[...this.#jobs.values()].map(({notBeforeMs}) => notBeforeMs))
-    if (next === Number.POSITIVE_INFINITY) return
-    this.#timer = setTimeout(
-      () => {
-        this.#timer = undefined
-        this.#work = this.#run().finally(() => {
-          this.#work = undefined
-          this.#wake()
-        })
-      },
-      Math.max(0, next - performance.now()),
-    ).unref()
+  /** Looks at the jobs then; earlier when it was to do so anyway. */
+  #wake(atMs: number): void {
+    if (this.#work !== undefined || this.#stop.signal.aborted) return
+    if (this.#timer !== undefined && this.#timer.atMs <= atMs) return
+    clearTimeout(this.#timer?.handle)
+    const run = (): void => {
+      this.#timer = undefined
+      this.#work = this.#run().finally(() => {
+        this.#work = undefined
+        const next = [...this.#jobs.values()].reduce((first, {notBeforeMs}) => Math.min(first, notBeforeMs), Number.POSITIVE_INFINITY)
+        if (next < Number.POSITIVE_INFINITY) this.#wake(next)
+      })
+    }
+    this.#timer = {handle: setTimeout(run, Math.max(0, atMs - performance.now())).unref(), atMs}
   }
 
   /** One after the other: it is no client's work. */
@@ -114,8 +115,8 @@ export class Completion {
       if (job.notBeforeMs > performance.now()) continue
       const outcome = await this.#complete(job)
       if (this.#stop.signal.aborted) return
-      if (outcome === 'failed') job.failures++
-      if (outcome === 'done' || job.failures >= MAX_FAILURES) this.#end(key, job)
+      if (outcome === 'failed') job.failures = Math.min(MAX_DOUBLINGS, job.failures + 1)
+      if (outcome === 'done') this.#end(key, job)
       else job.notBeforeMs = performance.now() + Math.min(WAIT_MS, 4 * this.#delayMs) * 2 ** job.failures
     }
   }
@@ -146,15 +147,18 @@ export class Completion {
       if (fetched > 0) onEvent({type: 'completed', repository, digest})
       return 'done'
     } catch (error) {
-      return hasCode(error, 'BLOB_NOT_FOUND', 'REPOSITORY_NOT_FOUND', 'DENIED', 'UNAUTHENTICATED') ? 'done' : 'failed'
+      // Asked again, the upstream would say the same.
+      return hasCode(error, 'BLOB_NOT_FOUND', 'REPOSITORY_NOT_FOUND', 'DENIED', 'UNAUTHENTICATED', 'INTEGRITY') ? 'done' : 'failed'
     }
   }
 
-  /** Waits while clients wait. */
+  /** Waits while clients wait, though not for ever. */
   async #mayFetch(sizeBytes: number): Promise<boolean> {
     const {cache, upstream, blobs} = this.#options
     const {signal} = this.#stop
-    while (blobs.isBusy && !signal.aborted) await new Promise<void>((resolve) => setTimeout(resolve, BUSY_WAIT_MS).unref())
+    const endMs = performance.now() + MAX_BUSY_WAIT_MS
+    while (blobs.isBusy && !signal.aborted && performance.now() < endMs)
+      await new Promise<void>((resolve) => setTimeout(resolve, BUSY_WAIT_MS).unref())
     return !signal.aborted && !upstream.isPaused && upstream.hasSpareQuota && (await cache.hasRoom(sizeBytes))
   }
 }

@@ -22,6 +22,7 @@ export class Pending {
   readonly #changed = new Set<RepositoryName>()
   #timer: NodeJS.Timeout | undefined
   #saving: Promise<void> = Promise.resolve()
+  #isFailing = false
   /** Settles when what an earlier process left is known. */
   readonly loaded: Promise<void>
 
@@ -90,7 +91,16 @@ export class Pending {
     this.#saving = this.#saving.then(async () => {
       for (const repository of changed) {
         const {resolved, incomplete} = this.#repositories.get(repository) ?? {resolved: [], incomplete: []}
-        await this.#journal.save(repository, {resolved: [...resolved], incomplete: [...incomplete]}).catch(this.#onFailure)
+        await this.#journal.save(repository, {resolved: [...resolved], incomplete: [...incomplete]}).then(
+          () => {
+            this.#isFailing = false
+          },
+          (error: unknown) => {
+            // A disk that takes nothing is told of once.
+            if (!this.#isFailing) this.#onFailure(error)
+            this.#isFailing = true
+          },
+        )
       }
     })
   }

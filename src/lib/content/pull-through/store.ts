@@ -110,9 +110,7 @@ class CachedUpstream implements PullThroughStore {
   }
 
   async close({graceMs}: {readonly graceMs: number}): Promise<void> {
-    const finished = this.#blobs
-      .allFilled()
-      .then(() => this.#completion?.close())
+    const finished = Promise.all([this.#blobs.allFilled(), this.#completion?.close()])
       .then(() => this.#moves.close())
       .then(() => this.#pending.close())
     if (await settlesWithin(finished, graceMs)) return

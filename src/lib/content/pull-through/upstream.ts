@@ -41,7 +41,7 @@ export interface UpstreamOptions {
   readonly onPause?: ((reason: HoldfastError, untilMs: number) => void) | undefined
 }
 
-/** The upstream cannot be asked, or not for this; whatever is cached is served all the same. */
+/** The upstream cannot be asked, or not for this; what is cached is served without it. */
 export class UpstreamUnavailableError extends HoldfastError {
   override readonly name = 'UpstreamUnavailableError'
   readonly retryAfterSeconds: number
@@ -116,10 +116,22 @@ export class Upstream {
   }
 
   /**
-   * Asks it for something of a repository.
+   * Asks it for something of a repository; once more where it failed, or answered what is no answer, since that is mostly over at once. Blobs are asked for again below.
    * @throws {UpstreamUnavailableError} at once while it is left alone, and when it does not answer now.
    */
   async ask<Answer>(question: Question, ask: (store: UpstreamStore, answered: Answered) => Promise<Answer>): Promise<Answer> {
+    try {
+      return await this.#askOnce(question, ask)
+    } catch (error) {
+      if (!(error instanceof UpstreamUnavailableError) || question.kind === 'blob') throw error
+      // What cannot be reached was tried again already, and a time that was named is waited for.
+      if (hasCode(error.cause, 'NETWORK', 'TIMEOUT', 'TLS', 'PLAIN_HTTP', 'RATE_LIMITED') || retryAfterOf(error.cause) !== undefined)
+        throw error
+      return await this.#askOnce(question, ask)
+    }
+  }
+
+  async #askOnce<Answer>(question: Question, ask: (store: UpstreamStore, answered: Answered) => Promise<Answer>): Promise<Answer> {
     const object = `${question.repository}${question.what}`
     const ofObject = this.#objects.get(object)
     const breakers = [this.#all, ...(question.kind === 'manifest' ? [this.#manifests] : []), ...(ofObject === undefined ? [] : [ofObject])]
@@ -218,6 +230,7 @@ function isUnreachable({code, details}: HoldfastError): boolean {
   return (code === 'NETWORK' || code === 'TIMEOUT') && details.requestSent === false
 }
 
-function retryAfterOf({details}: HoldfastError): number | undefined {
-  return typeof details.retryAfterMs === 'number' ? Math.min(MAX_RETRY_AFTER_MS, details.retryAfterMs) : undefined
+function retryAfterOf(error: unknown): number | undefined {
+  const retryAfterMs = error instanceof HoldfastError ? error.details.retryAfterMs : undefined
+  return typeof retryAfterMs === 'number' ? Math.min(MAX_RETRY_AFTER_MS, retryAfterMs) : undefined
 }
