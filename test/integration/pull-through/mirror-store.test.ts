@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import {readdir, stat, truncate, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {setTimeout} from 'node:timers/promises'
+import {setTimeout as sleep} from 'node:timers/promises'
 import {UpstreamUnavailableError} from '../../../src/lib/content/pull-through/upstream.ts'
 import {readBlobBytes} from '../../../src/lib/content/read-bytes.ts'
 import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
@@ -372,7 +372,7 @@ function describeStore(kind: CacheKind): void {
       /** Clients have all bytes a moment before the disk has; and what changes within a tick of the file system's clock has the same time as before. */
       const isFilled = async (count: number): Promise<void> => {
         await until(() => mirror.events.filter(({type}) => type === 'filled').length >= count)
-        await setTimeout(TICK_MS)
+        await sleep(TICK_MS)
       }
 
       for (const [name, damage] of damages)
