@@ -7,8 +7,8 @@ import type {ReadBlobOptions} from '../store.ts'
 import {pushRange} from './push-file.ts'
 
 /** A reader that is close behind the writer waits a moment for so many bytes, so that each of them costs less. */
-const GATHERED_BYTES = 256 * 1024
-const GATHER_MS = 4
+const GATHERED_BYTES = 1024 * 1024
+const GATHER_MS = 10
 
 /** What a writer tells of its file. */
 export interface Growth {
