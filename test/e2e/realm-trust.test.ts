@@ -237,7 +237,7 @@ describe('the credentials of a registry', function () {
     })
   })
 
-  it('go to no identity provider at a link-local address, whoever names it', async () => {
+  it('go to no identity provider at a link-local address, wherever it is named', async () => {
     const offers = {identityProviders: [{name: 'corp', issuer: 'https://169.254.169.254', clientId: 'c', scopes: []}]}
     const place = await start(({url, headers}, response) => {
       if (url === '/.well-known/identity-providers') return reply(response, 200, {}, offers)

@@ -364,7 +364,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     ]) {
       assert.equal((await user.json(['mirror', 'evict', image ?? '', ...mirrored])).envelope.error?.code, code)
     }
-    // Started anew, it remembers nothing of it.
+    // Started again, it remembers nothing of it.
     await mirror.stop()
     await origin.kill()
     mirror = await serve(user, ['--upstream', origin.url])

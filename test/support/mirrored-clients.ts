@@ -27,7 +27,7 @@ export const CLIENT_NAMES = ['skopeo', 'podman', 'containerd', 'dockerd'] as con
 export type ClientName = (typeof CLIENT_NAMES)[number]
 
 const DIGEST = /sha256:[0-9a-f]{64}/
-/** Nobody listens there: what a client asks for beyond this machine fails. */
+/** Nothing listens there: what a client asks for beyond this machine fails. */
 const NOWHERE = 'http://127.0.0.1:1'
 const NAMESPACE = 'test'
 

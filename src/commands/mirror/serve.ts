@@ -21,10 +21,10 @@ interface MirrorServed {
 export default class MirrorServe extends BaseCommand<MirrorServed> {
   static override readonly summary = 'Serve a pull-through mirror that never loses what it has.'
   static override readonly description =
-    `What is pulled through it is kept. What it has it serves for ever, by digest and by tag, with the upstream down at its start, in the midst of a pull or for days; a tag whose upstream
+    `What is pulled through it is kept. What it has it serves for ever, by digest and by tag, with the upstream down at its start, during a pull or for days; a tag whose upstream
 cannot be asked comes with a Warning header. What it has not, and cannot get, is answered with 503 and not as unknown. A tag moves when its new image is whole here, so a look at a moved tag loses nothing.
 Layers that clients had already are fetched in the background, so that each image that was pulled survives its upstream; --no-complete leaves them out.
-What is damaged on the disk is taken out of use and fetched anew.
+What is damaged on the disk is taken out of use and fetched again.
 Pushes are refused with 405. Credentials for upstreams are those of \`holdfast login\` and of HOLDFAST_AUTH_<HOST>_….
 Several upstreams: clients name one by ns=HOST, as containerd does, or by the first part of the repository (ghcr.io/acme/web). A registry that is not mirrored, or none, is 404: no image is served under
 the name of another registry. dockerd and Concourse cannot name a registry and mean Docker Hub: --unnamed docker.io.

@@ -97,7 +97,7 @@ export const PLAN_FLAGS = {
     ...several,
     env: 'HOLDFAST_ALLOW',
     helpValue: 'CIDR',
-    summary: 'Networks of clients; everybody else gets 403. Repeatable.',
+    summary: 'Networks of clients; all others get 403. Repeatable.',
   }),
   'trusted-proxy': Flags.string({
     ...several,

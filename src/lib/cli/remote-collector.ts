@@ -131,7 +131,7 @@ export async function beginSessionBySignOn(
     import('../login/ask-json.ts'),
     context.loginNetwork(),
   ])
-  // The provider is somebody else: the collector's client judges where its names lead.
+  // The provider is another party: the collector's client judges where its names lead.
   const http = openHttp(place.endpoint)
   const request: DeviceLoginNetwork['request'] = (call) => askJson(http, {...call, signal})
   const idToken = await (async () => {

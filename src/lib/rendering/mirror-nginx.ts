@@ -1,5 +1,5 @@
 /**
- * nginx before a protected mirror: who is allowed is answered, everybody else gets 403. Where another proxy stands before it, only that one is believed about where a client
+ * nginx before a protected mirror: who is allowed is answered, all others get 403. Where another proxy stands before it, only that one is believed about where a client
  * comes from; trusting every forwarder would let anybody name an address that is allowed.
  */
 import {assertClientNetworks, type ClientNetworks} from './client-networks.ts'

@@ -83,7 +83,7 @@ export function renderPipeline({name, testImage}: PipelineValues): string {
       })),
     ],
   })
-  // fly fills in what -l names once, in what it sets: the job that sets the pipeline anew has to fill in the same.
+  // fly fills in what -l names once, in what it sets: the job that sets the pipeline again has to fill in the same.
   const handedOn = Object.fromEntries(variablesOf(stringify(pipeline({}))).map((variable) => [variable, `((${variable}))`]))
   const remarks = [
     `# The pipeline of ${name}: fly set-pipeline -p ${name} -c pipeline.yml -l your-variables.yml, once; from then on it sets itself, with the same variables.`,

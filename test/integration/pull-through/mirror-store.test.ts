@@ -376,7 +376,7 @@ function describeStore(kind: CacheKind): void {
       }
 
       for (const [name, damage] of damages)
-        it(`is never served as it is: what was ${name}, while the mirror ran or before it started, is fetched anew and counted`, async () => {
+        it(`is never served as it is: what was ${name}, while the mirror ran or before it started, is fetched again and counted`, async () => {
           const {upstream} = await open()
           const image = addImage(upstream.content, 'upstream.test/shop/web:v1', layers)
           await pullAsContainerd(mirror, WEB, V1)

@@ -136,14 +136,14 @@ describe('the times of use', () => {
     assert.deepEqual(advanceUsage(known, at(NOW + HOUR)), {...known, seenMs: NOW + HOUR})
   })
 
-  it('protect everything for a day after a longer stop, and begin anew after a week', () => {
+  it('protect everything for a day after a longer stop, and start again after a week', () => {
     const later = NOW + 2 * DAY
     assert.deepEqual(advanceUsage(known, at(later)), {sinceMs: 1, resumedMs: later, seenMs: later})
     const muchLater = NOW + 8 * DAY
     assert.deepEqual(advanceUsage(known, at(muchLater)), {sinceMs: muchLater, resumedMs: muchLater, seenMs: muchLater})
   })
 
-  it('begin anew when the clock was set while the mirror ran', () => {
+  it('start again when the clock was set while the mirror ran', () => {
     const jumped = advanceUsage(known, at(NOW + 3 * DAY, 5), at(NOW, 0))
     assert.deepEqual(jumped, {sinceMs: NOW + 3 * DAY, resumedMs: NOW + 3 * DAY, seenMs: NOW + 3 * DAY})
   })

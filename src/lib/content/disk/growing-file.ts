@@ -10,7 +10,7 @@ import {pushRange} from './push-file.ts'
 const GATHERED_BYTES = 1024 * 1024
 const GATHER_MS = 10
 
-/** What a writer tells of its file. */
+/** What a writer reports about its file. */
 export interface Growth {
   /** The file exists and is empty; to be awaited, so that a later rename takes it away from no reader. */
   opened(path: string): Promise<void>

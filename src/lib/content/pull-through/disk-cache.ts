@@ -185,7 +185,7 @@ class Integrity {
     this.#verified.delete(digest)
     if (place === undefined) return
     const error = new IntegrityError(
-      `cannot serve ${kind} "${digest}" of ${repository} from the disk: the file has digest ${actual}; it is moved to "${place}" and fetched anew`,
+      `cannot serve ${kind} "${digest}" of ${repository} from the disk: the file has digest ${actual}; it is moved to "${place}" and fetched again`,
       {hints: ['dmesg  # shows whether the disk fails'], details: {expected: digest, actual, repository, place}},
     )
     this.onDamage({kind, repository, digest, error})

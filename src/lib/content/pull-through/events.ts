@@ -9,6 +9,6 @@ export type MirrorEvent =
   | {readonly type: 'moved'; readonly repository: string; readonly tag: string; readonly digest: string}
   /** The parts of an image that no client had asked for were fetched. */
   | {readonly type: 'completed'; readonly repository: string; readonly digest: string}
-  /** What was kept is damaged: it is taken out of use, and fetched anew. */
+  /** What was kept is damaged: it is taken out of use, and fetched again. */
   | ({readonly type: 'damaged'} & Damage)
   | {readonly type: 'failure'; readonly error: unknown}

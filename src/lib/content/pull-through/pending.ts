@@ -96,7 +96,7 @@ export class Pending {
             this.#isFailing = false
           },
           (error: unknown) => {
-            // A disk that takes nothing is told of once.
+            // A disk that takes nothing is reported once.
             if (!this.#isFailing) this.#onFailure(error)
             this.#isFailing = true
           },

@@ -89,7 +89,7 @@ export function createRegistryCache({
     const error = new IntegrityError(
       `cannot serve ${kind} "${digest}" from "${named(repository)}" of the registry that keeps it: ${message}`,
       {
-        hints: ['delete it there, and run the garbage collection of that registry: it is then kept anew'],
+        hints: ['delete it there, and run the garbage collection of that registry: it is then kept again'],
         details: {digest, repository: named(repository)},
       },
     )

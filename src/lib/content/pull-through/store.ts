@@ -96,7 +96,7 @@ class CachedUpstream implements PullThroughStore {
     return this.#manifests.isStale(answer) ? `110 holdfast "the upstream ${this.#options.upstream.name} could not be asked"` : undefined
   }
 
-  /** Fetches anew what was taken out of use; without an upstream the next client that asks for it does. */
+  /** Fetches again what was taken out of use; without an upstream the next client that asks for it does. */
   async #heal({kind, repository, digest}: Damage): Promise<void> {
     try {
       if (kind === 'manifest') await this.#manifests.read(repository, digest)

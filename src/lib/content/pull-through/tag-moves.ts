@@ -94,7 +94,7 @@ export class TagMoves {
   #lookLater(repository: RepositoryName, looks: number): void {
     if (this.#looks.has(repository) || this.#isClosed) return
     const delayMs = LOOK_DELAYS_MS[looks]
-    // No mirror brought it: the next pull asks for it anew.
+    // No mirror brought it: the next pull asks for it again.
     if (delayMs === undefined) {
       this.#forget(repository)
       return

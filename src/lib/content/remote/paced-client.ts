@@ -32,7 +32,7 @@ export interface PacedClientOptions {
   readonly clock: Clock
   readonly rateLimitWaitMs: number
   readonly limit: AdaptiveLimit
-  /** False where somebody waits for the answer and another place can be asked: a server that is silent once is not waited for again. */
+  /** False where a client waits for the answer and another place can be asked: a server that is silent once is not waited for again. */
   readonly retriesTimeouts?: boolean | undefined
 }
 
@@ -83,7 +83,7 @@ export class FailureCount {
     return this.#failures < this.#max && this.#slow < MAX_SLOW_TRIES
   }
 
-  /** Progress begins the count anew. */
+  /** Progress starts the count again. */
   reset(): void {
     this.#failures = 0
     this.#slow = 0

@@ -1,4 +1,4 @@
-/** What a registry tells of its quota, as Docker Hub does: `ratelimit-limit: 100;w=21600`, `ratelimit-remaining: 76;w=21600`. */
+/** What a registry says about its quota, as Docker Hub does: `ratelimit-limit: 100;w=21600`, `ratelimit-remaining: 76;w=21600`. */
 import type {HttpHeaders} from '../../http/client.ts'
 
 export interface RateLimit {

@@ -81,7 +81,7 @@ export class RegistrySession {
     this.#authenticator = new Authenticator({endpoint, client: this.#client, clock, credentials, warn})
   }
 
-  /** What the registry last told of its quota; a new object each time it tells. */
+  /** What the registry last said about its quota; a new object each time. */
   get rateLimit(): RateLimit | undefined {
     return this.#rateLimit
   }

@@ -27,7 +27,7 @@ import {pullAccess, RegistrySession, type SessionOptions} from './session.ts'
 
 /** A registry as a store with every power. */
 export interface RemoteStore extends ContentStore, RepositoryLister {
-  /** What the registry last told of its quota; a new object each time it tells. */
+  /** What the registry last said about its quota; a new object each time. */
   readonly rateLimit?: RateLimit | undefined
 }
 
