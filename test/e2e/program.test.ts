@@ -8,6 +8,7 @@ import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {spawnChild} from '../support/child-process.ts'
 import {createHoldfast, HOLDFAST_LAUNCHER, type Holdfast} from '../support/holdfast.ts'
 import {BUNDLED_NODE, findOldNode} from '../support/old-node.ts'
+import {PATIENCE_MS} from '../support/patience.ts'
 import {run} from '../support/run-program.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 
@@ -58,7 +59,8 @@ describe('the program', function () {
     assert.equal((await holdfast.run(['help'])).stdout, bare.stdout)
   })
 
-  it('explains each command with an example', async () => {
+  it('explains each command with an example', async function () {
+    this.timeout(PATIENCE_MS)
     for (const [id, {summary, examples = []}] of Object.entries(manifest.commands)) {
       assert.ok(summary, `${id} has no summary`)
       assert.ok(examples.length > 0, `${id} has no example`)
