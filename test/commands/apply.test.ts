@@ -45,7 +45,7 @@ interface Applied {
 }
 
 describe('a document of a collector', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   const ajv = new Ajv2020({strict: true, allErrors: true})
   let directory: string

@@ -14,7 +14,7 @@ import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 const SCHEMAS = join(import.meta.dirname, '../../schemas')
 
 describe('the commands of apps', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry')
   const afterwards = cleanUpAfterwards()
   const ajv = new Ajv2020({strict: true, allErrors: true})

@@ -11,7 +11,7 @@ const SCHEMAS = join(import.meta.dirname, '../../schemas')
 const PASSWORD = 'correct horse'
 
 describe('the commands of the collector', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   const ajv = new Ajv2020({strict: true, allErrors: true})
   let directory: string

@@ -24,7 +24,7 @@ const PASSWORD = 'the-password-of-alice'
 const SERVICE_SECRET = 'the-secret-of-web'
 
 describe('the login commands', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry', 'htpasswd', 'openssl', 'gnome-keyring-daemon', 'dbus-daemon', 'dbus-send', 'dbus-test-tool')
   const afterwards = cleanUpAfterwards()
   const ajv = new Ajv2020({strict: true, allErrors: true})

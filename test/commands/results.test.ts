@@ -16,7 +16,7 @@ import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 const SCHEMAS = join(import.meta.dirname, '../../schemas')
 
 describe('the results of commands', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   const ajv = new Ajv2020({strict: true, allErrors: true})
   const amd64 = createImage([createLayer('app', 'amd64')], {labels: {team: 'shop'}, ports: ['8080/tcp'], command: ['/app'], user: 'web'})

@@ -11,7 +11,7 @@ import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 const ROOT = join(import.meta.dirname, '../..')
 
 describe('the build', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
 
   it('replaces an earlier one without a moment in which a file of both is missing, twice at the same time too', async () => {

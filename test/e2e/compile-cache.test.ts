@@ -20,7 +20,7 @@ interface Program {
 }
 
 describe('the compile cache', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   let top: string
   let home: string

@@ -9,7 +9,7 @@ import {startCommand} from '../support/started-command.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 
 describe('a file that a user names', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   let user: Holdfast
   let path: (name: string) => string

@@ -18,7 +18,7 @@ const moved = createImage([createLayer('app', 'three')])
 const index = createIndex({'linux/amd64': moved, 'linux/arm64': createImage([createLayer('b', 'arm64')], {architecture: 'arm64'})})
 
 describe('mirror verify', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   let folder: string
   let remove: () => Promise<void>
   let user: Holdfast

@@ -20,7 +20,7 @@ const MAX_ERROR_CHARACTERS = 600
 type Where = 'pipe' | 'full' | 'closed'
 
 describe('the output of the program', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   const image = createImage([createLayer('app', 'one')])
   let folder: string

@@ -24,7 +24,7 @@ interface Reply {
 }
 
 describe('text of others', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   let folder: string
   let holdfast: Holdfast

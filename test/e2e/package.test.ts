@@ -14,7 +14,7 @@ const NPM = process.platform === 'win32' ? 'npm.cmd' : 'npm'
 const NPM_SETTINGS = /^(?:HOME|PATH|(?:https?|no)_proxy|NODE_EXTRA_CA_CERTS|npm_config_(?:registry|cache|userconfig|globalconfig|cafile))$/i
 
 describe('the published package', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
 
   it('has a manifest that is what the commands say of themselves', async () => {

@@ -29,7 +29,7 @@ interface Manifest {
 }
 
 describe('the program', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   let folder: string
   let holdfast: Holdfast

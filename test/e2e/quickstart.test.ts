@@ -5,7 +5,7 @@ import {runOk} from '../support/run-program.ts'
 const QUICKSTART = join(import.meta.dirname, '../../scripts/quickstart.ts')
 
 describe('the quickstart', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
 
   it('caches a sample image, stops its origin, pulls it back with the same digest, and says what to type next', async () => {
     const said = await runOk(process.execPath, [QUICKSTART, '--no-build'])

@@ -13,7 +13,7 @@ import {command, serveCollector} from '../support/served-collector.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 
 describe('holdfast serve --authenticate', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   let holdfast: Holdfast
 
@@ -52,7 +52,7 @@ describe('holdfast serve --authenticate', function () {
 })
 
 describe('holdfast serve', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   let folder: string
   let holdfast: Holdfast
@@ -102,7 +102,7 @@ describe('holdfast serve', function () {
 })
 
 describe('the limits of a mirror', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
 
   it('are refused where they mean nothing, before it serves', async () => {

@@ -63,7 +63,7 @@ interface Checkout {
 }
 
 describe('the start from a checkout', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   let systemNode: string
 

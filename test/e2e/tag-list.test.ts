@@ -12,7 +12,7 @@ const SCHEMA = JSON.parse(readFileSync(join(import.meta.dirname, '../../schemas/
 const INDEX = Buffer.from(JSON.stringify({schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: []}))
 
 describe('tag list at a registry', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   const validate = new Ajv2020({strict: true}).compile(SCHEMA)
   let user: Holdfast

@@ -20,7 +20,7 @@ const RUNS: readonly (readonly [description: string, args: readonly string[], ex
 const HOOKS = 'test/support/child-process.ts'
 
 describe('npm test', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   let folder: string
 

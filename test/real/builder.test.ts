@@ -20,7 +20,7 @@ const LARGE_BYTES = 24 * 1024 * 1024
 const PULLER = {username: 'u', password: 'canary-of-the-origin'}
 
 describe('the builder', function () {
-  this.timeout(90_000)
+  this.timeout(180_000)
   needs('docker-registry', 'skopeo', 'podman', 'htpasswd')
   const afterwards = cleanUpAfterwards()
   const image = createImage([createLayer('app', 'app', 2000)], {

@@ -28,7 +28,7 @@ const GUID_REFERENCE = /^127\.0\.0\.1:\d+\/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-
 const LARGE_BYTES = 300_000
 
 describe('holdfast cache-image between genuine registries', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry', 'skopeo', 'podman')
   const afterwards = cleanUpAfterwards()
   const base = createLayer('base', 'the base that many share', LARGE_BYTES)

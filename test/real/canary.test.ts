@@ -30,7 +30,7 @@ const PASSWORD = 'canary/5f1c+"&%<é>'
 const POLL_MS = 2
 
 describe('secrets', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry', 'htpasswd', 'openssl', 'gnome-keyring-daemon', 'dbus-daemon', 'dbus-send', 'dbus-test-tool')
   const afterwards = cleanUpAfterwards()
   const said: string[] = []

@@ -25,7 +25,7 @@ const CANARY = 'canary-of-another-variable'
 const POLL_MS = 5
 
 describe('apps of Cloud Foundry', function () {
-  this.timeout(90_000)
+  this.timeout(180_000)
   needs('docker-registry', 'htpasswd')
   const afterwards = cleanUpAfterwards()
   const old = createImage([createLayer('base', 'of both', 3000), createLayer('app', 'old', 1000)])

@@ -15,7 +15,7 @@ const DIGEST = `sha256:${'a'.repeat(64)}`
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 
 describe('a collector that is killed', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry')
   const afterwards = cleanUpAfterwards()
   let directory: string

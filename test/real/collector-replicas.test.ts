@@ -27,7 +27,7 @@ const FAIL_TIMEOUT_MS = 2_500
 const SWEEP_WINDOW_MS = 7_000
 
 describe('replicas of a collector', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry', 'nginx', 'initdb', 'setpriv')
   const afterwards = cleanUpAfterwards()
   const image = createImage([createLayer('app', 'app', 3000)])

@@ -23,7 +23,7 @@ const PASSWORD = 'correct horse'
 const SETTLE_MS = 50
 
 describe('a collector', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry', 'skopeo', 'podman', 'openssl', 'gnome-keyring-daemon', 'dbus-daemon', 'dbus-send')
   const afterwards = cleanUpAfterwards()
   const ajv = new Ajv2020({strict: true, allErrors: true})

@@ -17,7 +17,7 @@ import {needs} from '../support/required-program.ts'
 import {createTemporaryDirectory, type TemporaryDirectory} from '../support/temporary-directory.ts'
 
 describe('holdfast copy between registries and OCI layouts', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry', 'skopeo')
   const afterwards = cleanUpAfterwards()
   const amd64 = createImage([createLayer('base', 'shared', 200_000), createLayer('app', 'for amd64')])

@@ -24,7 +24,7 @@ const NOT_FOUND = 'credentials not found in native keychain\n'
 const MAX_WAIT_MS = 20_000
 
 describe('docker-credential-holdfast', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry', 'htpasswd', 'openssl', 'podman', 'skopeo', 'gnome-keyring-daemon', 'dbus-daemon', 'dbus-send', 'dbus-test-tool')
   const afterwards = cleanUpAfterwards()
   const image = createImage([createLayer('private', 'not for everybody', 1000)])

@@ -17,7 +17,7 @@ const ACCOUNT = {username: 'alice', password: 'canary-7f3a9c-do-not-leak'}
 const ENCODED = Buffer.from(`${ACCOUNT.username}:${ACCOUNT.password}`).toString('base64')
 
 describe('private images of genuine registries', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry', 'htpasswd', 'openssl')
   const afterwards = cleanUpAfterwards()
   const sample = createImage([createLayer('private', 'not for everybody', 100_000)])

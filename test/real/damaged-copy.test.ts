@@ -15,7 +15,7 @@ import {startCommand} from '../support/started-command.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 
 describe('a damaged copy in a genuine registry', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry')
   const afterwards = cleanUpAfterwards()
   const amd64 = createImage([createLayer('amd64', 'for amd64')], {architecture: 'amd64'})

@@ -25,7 +25,7 @@ const APPS: Readonly<Record<Exclude<OwnerRelation, 'own'>, string>> = {
 }
 
 describe('the token endpoint', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry')
   const afterwards = cleanUpAfterwards()
   let owner: Holdfast

@@ -77,7 +77,7 @@ member: uid=root,ou=people,${SUFFIX}
 `
 
 describe('a directory', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('slapd', 'slapadd', 'ldapwhoami', 'openssl')
   const afterwards = cleanUpAfterwards()
   let directory: string

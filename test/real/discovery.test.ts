@@ -25,7 +25,7 @@ const PAGE_SIZE = 40
 const LARGEST_PAGE = 100
 
 describe('discovery', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry', 'htpasswd')
   const afterwards = cleanUpAfterwards()
   const image = createImage([createLayer('app', 'one')])

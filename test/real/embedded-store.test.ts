@@ -15,7 +15,7 @@ import {needs} from '../support/required-program.ts'
 import {createTemporaryDirectory, type TemporaryDirectory} from '../support/temporary-directory.ts'
 
 describe('the embedded store', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry', 'skopeo', 'podman')
   const afterwards = cleanUpAfterwards()
   const sample = createIndex({

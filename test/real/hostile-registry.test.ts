@@ -8,7 +8,7 @@ import {command, serveCollector} from '../support/served-collector.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 
 describe('a hostile registry', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   let owner: Holdfast
   /** What the trap was asked, which nobody has declared. */

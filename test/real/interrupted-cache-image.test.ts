@@ -18,7 +18,7 @@ import {until} from '../support/until.ts'
 const PATIENCE_MS = 30_000
 
 describe('holdfast cache-image that is interrupted', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry')
   const afterwards = cleanUpAfterwards()
   const layers = ['one', 'two', 'held'].map((name) => createLayer(name, `the layer ${name}`, 100_000))

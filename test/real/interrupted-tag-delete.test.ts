@@ -16,7 +16,7 @@ import {until} from '../support/until.ts'
 const PATIENCE_MS = 30_000
 
 describe('holdfast tag delete that is interrupted', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry')
   const afterwards = cleanUpAfterwards()
   const image = createImage([createLayer('app', 'app')])

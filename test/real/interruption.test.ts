@@ -21,7 +21,7 @@ const LARGE_BYTES = 48 * 1024 * 1024
 const HALF_WAY_BYTES = LARGE_BYTES / 2
 
 describe('a copy that is interrupted', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry')
   const afterwards = cleanUpAfterwards()
   const sample = createImage([createLayer('small', 'small'), createLayer('large', 'large', LARGE_BYTES)])

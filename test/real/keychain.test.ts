@@ -22,7 +22,7 @@ interface Outcome {
 }
 
 describe('the keychain', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('dbus-daemon', 'dbus-send', 'dbus-test-tool', 'gnome-keyring-daemon')
   const afterwards = cleanUpAfterwards()
   let home: string

@@ -20,7 +20,7 @@ import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 import {type RefreshTokenRules, startTokenServer, type TokenServer, type TokenServerOptions} from '../support/token-server.ts'
 
 describe('logging in to a genuine registry', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry', 'htpasswd', 'openssl')
   const afterwards = cleanUpAfterwards()
   const sample = createImage([createLayer('private', 'not for everybody', 10_000)])

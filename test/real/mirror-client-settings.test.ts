@@ -16,7 +16,7 @@ import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 import {until} from '../support/until.ts'
 
 describe('clients with the settings that are written for them', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry', 'skopeo', 'containerd', 'ctr')
   const afterwards = cleanUpAfterwards()
   const images = [createImage([createLayer('app', 'of the first')]), createImage([createLayer('app', 'of the second')])]

@@ -98,7 +98,7 @@ for (const name of ['containerd', 'dockerd'] as const)
   })
 
 describe('what a client had already, behind a mirror that is not to complete images', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry')
   const afterwards = cleanUpAfterwards()
 

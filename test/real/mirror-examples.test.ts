@@ -24,7 +24,7 @@ const NGINX_USER = 101
 const MOST_EXPOSURE = 3
 
 describe('the examples of docs/mirror.md', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('nginx', 'systemd-analyze', 'openssl')
   const afterwards = cleanUpAfterwards()
   let directory: string

@@ -18,7 +18,7 @@ import {serveMirror} from '../support/served-mirror.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 
 describe('a protected mirror', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry', 'nginx')
   const afterwards = cleanUpAfterwards()
   const image = createImage([createLayer('app', 'app', 2000)])

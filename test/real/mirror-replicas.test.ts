@@ -24,7 +24,7 @@ const PULLS_BETWEEN = 40
 const FAIL_TIMEOUT_MS = 2_500
 
 describe('mirrors behind nginx', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry', 'nginx', 'ip')
   const afterwards = cleanUpAfterwards()
   const image = createImage([createLayer('app', 'app', 200_000)])

@@ -22,7 +22,7 @@ const LOADS = 4
 const FAIL_TIMEOUT_MS = 2_500
 
 describe('what a mirror cannot serve', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry', 'nginx')
   const afterwards = cleanUpAfterwards()
 

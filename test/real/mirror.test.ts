@@ -38,7 +38,7 @@ for (const place of ['a disk', 'a registry'] as const) {
 }
 
 function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry', 'skopeo', 'podman', 'htpasswd')
   const afterwards = cleanUpAfterwards()
   let folder: string
@@ -550,7 +550,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
 }
 
 describe('mirrors that share a registry', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry', 'htpasswd')
   const afterwards = cleanUpAfterwards()
   const account = {username: 'mirror', password: 'canary-of-the-store'}
@@ -620,7 +620,7 @@ describe('mirrors that share a registry', function () {
 })
 
 describe('a mirror that cannot keep what it gets', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry')
   const afterwards = cleanUpAfterwards()
 
@@ -658,7 +658,7 @@ describe('a mirror that cannot keep what it gets', function () {
 })
 
 describe('a mirror of the stock kind', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry', 'htpasswd')
   const accept = 'application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json'
   const afterwards = cleanUpAfterwards()

@@ -16,7 +16,7 @@ import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 const LAYER_BYTES = 5 * 1024 * 1024
 
 describe('a registry behind nginx with its default limits', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry', 'nginx', 'openssl')
   const afterwards = cleanUpAfterwards()
   let user: Holdfast

@@ -22,7 +22,7 @@ const QUIET_MS = 300
 const AUTHORIZATION = 'Bearer events-of-this-registry'
 
 describe('the notifications of docker-registry', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry', 'htpasswd')
   const afterwards = cleanUpAfterwards()
   const image = createImage([createLayer('app', 'one')])

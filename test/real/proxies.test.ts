@@ -19,7 +19,7 @@ const PROXY_LOOPBACK = '<-loopback>'
 const LAYER_BYTES = 3 * 1024 * 1024
 
 describe('proxies', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry', 'openssl', 'tinyproxy', 'squid')
   const afterwards = cleanUpAfterwards()
   let directory: string

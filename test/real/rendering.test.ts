@@ -23,7 +23,7 @@ const PASSWORD = 'correct horse'
 const LARGE_LAYER_BYTES = 20_000_000
 
 describe('a rendered registry', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry', 'nginx', 'skopeo', 'podman', 'buildah')
   const afterwards = cleanUpAfterwards()
   let directory: string

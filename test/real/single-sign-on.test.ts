@@ -22,7 +22,7 @@ interface Signing {
 }
 
 describe('single sign-on', function () {
-  this.timeout(90_000)
+  this.timeout(180_000)
   needs('gnome-keyring-daemon', 'dbus-daemon')
   const afterwards = cleanUpAfterwards()
   let directory: string

@@ -21,7 +21,7 @@ interface ListedTag {
 }
 
 describe('tags', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry')
   const afterwards = cleanUpAfterwards()
   const amd64 = createImage([createLayer('app', 'amd64')])

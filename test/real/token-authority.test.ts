@@ -31,7 +31,7 @@ interface TokenAnswer {
 }
 
 describe('the collector as an authority', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry', 'skopeo', 'podman', 'openssl')
   const afterwards = cleanUpAfterwards()
   const image = createImage([createLayer('app', 'some content', 5000)])

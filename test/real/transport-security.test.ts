@@ -16,7 +16,7 @@ import {createTemporaryDirectory, type TemporaryDirectory} from '../support/temp
 const ELSEWHERE = 'registry.elsewhere.example'
 
 describe('the security flavours of genuine registries', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry', 'openssl')
   const afterwards = cleanUpAfterwards()
   const sample = createImage([createLayer('hello', 'hello')])

@@ -59,7 +59,7 @@ function createWindowsImage(holdsBase: boolean): SampleImage {
 }
 
 describe('unusual images', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('docker-registry')
   const afterwards = cleanUpAfterwards()
   const ajv = new Ajv2020({strict: true, allErrors: true})

@@ -31,7 +31,7 @@ describe('a store whose writers are killed', () => {
   needs('docker-registry')
 
   it(`shows nothing half-written to docker-registry after ${ROUNDS} kills at random moments`, async function () {
-    this.timeout(60_000)
+    this.timeout(180_000)
     const root = await mkdtemp(join(tmpdir(), 'holdfast-crash-'))
     for (let round = 0; round < ROUNDS; round += 3) {
       await Promise.all([writeAndDie(root, round), writeAndDie(root, round + 1), writeAndDie(root, round)])

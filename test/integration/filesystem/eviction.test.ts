@@ -33,7 +33,7 @@ const digestsOf = (image: SampleImage): readonly string[] => [
 ]
 
 describe('the eviction of images', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   let directory: TemporaryDirectory
   let count = 0

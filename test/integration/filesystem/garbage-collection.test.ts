@@ -102,7 +102,7 @@ async function isWholeAt(url: string, {repository, manifest}: Kept): Promise<voi
 }
 
 describe('the directory of the embedded store, garbage-collected by docker-registry', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   needs('docker-registry')
   let releases: readonly RegistryRelease[]
   let directory: TemporaryDirectory

@@ -23,7 +23,7 @@ function refuse(...answer: Parameters<typeof reply>): true {
 }
 
 describe('a mirror of a registry of which one object fails', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   let content: MemoryStore
   let registry: ScriptedRegistry
   let http: HttpClient

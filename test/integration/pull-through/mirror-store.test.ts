@@ -45,7 +45,7 @@ async function pullParts(store: TestMirror['store'], repository: RepositoryName,
 
 for (const kind of ['a disk', 'a registry'] as const)
   describe(`the store of a mirror that keeps what it has in ${kind}`, function () {
-    this.timeout(60_000)
+    this.timeout(180_000)
     describeStore(kind)
   })
 

@@ -18,7 +18,7 @@ const DIGEST = digestOf(BYTES)
 
 for (const kind of ['a disk', 'a registry'] as const)
   describe(`a blob on its way into a mirror that keeps what it has in ${kind}`, function () {
-    this.timeout(120_000)
+    this.timeout(180_000)
     let place: CachePlace
     let mirror: ServedMirror
     let upstream: FaultyUpstream

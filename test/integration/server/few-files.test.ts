@@ -24,7 +24,7 @@ const BLOB = randomBytes(6 * 1024 * 1024)
 const DIGEST = `sha256:${createHash('sha256').update(BLOB).digest('hex')}`
 
 describe('a registry that may open few files', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   needs('prlimit')
   const afterwards = cleanUpAfterwards()
   let directory: TemporaryDirectory

@@ -55,7 +55,7 @@ async function abandonUpload(root: string, repository: string, sizeBytes: number
 }
 
 describe('a server on a full disk', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   let directory: TemporaryDirectory
 
   beforeEach(async () => {

@@ -25,7 +25,7 @@ const image = createImage([createLayer('app', 'cached')])
 const large = createImage([createLayer('large', 'not cached', 6 * MIB)])
 
 describe('the health of a server', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   let directory: TemporaryDirectory
   let folder: string

@@ -20,7 +20,7 @@ const NAME = 'upstream.example.com'
 const LARGE_BYTES = 300_000
 
 describe('a mirror with limits', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   const old = createImage([createLayer('old', 'old', LARGE_BYTES)])
   const fresh = createImage([createLayer('fresh', 'fresh', LARGE_BYTES)])

@@ -25,7 +25,7 @@ interface Panel {
 }
 
 describe('the metrics of a mirror', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   const image = createImage([createLayer('app', 'one', 5_000)])
   let url: string

@@ -7,7 +7,7 @@ import {createTemporaryDirectory} from '../../support/temporary-directory.ts'
 const CHANCE_COPIES = 25
 
 describe('a copy between registries that fail at random', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
   let campaign: Campaign
 
