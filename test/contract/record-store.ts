@@ -317,6 +317,11 @@ export function recordStoreContract(open: () => Promise<RecordStore>): void {
       assert.equal(await store.readSetting('collector'), undefined)
     })
 
+    it('keeps every name that the embedded registry had, once each', async () => {
+      for (const name of ['localhost:5050', '127.0.0.1:5999', 'localhost:5050']) await store.addEmbeddedName(parseRegistryHost(name))
+      assert.deepEqual(await store.listEmbeddedNames(), ['127.0.0.1:5999', 'localhost:5050'])
+    })
+
     it('are listed by name, once each, until they are disallowed', async () => {
       for (const name of ['secretservice', 'pass', 'pass']) await store.allowHelper(name)
       assert.deepEqual(await store.listAllowedHelpers(), ['pass', 'secretservice'])

@@ -186,6 +186,27 @@ describe('a damaged copy in a genuine registry', function () {
     assert.equal((await server.ended()).exitCode, 0)
   })
 
+  it('stays removed under the name that it was cached with, wherever serve listens when a client or tag delete removes it', async () => {
+    const recorded = {HOLDFAST_LISTEN: '127.0.0.1:5999'}
+    const removed = async (app: string, remove: (repository: string, port: number) => Promise<void>) => {
+      const cached = async () => (await cacheImage(holdfast, [`${origin.host}/app:v1`, '--app', app], {env: recorded})).repository
+      const first = await cached()
+      const server = startCommand(holdfast, ['serve', '--listen', '127.0.0.1:0', '--json'])
+      await remove(first, await server.listening())
+      server.kill('SIGTERM')
+      assert.equal((await server.ended()).exitCode, 0)
+      assert.notEqual(await cached(), first)
+    }
+    await removed('elsewhere', async (repository, port) => {
+      const {status} = await fetch(`http://127.0.0.1:${port}/v2/${repository}/manifests/${sample.digest}`, {method: 'DELETE'})
+      assert.equal(status, 202)
+    })
+    await removed('deleted', async (repository, port) => {
+      const {exitCode, stderr} = await holdfast.run(['tag', 'delete', `127.0.0.1:${port}/${repository}:latest`])
+      assert.equal(exitCode, 0, stderr)
+    })
+  })
+
   it('is healed when the time of --recheck-every has passed, and said in --json', async () => {
     const first = await cache()
     await remove(`${first.repository}/blobs/${layer}`)

@@ -200,6 +200,13 @@ export interface SettingStore {
   saveSetting(name: SettingName, value: string | undefined): Promise<void>
 }
 
+/** The names in references that the embedded registry ever had: each address that it was served at, or cached for. */
+export interface EmbeddedNameStore {
+  addEmbeddedName(registry: RegistryHost): Promise<void>
+  /** In lexical order. */
+  listEmbeddedNames(): Promise<readonly RegistryHost[]>
+}
+
 /** `embedded-registry`: its name in references, by where `serve` last listened. `collector`: the URL of the one that is asked. `collector-account`: who we are there. `cloud-foundry`: the API that was logged in to, and what is targeted there, as JSON. */
 type SettingName = 'embedded-registry' | 'collector' | 'collector-account' | 'cloud-foundry'
 
@@ -210,7 +217,8 @@ export interface RecordStore
     LoginStore,
     AllowedHelperStore,
     AppRecordStore,
-    SettingStore {
+    SettingStore,
+    EmbeddedNameStore {
   /**
    * Makes the store where it is missing, before work that would be in vain if it could not be remembered.
    * @throws {HoldfastError} STORAGE when nothing can be written.
