@@ -73,8 +73,10 @@ export async function healImage(
 /** Where the same digest was cached as well; each place once. */
 async function otherCopies(record: CachedImageRecord, records: HealDependencies['records']): Promise<readonly Reference[]> {
   const found = await records.searchCachedImages(record.digest)
-  const copies = found.flatMap(({registry, repository, digest}) =>
-    digest === record.digest && !(registry === record.registry && repository === record.repository) ? [{registry, repository, digest}] : [],
+  const copies = found.flatMap(({registry, repository, digest, removedAt}) =>
+    digest === record.digest && removedAt === undefined && !(registry === record.registry && repository === record.repository)
+      ? [{registry, repository, digest}]
+      : [],
   )
   return [...new Map(copies.map((copy) => [formatReference(copy), copy])).values()]
 }

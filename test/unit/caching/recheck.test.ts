@@ -205,6 +205,45 @@ describe('checking again what was cached', () => {
     assert.deepEqual(linesOf(source.log, 'get-blob'), [])
   })
 
+  it('sees by HEADs a blob of another size than its descriptor says, and heals it', async () => {
+    addImage(source, IMAGE, ['one'])
+    const first = imageOf(await cache())
+    const {blobs} = copyOf(first)
+    const [[digest, bytes] = []] = blobs
+    assert.ok(digest !== undefined && bytes !== undefined)
+    blobs.set(digest, bytes.subarray(1))
+    assert.deepEqual(imageOf(await cache({recheckMs: 0})).healed, [digest])
+    assert.deepEqual(blobs.get(digest), bytes)
+  })
+
+  it('fails in every run while a copy stays damaged, though no check is due and HEADs see nothing, and reads no other blob', async () => {
+    addImage(source, IMAGE, ['one', 'two'])
+    const first = imageOf(await cache())
+    const {blobs} = copyOf(first)
+    const [[digest, bytes] = []] = blobs
+    assert.ok(digest !== undefined && bytes !== undefined)
+    const spoilt = Buffer.alloc(bytes.length)
+    blobs.set(digest, spoilt)
+    const write = target.writeBlob.bind(target)
+    target.writeBlob = async (...call) => {
+      const outcome = await write(...call)
+      blobs.set(digest, spoilt)
+      return outcome
+    }
+    for (const request of [{verify: true}, {}, {recheckMs: undefined}]) {
+      target.log.length = 0
+      const outcome = await cache(request)
+      assert.ok(outcome?.status === 'failed' && hasCode(outcome.error, 'INTEGRITY'), JSON.stringify(request))
+    }
+    assert.deepEqual([...new Set(linesOf(target.log, 'get-blob').map((line) => line.split(' ')[2]))], [digest])
+    blobs.set(digest, bytes)
+    for (const _ of [1, 2]) {
+      target.log.length = 0
+      assert.equal(imageOf(await cache()).unchanged, true)
+    }
+    assert.deepEqual(linesOf(target.log, 'get-blob'), [])
+  })
+
   it('reads what it has just copied with verify, and fails where the target keeps other bytes than it is sent', async () => {
     addImage(source, IMAGE, ['one'])
     const write = target.writeBlob.bind(target)

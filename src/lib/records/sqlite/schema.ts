@@ -108,6 +108,8 @@ const MIGRATIONS: readonly string[] = [
 
   `CREATE TABLE embedded_name (registry TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
    INSERT INTO embedded_name (registry) SELECT value FROM setting WHERE name = 'embedded-registry'`,
+
+  'ALTER TABLE cached_image ADD COLUMN damaged TEXT',
 ]
 
 /**
