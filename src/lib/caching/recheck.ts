@@ -58,9 +58,9 @@ export class Rechecks {
    * Checks an image that is due or known to be damaged, and heals it; undefined when it is whole, not due, or could not be checked.
    * @throws what `healImage` throws; and, when the check was asked for, what it failed with.
    */
-  async look(record: CachedImageRecord): Promise<HealedImage | undefined> {
+  async look(record: CachedImageRecord, isDue = record.damaged !== undefined || this.#isDue(record)): Promise<HealedImage | undefined> {
     const {records, now, onCheck} = this.#dependencies
-    if (this.#isStopped || !(record.damaged !== undefined || this.#isDue(record))) return undefined
+    if (this.#isStopped || !isDue) return undefined
     const reference = formatPinned(record, record.digest)
     const damage = await this.#findDamage(record, reference)
     if (damage === undefined) return undefined
@@ -93,17 +93,13 @@ export class Rechecks {
     return report
   }
 
-  /** Puts back what was cached before and its target lost, while something newer is cached: what was deployed by that name can be pulled again. */
-  async restore(record: CachedImageRecord): Promise<void> {
-    const {onCheck} = this.#dependencies
-    const reference = formatPinned(record, record.digest)
-    onCheck?.({type: 'damaged', reference, missing: [record.digest], altered: []})
+  /** Checks and heals what was cached before something newer is: what was deployed by that name can be pulled again. A failure is told, and not thrown. */
+  async lookBack(record: CachedImageRecord, isDue?: true): Promise<void> {
     try {
-      await this.heal(record)
-      onCheck?.({type: 'healed', reference})
+      await this.look(record, isDue)
     } catch (error) {
       if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
-      onCheck?.({type: 'not-healed', reference, error})
+      this.#dependencies.onCheck?.({type: 'not-healed', reference: formatPinned(record, record.digest), error})
     }
   }
 

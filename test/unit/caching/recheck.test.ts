@@ -155,6 +155,53 @@ describe('checking again what was cached', () => {
     assert.deepEqual(lost.error.details.tried, [`a.test/app@${raw.digest}`, 'the mirror: no answer'])
   })
 
+  it('heals from a mirror when the tag is gone at the source, or its registry cannot be asked, and names what is cached only once it is whole', async () => {
+    const raw = addImage(source, IMAGE, ['one'])
+    const first = imageOf(await cache())
+    const mirror = new MemoryStore()
+    addImage(mirror, 'mirror.test/a.test/app:v1', ['one'])
+    const inMirror = [{store: mirror, reference: parseReference(`mirror.test/a.test/app@${raw.digest}`)}]
+    source.repositories.clear()
+    const refuse = async (): Promise<never> => {
+      throw new HoldfastError('NETWORK', 'no answer')
+    }
+    for (const [code, change] of [
+      ['MANIFEST_NOT_FOUND', () => {}],
+      ['NETWORK', () => Object.assign(source, {statManifest: refuse, readManifest: refuse})],
+    ] as const) {
+      change()
+      copyOf(first).blobs.clear()
+      findInMirror = undefined
+      events.length = 0
+      const lost = await cache()
+      assert.ok(lost?.status === 'failed' && hasCode(lost.error, code))
+      assert.equal(lost.error.details.lost, first.pinnedReference)
+      assert.ok(!lost.error.hints.some((hint) => hint.startsWith('use what was cached')))
+      findInMirror = async () => inMirror
+      const healed = await cache()
+      assert.ok(healed?.status === 'failed' && hasCode(healed.error, code))
+      assert.ok(healed.error.hints.includes(`use what was cached on ${first.cachedAt}: ${first.pinnedReference}`))
+      assert.equal(events.at(-1)?.type, 'healed')
+      assert.ok(copyOf(first).blobs.size > 0)
+    }
+  })
+
+  it('heals what was cached before the tag moved, in the run that caches the new image, and by its digest later', async () => {
+    const old = addImage(source, IMAGE, ['old'])
+    const first = imageOf(await cache())
+    copyOf(first).blobs.clear()
+    addImage(source, IMAGE, ['new'])
+    const second = imageOf(await cache({recheckMs: 0}))
+    assert.notEqual(second.repository, first.repository)
+    assert.ok(copyOf(first).blobs.size > 0)
+    copyOf(first).blobs.clear()
+    const pinned = `a.test/app@${old.digest}`
+    const third = imageOf(await cache({sources: [parseReference(pinned)], recheckMs: 0}))
+    assert.deepEqual([third.pinnedReference, third.source, (third.healed?.length ?? 0) > 0], [first.pinnedReference, pinned, true])
+    const other = imageOf(await cache({sources: [parseReference(`a.test/app@${old.digest}`)], app: 'another'}))
+    assert.notEqual(other.repository, first.repository)
+  })
+
   it('puts back under its GUID what a wiped target lost, though the tag has moved on, and caches the new image beside it', async () => {
     const old = addImage(source, IMAGE, ['old'])
     const first = imageOf(await cache())

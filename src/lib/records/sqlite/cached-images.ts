@@ -1,10 +1,10 @@
 /** Cached images as rows. An absent app or platform list is the empty string, so that equality and uniqueness need no special case for NULL. */
 import type {RepositoryName} from '../../oci/reference.ts'
+import {isGuid} from '../guid.ts'
 import type {CachedImageKey, CachedImageRecord, CachedImageStore} from '../store.ts'
 import type {Row} from './connection.ts'
 import type {Database} from './database.ts'
 
-const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 const ALGORITHM_PREFIX = /^sha(?:256|512):/
 /** A shorter start of a guid or digest would match by chance. */
 const MIN_PREFIX_LENGTH = 6
@@ -68,7 +68,7 @@ export function createCachedImageStore(database: Database): CachedImageStore {
         connection.run(RECORD, {
           ...wish,
           repository: record.repository,
-          is_guid: Number(UUID_V4.test(record.repository)),
+          is_guid: Number(isGuid(record.repository)),
           source_digest: record.sourceDigest,
           digest: record.digest,
           size_bytes: record.sizeBytes,
