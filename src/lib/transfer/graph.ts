@@ -71,10 +71,17 @@ function notFound(image: Reference, reference: Tag | Digest): unknown {
   return atSourceError(
     image,
     new HoldfastError('MANIFEST_NOT_FOUND', `cannot find "${formatReference(image)}"${missing}: ${image.registry} has no such manifest`, {
-      hints: [`holdfast tag list ${image.registry}/${image.repository}  # check the name and the tag`],
+      hints: [listHint(image)],
       details: {registry: image.registry, repository: image.repository, reference},
     }),
   )
+}
+
+/** What lists the tags there are; a layout has no repository, and the directory stands for its registry. */
+function listHint({registry, repository}: Reference): string {
+  const directory = registry.startsWith('oci:') ? registry.slice('oci:'.length) : undefined
+  if (directory === undefined) return `holdfast tag list ${registry}/${repository}  # check the name and the tag`
+  return `cat '${`${directory}/index.json`.replaceAll("'", "'\\''")}'  # names the tags`
 }
 
 /** Nexus and other proxies have indexes and not all that they name: attestations above all. */

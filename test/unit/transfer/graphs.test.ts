@@ -6,7 +6,7 @@ import type {Descriptor} from '../../../src/lib/oci/descriptor.ts'
 import {createRawManifest, describeManifest, MAX_INDEX_DEPTH, type RawManifest} from '../../../src/lib/oci/manifest.ts'
 import {MEDIA_TYPE} from '../../../src/lib/oci/media-types.ts'
 import {parsePlatform} from '../../../src/lib/oci/platform.ts'
-import {parseReference, type RepositoryName, type Tag} from '../../../src/lib/oci/reference.ts'
+import {parseReference, type RegistryHost, type RepositoryName, type Tag} from '../../../src/lib/oci/reference.ts'
 import {CopyRun} from '../../../src/lib/transfer/copy.ts'
 import type {CopyReport, CopyRunOptions} from '../../../src/lib/transfer/copy-job.ts'
 import {MAX_GRAPH_MANIFESTS, MAX_REFERRER_DEPTH} from '../../../src/lib/transfer/limits.ts'
@@ -212,6 +212,16 @@ describe('a manifest graph', () => {
         put(json(900), MEDIA_TYPE.ociIndex)
         await copy()
       })
+  })
+
+  it('that is not in a layout is an error with a command that lists the layout', async () => {
+    const reference = {...parseReference(IMAGE), registry: "oci:/a b's" as RegistryHost, repository: '' as RepositoryName}
+    const job = {source: {store: source, reference}, target: {store: target, reference: parseReference('b.test/app:v1')}}
+    await assert.rejects(new CopyRun().copy(job), (error) => {
+      assert.ok(hasCode(error, 'MANIFEST_NOT_FOUND'))
+      assert.deepEqual(error.hints, ["cat '/a b'\\''s/index.json'  # names the tags"])
+      return true
+    })
   })
 
   it('with a malformed child or a malformed referrer is refused as the source is', async () => {
