@@ -7,7 +7,8 @@ import {text} from '../lib/core/terminal-text.ts'
 export default class Cached extends CollectorCommand<FoundImages> {
   static override readonly summary = 'List what is cached, or find it by GUID, source, digest or app.'
   static override readonly description =
-    'Where a collector elsewhere was chosen ("collector use", --collector), it is what all who ask that one have cached; else what this machine has.'
+    `Where a collector elsewhere was chosen ("collector use", --collector), it is what all who ask that one have cached; else what this machine has.
+A copy that was removed on purpose, or was found damaged and could not be healed, is marked so.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> alpine',

@@ -7,7 +7,7 @@ import {registryDirectory} from '../lib/cli/data-directory.ts'
 import {parseListenAddress} from '../lib/cli/listen-address.ts'
 import {prepareDataDirectory} from '../lib/cli/prepare-data-directory.ts'
 import {recordRemovals} from '../lib/cli/removed-images.ts'
-import {openServedCollector, readServerCertificate, recordEmbeddedUrl} from '../lib/cli/serve-collector.ts'
+import {checkPublicUrl, openServedCollector, readServerCertificate, recordEmbeddedUrl} from '../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../lib/cli/server-log.ts'
 import {DEFAULT_ISSUER, DEFAULT_LISTEN, localRegistry} from '../lib/cli/settings.ts'
 import {RATE_FLAGS} from '../lib/cli/transfer-flags.ts'
@@ -97,6 +97,7 @@ With --json the envelope is printed as soon as it listens.`
   async run(): Promise<ServeResult> {
     const {flags} = await this.parse(Serve)
     const {host, port} = parseListenAddress(flags.listen)
+    const publicUrl = checkPublicUrl(flags['public-url'])
     const context = this.openContext({...flags, embeddedListen: flags.listen})
     const {dataDirectory, signal} = context
     const directory = registryDirectory(dataDirectory)
@@ -127,11 +128,11 @@ With --json the envelope is printed as soon as it listens.`
       readOnly,
       listener,
       minimumRate: context.settings.minimumRate,
-      onRemoval: recordRemovals(context, flags['public-url'], this.output),
+      onRemoval: recordRemovals(context, this.output),
       signal,
     })
     context.defer(() => served.stop())
-    await context.setEmbeddedRegistry(localRegistry({host, port: served.address.port}))
+    await context.setEmbeddedRegistry(localRegistry({host, port: served.address.port}), publicUrl)
     if (flags.authenticate) await recordEmbeddedUrl(context, {...flags, isSecure: tls !== undefined})
     const warming = await this.#warm(planned, context, flags.authenticate ?? false)
     if (warming !== undefined) context.defer(() => warming.stop())

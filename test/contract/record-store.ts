@@ -224,6 +224,16 @@ export function recordStoreContract(open: () => Promise<RecordStore>): void {
       assert.equal((await store.findCachedImage(wish))?.repository, repository)
     })
 
+    it('keeps what is damaged until a check finds the image whole', async () => {
+      await store.recordCachedImage(image())
+      const damaged = [digest('one'), digest('two')]
+      await store.recordImageDamage(image(), damaged)
+      assert.deepEqual(await store.searchCachedImages(), [{...image(), damaged}])
+      const checkedAt = '2026-02-01T00:00:00.000Z'
+      await store.recordImageCheck(image(), checkedAt)
+      assert.deepEqual(await store.searchCachedImages(), [{...image(), checkedAt}])
+    })
+
     it('claims one repository for a wish until the wish is recorded, whatever other runs propose', async () => {
       const {sourceDigest: _, digest: __, sizeBytes: ___, createdAt: ____, repository: first, ...wish} = image()
       const [second, third] = [
@@ -315,6 +325,11 @@ export function recordStoreContract(open: () => Promise<RecordStore>): void {
       assert.equal(await store.readSetting('collector-account'), undefined)
       await store.saveSetting('collector', undefined)
       assert.equal(await store.readSetting('collector'), undefined)
+    })
+
+    it('keeps every name that the embedded registry had, once each', async () => {
+      for (const name of ['localhost:5050', '127.0.0.1:5999', 'localhost:5050']) await store.addEmbeddedName(parseRegistryHost(name))
+      assert.deepEqual(await store.listEmbeddedNames(), ['127.0.0.1:5999', 'localhost:5050'])
     })
 
     it('are listed by name, once each, until they are disallowed', async () => {

@@ -58,4 +58,28 @@ describe('tag list at a registry', function () {
     assert.match(stderr, /4 names in the list of \S+ cannot be a tag, left out: -x, \.\.\/y, a b, …/)
     assert.doesNotMatch(stdout, /a b/)
   })
+
+  it('names tags whose manifest is gone or is a web page, lists the others, and does not say that there are none', async () => {
+    const type = {'content-type': 'application/vnd.oci.image.index.v1+json'}
+    let tags = ['gone', 'page', 'whole']
+    const registry = await startScriptedRegistry(({url}, response) => {
+      if (url.includes('/tags/list')) return reply(response, 200, {}, {tags})
+      if (url.endsWith('/manifests/page')) return reply(response, 200, {'content-type': 'text/html'}, Buffer.from('<html>Log in</html>'))
+      if (!url.includes('/manifests/') || url.endsWith('/gone')) return reply(response, 404)
+      reply(response, 200, type, INDEX)
+    })
+    afterwards(registry.close)
+    const {envelope, exitCode} = await user.json(['tag', 'list', `${registry.host}/team/app`])
+    assert.equal(exitCode, 0, JSON.stringify(envelope))
+    const result = envelope.result as {tags: {tag: string}[]; broken: {tag: string}[]}
+    assert.deepEqual(
+      [result.tags, result.broken].map((list) => list.map(({tag}) => tag)),
+      [['whole'], ['gone', 'page']],
+    )
+    assert.ok(validate(envelope.result), JSON.stringify(validate.errors))
+    tags = ['gone']
+    const {stderr} = await user.run(['tag', 'list', `${registry.host}/team/app`])
+    assert.match(stderr, /team\/app:gone is in the list and cannot be read: its manifest is gone/)
+    assert.doesNotMatch(stderr, /has no tags/)
+  })
 })

@@ -1,6 +1,6 @@
 /** `holdfast cache-image` on a copy of which a genuine registry has lost a part. */
 import assert from 'node:assert/strict'
-import {readFile, rm, writeFile} from 'node:fs/promises'
+import {readFile, rm, truncate, writeFile} from 'node:fs/promises'
 import {join, relative} from 'node:path'
 import {DatabaseSync} from 'node:sqlite'
 import {uploadedBlobs} from '../support/access-log.ts'
@@ -124,6 +124,25 @@ describe('a damaged copy in a genuine registry', function () {
     assert.ok(await fetchBlob(target.url, 'kept/app', layer))
   })
 
+  it('that was cut short is seen by --recheck, and fails every later run until it is whole', async () => {
+    const cut = createImage([createLayer('cut', 'of which a part is lost')])
+    const [cutLayer = ''] = layerDigests(cut)
+    await pushImage(origin.url, 'cut', 'v1', cut)
+    const args = ['cache-image', `${origin.host}/cut:v1`, '--to', target.host]
+    assert.equal((await holdfast.run(args)).exitCode, 0)
+    const file = dataFile(target.root, cutLayer)
+    await truncate(file, 10)
+    for (const flags of [['--recheck'], []]) {
+      const {envelope, exitCode} = await holdfast.json([...args, ...flags])
+      assert.deepEqual([envelope.error?.code, exitCode], ['INTEGRITY', 8])
+    }
+    await rm(file)
+    const {exitCode, stderr} = await holdfast.run(args)
+    assert.equal(exitCode, 0, stderr)
+    assert.match(stderr, /was healed and is whole/)
+    assert.ok(await fetchBlob(target.url, cachedImages(await holdfast.json(args))[0]?.repository ?? '', cutLayer))
+  })
+
   it('is healed from the mirror that HOLDFAST_MIRROR names when its source has lost it', async () => {
     const lost = createImage([createLayer('lost', 'which the origin loses')])
     await pushImage(origin.url, 'lost', 'v1', lost)
@@ -166,6 +185,18 @@ describe('a damaged copy in a genuine registry', function () {
     const second = await cache('--app', 'removed', '--recheck')
     assert.notEqual(second.repository, first.repository)
     assert.equal(await fetchManifest(target.url, first.repository, 'latest'), undefined)
+    const listed = (await holdfast.run(['cached', 'removed'])).stdout.split('\n')
+    const marked = (pinned: string) => listed.find((line) => line.includes(pinned))?.endsWith('(removed)')
+    assert.deepEqual(
+      [first, second].map((image) => marked(image.pinnedReference)),
+      [true, false],
+    )
+    const {envelope} = await holdfast.json(['cached', 'removed'])
+    const {images} = envelope.result as {readonly images: readonly {readonly repository: string; readonly removedAt?: string}[]}
+    assert.deepEqual(
+      images.filter(({removedAt}) => removedAt !== undefined).map(({repository}) => repository),
+      [first.repository],
+    )
   })
 
   it('stays removed when another client removed it through serve, by tag or by digest', async () => {
@@ -184,6 +215,27 @@ describe('a damaged copy in a genuine registry', function () {
     }
     server.kill('SIGTERM')
     assert.equal((await server.ended()).exitCode, 0)
+  })
+
+  it('stays removed under the name that it was cached with, wherever serve listens when a client or tag delete removes it', async () => {
+    const recorded = {HOLDFAST_LISTEN: '127.0.0.1:5999'}
+    const removed = async (app: string, remove: (repository: string, port: number) => Promise<void>) => {
+      const cached = async () => (await cacheImage(holdfast, [`${origin.host}/app:v1`, '--app', app], {env: recorded})).repository
+      const first = await cached()
+      const server = startCommand(holdfast, ['serve', '--listen', '127.0.0.1:0', '--json'])
+      await remove(first, await server.listening())
+      server.kill('SIGTERM')
+      assert.equal((await server.ended()).exitCode, 0)
+      assert.notEqual(await cached(), first)
+    }
+    await removed('elsewhere', async (repository, port) => {
+      const {status} = await fetch(`http://127.0.0.1:${port}/v2/${repository}/manifests/${sample.digest}`, {method: 'DELETE'})
+      assert.equal(status, 202)
+    })
+    await removed('deleted', async (repository, port) => {
+      const {exitCode, stderr} = await holdfast.run(['tag', 'delete', `127.0.0.1:${port}/${repository}:latest`])
+      assert.equal(exitCode, 0, stderr)
+    })
   })
 
   it('is healed when the time of --recheck-every has passed, and said in --json', async () => {

@@ -5,6 +5,7 @@ import {chooseTags} from '../../lib/cli/choose-tags.ts'
 import {tagDeletions} from '../../lib/cli/data-directory.ts'
 import {type ErrorBody, errorBody} from '../../lib/cli/error-report.ts'
 import {PartialFailure} from '../../lib/cli/partial-failure.ts'
+import {recordRemoval} from '../../lib/cli/removed-images.ts'
 import {describeDeleted} from '../../lib/cli/tag-report.ts'
 import {ACCESS_FLAGS, SOURCE_FLAGS, sourceTransport} from '../../lib/cli/transfer-flags.ts'
 import {formatCount} from '../../lib/cli/units.ts'
@@ -80,7 +81,7 @@ Without a tag, on a terminal, you choose from a list.`
         })
         // Another tag of the image may go while the image stays.
         if (done.manifestDeleted || reference.tag === DEFAULT_TAG) {
-          await (await context.records()).recordImageRemoval({...reference, digest: done.digest}, new Date().toISOString())
+          await recordRemoval({...reference, digest: done.digest}, context)
         }
         deleted.push(done)
         this.output.print(escapeText(done.reference))

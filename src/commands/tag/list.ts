@@ -9,12 +9,13 @@ import {formatCount} from '../../lib/cli/units.ts'
 import {excerpt} from '../../lib/core/redaction.ts'
 import {text} from '../../lib/core/terminal-text.ts'
 import {parseNamed} from '../../lib/oci/reference.ts'
-import type {ListedTag} from '../../lib/tags/list-tags.ts'
+import type {BrokenTag, ListedTag} from '../../lib/tags/list-tags.ts'
 
 /** A lookup takes up to three requests. */
 const DEFAULT_LIMIT = 1000
 /** Names that are no tags may be many, and long. */
 const MAX_INVALID_SHOWN = 3
+const MAX_BROKEN_SHOWN = 10
 
 export interface ListedTags {
   /** `host[:port]/name` */
@@ -22,6 +23,8 @@ export interface ListedTags {
   readonly tags: readonly ListedTag[]
   /** Tags beyond --limit, which are not looked up. */
   readonly others: readonly string[]
+  /** Tags whose manifest is gone or cannot be read; absent when there are none. */
+  readonly broken?: readonly BrokenTag[]
   /** Names in the registry's list that are not valid tags; absent when there are none. */
   readonly invalid?: {readonly count: number; readonly names: readonly string[]}
 }
@@ -54,7 +57,10 @@ export default class TagList extends BaseCommand<ListedTags> {
       import('../../lib/tags/list-tags.ts'),
       context.openRepository({registry, repository}, {transport: sourceTransport(flags)}),
     ])
-    const {tags, others, invalid, incomplete} = await listTags({registry, repository}, store, {signal: context.signal, limit: flags.limit})
+    const {tags, others, invalid, broken, incomplete} = await listTags({registry, repository}, store, {
+      signal: context.signal,
+      limit: flags.limit,
+    })
     const name = `${registry}/${repository}`
     await warnOfHalfDeleted(
       tags.map(({tag, digest}) => ({reference: {registry, repository, tag}, digest})),
@@ -62,10 +68,14 @@ export default class TagList extends BaseCommand<ListedTags> {
       this.output,
     )
     for (const line of describeTags(tags, others)) this.output.print(line)
-    if (tags.length === 0) this.output.note(text`${name} has no tags`)
+    for (const {tag, reason} of broken.slice(0, MAX_BROKEN_SHOWN))
+      this.output.warn(text`${name}:${tag} is in the list and cannot be read: ${reason}`)
+    if (broken.length > MAX_BROKEN_SHOWN)
+      this.output.warn(text`${formatCount(broken.length - MAX_BROKEN_SHOWN, 'more tag')} of ${name} cannot be read: --json names them`)
+    if (tags.length + broken.length === 0) this.output.note(text`${name} has no tags`)
     if (others.length > 0) {
       this.output.note(
-        text`${formatCount(others.length, 'more tag')}, by name only: holdfast tag list ${name} --limit ${tags.length + others.length}`,
+        text`${formatCount(others.length, 'more tag')}, by name only: holdfast tag list ${name} --limit ${tags.length + broken.length + others.length}`,
       )
     }
     const names = invalid.slice(0, MAX_INVALID_SHOWN).map((one) => excerpt(one))
@@ -75,7 +85,13 @@ export default class TagList extends BaseCommand<ListedTags> {
         text`${formatCount(invalid.length, 'name')} in the list of ${name} cannot be a tag, left out: ${names.join(', ')}${more}`,
       )
     }
-    const result = {repository: name, tags, others, ...(names.length === 0 ? {} : {invalid: {count: invalid.length, names}})}
+    const result = {
+      repository: name,
+      tags,
+      others,
+      ...(broken.length === 0 ? {} : {broken}),
+      ...(names.length === 0 ? {} : {invalid: {count: invalid.length, names}}),
+    }
     if (incomplete !== undefined) throw new PartialFailure(incomplete.message, result)
     return result
   }

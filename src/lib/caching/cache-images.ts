@@ -6,17 +6,19 @@ import {randomUUID} from 'node:crypto'
 import type {BlobReader, SourceStore, TargetStore} from '../content/store.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {Lane} from '../core/lane.ts'
-import {isDigest} from '../oci/digest.ts'
+import {type Digest, isDigest} from '../oci/digest.ts'
 import {formatPlatform, type Platform} from '../oci/platform.ts'
 import {
   DEFAULT_TAG,
   formatPinned,
   formatReference,
   manifestReference,
+  parseReference,
   type Reference,
   type RegistryHost,
   type RepositoryName,
 } from '../oci/reference.ts'
+import {isGuid} from '../records/guid.ts'
 import type {BlobLocationStore, CachedImageKey, CachedImageRecord, CachedImageStore} from '../records/store.ts'
 import {CopyRun} from '../transfer/copy.ts'
 import type {CopyReport, ForeignLayer, MissingManifest} from '../transfer/copy-job.ts'
@@ -128,8 +130,9 @@ export async function cacheImages(request: CacheImagesRequest, dependencies: Cac
       lane.run(async (): Promise<CacheOutcome> => {
         const name = formatReference(source)
         try {
-          const {image, known} = await cacheImage(source, request, dependencies, {run, rechecks})
+          const {image, known, previous} = await cacheImage(source, request, dependencies, {run, rechecks})
           onCached?.(image)
+          if (previous !== undefined) await rechecks.lookBack(previous)
           const healed = known === undefined ? undefined : await rechecks.look(known)
           return {status: 'cached', source: name, image: healed === undefined ? image : {...image, ...describeHealed(healed)}}
         } catch (error) {
@@ -142,24 +145,39 @@ export async function cacheImages(request: CacheImagesRequest, dependencies: Cac
   return outcomes
 }
 
+/** An image that is cached now; what of it is to be checked, and what was cached before its tag moved. */
+interface CachedNow {
+  readonly image: CachedImage
+  readonly known?: CachedImageRecord
+  readonly previous?: CachedImageRecord
+}
+
 async function cacheImage(
   source: Reference,
   request: CacheImagesRequest,
   dependencies: CacheImagesDependencies,
   {run, rechecks}: {readonly run: CopyRun; readonly rechecks: Rechecks},
-): Promise<{readonly image: CachedImage; readonly known?: CachedImageRecord}> {
+): Promise<CachedNow> {
   const {records, now} = dependencies
   const store = await dependencies.openSource(source)
   const key = cacheKey(source, request)
-  const known = request.isNew ? undefined : await records.findCachedImage(key)
+  const known = request.isNew ? undefined : await findKnown(key, source, records)
+  let previous: CachedImageRecord | undefined
   if (known !== undefined && !request.foreignLayers) {
-    const state = await compareEnds(known, source, store, dependencies)
-    if (state === 'unchanged') return {image: describeRecord(known), known}
-    if (state === 'lost and moved') await rechecks.restore(known)
-    if (state === 'lost') {
-      const report = await rechecks.heal(known)
-      return {image: {...describeRecord(known), ...describeHealed({healed: [known.digest], report})}, ...(request.verify ? {known} : {})}
+    const name = formatReference(source)
+    const {there, isHere} = await askBothEnds(known, source, store, dependencies)
+    if (typeof there !== 'string') {
+      await rechecks.look(known, true)
+      throw sourceFailure(name, known, there)
     }
+    if (there === known.sourceDigest && isHere) return {image: {...describeRecord(known), source: name}, known}
+    if (there === known.sourceDigest) {
+      const report = await rechecks.heal(known)
+      const healed = describeHealed({healed: [known.digest], report})
+      return {image: {...describeRecord(known), source: name, ...healed}, ...(request.verify ? {known} : {})}
+    }
+    if (isHere) previous = known
+    else await rechecks.lookBack(known, true)
   }
   // What is looked for in a copy that is there belongs into that one.
   const there = request.repository ?? (request.foreignLayers ? known?.repository : undefined)
@@ -183,7 +201,30 @@ async function cacheImage(
     createdAt: now().toISOString(),
   }
   await records.recordCachedImage(record)
-  return {image: {...describeRecord(record), ...describeReport(report)}, ...(request.verify ? {known: record} : {})}
+  return {
+    image: {...describeRecord(record), ...describeReport(report)},
+    ...(request.verify ? {known: record} : {}),
+    ...(previous === undefined ? {} : {previous}),
+  }
+}
+
+/** The record that answers a request; one for a digest is answered as well by what a tag of the same repository named, when that was cached. */
+async function findKnown(key: CachedImageKey, source: Reference, records: CachedImageStore): Promise<CachedImageRecord | undefined> {
+  const known = await records.findCachedImage(key)
+  if (known !== undefined || source.digest === undefined || key.repository !== undefined) return known
+  return (await records.searchCachedImages(source.digest)).find((record) => {
+    const {registry, repository} = parseReference(record.source)
+    return (
+      record.sourceDigest === source.digest &&
+      registry === source.registry &&
+      repository === source.repository &&
+      record.registry === key.registry &&
+      record.app === key.app &&
+      String(record.platforms) === String(key.platforms) &&
+      isGuid(record.repository) &&
+      record.removedAt === undefined
+    )
+  })
 }
 
 function cacheKey(source: Reference, request: CacheImagesRequest): CachedImageKey {
@@ -197,23 +238,35 @@ function cacheKey(source: Reference, request: CacheImagesRequest): CachedImageKe
   }
 }
 
-/**
- * One HEAD at each end; a source that is pinned by digest is not asked at all, since it cannot have changed. `lost`: the target does not have the image any more.
- */
-async function compareEnds(
+/** What the ends of a copy have. */
+interface Ends {
+  /** What the source names now; undefined when it has no such image, an error when it cannot be asked. */
+  readonly there: Digest | undefined | HoldfastError
+  /** Whether the target has the image. */
+  readonly isHere: boolean
+}
+
+/** One HEAD at each end; a source that is pinned by digest is not asked at all, since it cannot have changed. */
+async function askBothEnds(
   known: CachedImageRecord,
   source: Reference,
   store: SourceStore,
   {target, signal}: CacheImagesDependencies,
-): Promise<'unchanged' | 'lost' | 'moved' | 'lost and moved'> {
+): Promise<Ends> {
   const call = signal === undefined ? {} : {signal}
   const reference = manifestReference(source)
   const [there, here] = await Promise.all([
-    isDigest(reference) ? reference : statSource(known, source, store, call),
+    isDigest(reference)
+      ? reference
+      : store.statManifest(source.repository, reference, call).then((found) => found?.digest, unlessInterrupted),
     target.statManifest(known.repository, known.digest, call).catch(unlessAltered),
   ])
-  if (here === undefined) return there === known.sourceDigest || there === undefined ? 'lost' : 'lost and moved'
-  return there === known.sourceDigest ? 'unchanged' : 'moved'
+  return {there, isHere: here !== undefined}
+}
+
+function unlessInterrupted(error: unknown): HoldfastError {
+  if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
+  return error
 }
 
 /** A manifest with other bytes is as good as lost. */
@@ -221,24 +274,21 @@ function unlessAltered(error: unknown): undefined {
   if (!hasCode(error, 'INTEGRITY')) throw error
 }
 
-/** Asks what the source names now; when it cannot be reached, says what is cached all the same. */
-async function statSource(
-  known: CachedImageRecord,
-  source: Reference,
-  store: SourceStore,
-  call: {readonly signal?: AbortSignal},
-): Promise<string | undefined> {
-  try {
-    return (await store.statManifest(source.repository, manifestReference(source), call))?.digest
-  } catch (error) {
-    if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
-    const pinned = formatPinned(known, known.digest)
-    throw new HoldfastError(error.code, `cannot ask "${known.source}" whether it has changed: ${error.message}`, {
-      hints: [...error.hints, `use what was cached on ${known.createdAt}: ${pinned}`],
-      details: {...error.details, cached: pinned},
-      cause: error,
+/** A source that does not tell what it names now; says what is cached, which was looked at before. */
+function sourceFailure(name: string, known: CachedImageRecord, error: HoldfastError | undefined): HoldfastError {
+  const cached = formatPinned(known, known.digest)
+  const hint = `use what was cached on ${known.createdAt}: ${cached}`
+  if (error === undefined) {
+    return new HoldfastError('MANIFEST_NOT_FOUND', `cannot find "${name}": its registry has no such manifest any more`, {
+      hints: [hint],
+      details: {cached},
     })
   }
+  return new HoldfastError(error.code, `cannot ask "${name}" whether it has changed: ${error.message}`, {
+    hints: [...error.hints, hint],
+    details: {...error.details, cached},
+    cause: error,
+  })
 }
 
 function describeRecord(record: CachedImageRecord): CachedImage {

@@ -18,6 +18,10 @@ export interface FoundImage {
   readonly sizeBytes: number
   /** ISO 8601. */
   readonly cachedAt: string
+  /** Digests of the parts that it lacked, or had with other bytes, when it was last looked at; absent when it was whole. */
+  readonly damaged?: readonly string[]
+  /** ISO 8601: when it was removed on purpose; absent when it was not. */
+  readonly removedAt?: string
 }
 
 export interface FoundImages {

@@ -22,15 +22,23 @@ export interface Damage {
   readonly altered: readonly Digest[]
 }
 
+export interface FindDamageOptions {
+  readonly lane: Lane
+  readonly signal?: AbortSignal | undefined
+  readonly bytes?: BlobReader | undefined
+  /** The blobs that `bytes` reads; all when absent. */
+  readonly suspects?: ReadonlySet<Digest> | undefined
+}
+
 /**
  * Returns what is wrong with an image at its repository. The lane bounds the requests; the first failure ends all others.
- * @param bytes reads every blob and hashes it; when absent, blobs are asked for by HEAD, and none is pulled.
+ * @param bytes reads blobs and hashes them: all, or the suspects. The others are asked for by HEAD, which tells their size, and none is pulled.
  * @throws {HoldfastError} RATE_LIMITED, GRAPH_TOO_DEEP, INTERRUPTED, and what the store throws.
  */
 export async function findDamage(
   image: {readonly repository: RepositoryName; readonly digest: Digest},
   store: CheckedStore,
-  {lane, signal, bytes}: {readonly lane: Lane; readonly signal?: AbortSignal | undefined; readonly bytes?: BlobReader | undefined},
+  {lane, signal, bytes, suspects}: FindDamageOptions,
 ): Promise<Damage> {
   const failure = new AbortController()
   const call = {signal: signal === undefined ? failure.signal : AbortSignal.any([signal, failure.signal])}
@@ -50,8 +58,10 @@ export async function findDamage(
     })
   const lookAtBlob = async (blob: BlobDescriptor): Promise<void> => {
     const state = await ask(async () => {
-      if (bytes !== undefined) return await readState(bytes, image.repository, blob, call)
-      return (await store.statBlob(image.repository, blob.digest, call)) === undefined ? 'missing' : 'whole'
+      if (bytes !== undefined && suspects?.has(blob.digest) !== false) return await readState(bytes, image.repository, blob, call)
+      const size = await store.statBlob(image.repository, blob.digest, call)
+      if (size === undefined) return 'missing'
+      return size === blob.size ? 'whole' : 'altered'
     })
     if (state === 'missing') missing.push(blob.digest)
     else if (state === 'altered') altered.push(blob.digest)

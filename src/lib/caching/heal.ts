@@ -73,8 +73,10 @@ export async function healImage(
 /** Where the same digest was cached as well; each place once. */
 async function otherCopies(record: CachedImageRecord, records: HealDependencies['records']): Promise<readonly Reference[]> {
   const found = await records.searchCachedImages(record.digest)
-  const copies = found.flatMap(({registry, repository, digest}) =>
-    digest === record.digest && !(registry === record.registry && repository === record.repository) ? [{registry, repository, digest}] : [],
+  const copies = found.flatMap(({registry, repository, digest, removedAt}) =>
+    digest === record.digest && removedAt === undefined && !(registry === record.registry && repository === record.repository)
+      ? [{registry, repository, digest}]
+      : [],
   )
   return [...new Map(copies.map((copy) => [formatReference(copy), copy])).values()]
 }
@@ -91,13 +93,20 @@ function lost(record: CachedImageRecord, tried: readonly string[], error: Holdfa
     error.exitCode === EXIT.notFound ? 'MANIFEST_NOT_FOUND' : error.code,
     `cannot heal "${reference}": ${error.message}`,
     {
-      hints: [
-        `holdfast copy SOURCE@${record.digest} ${formatReference({registry: record.registry, repository: record.repository, tag: DEFAULT_TAG})}`,
-      ],
+      hints: [error.exitCode === EXIT.notFound ? `holdfast cached ${record.digest}   # lists where it was cached` : copyAgain(record)],
       details: {...error.details, lost: reference, tried},
       cause: error,
     },
   )
+}
+
+/** The command that copies the recorded digest again, once its source can be read. */
+function copyAgain(record: CachedImageRecord): string {
+  const {registry, repository} = parseReference(record.source)
+  const source = formatReference({registry, repository, digest: record.sourceDigest})
+  const target = formatReference({registry: record.registry, repository: record.repository, tag: DEFAULT_TAG})
+  const platforms = record.platforms === undefined ? '' : ` --platform ${record.platforms.join(',')}`
+  return `holdfast copy ${source} ${target}${platforms} --recheck   # once ${registry} can be read`
 }
 
 /** A registry that keeps what it has under a digest, whatever is sent to it, as docker-registry does. */

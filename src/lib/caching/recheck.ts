@@ -22,7 +22,7 @@ export type CheckEvent =
 
 export interface RecheckDependencies extends HealDependencies {
   readonly target: HealDependencies['target'] & BlobReader
-  readonly records: Pick<CachedImageStore, 'searchCachedImages' | 'recordImageCheck'>
+  readonly records: Pick<CachedImageStore, 'searchCachedImages' | 'recordImageCheck' | 'recordImageDamage'>
   /** The target for checks, which is not asked again once it asks to slow down; the target itself when absent. */
   readonly openForChecks?: (() => Promise<CheckedStore>) | undefined
   readonly onCheck?: ((event: CheckEvent) => void) | undefined
@@ -55,12 +55,12 @@ export class Rechecks {
   }
 
   /**
-   * Checks an image that is due, and heals it; undefined when it is whole, not due, or could not be checked.
+   * Checks an image that is due or known to be damaged, and heals it; undefined when it is whole, not due, or could not be checked.
    * @throws what `healImage` throws; and, when the check was asked for, what it failed with.
    */
-  async look(record: CachedImageRecord): Promise<HealedImage | undefined> {
+  async look(record: CachedImageRecord, isDue = record.damaged !== undefined || this.#isDue(record)): Promise<HealedImage | undefined> {
     const {records, now, onCheck} = this.#dependencies
-    if (this.#isStopped || !this.#isDue(record)) return undefined
+    if (this.#isStopped || !isDue) return undefined
     const reference = formatPinned(record, record.digest)
     const damage = await this.#findDamage(record, reference)
     if (damage === undefined) return undefined
@@ -70,6 +70,8 @@ export class Rechecks {
       return undefined
     }
     onCheck?.({type: 'damaged', reference, ...damage})
+    // A check by HEADs may see none of it: until it is healed, each run looks at these again.
+    await records.recordImageDamage(record, damaged)
     const report = await this.heal(record, damage.altered)
     onCheck?.({type: 'healed', reference})
     return {healed: damaged, report}
@@ -82,23 +84,22 @@ export class Rechecks {
   async heal(record: CachedImageRecord, altered: readonly Digest[] = []): Promise<CopyReport> {
     const {target, records, now, signal} = this.#dependencies
     const report = await healImage(record, this.#dependencies, this.#run, altered)
-    const left = altered.length === 0 ? [] : (await findDamage(record, target, {lane: this.#lane, signal, bytes: target})).altered
+    const left =
+      altered.length === 0
+        ? []
+        : (await findDamage(record, target, {lane: this.#lane, signal, bytes: target, suspects: new Set(altered)})).altered
     if (left.length > 0) throw stillAltered(formatPinned(record, record.digest), record.registry, left)
     await records.recordImageCheck(record, now().toISOString())
     return report
   }
 
-  /** Puts back what was cached before and its target lost, while something newer is cached: what was deployed by that name can be pulled again. */
-  async restore(record: CachedImageRecord): Promise<void> {
-    const {onCheck} = this.#dependencies
-    const reference = formatPinned(record, record.digest)
-    onCheck?.({type: 'damaged', reference, missing: [record.digest], altered: []})
+  /** Checks and heals what was cached before something newer is: what was deployed by that name can be pulled again. A failure is told, and not thrown. */
+  async lookBack(record: CachedImageRecord, isDue?: true): Promise<void> {
     try {
-      await this.heal(record)
-      onCheck?.({type: 'healed', reference})
+      await this.look(record, isDue)
     } catch (error) {
       if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
-      onCheck?.({type: 'not-healed', reference, error})
+      this.#dependencies.onCheck?.({type: 'not-healed', reference: formatPinned(record, record.digest), error})
     }
   }
 
@@ -108,7 +109,7 @@ export class Rechecks {
     try {
       if (this.#readsBytes) return await findDamage(record, target, {lane, signal, bytes: target})
       this.#store ??= openForChecks?.() ?? Promise.resolve(target)
-      return await findDamage(record, await this.#store, {lane, signal})
+      return await findDamage(record, await this.#store, {lane, signal, bytes: target, suspects: new Set(record.damaged)})
     } catch (error) {
       if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED' || this.#everyMs === 0) throw error
       this.#isStopped ||= hasCode(error, 'RATE_LIMITED')

@@ -94,7 +94,13 @@ export function describeFound(images: readonly FoundImage[]): readonly TerminalT
     image.app ?? '-',
     formatBytes(image.sizeBytes),
     formatMinute(image.cachedAt),
-    image.pinnedReference,
+    [image.pinnedReference, ...stateOf(image)].join(' '),
   ])
   return formatTable(['SOURCE', 'APP', 'SIZE', 'CACHED (UTC)', 'REFERENCE'], rows)
+}
+
+/** What keeps an image from being pulled whole, as far as it is known. */
+function stateOf({removedAt, damaged}: FoundImage): readonly string[] {
+  if (removedAt !== undefined) return ['(removed)']
+  return damaged === undefined ? [] : ['(damaged)']
 }

@@ -104,13 +104,21 @@ export class Context {
     return this.#embeddedRegistry
   }
 
+  /** Every name that images of the embedded registry may be recorded under: those that it ever had, and on loopback every spelling of them. */
+  async embeddedNames(): Promise<ReadonlySet<RegistryHost>> {
+    const names = [DEFAULT_EMBEDDED_REGISTRY, await this.embeddedRegistry(), ...(await (await this.records()).listEmbeddedNames())]
+    return new Set(names.flatMap((name) => [name, ...loopbackSpellings(name)]))
+  }
+
   /** Records where it listens, once it does: port 0 takes a free one. What cannot be remembered is no reason not to serve. */
-  async setEmbeddedRegistry(registry: RegistryHost): Promise<void> {
+  async setEmbeddedRegistry(registry: RegistryHost, publicUrl?: string): Promise<void> {
     this.#embeddedRegistry = Promise.resolve(registry)
     try {
       const records = await this.records()
       const known = (await records.readSetting('embedded-registry')) ?? DEFAULT_EMBEDDED_REGISTRY
       if (known !== registry) await records.saveSetting('embedded-registry', registry)
+      await records.addEmbeddedName(registry)
+      if (publicUrl !== undefined) await records.addEmbeddedName(parseRegistryHost(new URL(publicUrl).host))
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error
       this.#options.output.warn(text`${error.message}; other commands do not know that the embedded registry is ${registry}`)
@@ -286,8 +294,10 @@ export class Context {
     const records = await this.records()
     if (nameOrHost === undefined && (await records.findDefaultRegistry()) === undefined) {
       await prepareDataDirectory(this.dataDirectory, registryDirectory(this.dataDirectory))
+      const registry = await this.embeddedRegistry()
+      await records.addEmbeddedName(registry)
       return {
-        registry: await this.embeddedRegistry(),
+        registry,
         store: await this.openEmbedded(),
         isEmbedded: true,
         openForChecks: () => this.openEmbedded(),
@@ -503,6 +513,15 @@ export class Context {
     const [records, {findHostEndpoint}] = await Promise.all([this.records(), import('../registries/find.ts')])
     return await findHostEndpoint(records, host, transport, this.signal)
   }
+}
+
+const LOOPBACK = /^(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?$/
+
+/** The other names of a host that is this machine. */
+function loopbackSpellings(name: RegistryHost): readonly RegistryHost[] {
+  if (!LOOPBACK.test(name)) return []
+  const port = /:[0-9]+$/.exec(name)?.[0] ?? ''
+  return ['127.0.0.1', 'localhost', '[::1]'].map((host) => parseRegistryHost(`${host}${port}`))
 }
 
 /** One request, as `--debug` shows it. */

@@ -127,7 +127,8 @@ async function embeddedUrl(context: Context, {isSecure, ...flags}: UrlFlags): Pr
   return checkPublicUrl(flags['public-url']) ?? `${isSecure ? 'https' : 'http'}://${await context.embeddedRegistry()}`
 }
 
-function checkPublicUrl(text: string | undefined): string | undefined {
+/** @throws {HoldfastError} USAGE when it is none. */
+export function checkPublicUrl(text: string | undefined): string | undefined {
   if (text === undefined) return undefined
   if (isOrigin(text)) return text
   throw new HoldfastError('USAGE', `cannot serve as "${text}": it is no https://host[:port]`, {

@@ -20,7 +20,9 @@ export function createForgivingRecords(records: RecordStore, onLost: (error: Hol
     recordCachedImage: (record) => forgive(records.recordCachedImage(record), undefined),
     claimRepository: (key, fresh, known) => forgive(records.claimRepository(key, fresh, known), fresh),
     recordImageCheck: (image, checkedAt) => forgive(records.recordImageCheck(image, checkedAt), undefined),
+    recordImageDamage: (image, damaged) => forgive(records.recordImageDamage(image, damaged), undefined),
     recordImageRemoval: (image, removedAt) => forgive(records.recordImageRemoval(image, removedAt), undefined),
+    addEmbeddedName: (registry) => forgive(records.addEmbeddedName(registry), undefined),
     recordBlobLocations: (registry, repository, digests) => forgive(records.recordBlobLocations(registry, repository, digests), undefined),
   }
 }

@@ -82,6 +82,10 @@ export interface CachedImageRecord {
   readonly createdAt: string
   /** When it was last found whole or made whole, ISO 8601; absent: when it was cached. */
   readonly checkedAt?: string
+  /** What it lacked, or had with other bytes, when it was last looked at; absent when it was whole. */
+  readonly damaged?: readonly Digest[]
+  /** When it was removed on purpose, ISO 8601. */
+  readonly removedAt?: string
 }
 
 /** Names one wish to cache: the same wish again is answered with the same record. */
@@ -104,6 +108,8 @@ export interface CachedImageStore {
   claimRepository(key: CachedImageKey, fresh: RepositoryName, known?: RepositoryName): Promise<RepositoryName>
   /** Remembers that the image was whole at this time, ISO 8601. */
   recordImageCheck(image: Pick<CachedImageRecord, 'registry' | 'repository' | 'digest'>, checkedAt: string): Promise<void>
+  /** Remembers which parts of the image are damaged, until a check finds it whole. */
+  recordImageDamage(image: Pick<CachedImageRecord, 'registry' | 'repository' | 'digest'>, damaged: readonly Digest[]): Promise<void>
   /** Remembers that the image was removed on purpose, ISO 8601: it answers no wish any more, and is not healed. Recording it again ends that. */
   recordImageRemoval(image: Pick<CachedImageRecord, 'registry' | 'repository' | 'digest'>, removedAt: string): Promise<void>
   /** The newest record of that wish that was not removed; undefined when there is none. */
@@ -200,6 +206,13 @@ export interface SettingStore {
   saveSetting(name: SettingName, value: string | undefined): Promise<void>
 }
 
+/** The names in references that the embedded registry ever had: each address that it was served at, or cached for. */
+export interface EmbeddedNameStore {
+  addEmbeddedName(registry: RegistryHost): Promise<void>
+  /** In lexical order. */
+  listEmbeddedNames(): Promise<readonly RegistryHost[]>
+}
+
 /** `embedded-registry`: its name in references, by where `serve` last listened. `collector`: the URL of the one that is asked. `collector-account`: who we are there. `cloud-foundry`: the API that was logged in to, and what is targeted there, as JSON. */
 type SettingName = 'embedded-registry' | 'collector' | 'collector-account' | 'cloud-foundry'
 
@@ -210,7 +223,8 @@ export interface RecordStore
     LoginStore,
     AllowedHelperStore,
     AppRecordStore,
-    SettingStore {
+    SettingStore,
+    EmbeddedNameStore {
   /**
    * Makes the store where it is missing, before work that would be in vain if it could not be remembered.
    * @throws {HoldfastError} STORAGE when nothing can be written.

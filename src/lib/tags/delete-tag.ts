@@ -213,6 +213,8 @@ async function deletedByReplacement(
   // A write that was cut off may still arrive: the entry stays for that case, and the next run drops it.
   if (isGone || isMoved || isRefusal(failure)) await options.journal.remove(name)
   if (isGone) return true
+  // Moving was allowed and deleting is not: no other way of deleting would be.
+  if (isMoved && hasCode(failure, 'UNAUTHENTICATED', 'DENIED')) throw failure
   if (failure === undefined || (isRefusal(failure) && !options.signal?.aborted)) return false
   throw failure
 }

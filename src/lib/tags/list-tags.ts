@@ -27,6 +27,12 @@ export interface ListedTag {
 /** A repository, by registry and name. */
 export type RepositoryReference = Pick<Reference, 'registry' | 'repository'>
 
+/** A tag that names nothing that can be read. */
+export interface BrokenTag {
+  readonly tag: Tag
+  readonly reason: string
+}
+
 /** The tags of a repository. */
 export interface TagListing {
   /** Newest image first; of the same age by name. */
@@ -35,6 +41,8 @@ export interface TagListing {
   readonly others: readonly Tag[]
   /** Names in the registry's list that are not valid tags: nothing can be asked by them. */
   readonly invalid: readonly string[]
+  /** Tags in the registry's list of which the manifest cannot be read, by name. */
+  readonly broken: readonly BrokenTag[]
   /** PARTIAL: why there may be more tags than these. */
   readonly incomplete: HoldfastError | undefined
 }
@@ -44,7 +52,7 @@ export interface ListTagsOptions extends CallOptions {
   readonly limit?: number | undefined
 }
 
-/** Lists the tags; one that goes away meanwhile is left out. A repository without tags has an empty list. */
+/** Lists the tags; one whose manifest is gone or broken fails no other. A repository without tags has an empty list. */
 export async function listTags(
   repository: RepositoryReference,
   store: SourceStore,
@@ -65,7 +73,12 @@ export async function listTags(
       incomplete = error
     }
   }
-  const tags = await statEach(firstTags(), repository, store, options)
+  const broken: BrokenTag[] = []
+  const tags = await statEach(firstTags(), repository, store, options, (tag, error) => {
+    if (error === undefined) broken.push({tag, reason: 'its manifest is gone'})
+    else if (isOfManifest(error) || hasCode(error, 'UNSUPPORTED')) broken.push({tag, reason: error.message})
+    else throw error
+  })
   const lane = new Lane(() => SMALL_REQUEST_CONCURRENCY)
   const images = new Map(
     [...new Set(tags.map(({digest}) => digest))].map((digest) => [digest, lane.run(() => inspect(repository, digest, store, options))]),
@@ -75,7 +88,13 @@ export async function listTags(
     const siblings = (sameDigest.get(digest) ?? []).flatMap((other) => (other.tag === tag ? [] : [other.tag]))
     return {tag, digest, mediaType, ...(await images.get(digest)), siblings}
   })
-  return {tags: (await Promise.all(listed)).sort(byAge), others, invalid, incomplete}
+  return {
+    tags: (await Promise.all(listed)).sort(byAge),
+    others,
+    invalid,
+    broken: broken.sort((a, b) => (a.tag < b.tag ? -1 : 1)),
+    incomplete,
+  }
 }
 
 /** A tag and the manifest that it names. */
@@ -99,13 +118,21 @@ async function statEach(
   {repository}: RepositoryReference,
   store: SourceStore,
   options: CallOptions,
+  onBroken?: (tag: Tag, error?: unknown) => void,
 ): Promise<readonly TaggedManifest[]> {
   const lane = new Lane(() => SMALL_REQUEST_CONCURRENCY)
   const asked: Promise<readonly TaggedManifest[]>[] = []
   for await (const tag of tags) {
     const stat = lane.run(async () => {
-      const found = await store.statManifest(repository, tag, options)
-      return found === undefined ? [] : [{tag, digest: found.digest, mediaType: found.mediaType}]
+      try {
+        const found = await store.statManifest(repository, tag, options)
+        if (found !== undefined) return [{tag, digest: found.digest, mediaType: found.mediaType}]
+        onBroken?.(tag)
+      } catch (error) {
+        if (onBroken === undefined) throw error
+        onBroken(tag, error)
+      }
+      return []
     })
     // The next page is read meanwhile, and may fail.
     asked.push(awaitedLater(stat))
@@ -128,9 +155,14 @@ async function inspect(
     const osVersions = [...new Set(manifests.flatMap(({osVersion}) => osVersion ?? []))]
     return {sizeBytes, platforms, ...(osVersions.length === 0 ? {} : {osVersions}), ...(newest === undefined ? {} : {createdAt: newest})}
   } catch (error) {
-    if (hasCode(error, 'INVALID_MANIFEST', 'MANIFEST_NOT_FOUND', 'BLOB_NOT_FOUND', 'INTEGRITY', 'GRAPH_TOO_DEEP')) return {}
+    if (isOfManifest(error)) return {}
     throw error
   }
+}
+
+/** What is wrong with one manifest, and not with its registry. */
+function isOfManifest(error: unknown): error is HoldfastError {
+  return hasCode(error, 'INVALID_MANIFEST', 'MANIFEST_NOT_FOUND', 'BLOB_NOT_FOUND', 'INTEGRITY', 'GRAPH_TOO_DEEP')
 }
 
 function byAge(a: ListedTag, b: ListedTag): number {

@@ -48,7 +48,11 @@ export async function readSourceManifest(
 ): Promise<Manifest> {
   const raw = await readSourceRaw(source, reference, image, lane, signal)
   if (raw === undefined) throw notFound(image, reference)
-  return parseManifest(raw)
+  try {
+    return parseManifest(raw)
+  } catch (error) {
+    throw atSourceError(image, error)
+  }
 }
 
 async function readSourceRaw(
@@ -67,10 +71,17 @@ function notFound(image: Reference, reference: Tag | Digest): unknown {
   return atSourceError(
     image,
     new HoldfastError('MANIFEST_NOT_FOUND', `cannot find "${formatReference(image)}"${missing}: ${image.registry} has no such manifest`, {
-      hints: [`holdfast tag list ${image.registry}/${image.repository}  # check the name and the tag`],
+      hints: [listHint(image)],
       details: {registry: image.registry, repository: image.repository, reference},
     }),
   )
+}
+
+/** What lists the tags there are; a layout has no repository, and the directory stands for its registry. */
+function listHint({registry, repository}: Reference): string {
+  const directory = registry.startsWith('oci:') ? registry.slice('oci:'.length) : undefined
+  if (directory === undefined) return `holdfast tag list ${registry}/${repository}  # check the name and the tag`
+  return `cat '${`${directory}/index.json`.replaceAll("'", "'\\''")}'  # names the tags`
 }
 
 /** Nexus and other proxies have indexes and not all that they name: attestations above all. */
@@ -114,14 +125,23 @@ export interface WalkOptions {
 /**
  * The manifests below `root`, each once and every one after its own children; `root` itself is not among them. Children that are neither manifests nor blobs
  * (an index may name anything) are refused.
- * @throws {TransferError} with side `source`; {HoldfastError} GRAPH_TOO_DEEP, INVALID_MANIFEST.
+ * @throws {TransferError} with side `source`: GRAPH_TOO_DEEP, INVALID_MANIFEST, and what `readSourceManifest` throws.
  */
 export async function readChildren(
   root: IndexManifest,
   source: GraphSource,
   image: Reference,
   options: WalkOptions,
-  depth = 1,
+): Promise<readonly Manifest[]> {
+  return await atSource(image, readLevel(root, source, image, options, 1))
+}
+
+async function readLevel(
+  root: IndexManifest,
+  source: GraphSource,
+  image: Reference,
+  options: WalkOptions,
+  depth: number,
 ): Promise<readonly Manifest[]> {
   if (depth > MAX_INDEX_DEPTH) {
     throw new HoldfastError(
@@ -149,7 +169,7 @@ export async function readChildren(
       const manifest = parseManifest(raw)
       if (manifest.kind === 'image') return [manifest]
       const {children: _, ...inherited} = options
-      return [...(await readChildren(manifest, source, image, inherited, depth + 1)), manifest]
+      return [...(await readLevel(manifest, source, image, inherited, depth + 1)), manifest]
     }),
   )
   return below.flat()

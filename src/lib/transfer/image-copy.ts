@@ -71,12 +71,18 @@ export class ImageCopy {
     const {unchanged, sourceDigest} = await this.#statBothEnds()
     if (unchanged !== undefined) return this.#reportUnchanged(unchanged)
     const atTarget = sourceDigest === undefined || isChoice(this.#job.platforms) ? undefined : await this.#readTargetManifest(sourceDigest)
-    const selection = atTarget === undefined ? await this.#select() : {root: atTarget, children: [], sourceDigest: atTarget.raw.digest}
+    const selection =
+      atTarget === undefined
+        ? await atSource(source.reference, this.#select())
+        : {root: atTarget, children: [], sourceDigest: atTarget.raw.digest}
     const {root} = selection
     const {foreignLayers: copiesForeign} = this.#options
     if (copiesForeign === true) await this.#findForeignLayers([...selection.children, root])
     const isTrimmed = root.kind === 'index' && root.raw.digest !== selection.sourceDigest
-    const companions = this.#options.referrers === false || isTrimmed ? Promise.resolve([]) : this.#readCompanions(subjectsOf(selection))
+    const companions =
+      this.#options.referrers === false || isTrimmed
+        ? Promise.resolve([])
+        : atSource(source.reference, this.#readCompanions(subjectsOf(selection)))
     await this.#together([atTarget === undefined ? this.#writeGraph(selection) : Promise.resolve(), companions])
     const along = await companions
     const {tag} = target.reference
@@ -322,8 +328,22 @@ export class ImageCopy {
     }
   }
 
-  /** Many registries take no manifest with URLs, or want the bytes of every layer. */
+  /** Many registries take no manifest with URLs, or want the bytes of every layer; docker-registry 3 takes no index that names blobs. */
   #explainRefusal(error: unknown, manifest: Manifest): unknown {
+    if (manifest.kind === 'index' && requiredBlobs(manifest).length > 0 && isRefusal(error)) {
+      const {reference} = this.#job.target
+      return new HoldfastError(
+        'UNSUPPORTED',
+        `cannot write "${formatReference(reference)}": ${reference.registry} takes no index that names layers, as BuildKit's caches do: ${error.message}`,
+        {
+          hints: [
+            `docker buildx build --cache-to type=registry,image-manifest=true,ref=${formatReference(this.#job.source.reference)} .   # makes a cache that it takes`,
+          ],
+          details: error.details,
+          cause: error,
+        },
+      )
+    }
     const foreign = foreignLayers(manifest).filter(({digest}) => !this.#foreignHere.has(digest))
     if (foreign.length === 0 || !isRefusal(error)) return error
     const {registry} = this.#job.target.reference

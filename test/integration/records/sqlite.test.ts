@@ -105,14 +105,16 @@ describe('the embedded database file', () => {
   it('keeps its images when it comes from a Holdfast that knew neither claims nor checks', async () => {
     const store = await openSqliteStore({file})
     await store.recordCachedImage(image())
+    await store.saveSetting('embedded-registry', '127.0.0.1:5999')
     store.close()
     const old = new DatabaseSync(file)
     old.exec(
-      'ALTER TABLE cached_image DROP COLUMN checked_at; ALTER TABLE cached_image DROP COLUMN removed_at; DROP TABLE image_claim; DROP TABLE trusted_host; PRAGMA user_version = 4',
+      'ALTER TABLE cached_image DROP COLUMN checked_at; ALTER TABLE cached_image DROP COLUMN removed_at; ALTER TABLE cached_image DROP COLUMN damaged; DROP TABLE image_claim; DROP TABLE trusted_host; DROP TABLE embedded_name; PRAGMA user_version = 4',
     )
     old.close()
     const migrated = await openSqliteStore({file})
     assert.deepEqual(await migrated.searchCachedImages(), [image()])
+    assert.deepEqual(await migrated.listEmbeddedNames(), ['127.0.0.1:5999'])
     await migrated.recordImageCheck(image(), '2026-02-01T00:00:00.000Z')
     assert.deepEqual(await migrated.searchCachedImages(), [{...image(), checkedAt: '2026-02-01T00:00:00.000Z'}])
     migrated.close()
@@ -123,7 +125,9 @@ describe('the embedded database file', () => {
     await store.saveSetting('collector', 'https://collector.example.com:8443')
     store.close()
     const old = new DatabaseSync(file)
-    old.exec(`DROP TABLE trusted_host;
+    old.exec(`DROP TABLE embedded_name;
+      ALTER TABLE cached_image DROP COLUMN damaged;
+      DROP TABLE trusted_host;
       CREATE TABLE trusted_host (registry TEXT NOT NULL, host TEXT NOT NULL, PRIMARY KEY (registry, host)) STRICT, WITHOUT ROWID;
       INSERT INTO trusted_host VALUES ('r.example.com', 'collector.example.com:8443'), ('r.example.com', 'auth.example.com');
       PRAGMA user_version = 7`)

@@ -32,6 +32,10 @@ class MemoryRecords {
     this.images.splice(0, Infinity, ...this.images.filter((image) => image.repository !== repository))
   }
 
+  async recordImageDamage({repository}: Pick<CachedImageRecord, 'repository'>, damaged: readonly Digest[]): Promise<void> {
+    this.images.splice(0, Infinity, ...this.images.map((image) => (image.repository === repository ? {...image, damaged} : image)))
+  }
+
   async recordImageCheck({repository}: Pick<CachedImageRecord, 'repository'>, checkedAt: string): Promise<void> {
     this.images.splice(0, Infinity, ...this.images.map((image) => (image.repository === repository ? {...image, checkedAt} : image)))
   }

@@ -155,6 +155,54 @@ describe('checking again what was cached', () => {
     assert.deepEqual(lost.error.details.tried, [`a.test/app@${raw.digest}`, 'the mirror: no answer'])
   })
 
+  it('heals from a mirror when the tag is gone at the source, or its registry cannot be asked, and names what is cached only once it is whole', async () => {
+    const raw = addImage(source, IMAGE, ['one'])
+    const first = imageOf(await cache())
+    const mirror = new MemoryStore()
+    addImage(mirror, 'mirror.test/a.test/app:v1', ['one'])
+    const inMirror = [{store: mirror, reference: parseReference(`mirror.test/a.test/app@${raw.digest}`)}]
+    source.repositories.clear()
+    const refuse = async (): Promise<never> => {
+      throw new HoldfastError('NETWORK', 'no answer')
+    }
+    for (const [code, change] of [
+      ['MANIFEST_NOT_FOUND', () => {}],
+      ['NETWORK', () => Object.assign(source, {statManifest: refuse, readManifest: refuse})],
+    ] as const) {
+      change()
+      copyOf(first).blobs.clear()
+      findInMirror = undefined
+      events.length = 0
+      const lost = await cache()
+      assert.ok(lost?.status === 'failed' && hasCode(lost.error, code))
+      assert.equal(lost.error.details.lost, first.pinnedReference)
+      const copyAgain = `holdfast copy a.test/app@${raw.digest} ${first.reference} --recheck   # once a.test can be read`
+      assert.deepEqual(lost.error.hints, [code === 'NETWORK' ? copyAgain : `holdfast cached ${raw.digest}   # lists where it was cached`])
+      findInMirror = async () => inMirror
+      const healed = await cache()
+      assert.ok(healed?.status === 'failed' && hasCode(healed.error, code))
+      assert.ok(healed.error.hints.includes(`use what was cached on ${first.cachedAt}: ${first.pinnedReference}`))
+      assert.equal(events.at(-1)?.type, 'healed')
+      assert.ok(copyOf(first).blobs.size > 0)
+    }
+  })
+
+  it('heals what was cached before the tag moved, in the run that caches the new image, and by its digest later', async () => {
+    const old = addImage(source, IMAGE, ['old'])
+    const first = imageOf(await cache())
+    copyOf(first).blobs.clear()
+    addImage(source, IMAGE, ['new'])
+    const second = imageOf(await cache({recheckMs: 0}))
+    assert.notEqual(second.repository, first.repository)
+    assert.ok(copyOf(first).blobs.size > 0)
+    copyOf(first).blobs.clear()
+    const pinned = `a.test/app@${old.digest}`
+    const third = imageOf(await cache({sources: [parseReference(pinned)], recheckMs: 0}))
+    assert.deepEqual([third.pinnedReference, third.source, (third.healed?.length ?? 0) > 0], [first.pinnedReference, pinned, true])
+    const other = imageOf(await cache({sources: [parseReference(`a.test/app@${old.digest}`)], app: 'another'}))
+    assert.notEqual(other.repository, first.repository)
+  })
+
   it('puts back under its GUID what a wiped target lost, though the tag has moved on, and caches the new image beside it', async () => {
     const old = addImage(source, IMAGE, ['old'])
     const first = imageOf(await cache())
@@ -203,6 +251,45 @@ describe('checking again what was cached', () => {
     source.log.length = 0
     assert.equal(imageOf(await cache({verify: true})).healed, undefined)
     assert.deepEqual(linesOf(source.log, 'get-blob'), [])
+  })
+
+  it('sees by HEADs a blob of another size than its descriptor says, and heals it', async () => {
+    addImage(source, IMAGE, ['one'])
+    const first = imageOf(await cache())
+    const {blobs} = copyOf(first)
+    const [[digest, bytes] = []] = blobs
+    assert.ok(digest !== undefined && bytes !== undefined)
+    blobs.set(digest, bytes.subarray(1))
+    assert.deepEqual(imageOf(await cache({recheckMs: 0})).healed, [digest])
+    assert.deepEqual(blobs.get(digest), bytes)
+  })
+
+  it('fails in every run while a copy stays damaged, though no check is due and HEADs see nothing, and reads no other blob', async () => {
+    addImage(source, IMAGE, ['one', 'two'])
+    const first = imageOf(await cache())
+    const {blobs} = copyOf(first)
+    const [[digest, bytes] = []] = blobs
+    assert.ok(digest !== undefined && bytes !== undefined)
+    const spoilt = Buffer.alloc(bytes.length)
+    blobs.set(digest, spoilt)
+    const write = target.writeBlob.bind(target)
+    target.writeBlob = async (...call) => {
+      const outcome = await write(...call)
+      blobs.set(digest, spoilt)
+      return outcome
+    }
+    for (const request of [{verify: true}, {}, {recheckMs: undefined}]) {
+      target.log.length = 0
+      const outcome = await cache(request)
+      assert.ok(outcome?.status === 'failed' && hasCode(outcome.error, 'INTEGRITY'), JSON.stringify(request))
+    }
+    assert.deepEqual([...new Set(linesOf(target.log, 'get-blob').map((line) => line.split(' ')[2]))], [digest])
+    blobs.set(digest, bytes)
+    for (const _ of [1, 2]) {
+      target.log.length = 0
+      assert.equal(imageOf(await cache()).unchanged, true)
+    }
+    assert.deepEqual(linesOf(target.log, 'get-blob'), [])
   })
 
   it('reads what it has just copied with verify, and fails where the target keeps other bytes than it is sent', async () => {

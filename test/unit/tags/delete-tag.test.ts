@@ -159,6 +159,18 @@ describe('deleting a tag by a placeholder', () => {
     assert.deepEqual(entries(), [])
   })
 
+  it('says that deleting is refused, and not that whole manifests are deleted, when the placeholder may be written only', async () => {
+    const {store, digest, tags} = filled()
+    const deleteManifest = store.deleteManifest.bind(store)
+    store.deleteManifest = async (name, one) => {
+      if (store.repository(name).manifests.has(one)) throw new HoldfastError('DENIED', 'cannot delete manifest: 403')
+      return await deleteManifest(name, one)
+    }
+    await assert.rejects(run(store), {code: 'DENIED', message: 'cannot delete manifest: 403'})
+    assert.deepEqual([tags.get(V1), tags.get(V2)], [digest, digest])
+    assert.deepEqual(entries(), [])
+  })
+
   it('believes that the tag is back only once the registry says so', async () => {
     const store = new StubbornStore()
     const {digest} = addImage(store, IMAGE, ['layer'])

@@ -1,12 +1,12 @@
 /** Manifest graphs that are unusual, broken or hostile: what is copied of them, and what is said of the rest. */
 import assert from 'node:assert/strict'
 import {inspectImage} from '../../../src/lib/caching/inspect-image.ts'
-import {hasCode, TransferError} from '../../../src/lib/core/errors.ts'
+import {HoldfastError, hasCode, TransferError} from '../../../src/lib/core/errors.ts'
 import type {Descriptor} from '../../../src/lib/oci/descriptor.ts'
 import {createRawManifest, describeManifest, MAX_INDEX_DEPTH, type RawManifest} from '../../../src/lib/oci/manifest.ts'
 import {MEDIA_TYPE} from '../../../src/lib/oci/media-types.ts'
 import {parsePlatform} from '../../../src/lib/oci/platform.ts'
-import {parseReference, type RepositoryName, type Tag} from '../../../src/lib/oci/reference.ts'
+import {parseReference, type RegistryHost, type RepositoryName, type Tag} from '../../../src/lib/oci/reference.ts'
 import {CopyRun} from '../../../src/lib/transfer/copy.ts'
 import type {CopyReport, CopyRunOptions} from '../../../src/lib/transfer/copy-job.ts'
 import {MAX_GRAPH_MANIFESTS, MAX_REFERRER_DEPTH} from '../../../src/lib/transfer/limits.ts'
@@ -15,6 +15,11 @@ import {MemoryStore} from '../../support/memory-store.ts'
 
 const APP = 'app' as RepositoryName
 const IMAGE = 'a.test/app:v1'
+
+/** Whether an error says that the source cannot be read, by its name. */
+function isOfSource(error: unknown): boolean {
+  return error instanceof TransferError && error.side === 'source' && error.message.startsWith(`cannot read "${IMAGE}": `)
+}
 
 describe('a manifest graph', () => {
   let source: MemoryStore
@@ -187,7 +192,10 @@ describe('a manifest graph', () => {
     it('by a byte order mark is refused', async () => {
       const {bytes} = addImage(source, IMAGE, ['one'])
       put(Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), bytes]))
-      await assert.rejects(copy(), (error) => hasCode(error, 'INVALID_MANIFEST') && error.message.includes('byte order mark'))
+      await assert.rejects(
+        copy(),
+        (error) => isOfSource(error) && hasCode(error, 'INVALID_MANIFEST') && error.message.includes('byte order mark'),
+      )
     })
 
     for (const [open, close] of ['[]', '{}'] as const)
@@ -199,11 +207,45 @@ describe('a manifest graph', () => {
             `{"schemaVersion":2,"mediaType":"${MEDIA_TYPE.ociIndex}","manifests":[],"annotations":{"a":"\\"[[[[{{{{"},"x":${levels(count)}}`,
           )
         put(json(500_000), MEDIA_TYPE.ociIndex)
-        await assert.rejects(copy(), (error) => hasCode(error, 'INVALID_MANIFEST') && error.message.includes('nested'))
+        await assert.rejects(copy(), (error) => isOfSource(error) && hasCode(error, 'INVALID_MANIFEST') && error.message.includes('nested'))
         assert.deepEqual(linesOf(target.log, 'put-'), [])
         put(json(900), MEDIA_TYPE.ociIndex)
         await copy()
       })
+  })
+
+  it('that is not in a layout is an error with a command that lists the layout', async () => {
+    const reference = {...parseReference(IMAGE), registry: "oci:/a b's" as RegistryHost, repository: '' as RepositoryName}
+    const job = {source: {store: source, reference}, target: {store: target, reference: parseReference('b.test/app:v1')}}
+    await assert.rejects(new CopyRun().copy(job), (error) => {
+      assert.ok(hasCode(error, 'MANIFEST_NOT_FOUND'))
+      assert.deepEqual(error.hints, ["cat '/a b'\\''s/index.json'  # names the tags"])
+      return true
+    })
+  })
+
+  it('with a malformed child or a malformed referrer is refused as the source is', async () => {
+    const root = addImage(source, IMAGE, ['one'])
+    const bad = addManifest(source, 'a.test/app', MEDIA_TYPE.ociManifest, {config: 'none', layers: [], subject: referTo(root)})
+    const listReferrers = source.listReferrers.bind(source)
+    source.listReferrers = async () => [referTo(bad)]
+    await assert.rejects(copy(), isOfSource)
+    source.listReferrers = listReferrers
+    addManifest(source, IMAGE, MEDIA_TYPE.ociIndex, {manifests: [referTo(bad)]})
+    await assert.rejects(copy(), isOfSource)
+    assert.deepEqual([...target.repository(APP).tags], [])
+  })
+
+  it('that BuildKit keeps a cache in is explained where the target takes no blobs in an index', async () => {
+    addManifest(source, IMAGE, MEDIA_TYPE.ociIndex, {manifests: [addBlob(source, IMAGE, 'layer of a build')]})
+    target.writeManifest = async () => {
+      throw new HoldfastError('BLOB_NOT_FOUND', 'cannot write manifest "b.test/app:v1": MANIFEST_BLOB_UNKNOWN')
+    }
+    await assert.rejects(copy(), (error) => {
+      assert.ok(error instanceof TransferError && error.side === 'target' && hasCode(error, 'UNSUPPORTED'))
+      assert.match(error.message, /^cannot write "b\.test\/app:v1": b\.test takes no index that names layers, as BuildKit's caches do: /)
+      return error.hints.some((hint) => hint.includes('image-manifest=true'))
+    })
   })
 
   it('that BuildKit keeps a cache in is copied with its blobs, and inspected', async () => {

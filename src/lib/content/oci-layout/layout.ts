@@ -69,10 +69,17 @@ export class OciLayout {
     return 'uploaded'
   }
 
+  /** @throws {HoldfastError} CONFIGURATION when something else than a file is in its place. */
   async readManifest(reference: Tag | Digest): Promise<RawManifest | undefined> {
     const digest = isDigest(reference) ? reference : await this.#resolve(reference)
     const path = digest === undefined ? undefined : await this.#directory.findBlob(digest)
     if (digest === undefined || path === undefined) return undefined
+    if (!(await stat(path)).isFile()) {
+      throw new HoldfastError('CONFIGURATION', `cannot read manifest "${path}": it is not a regular file`, {
+        hints: [`ls -l "${path}"`],
+        details: {path, digest},
+      })
+    }
     const raw = await readManifestFile(path, digest)
     // An image's config has no schemaVersion, but nothing forbids a blob that looks a little like a manifest.
     return raw !== undefined && (isIndexType(raw.mediaType) || isImageManifestType(raw.mediaType)) ? raw : undefined

@@ -1,19 +1,20 @@
 /** Cached images as rows. An absent app or platform list is the empty string, so that equality and uniqueness need no special case for NULL. */
 import type {RepositoryName} from '../../oci/reference.ts'
+import {isGuid} from '../guid.ts'
 import type {CachedImageKey, CachedImageRecord, CachedImageStore} from '../store.ts'
 import type {Row} from './connection.ts'
 import type {Database} from './database.ts'
 
-const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 const ALGORITHM_PREFIX = /^sha(?:256|512):/
 /** A shorter start of a guid or digest would match by chance. */
 const MIN_PREFIX_LENGTH = 6
 const PLATFORM_SEPARATOR = ','
+const DIGEST_SEPARATOR = ','
 
 const RECORD = `
   INSERT INTO cached_image (registry, repository, is_guid, source, source_digest, digest, platforms, app, size_bytes, created_at)
   VALUES (:registry, :repository, :is_guid, :source, :source_digest, :digest, :platforms, :app, :size_bytes, :created_at)
-  ON CONFLICT DO UPDATE SET size_bytes = excluded.size_bytes, created_at = excluded.created_at, checked_at = NULL, removed_at = NULL`
+  ON CONFLICT DO UPDATE SET size_bytes = excluded.size_bytes, created_at = excluded.created_at, checked_at = NULL, damaged = NULL, removed_at = NULL`
 
 const FIND = `
   SELECT * FROM cached_image
@@ -23,7 +24,10 @@ const FIND = `
   ORDER BY created_at DESC, id DESC LIMIT 1`
 
 const RECORD_CHECK = `
-  UPDATE cached_image SET checked_at = :checkedAt WHERE registry = :registry AND repository = :repository AND digest = :digest`
+  UPDATE cached_image SET checked_at = :checkedAt, damaged = NULL WHERE registry = :registry AND repository = :repository AND digest = :digest`
+
+const RECORD_DAMAGE = `
+  UPDATE cached_image SET damaged = :damaged WHERE registry = :registry AND repository = :repository AND digest = :digest`
 
 const RECORD_REMOVAL = `
   UPDATE cached_image SET removed_at = :removedAt WHERE registry = :registry AND repository = :repository AND digest = :digest`
@@ -64,7 +68,7 @@ export function createCachedImageStore(database: Database): CachedImageStore {
         connection.run(RECORD, {
           ...wish,
           repository: record.repository,
-          is_guid: Number(UUID_V4.test(record.repository)),
+          is_guid: Number(isGuid(record.repository)),
           source_digest: record.sourceDigest,
           digest: record.digest,
           size_bytes: record.sizeBytes,
@@ -89,6 +93,9 @@ export function createCachedImageStore(database: Database): CachedImageStore {
     },
     async recordImageCheck({registry, repository, digest}, checkedAt) {
       await database.run(RECORD_CHECK, {registry, repository, digest, checkedAt})
+    },
+    async recordImageDamage({registry, repository, digest}, damaged) {
+      await database.run(RECORD_DAMAGE, {registry, repository, digest, damaged: damaged.join(DIGEST_SEPARATOR)})
     },
     async recordImageRemoval({registry, repository, digest}, removedAt) {
       await database.remove(RECORD_REMOVAL, {registry, repository, digest, removedAt})
@@ -126,5 +133,7 @@ function decode(row: Row): CachedImageRecord {
     sizeBytes: row.size_bytes,
     createdAt: row.created_at,
     ...(row.checked_at === null ? {} : {checkedAt: row.checked_at}),
+    ...(row.damaged === null ? {} : {damaged: String(row.damaged).split(DIGEST_SEPARATOR)}),
+    ...(row.removed_at === null ? {} : {removedAt: row.removed_at}),
   } as unknown as CachedImageRecord
 }

@@ -5,6 +5,7 @@ import {createAppRecordStore} from './apps.ts'
 import {createBlobLocationStore} from './blob-locations.ts'
 import {createCachedImageStore} from './cached-images.ts'
 import {Database, type DatabaseOptions} from './database.ts'
+import {createEmbeddedNameStore} from './embedded-names.ts'
 import {createLoginStore} from './logins.ts'
 import {createRegistryStore} from './registries.ts'
 import {createSettingStore} from './settings.ts'
@@ -26,6 +27,7 @@ export async function openSqliteStore(options: DatabaseOptions): Promise<RecordS
     ...createAllowedHelperStore(database),
     ...createAppRecordStore(database),
     ...createSettingStore(database),
+    ...createEmbeddedNameStore(database),
     prepareForWriting: () => database.transaction(() => {}),
     close: () => database.close(),
   }

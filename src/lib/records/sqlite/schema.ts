@@ -105,6 +105,11 @@ const MIGRATIONS: readonly string[] = [
      ) THEN 'collector' ELSE 'login' END
      FROM trusted_host_before;
    DROP TABLE trusted_host_before`,
+
+  `CREATE TABLE embedded_name (registry TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+   INSERT INTO embedded_name (registry) SELECT value FROM setting WHERE name = 'embedded-registry'`,
+
+  'ALTER TABLE cached_image ADD COLUMN damaged TEXT',
 ]
 
 /**
