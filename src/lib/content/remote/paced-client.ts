@@ -140,7 +140,8 @@ export class PacedClient {
         // A host that asks for no time and refuses again is not believed a second time.
         const leastMs = refusals === 1 ? 0 : backOffMs(refusals - 1, clock)
         const pauseMs = asked === undefined ? backOffMs(refusals, clock, RATE_LIMIT_BACK_OFF) : Math.max(leastMs, withJitter(asked, clock))
-        if (waitedMs + pauseMs > this.#options.rateLimitWaitMs) throw rateLimited(request, response, pauseMs, waitedMs)
+        if (waitedMs + pauseMs > this.#options.rateLimitWaitMs)
+          throw rateLimited(request, response, {pauseMs, waitedMs, nowMs: clock.now()})
         this.#holdBack(host, clock.now() + pauseMs)
         continue
       }
@@ -189,9 +190,18 @@ function withJitter(askedMs: number, clock: Clock): number {
   return Math.round(askedMs + Math.max(MIN_JITTER_MS, askedMs * RATE_LIMIT_JITTER) * clock.random())
 }
 
-function rateLimited(request: HttpRequest, response: HttpResponse, pauseMs: number, waitedMs: number): HoldfastError {
+interface Waiting {
+  /** What would be waited now. */
+  readonly pauseMs: number
+  readonly waitedMs: number
+  readonly nowMs: number
+}
+
+function rateLimited(request: HttpRequest, response: HttpResponse, {pauseMs, waitedMs, nowMs}: Waiting): HoldfastError {
   const {message} = readSpecError(response)
-  const seconds = Math.ceil(pauseMs / 1000)
+  // What the host said, without our jitter and our bound; where it said nothing or too little, what we take for it.
+  const askedMs = parseRetryAfter(response.headers['retry-after'], nowMs, Number.POSITIVE_INFINITY) ?? 0
+  const seconds = Math.ceil((askedMs > 0 ? askedMs : pauseMs) / 1000)
   return new HoldfastError(
     'RATE_LIMITED',
     `cannot ask "${request.url.host}": it wants a pause of ${formatSeconds(seconds)} and ${formatSeconds(waitedMs / 1000)} were waited already${message === undefined ? '' : ` (${message})`}`,
