@@ -52,6 +52,11 @@ describe('a server that fails', () => {
     }
   })
 
+  it('is asked again after errors that pass, and not where it lacks a feature or space', async () => {
+    for (const status of [500, 502, 503, 504]) assert.ok((await answered(status)).count > 1, String(status))
+    for (const status of [501, 505, 507]) assert.equal((await answered(status)).count, 1, String(status))
+  })
+
   it('is asked again after broken connections, and after silence only where waiting is the better choice', async () => {
     assert.ok((await attempts('NETWORK', undefined)) > 1)
     assert.ok((await attempts('NETWORK', false)) > 1)

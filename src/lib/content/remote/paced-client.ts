@@ -24,8 +24,8 @@ const MIN_JITTER_MS = 50
 const TURN_SPACING_MS = 100
 /** A request that came too late (RFC 9110 §15.5.9) or too early (RFC 8470 §5.2) may be sent again as it is. */
 const TRANSIENT_CLIENT_ERRORS: readonly number[] = [408, 425]
-/** What the server does not implement it will not implement soon. */
-const LASTING_SERVER_ERRORS: readonly number[] = [501, 505]
+/** What the server does not implement it will not implement soon, and a full store is full until its operator makes room. */
+const LASTING_SERVER_ERRORS: readonly number[] = [501, 505, 507]
 
 export interface PacedClientOptions {
   readonly http: HttpClient
