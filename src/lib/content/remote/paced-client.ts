@@ -11,7 +11,7 @@ import {readSpecError} from './registry-error.ts'
 
 /** Tries of a request that is safe to repeat. */
 const MAX_ATTEMPTS = 5
-/** Tries of a transfer that is too slow: another connection may be faster, and each one takes a whole window of `--min-rate`. */
+/** Tries of what is too slow or stands still: another connection may be faster, and each one takes a whole window of `--min-rate`, or a minute of silence. */
 const MAX_SLOW_TRIES = 2
 /** How long one request may wait for a host that answers 429, unless the user says otherwise. */
 export const DEFAULT_RATE_LIMIT_WAIT_MS = 5 * 60_000
@@ -79,7 +79,7 @@ export class FailureCount {
   /** Counts a failure that is worth another try, with what was thrown; returns whether that one is due. */
   add(error?: HoldfastError): boolean {
     this.#failures++
-    if (error?.details.isTooSlow === true) this.#slow++
+    if (error?.details.isTooSlow === true || error?.details.isStalled === true) this.#slow++
     return this.#failures < this.#max && this.#slow < MAX_SLOW_TRIES
   }
 
