@@ -3,6 +3,7 @@ import {join} from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import {HoldfastError} from '../core/errors.ts'
 import {readRegularFile, unreadableFile} from '../core/regular-file.ts'
+import {shellCommand} from '../core/shell.ts'
 import {MAX_YAML_BYTES, parseYaml} from './yaml-document.ts'
 
 export const MIRROR_TARGETS = ['systemd', 'compose', 'kubernetes', 'cf'] as const
@@ -226,7 +227,7 @@ export async function readPlan(directory: string, signal: AbortSignal): Promise<
   try {
     text = (await readRegularFile(file, {maxBytes: MAX_YAML_BYTES, signal})).toString('utf8')
   } catch (cause) {
-    throw unreadableFile(file, cause, [`holdfast mirror init --directory ${directory}`])
+    throw unreadableFile(file, cause, [shellCommand`holdfast mirror init --directory ${directory}`])
   }
   return completePlan(Object(await parseYaml(text, file)), `"${file}"`)
 }

@@ -5,6 +5,7 @@
 import type {ManifestReader} from '../content/store.ts'
 import {HoldfastError, interrupted, TransferError} from '../core/errors.ts'
 import type {Lane} from '../core/lane.ts'
+import {shellCommand} from '../core/shell.ts'
 import type {Descriptor} from '../oci/descriptor.ts'
 import type {Digest} from '../oci/digest.ts'
 import {childManifests, type IndexManifest, MAX_INDEX_DEPTH, type Manifest, parseManifest, type RawManifest} from '../oci/manifest.ts'
@@ -67,10 +68,17 @@ function notFound(image: Reference, reference: Tag | Digest): unknown {
   return atSourceError(
     image,
     new HoldfastError('MANIFEST_NOT_FOUND', `cannot find "${formatReference(image)}"${missing}: ${image.registry} has no such manifest`, {
-      hints: [`holdfast tag list ${image.registry}/${image.repository}  # check the name and the tag`],
+      hints: [`${listing(image)}  # check the name and the tag`],
       details: {registry: image.registry, repository: image.repository, reference},
     }),
   )
+}
+
+/** A command that shows which tags there are. A layout, whose host is `oci:DIR`, has no repository, and its tags are in its index. */
+function listing({registry, repository}: Reference): string {
+  return repository === ''
+    ? shellCommand`cat ${registry.replace(/^oci:/, '')}/index.json`
+    : shellCommand`holdfast tag list ${registry}/${repository}`
 }
 
 /** Nexus and other proxies have indexes and not all that they name: attestations above all. */
@@ -84,7 +92,7 @@ function childNotFound(image: Reference, index: IndexManifest, child: Descriptor
       `cannot read "${formatReference(image)}": its index names ${describeChild(child)}, and ${image.registry} does not have that manifest`,
       {
         hints: [
-          `holdfast inspect ${formatReference(image)}  # shows what is there and what is missing`,
+          `${shellCommand`holdfast inspect ${formatReference(image)}`}  # shows what is there and what is missing`,
           ...(chosen === '' ? [] : [`--platform ${chosen}  # copies these platforms; the digest changes`]),
         ],
         details: {registry: image.registry, repository: image.repository, reference: child.digest, index: index.raw.digest},
