@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../lib/cli/collector-command.ts'
 import {describeChanges} from '../lib/cli/collector-report.ts'
 import {readInputText} from '../lib/cli/input-file.ts'
-import {parseDocument} from '../lib/cli/yaml-document.ts'
+import {MAX_YAML_BYTES, parseDocument} from '../lib/cli/yaml-document.ts'
 import type {PlannedChange} from '../lib/collector/document/plan.ts'
 import {text} from '../lib/core/terminal-text.ts'
 
@@ -29,7 +29,10 @@ export default class Apply extends CollectorCommand<Applied> {
 
   async run(): Promise<Applied> {
     const {args, flags} = await this.parse(Apply)
-    const document = await parseDocument(await readInputText(args.file, this.openContext(flags).signal), args.file)
+    const document = await parseDocument(
+      await readInputText(args.file, this.openContext(flags).signal, {maxBytes: MAX_YAML_BYTES}),
+      args.file,
+    )
     const [collector, {applyAll}] = await Promise.all([this.openCollector(flags), import('../lib/collector/api/document.ts')])
     this.leaves(() => ({
       left: flags['dry-run']

@@ -14,6 +14,7 @@ import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-c
 import {ACCESS_FLAGS, COPY_FLAGS, RECHECK_FLAGS, recheckMs, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
 import {formatCount} from '../lib/cli/units.ts'
 import {interrupted} from '../lib/core/errors.ts'
+import {shellCommand} from '../lib/core/shell.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
 import {formatReference, parseReference, parseRepositoryName} from '../lib/oci/reference.ts'
@@ -138,7 +139,7 @@ function assertAllCached({images, failures}: CacheAndStageOutcome): CachedImages
   throw new PartialFailure(
     `cannot cache ${failures.length} of ${formatCount(images.length + failures.length, 'image')}: ${reasons.join('; ')}`,
     result,
-    [`holdfast cache-image ${names.join(' ')}`],
+    [shellCommand`holdfast cache-image ${names}`],
   )
 }
 
@@ -148,7 +149,7 @@ function describeLeft(outcome: CacheAndStageOutcome): Leftover {
   const count = result.images.length + result.failures.length
   return {
     left: `${result.images.length} of ${formatCount(count, 'image')} cached; what has arrived of the others is used by the next run`,
-    hints: result.failures.length === 0 ? [] : [`holdfast cache-image ${result.failures.map(({source}) => source).join(' ')}`],
+    hints: result.failures.length === 0 ? [] : [shellCommand`holdfast cache-image ${result.failures.map(({source}) => source)}`],
     result,
   }
 }

@@ -149,6 +149,13 @@ describe('a document of a collector', function () {
     assert.deepEqual(await command(holdfast, ['user', 'list']), {users: []})
   })
 
+  it('is refused by its size, before it is parsed', async () => {
+    await writeFile(file, 'a: b\n'.repeat(12_000_000))
+    const large = await holdfast.json(['apply', file])
+    assert.deepEqual([large.envelope.error?.code, large.exitCode], ['CONFIGURATION', 10])
+    assert.match(large.envelope.error?.message ?? '', /it has more than 1048576 bytes/)
+  })
+
   it('is finished by the next run when the first one was killed', async () => {
     const users = Array.from({length: 300}, (_, number) => `  - {name: user-${number}, groups: [everybody], privileges: [Puller]}`)
     await writeFile(file, `groups: [everybody]\nusers:\n${users.join('\n')}\n`)

@@ -97,6 +97,19 @@ describe('holdfast cache-image that is interrupted', function () {
     )
   })
 
+  it('names the command that goes on with all its flags, after a signal and after a failure', async () => {
+    const flags = ['--to', target.host, '--app', 'my shop', '--platform', 'linux/amd64', '--no-referrers']
+    const stopped = startCommand(holdfast, ['cache-image', `${front.host}/app:v1`, ...flags, '--json'])
+    await until(() => front.asked() > 0, PATIENCE_MS)
+    stopped.kill('SIGINT')
+    const words = `--to ${target.host} --app 'my shop' --platform linux/amd64 --no-referrers`
+    const {error} = JSON.parse((await stopped.ended()).stdout)
+    assert.deepEqual([error.code, error.hints], ['INTERRUPTED', [`holdfast cache-image ${front.host}/app:v1 ${words}`]])
+    const partial = await holdfast.json(['cache-image', `${front.host}/small:v1`, `${front.host}/none:v1`, ...flags])
+    const {code, hints} = partial.envelope.error ?? {}
+    assert.deepEqual([code, hints], ['PARTIAL', [`holdfast cache-image ${front.host}/none:v1 ${words}`]])
+  })
+
   it('is told by the commands that cache as well: warm says how many it has, stage that the app runs what it ran', async () => {
     const list = join(holdfast.home, 'list.txt')
     await writeFile(list, `${front.host}/small:v1\n${front.host}/app:v1\n`)

@@ -6,6 +6,7 @@ import {readPlan} from '../../lib/cli/mirror-plan.ts'
 import {parseMirrorUrl} from '../../lib/cli/mirror-values.ts'
 import {parseDurationMs} from '../../lib/core/duration.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
+import {shellCommand} from '../../lib/core/shell.ts'
 import {escapeText, text} from '../../lib/core/terminal-text.ts'
 import type {DeployedMirror} from '../../lib/mirror/deploy.ts'
 
@@ -66,7 +67,7 @@ HOLDFAST_NOTIFY_URL is told what came of it, in the form that Slack takes.`
             ? 'kubectl apply -f kubernetes.yaml'
             : 'systemctl enable --now holdfast-mirror'
       throw new HoldfastError('USAGE', `cannot deploy: the target is ${plan.target}, which has a command of its own for that`, {
-        hints: [`holdfast mirror render --directory ${flags.directory}`, command],
+        hints: [shellCommand`holdfast mirror render --directory ${flags.directory}`, command],
       })
     }
     const isProduction = environment === 'production'

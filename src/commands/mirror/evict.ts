@@ -5,6 +5,7 @@ import {openUpstreams} from '../../lib/cli/mirror-upstreams.ts'
 import {isOfUpstream, repositoryWithin} from '../../lib/cli/offline-mirror.ts'
 import {formatBytes} from '../../lib/cli/units.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
+import {shellCommand} from '../../lib/core/shell.ts'
 import {escapeText, text} from '../../lib/core/terminal-text.ts'
 import type {EvictedImage} from '../../lib/mirror/kept.ts'
 import {manifestReference, parseReference} from '../../lib/oci/reference.ts'
@@ -35,7 +36,7 @@ The upstream is not asked: clients can pull the image again only while the upstr
         'USAGE',
         `cannot evict "${args.image.slice(0, 300)}": it is an image of ${reference.registry}, which --upstream does not name`,
         {
-          hints: [`holdfast mirror evict ${args.image.slice(0, 300)} --upstream ${reference.registry}`],
+          hints: [shellCommand`holdfast mirror evict ${args.image.slice(0, 300)} --upstream ${reference.registry}`],
         },
       )
     }

@@ -9,6 +9,7 @@ import {mirrorAddresses} from '../../lib/cli/mirror-rendering.ts'
 import {parseMirrorUrl} from '../../lib/cli/mirror-values.ts'
 import {PartialFailure} from '../../lib/cli/partial-failure.ts'
 import {formatTable} from '../../lib/cli/table.ts'
+import {shellCommand} from '../../lib/core/shell.ts'
 import {text} from '../../lib/core/terminal-text.ts'
 import type {MirrorAppStatus} from '../../lib/mirror/deploy.ts'
 
@@ -105,7 +106,7 @@ its machine, or in its container with --mirror.`
     throw new PartialFailure(
       `cannot say that the mirror is well: ${reasons.join('; ')}`,
       result,
-      missing.map(({name}) => `cf app ${name}`),
+      missing.map(({name}) => shellCommand`cf app ${name}`),
     )
   }
 

@@ -9,6 +9,7 @@ import {PartialFailure} from '../../lib/cli/partial-failure.ts'
 import {formatTable} from '../../lib/cli/table.ts'
 import {formatBytes, formatCount} from '../../lib/cli/units.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
+import {shellCommand} from '../../lib/core/shell.ts'
 import {text} from '../../lib/core/terminal-text.ts'
 import type {VerifiedImage} from '../../lib/mirror/verify.ts'
 import type {Reference} from '../../lib/oci/reference.ts'
@@ -111,7 +112,7 @@ Images that would have failed are listed with the reason; the exit code is then 
     const log = flags['access-log']
     if (file !== undefined && (log !== undefined || flags['from-log'])) {
       throw new HoldfastError('USAGE', 'cannot verify: both a list and a log are given', {
-        hints: [`holdfast mirror verify ${file} --upstream docker.io`],
+        hints: [shellCommand`holdfast mirror verify ${file} --upstream docker.io`],
       })
     }
     if (file !== undefined) return await readImageList(file, context.signal)
@@ -135,6 +136,8 @@ function nothingToVerify(upstreams: readonly MirroredUpstream[], listed: readonl
   const [first] = listed ?? []
   const reason = listed === undefined ? 'the mirror has no image of it' : 'the list names no image of it'
   const hint =
-    first === undefined ? 'holdfast warm images.txt --mirror http://127.0.0.1:5000' : `holdfast mirror verify --upstream ${first.registry}`
+    first === undefined
+      ? 'holdfast warm images.txt --mirror http://127.0.0.1:5000'
+      : shellCommand`holdfast mirror verify --upstream ${first.registry}`
   return new HoldfastError('MANIFEST_NOT_FOUND', `cannot verify "${names}": ${reason}`, {hints: [hint]})
 }

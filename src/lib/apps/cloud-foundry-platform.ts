@@ -18,6 +18,7 @@ import {
 } from '../cloud-foundry/releases.ts'
 import type {CloudFoundryNetwork} from '../cloud-foundry/uaa.ts'
 import {HoldfastError} from '../core/errors.ts'
+import {shellCommand} from '../core/shell.ts'
 import type {StagedImageRecord} from '../records/store.ts'
 import type {Platform, PlatformApp, Release, ReleaseRequest} from './platform.ts'
 
@@ -52,7 +53,7 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
   const assertRunsImages = ({name, runsImages}: CloudFoundryApp): void => {
     if (runsImages) return
     throw new HoldfastError('UNSUPPORTED', `cannot stage app "${name}": it is built from source code and runs no image`, {
-      hints: [`cf push ${name} --docker-image IMAGE`],
+      hints: [shellCommand`cf push ${name} --docker-image IMAGE`],
     })
   }
 

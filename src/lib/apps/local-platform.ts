@@ -1,5 +1,6 @@
 /** The apps of this machine: for who has no platform, or deploys by means of his own and asks which image. Nothing runs here; what an app is to run is noted. */
 import {HoldfastError} from '../core/errors.ts'
+import {shellCommand} from '../core/shell.ts'
 import type {AppRecord, AppRecordStore} from '../records/store.ts'
 import type {Platform, PlatformApp, Release} from './platform.ts'
 
@@ -11,7 +12,7 @@ export function createLocalPlatform(records: AppRecordStore, now: () => Date): P
     if (record !== undefined) return record
     const known = (await records.listAppRecords()).map((app) => app.name)
     throw new HoldfastError('OBJECT_NOT_FOUND', `cannot find app "${name}": there is none on this machine`, {
-      hints: [`holdfast set-env ${name} DIEGO_DOCKER_CACHE true`, ...(known.length === 0 ? [] : ['holdfast app list'])],
+      hints: [shellCommand`holdfast set-env ${name} DIEGO_DOCKER_CACHE true`, ...(known.length === 0 ? [] : ['holdfast app list'])],
       details: {apps: known},
     })
   }

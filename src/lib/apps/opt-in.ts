@@ -1,5 +1,6 @@
 /** The user's choice to have an app run from the cache: a variable of the app, as Cloud Foundry's proposal of 2015 has it. */
 import {HoldfastError} from '../core/errors.ts'
+import {shellCommand} from '../core/shell.ts'
 
 export const CACHE_VARIABLE = 'DIEGO_DOCKER_CACHE'
 
@@ -12,6 +13,6 @@ export function isOptIn(value: string | undefined): boolean {
 export function assertCacheVariable(name: string, app: string): void {
   if (name === CACHE_VARIABLE) return
   throw new HoldfastError('USAGE', `cannot change "${name}" of app "${app}": Holdfast looks after ${CACHE_VARIABLE} alone`, {
-    hints: [`cf set-env ${app} ${name} VALUE`, `holdfast set-env ${app} ${CACHE_VARIABLE} true`],
+    hints: [shellCommand`cf set-env ${app} ${name} VALUE`, shellCommand`holdfast set-env ${app} ${CACHE_VARIABLE} true`],
   })
 }

@@ -2,6 +2,7 @@
 import {inspectImage} from '../caching/inspect-image.ts'
 import type {SourceStore} from '../content/store.ts'
 import {HoldfastError} from '../core/errors.ts'
+import {shellCommand} from '../core/shell.ts'
 import {parseReference, type Reference} from '../oci/reference.ts'
 import type {Platform} from './platform.ts'
 
@@ -36,7 +37,11 @@ export async function compareWithSource(name: string, {platform, openSource, sig
   const {staged} = app
   if (staged === undefined || release?.image !== staged.cached) {
     throw new HoldfastError('OBJECT_NOT_FOUND', `cannot refresh app "${name}": it runs nothing from the cache`, {
-      hints: [`holdfast app show ${name}`, `holdfast set-env ${name} DIEGO_DOCKER_CACHE true`, `holdfast stage ${name}`],
+      hints: [
+        shellCommand`holdfast app show ${name}`,
+        shellCommand`holdfast set-env ${name} DIEGO_DOCKER_CACHE true`,
+        shellCommand`holdfast stage ${name}`,
+      ],
     })
   }
   const source = parseReference(staged.source)

@@ -1,5 +1,6 @@
 /** Going back to the release before, and giving a release new credentials. */
 import {HoldfastError} from '../core/errors.ts'
+import {shellCommand} from '../core/shell.ts'
 import type {StepListener} from '../core/step.ts'
 import {parseReference} from '../oci/reference.ts'
 import type {Platform} from './platform.ts'
@@ -21,7 +22,7 @@ export async function rollBackApp(name: string, platform: Platform, onStep?: Ste
   const {staged} = app
   if (staged?.previous === undefined || staged.previous === current?.id) {
     throw new HoldfastError('OBJECT_NOT_FOUND', `cannot roll back app "${name}": no release before is known`, {
-      hints: [`holdfast app show ${name}`],
+      hints: [shellCommand`holdfast app show ${name}`],
     })
   }
   const before = current === undefined ? '' : `; it ran ${current.image}, release ${current.id}`
@@ -50,7 +51,7 @@ export async function rotateCredentials(
   const {staged} = app
   if (current === undefined || staged === undefined || current.image !== staged.cached) {
     throw new HoldfastError('OBJECT_NOT_FOUND', `cannot rotate the credentials of app "${name}": it runs nothing from the cache`, {
-      hints: [`holdfast app show ${name}`],
+      hints: [shellCommand`holdfast app show ${name}`],
     })
   }
   await assertPullable(parseReference(staged.cached), pullCredentials)

@@ -4,6 +4,7 @@
  */
 import type {CachedImage} from '../caching/cache-images.ts'
 import {HoldfastError} from '../core/errors.ts'
+import {shellCommand} from '../core/shell.ts'
 import type {StepListener} from '../core/step.ts'
 import {formatReference, parseReference, type Reference, type RegistryHost} from '../oci/reference.ts'
 import type {StagedImageRecord} from '../records/store.ts'
@@ -66,7 +67,7 @@ export async function stageApp(name: string, request: StageRequest, dependencies
   const source = request.image ?? (isCached ? staged.source : current?.image)
   if (source === undefined) {
     throw new HoldfastError('OBJECT_NOT_FOUND', `cannot stage app "${name}": it has no image yet`, {
-      hints: [`holdfast stage ${name} --image alpine:3.20`],
+      hints: [shellCommand`holdfast stage ${name} --image alpine:3.20`],
     })
   }
   const reference = parseReference(source)

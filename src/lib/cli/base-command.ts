@@ -11,6 +11,7 @@ import {type Interruption, listenForSignals} from './interruption.ts'
 import {Output} from './output.ts'
 import {InterruptedPartway, type Leftover} from './partial-failure.ts'
 import {createPrompts, type Prompts} from './prompts.ts'
+import {type GivenFlag, keepGivenFlags} from './repeated-command.ts'
 import type {SettingFlags} from './settings.ts'
 import {createTerminal} from './terminal.ts'
 import type {AccessFlags} from './transfer-flags.ts'
@@ -26,6 +27,7 @@ export abstract class BaseCommand<Result extends object> extends Command {
   readonly #overdue = Promise.withResolvers<never>()
   #context: Context | undefined
   #leftover: (() => Leftover) | undefined
+  #givenFlags: readonly GivenFlag[] = []
 
   abstract override run(): Promise<Result>
 
@@ -81,7 +83,15 @@ export abstract class BaseCommand<Result extends object> extends Command {
   ): Promise<ParserOutput<F, B, A>> {
     const parsed = await super.parse(options, argv)
     const values: Record<string, unknown> = parsed.flags
-    for (const [name, flag] of Object.entries({...this.ctor.baseFlags, ...this.ctor.flags})) {
+    const defined = {...this.ctor.baseFlags, ...this.ctor.flags}
+    this.#givenFlags = parsed.raw.flatMap((token) => {
+      if (token.type !== 'flag') return []
+      const {flag: name, input} = token
+      const {type, exclusive = []} = defined[name] ?? {}
+      const others = exclusive.filter((other) => typeof other === 'string')
+      return [type === 'option' ? {name, value: input, exclusive: others} : {name, isNegated: input.startsWith('--no-'), exclusive: others}]
+    })
+    for (const [name, flag] of Object.entries(defined)) {
       const value = values[name]
       if (flag.type === 'option' && flag.multiple === true && typeof value === 'string')
         values[name] = value.split(flag.delimiter ?? ',').filter((part) => part !== '')
@@ -124,7 +134,9 @@ export abstract class BaseCommand<Result extends object> extends Command {
     const isStopped = this.#interruption?.signal.aborted === true || isInterruption(error)
     const report = reportError(isStopped ? this.#stopped(error) : error, this.id)
     process.exitCode = report.exitCode
-    return report
+    const command = (this.id ?? '').replaceAll(':', ' ')
+    const hints = report.body.hints.map((hint) => keepGivenFlags(hint, command, this.#givenFlags))
+    return {...report, body: {...report.body, hints}}
   }
 
   /** What a signal's end is told as. An error that says what is left half done knows more than the command does. */

@@ -8,6 +8,7 @@ import {checkInput, shape} from '../collector/api/operation.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
 import {readInputFile} from './input-file.ts'
+import {MAX_YAML_BYTES, parseYaml} from './yaml-document.ts'
 
 const LdapShape = shape({
   name: Type.String({pattern: '^(?!internal$)[a-z][a-z0-9-]{0,31}$', description: 'the source of its users'}),
@@ -65,19 +66,12 @@ export interface ForeignAccounts {
  * @throws {HoldfastError} CONFIGURATION when a file cannot be read, or passwords would be sent in the clear; USAGE naming the property that is wrong.
  */
 export async function readDirectories(file: string, signal: AbortSignal): Promise<ForeignAccounts> {
-  const [{parse}, {createLdapDirectory}, {checkRule}, {checkProvider}] = await Promise.all([
-    import('yaml'),
+  const [{createLdapDirectory}, {checkRule}, {checkProvider}] = await Promise.all([
     import('../accounts/ldap/ldap-directory.ts'),
     import('../accounts/federation/trust-rule.ts'),
     import('../accounts/federation/identity-provider.ts'),
   ])
-  let document: unknown
-  try {
-    document = parse((await readInputFile(file, signal)).toString('utf8'))
-  } catch (cause) {
-    if (cause instanceof HoldfastError || signal.aborted) throw cause
-    throw new HoldfastError('CONFIGURATION', `cannot read directories from "${file}"`, {hints: [`ls -l "${file}"`], cause})
-  }
+  const document = await parseYaml((await readInputFile(file, signal, MAX_YAML_BYTES)).toString('utf8'), file)
   const {ldap = [], oidc = [], federation = []} = checkInput({id: `read ${file}`, input: DirectoriesShape}, document)
   const read = async (path: string | undefined): Promise<string | undefined> => {
     return path === undefined ? undefined : (await readInputFile(resolve(dirname(file), path), signal)).toString('utf8')

@@ -2,6 +2,7 @@
 import {CACHE_VARIABLE, isOptIn} from '../apps/opt-in.ts'
 import type {Platform, PlatformApp} from '../apps/platform.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
+import {shellWord} from '../core/shell.ts'
 import {type ErrorBody, errorBody} from './error-report.ts'
 import {type Leftover, PartialFailure} from './partial-failure.ts'
 import {formatCount} from './units.ts'
@@ -67,7 +68,7 @@ export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Pro
   throw new PartialFailure(
     `cannot ${verb} ${failures.length} of ${formatCount(apps.length + failures.length, 'app')}: ${names.join(', ')}`,
     result,
-    names.map((name) => `holdfast ${verb} ${name}`),
+    names.map((name) => `holdfast ${verb} ${shellWord(name)}`),
   )
 }
 

@@ -1,6 +1,7 @@
 /** What people name on either side of a copy: an image in a registry, or `oci:DIR[:TAG|@DIGEST]`, a directory in the OCI image layout. */
 import type {SourceStore, TargetStore} from '../content/store.ts'
 import {HoldfastError} from '../core/errors.ts'
+import {shellCommand, shellWord} from '../core/shell.ts'
 import {parseDigest} from '../oci/digest.ts'
 import {
   DEFAULT_TAG,
@@ -56,7 +57,10 @@ function splitTag(named: string): {readonly directory: string; readonly tag?: Ta
   const directory = named.slice(0, colon)
   if (isTag(last)) return {directory, tag: last}
   throw new HoldfastError('INVALID_REFERENCE', `cannot read "${LAYOUT_SCHEME}${named}": "${last}" is not a tag`, {
-    hints: [`${LAYOUT_SCHEME}${directory}:${DEFAULT_TAG}`, `${LAYOUT_SCHEME}${named}/   # if that is the name of a directory`],
+    hints: [
+      shellWord(`${LAYOUT_SCHEME}${directory}:${DEFAULT_TAG}`),
+      `${shellWord(`${LAYOUT_SCHEME}${named}/`)}   # if that is the name of a directory`,
+    ],
   })
 }
 
@@ -115,10 +119,12 @@ async function onlyTag(store: SourceStore, directory: string, signal: AbortSigna
   for await (const one of store.listTags(LAYOUT_REPOSITORY, {signal, limit: MAX_TAGS_SHOWN})) tags.push(one)
   const [tag, another] = tags
   if (tag === undefined) {
-    throw new HoldfastError('MANIFEST_NOT_FOUND', `cannot read "oci:${directory}": it has no tag`, {hints: [`cat ${directory}/index.json`]})
+    throw new HoldfastError('MANIFEST_NOT_FOUND', `cannot read "oci:${directory}": it has no tag`, {
+      hints: [shellCommand`cat ${directory}/index.json`],
+    })
   }
   if (another === undefined) return tag
   throw new HoldfastError('USAGE', `cannot choose an image in "oci:${directory}": it has several tags`, {
-    hints: tags.map((one) => `oci:${directory}:${one}`),
+    hints: tags.map((one) => shellWord(`oci:${directory}:${one}`)),
   })
 }

@@ -3,6 +3,8 @@ import {join} from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import {HoldfastError} from '../core/errors.ts'
 import {readRegularFile, unreadableFile} from '../core/regular-file.ts'
+import {shellCommand} from '../core/shell.ts'
+import {MAX_YAML_BYTES, parseYaml} from './yaml-document.ts'
 
 export const MIRROR_TARGETS = ['systemd', 'compose', 'kubernetes', 'cf'] as const
 type MirrorTarget = (typeof MIRROR_TARGETS)[number]
@@ -218,23 +220,14 @@ export function writtenPlan(plan: MirrorPlan): object {
   return Object.fromEntries(KEYS[plan.target].filter((name) => plan[name] !== undefined).map((name) => [name, plan[name]]))
 }
 
-/** Real ones have a few kilobytes. */
-const MAX_PLAN_BYTES = 1024 * 1024
-
 /** @throws {HoldfastError} CONFIGURATION when there is none; USAGE when it cannot be used. */
 export async function readPlan(directory: string, signal: AbortSignal): Promise<MirrorPlan> {
   const file = join(directory, PLAN_FILE)
-  const {parse, YAMLParseError} = await import('yaml')
   let text: string
   try {
-    text = (await readRegularFile(file, {maxBytes: MAX_PLAN_BYTES, signal})).toString('utf8')
+    text = (await readRegularFile(file, {maxBytes: MAX_YAML_BYTES, signal})).toString('utf8')
   } catch (cause) {
-    throw unreadableFile(file, cause, [`holdfast mirror init --directory ${directory}`])
+    throw unreadableFile(file, cause, [shellCommand`holdfast mirror init --directory ${directory}`])
   }
-  try {
-    return completePlan(Object(parse(text, {maxAliasCount: 0})), `"${file}"`)
-  } catch (cause) {
-    if (!(cause instanceof YAMLParseError)) throw cause
-    throw new HoldfastError('USAGE', `cannot use "${file}": ${cause.message.split('\n')[0]}`, {cause})
-  }
+  return completePlan(Object(await parseYaml(text, file)), `"${file}"`)
 }

@@ -3,6 +3,7 @@ import {constants} from 'node:fs'
 import {access} from 'node:fs/promises'
 import {HoldfastError} from '../core/errors.ts'
 import {makeDirectory} from '../core/make-directory.ts'
+import {shellCommand} from '../core/shell.ts'
 
 const PRIVATE_DIRECTORY = 0o700
 
@@ -18,7 +19,10 @@ export async function prepareDataDirectory(dataDirectory: string, folder: string
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new HoldfastError('STORAGE', `cannot write to "${folder}": ${reason}`, {
-      hints: ['export HOLDFAST_DATA_DIR="$PWD/holdfast-data"   # or another folder that you may write', `ls -ld "${dataDirectory}"`],
+      hints: [
+        'export HOLDFAST_DATA_DIR="$PWD/holdfast-data"   # or another folder that you may write',
+        shellCommand`ls -ld ${dataDirectory}`,
+      ],
       cause,
     })
   }

@@ -2,6 +2,7 @@
 import {createSecureContext} from 'node:tls'
 import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../collector/objects.ts'
 import {HoldfastError} from '../core/errors.ts'
+import {shellCommand} from '../core/shell.ts'
 import type {ServedCollector} from '../server/collector/served-collector.ts'
 import type {ServerListener} from '../server/server-events.ts'
 import type {Context} from './context.ts'
@@ -33,7 +34,7 @@ export async function readServerCertificate(
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new HoldfastError('CONFIGURATION', `cannot serve with "${certificateFile}" and "${keyFile}": ${reason}`, {
-      hints: [`openssl x509 -noout -subject -in "${certificateFile}"`, `openssl pkey -noout -in "${keyFile}"`],
+      hints: [shellCommand`openssl x509 -noout -subject -in ${certificateFile}`, shellCommand`openssl pkey -noout -in ${keyFile}`],
       cause,
     })
   }

@@ -32,9 +32,12 @@ export function parseEnvironment(pairs: readonly string[]): Readonly<Record<stri
   )
 }
 
+/** Real ones have a few kilobytes; the environment of an app may have some more. */
+const MAX_REQUEST_BYTES = 1024 * 1024
+
 /** @throws {HoldfastError} CONFIGURATION when the file cannot be read; USAGE for what is no request. */
 export async function readRequest(file: string, signal: AbortSignal): Promise<StagingRequest> {
-  return parseStagingRequest(await readInputText(file, signal))
+  return parseStagingRequest(await readInputText(file, signal, {maxBytes: MAX_REQUEST_BYTES}))
 }
 
 /** Host, port and security of `http://host:port` or `https://host:port`. @throws {HoldfastError} USAGE with the stager's words. */

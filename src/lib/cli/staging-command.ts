@@ -5,6 +5,7 @@ import type {StageDependencies} from '../apps/stage-app.ts'
 import {DEFAULT_RECHECK_MS} from '../caching/recheck.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
+import {shellCommand} from '../core/shell.ts'
 import {escapeText} from '../core/terminal-text.ts'
 import {formatPinned, formatReference, manifestReference, type Reference} from '../oci/reference.ts'
 import {BaseCommand} from './base-command.ts'
@@ -107,7 +108,10 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
             'CONFIGURATION',
             `cannot stage app "${app}": the embedded registry is on this machine, where ${platform.description} cannot pull`,
             {
-              hints: [`holdfast stage ${app} --to REGISTRY`, 'holdfast registry add internal https://registry.example.com --default'],
+              hints: [
+                shellCommand`holdfast stage ${app} --to REGISTRY`,
+                'holdfast registry add internal https://registry.example.com --default',
+              ],
             },
           )
         }

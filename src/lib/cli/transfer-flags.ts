@@ -17,7 +17,8 @@ export const TRUST_FLAGS = {
     env: 'HOLDFAST_TRUST_HOST',
     helpGroup: 'REGISTRY ACCESS',
     helpValue: '[REGISTRY=]HOST[:PORT]',
-    summary: 'Host trusted with the credentials and blobs of the registry, or of REGISTRY alone. Repeatable.',
+    summary:
+      'Host trusted with the credentials and blobs of the registry, or of REGISTRY alone; without a port, on port 443, or 80 of plain HTTP. Repeatable.',
   }),
 }
 

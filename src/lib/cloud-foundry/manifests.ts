@@ -1,5 +1,6 @@
 /** Apps as their manifest says, their files, and their start (API v3: manifests, jobs, packages of bits). */
 import {HoldfastError} from '../core/errors.ts'
+import {shellCommand} from '../core/shell.ts'
 import type {CloudFoundryApp} from './apps.ts'
 import type {Controller} from './controller.ts'
 import {requireText, textAt, valueAt} from './fields.ts'
@@ -57,7 +58,7 @@ export async function uploadFiles(
     if (state === 'READY') return packageGuid
     if (state !== 'FAILED' && state !== 'EXPIRED') return undefined
     throw new HoldfastError('STAGING_FAILED', `cannot ${purpose}: the package is ${state.toLowerCase()}`, {
-      hints: [`cf logs ${name} --recent`],
+      hints: [shellCommand`cf logs ${name} --recent`],
     })
   })
 }

@@ -1,6 +1,7 @@
 /** From an image to an app that runs it: package, build, droplet, deployment (API v3). */
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import type {Secret} from '../core/secret.ts'
+import {shellCommand} from '../core/shell.ts'
 import type {CloudFoundryApp} from './apps.ts'
 import type {Controller} from './controller.ts'
 import {requireText, textAt} from './fields.ts'
@@ -93,7 +94,7 @@ export async function buildPackage(
     if (state === 'STAGED') return requireText(purpose, json, 'droplet', 'guid')
     if (state !== 'FAILED') return undefined
     throw new HoldfastError('STAGING_FAILED', `cannot ${purpose}: ${textAt(json, 'error') ?? 'the foundation does not say why'}`, {
-      hints: [`cf logs ${name} --recent`],
+      hints: [shellCommand`cf logs ${name} --recent`],
       details: {build: guid},
     })
   })
@@ -147,7 +148,7 @@ export async function awaitDeployment(
     const reason = textAt(json, 'status', 'reason')
     if (reason === 'DEPLOYED') return true
     throw new HoldfastError('STAGING_FAILED', `cannot ${purpose}: the deployment was ${(reason ?? 'ended').toLowerCase()}`, {
-      hints: [`cf app ${name}`, `cf logs ${name} --recent`],
+      hints: [shellCommand`cf app ${name}`, shellCommand`cf logs ${name} --recent`],
       details: {deployment: deploymentGuid, reason},
     })
   })

@@ -4,6 +4,7 @@ import {open, rename, rm} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {HoldfastError} from './errors.ts'
 import {makeDirectory} from './make-directory.ts'
+import {shellCommand} from './shell.ts'
 
 /**
  * Replaces `file` with `text`: temporary file beside it, fsync, rename. Missing folders are made.
@@ -25,7 +26,7 @@ export async function writeFileAtomically(file: string, text: string, mode = 0o6
     await rm(temporary, {force: true}).catch(() => {})
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new HoldfastError('STORAGE', `cannot write "${file}": ${reason}`, {
-      hints: [`ls -ld ${dirname(file)}; df -h ${dirname(file)}`],
+      hints: [shellCommand`ls -ld ${dirname(file)}; df -h ${dirname(file)}`],
       cause,
     })
   }

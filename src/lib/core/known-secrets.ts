@@ -25,7 +25,7 @@ interface KnownSecret {
 /** Oldest first. */
 const known = new Map<string, KnownSecret>()
 
-/** Remembers secrets, so that `maskSecrets` finds them, whatever encoding they come in; their base64 forms are secrets as well. */
+/** Remembers secrets, so that `maskSecrets` finds them in the encodings of docs/errors.md; their base64 forms are secrets as well. */
 export function rememberSecrets(...secrets: readonly string[]): void {
   // Every request shows the same ones again.
   for (const secret of secrets.filter((one) => !known.has(one)).flatMap(formsOf)) {
@@ -76,29 +76,67 @@ function patternOf(secret: string, isDistinctSecret: boolean): RegExp {
   const padding = '(?:=|%3[dD])*'
   if (secret.length >= CUT_CHARACTERS) {
     const prefix = characters.slice(0, PREFIX_CHARACTERS).join('')
-    return new RegExp(`${prefix}(?:${characters.slice(PREFIX_CHARACTERS).join('')}|[A-Za-z0-9+/_.~%-]*)${padding}`, 'g')
+    const rest = `(?:${characters.slice(PREFIX_CHARACTERS).join('')}|[A-Za-z0-9+/_.~%-]*)${padding}`
+    const bytes = [...Buffer.from(secret)].slice(0, PREFIX_CHARACTERS)
+    return new RegExp(`${BYTE_FORMS.map((form) => `${form.of(bytes)}(?:${form.more})*`).join('|')}|${prefix}${rest}`, 'g')
   }
-  const whole = `${characters.join('')}${padding}`
+  const bytes = [...Buffer.from(secret)]
+  const whole = `(?:${BYTE_FORMS.map((form) => form.of(bytes)).join('|')}|${characters.join('')}${padding})`
   return isDistinctSecret ? new RegExp(whole, 'g') : new RegExp(`(?<![A-Za-z0-9])${whole}(?![A-Za-z0-9])`, 'g')
 }
 
-/** A character as it is, percent-encoded once or several times, escaped as in JSON, and as in HTML. */
+// Bounds: a server that answers a hundred thousand backslashes must not keep us busy.
+/** Backslashes of an escape: more of them where a text was escaped several times. */
+const ESCAPE = '\\\\{1,8}'
+const PERCENT = '%(?:25){0,8}'
+/** A dump may have something between its bytes. */
+const SEPARATOR = '[: -]?'
+const HEX_BYTE = '[0-9A-Fa-f]{2}'
+
+/** All bytes written in one way, letters and digits too: `of` the bytes known, and what goes on from there. */
+const BYTE_FORMS: readonly {readonly of: (bytes: readonly number[]) => string; readonly more: string}[] = [
+  {of: (bytes) => bytes.map(hexByte).join(SEPARATOR), more: `${SEPARATOR}${HEX_BYTE}`},
+  ...[`${ESCAPE}x`, PERCENT].map((mark) => ({
+    of: (bytes: readonly number[]) => bytes.map((byte) => `${mark}${hexByte(byte)}`).join(''),
+    more: `${mark}${HEX_BYTE}`,
+  })),
+]
+
+/** A character as it is, percent-encoded once or several times, escaped as in JSON, C, Go, Python and HTML, and where its UTF-8 was read as Latin-1 or Windows-1252. */
 function alternatives(character: string): string {
-  if (/^[A-Za-z0-9]$/.test(character)) return character
-  const percent = [...Buffer.from(character)].map((byte) => `%(?:25)*${anyCase(byte.toString(16).padStart(2, '0'))}`).join('')
-  const units = Array.from({length: character.length}, (_, index) => character.charCodeAt(index).toString(16).padStart(4, '0'))
-  const escaped = units.map((unit) => `\\\\+u${anyCase(unit)}`).join('')
-  const code = character.codePointAt(0) ?? 0
+  // Escaped with all the others, or not at all.
+  if (/^[A-Za-z0-9_-]$/.test(character)) return character
+  if (character === '.') return '\\.'
+  const bytes = [...Buffer.from(character)]
   const named = NAMED_ENTITIES[character]
+  const misread = bytes.length === 1 ? [] : [Buffer.from(bytes).toString('latin1'), WINDOWS_1252.decode(Buffer.from(bytes))]
   return `(?:${[
-    `\\\\*${character.replace(/[\\^$.*+?()[\]{}|/-]/, '\\$&')}`,
-    percent,
-    escaped,
-    `&#0*${code};`,
-    `&#[xX]0*${anyCase(code.toString(16))};`,
+    ...BYTE_FORMS.slice(1).map((form) => form.of(bytes)),
+    bytes.map((byte) => `${ESCAPE}${byte.toString(8).padStart(3, '0')}`).join(''),
+    ...[character, ...misread].map((text) => [...text].map(writtenAs).join('')),
     ...(named === undefined ? [] : [`&${named};`]),
     ...(character === ' ' ? ['\\+'] : []),
   ].join('|')})`
+}
+
+const WINDOWS_1252 = new TextDecoder('windows-1252')
+
+/** A character as it is, or by its number. */
+function writtenAs(character: string): string {
+  const units = Array.from({length: character.length}, (_, index) => character.charCodeAt(index).toString(16).padStart(4, '0'))
+  const code = character.codePointAt(0) ?? 0
+  const hex = anyCase(code.toString(16))
+  return `(?:${[
+    `\\\\{0,8}${character.replace(/[\\^$.*+?()[\]{}|/-]/, '\\$&')}`,
+    units.map((unit) => `${ESCAPE}u${anyCase(unit)}`).join(''),
+    `${ESCAPE}u\\{${hex}\\}`,
+    `&#0{0,8}${code};`,
+    `&#[xX]0{0,8}${hex};`,
+  ].join('|')})`
+}
+
+function hexByte(byte: number): string {
+  return anyCase(byte.toString(16).padStart(2, '0'))
 }
 
 function anyCase(hex: string): string {

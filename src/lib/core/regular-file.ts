@@ -7,6 +7,7 @@ import {type FileHandle, open} from 'node:fs/promises'
 import {ByteCollector} from './byte-collector.ts'
 import {HoldfastError} from './errors.ts'
 import {unlessAborted} from './settle-within.ts'
+import {shellCommand} from './shell.ts'
 
 /** Files under /proc say that they are empty, and are not. */
 const MIN_READ_BYTES = 16 * 1024
@@ -59,7 +60,7 @@ export async function openRegularFile(path: string): Promise<FileHandle> {
 }
 
 /** The error for a file that could not be read: what `readRegularFile` refused as it is, and an error of the system in words. */
-export function unreadableFile(path: string, cause: unknown, hints: readonly string[] = [`ls -l "${path}"`]): HoldfastError {
+export function unreadableFile(path: string, cause: unknown, hints: readonly string[] = [shellCommand`ls -l ${path}`]): HoldfastError {
   if (cause instanceof HoldfastError) return cause
   const errno = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined
   return new HoldfastError('CONFIGURATION', `cannot read "${path}": ${REASONS[errno ?? ''] ?? errno ?? 'the system gives no reason'}`, {
@@ -89,5 +90,5 @@ async function readWhole(path: string, {maxBytes, signal}: ReadLimits): Promise<
 }
 
 function refused(path: string, reason: string): HoldfastError {
-  return new HoldfastError('CONFIGURATION', `cannot read "${path}": ${reason}`, {hints: [`ls -lL "${path}"`], details: {path}})
+  return new HoldfastError('CONFIGURATION', `cannot read "${path}": ${reason}`, {hints: [shellCommand`ls -lL ${path}`], details: {path}})
 }

@@ -35,13 +35,16 @@ const HTTP_DATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? /
 /** No server is believed that it wants a longer pause: one wrong header would stop a mirror for years. */
 export const MAX_RETRY_AFTER_MS = 60 * 60_000
 
-/** Reads `Retry-After`: whole seconds or an HTTP date, in milliseconds from `nowMs`, never negative and at most an hour. Undefined for everything else (GHCR sends `880µs`). */
-export function parseRetryAfter(value: string | undefined, nowMs: number): number | undefined {
+/**
+ * Reads `Retry-After`: whole seconds or an HTTP date, in milliseconds from `nowMs`, never negative and at most `maxMs`: an hour, unless it is only told. Undefined for
+ * everything else (GHCR sends `880µs`).
+ */
+export function parseRetryAfter(value: string | undefined, nowMs: number, maxMs = MAX_RETRY_AFTER_MS): number | undefined {
   const text = value?.trim() ?? ''
-  if (RETRY_AFTER_SECONDS.test(text)) return Math.min(MAX_RETRY_AFTER_MS, Number(text) * 1000)
+  if (RETRY_AFTER_SECONDS.test(text)) return Math.min(maxMs, Number(text) * 1000)
   if (!HTTP_DATE.test(text)) return undefined
   const at = Date.parse(text)
-  return Number.isNaN(at) ? undefined : Math.min(MAX_RETRY_AFTER_MS, Math.max(0, at - nowMs))
+  return Number.isNaN(at) ? undefined : Math.min(maxMs, Math.max(0, at - nowMs))
 }
 
 /** The longest delay a timer takes; a longer one would fire at once. */

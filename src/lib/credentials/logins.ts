@@ -3,6 +3,7 @@
 import type {RegistryCredential} from '../content/remote/endpoint.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
+import {shellCommand} from '../core/shell.ts'
 import type {RegistryHost, RepositoryName} from '../oci/reference.ts'
 import type {LoginKey, LoginRecord, LoginStore} from '../records/store.ts'
 import type {CredentialSource} from './lookup.ts'
@@ -42,7 +43,7 @@ export function createLogins({records, secrets}: {readonly records: LoginStore; 
           'CREDENTIAL_NOT_FOUND',
           `cannot log in to "${login.registry}" as "${login.account}": "${secrets.name}" has lost its secret`,
           {
-            hints: [`holdfast login ${loginTarget(login)} --username ${login.account}`],
+            hints: [shellCommand`holdfast login ${loginTarget(login)} --username ${login.account}`],
           },
         )
       }

@@ -1,5 +1,6 @@
 /** One attempt to log in, and what its refusals mean. */
 import {decodeRefusal, saysLocked} from '../auth/refusal.ts'
+import {formatSeconds} from '../core/duration.ts'
 import {type ErrorCode, HoldfastError} from '../core/errors.ts'
 import {redactUrl} from '../core/redaction.ts'
 import {parseRetryAfter} from '../core/retry.ts'
@@ -34,7 +35,7 @@ export function loginRefusal(attempt: LoginAttempt, url: URL, answer: RefusingAn
   const words = [said, message].filter((part) => part !== undefined).join(': ')
   const quoted = `${answer.status}${words === '' ? '' : ` ${words}`}`
   const retryAfterMs = parseRetryAfter(answer.headers['retry-after'], Date.now())
-  const {code, reason, hints} = meaningOf(attempt, url, answer, retryAfterMs)
+  const {code, reason, hints} = meaningOf(attempt, url, answer)
   return loginFailure(attempt, code, `${url.host} ${reason} (${quoted})`, {
     hints,
     details: {
@@ -57,12 +58,7 @@ export function loginFailure(
   return new HoldfastError(code, message, {...options, details: {registry, ...options.details}})
 }
 
-function meaningOf(
-  {registry, secretKind}: LoginAttempt,
-  url: URL,
-  {status, headers, json}: RefusingAnswer,
-  retryAfterMs: number | undefined,
-): Meaning {
+function meaningOf({registry, secretKind}: LoginAttempt, url: URL, {status, headers, json}: RefusingAnswer): Meaning {
   const again = `holdfast login ${registry}`
   const refusal = decodeRefusal(json)
   if (status >= 400 && status < 500 && saysLocked(refusal)) {
@@ -72,8 +68,9 @@ function meaningOf(
   // A missing right, an address that may not come, a firewall: the server's own words say which, if any.
   if (status === 403) return {code: 'DENIED', reason: 'refuses the login', hints: [`holdfast registry check ${registry}`]}
   if (status === 429) {
-    const seconds = retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs / 1000)
-    const pause = seconds === undefined ? 'a pause' : `a pause of ${seconds} s`
+    const askedMs = parseRetryAfter(headers['retry-after'], Date.now(), Number.POSITIVE_INFINITY)
+    const seconds = askedMs === undefined ? undefined : Math.ceil(askedMs / 1000)
+    const pause = seconds === undefined ? 'a pause' : `a pause of ${formatSeconds(seconds)}`
     return {code: 'RATE_LIMITED', reason: `wants ${pause}`, hints: [`sleep ${seconds ?? 60} && ${again}`]}
   }
   if (status === 401 || (status === 400 && (secretKind === 'identity-token' || refusal.code === 'invalid_grant'))) {

@@ -78,8 +78,10 @@ export async function logIn(request: LoginRequest, dependencies: LoginDependenci
     if (newlyTrusted !== undefined) return await logIn({...request, endpoint: trusting(endpoint, newlyTrusted)}, dependencies)
     const tokens = createTokenEndpoint(realm, {service: question.service, scopes: scopesOf(question, door)}, door)
     const proven = await proveByToken(request, attempt, door, tokens)
+    const kept = await keep(request, proven, 'bearer', dependencies)
+    // Only with the login: a trust without one is nowhere to be seen, and `logout` would leave it.
     if (isTrustedHost(realm, {...endpoint, pinnedHosts: []})) await dependencies.records.trustHost(endpoint.registry, realm.host, 'login')
-    return {...(await keep(request, proven, 'bearer', dependencies)), realmHost: realm.host}
+    return {...kept, realmHost: realm.host}
   } finally {
     http.close()
   }

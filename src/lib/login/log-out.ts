@@ -1,6 +1,7 @@
 /** Logging out: the secret leaves the keychain, the login the records. */
 
 import {HoldfastError} from '../core/errors.ts'
+import {shellCommand} from '../core/shell.ts'
 import {type Logins, loginTarget} from '../credentials/logins.ts'
 import type {RegistryHost, RepositoryName} from '../oci/reference.ts'
 import type {LoginRecord} from '../records/store.ts'
@@ -45,10 +46,12 @@ function assertOne(
 ): void {
   if (fitting.length === 1) return
   const place = loginTarget({registry, ...(pathPrefix === undefined ? {} : {pathPrefix})})
-  const others = (fitting.length === 0 ? known : fitting).map((login) => `holdfast logout ${loginTarget(login)} --account ${login.account}`)
+  const others = (fitting.length === 0 ? known : fitting).map(
+    (login) => shellCommand`holdfast logout ${loginTarget(login)} --account ${login.account}`,
+  )
   if (fitting.length > 1) {
     throw new HoldfastError('INPUT_REQUIRED', `cannot log out of "${place}": ${fitting.length} accounts are logged in there`, {
-      hints: [...others, `holdfast logout ${place} --all`],
+      hints: [...others, shellCommand`holdfast logout ${place} --all`],
     })
   }
   const who = account === undefined ? 'nobody is logged in there' : `"${account}" is not logged in there`

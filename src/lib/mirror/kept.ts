@@ -3,6 +3,7 @@ import type {KeptStore} from '../content/pull-through/eviction/kept-store.ts'
 import {lastUsedMs, removeImage} from '../content/pull-through/eviction/remove-image.ts'
 import {type KeptImage, keptImagesOf, listKeptImages} from '../content/pull-through/kept-images.ts'
 import {HoldfastError} from '../core/errors.ts'
+import {shellCommand} from '../core/shell.ts'
 import type {Digest} from '../oci/digest.ts'
 import type {RepositoryName, Tag} from '../oci/reference.ts'
 
@@ -63,7 +64,9 @@ export async function evictImage(
     const reason = whole === undefined ? 'the mirror does not have it' : 'it is part of another image'
     throw new HoldfastError('MANIFEST_NOT_FOUND', `cannot evict "${name}/${repository}${separator}${reference}": ${reason}`, {
       hints: [
-        whole === undefined ? `holdfast mirror list --upstream ${name}` : `holdfast mirror evict ${nameOf(name, whole)} --upstream ${name}`,
+        whole === undefined
+          ? shellCommand`holdfast mirror list --upstream ${name}`
+          : shellCommand`holdfast mirror evict ${nameOf(name, whole)} --upstream ${name}`,
       ],
     })
   }

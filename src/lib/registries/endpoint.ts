@@ -3,6 +3,7 @@ import type {PlainHttpPolicy, RegistryEndpoint} from '../content/remote/endpoint
 import {isLoopbackHost} from '../content/remote/trust.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {readRegularFile, unreadableFile} from '../core/regular-file.ts'
+import {shellCommand} from '../core/shell.ts'
 import type {TlsSettings} from '../http/client.ts'
 import {DOCKER_HUB, DOCKER_HUB_API_HOST, type RegistryHost} from '../oci/reference.ts'
 import type {RegistryRecord} from '../records/store.ts'
@@ -104,8 +105,8 @@ async function readPem(file: string | undefined, label: string, signal: AbortSig
   throw new HoldfastError('CONFIGURATION', `cannot read "${file}": it holds no PEM block "${label}"`, {
     hints: [
       label === 'CERTIFICATE'
-        ? `openssl x509 -inform der -in "${file}" -out "${file}.pem"`
-        : `openssl pkey -in "${file}" -out "${file}.pem"`,
+        ? shellCommand`openssl x509 -inform der -in ${file} -out ${file}.pem`
+        : shellCommand`openssl pkey -in ${file} -out ${file}.pem`,
     ],
   })
 }

@@ -6,7 +6,7 @@
  */
 import {randomUUID} from 'node:crypto'
 import type {CallOptions, ContentStore} from '../content/store.ts'
-import {HalfDoneError, HoldfastError, hasCode, RegistryError} from '../core/errors.ts'
+import {HalfDoneError, HoldfastError, hasCode, interrupted, RegistryError} from '../core/errors.ts'
 import {excerpt} from '../core/redaction.ts'
 import {type Digest, digestOf} from '../oci/digest.ts'
 import {createRawManifest, type RawManifest} from '../oci/manifest.ts'
@@ -86,7 +86,7 @@ export async function deleteTag(reference: TagReference, store: ContentStore, op
       },
     )
   }
-  await confirmed(reference, store, () => store.deleteManifest(repository, found.digest, options))
+  await confirmed(reference, store, options, () => store.deleteManifest(repository, found.digest, options))
   return {...alone, manifestDeleted: true, siblings}
 }
 
@@ -115,21 +115,47 @@ async function resume(
   return found
 }
 
-/** Runs a deletion that takes the tag along; when its answer is lost, looks whether the tag is gone. @throws {HalfDoneError} when that cannot be seen. */
-async function confirmed({registry, repository, tag}: TagReference, store: ContentStore, work: () => Promise<unknown>): Promise<void> {
+/**
+ * Runs a deletion that takes the tag along; when its answer is lost, looks whether the tag is gone.
+ * @throws {HalfDoneError} when that cannot be seen, and for a signal while the registry may still carry it out.
+ */
+async function confirmed(reference: TagReference, store: ContentStore, {signal}: CallOptions, work: () => Promise<unknown>): Promise<void> {
+  if (signal?.aborted) throw interrupted()
   try {
     await work()
   } catch (error) {
     if (isRefusal(error) || (error instanceof RegistryError && !error.retryable)) throw error
-    const present = await store.statManifest(repository, tag, {signal: AbortSignal.timeout(RESTORE_MS)}).catch((cause: unknown) => {
-      const name = `${registry}/${repository}:${tag}`
-      throw new HalfDoneError(
-        cause instanceof HoldfastError ? cause.code : 'NETWORK',
-        `cannot delete "${name}" (${messageOf(error)}), nor find out whether it is gone: ${messageOf(cause)}`,
-        {hints: [`holdfast tag delete ${name}   # finishes the deletion`], details: {reference: name}, cause},
-      )
+    if (await isGone(reference, store, error)) return
+    if (!hasCode(error, 'INTERRUPTED')) throw error
+    const name = formatReference(reference)
+    throw new HalfDoneError('INTERRUPTED', `${name} was still there, but its deletion has been asked for and may be carried out yet`, {
+      hints: [`holdfast tag delete ${name}   # finishes the deletion`],
+      details: {reference: name},
+      cause: error,
     })
-    if (present !== undefined) throw error
+  }
+}
+
+/**
+ * Returns whether the tag is gone after its deletion was asked for; not ended by the signal that ends the command.
+ * @throws {HalfDoneError} when that cannot be seen.
+ */
+async function isGone(reference: TagReference, store: ContentStore, failure?: unknown): Promise<boolean> {
+  const {repository, tag} = reference
+  try {
+    const call = {signal: AbortSignal.timeout(RESTORE_MS), isLikelyAbsent: failure === undefined}
+    return (await store.statManifest(repository, tag, call)) === undefined
+  } catch (cause) {
+    const name = formatReference(reference)
+    const asked =
+      failure === undefined
+        ? `cannot find out whether "${name}" is gone`
+        : `cannot delete "${name}" (${messageOf(failure)}), nor find out whether it is gone`
+    throw new HalfDoneError(cause instanceof HoldfastError ? cause.code : 'NETWORK', `${asked}: ${messageOf(cause)}`, {
+      hints: [`holdfast tag delete ${name}   # finishes the deletion`],
+      details: {reference: name},
+      cause,
+    })
   }
 }
 
@@ -137,13 +163,13 @@ async function confirmed({registry, repository, tag}: TagReference, store: Conte
 async function deletedByName(reference: TagReference, store: ContentStore, options: CallOptions): Promise<boolean> {
   const {repository, tag} = reference
   try {
-    await confirmed(reference, store, () => store.deleteTag(repository, tag, options))
+    await confirmed(reference, store, options, () => store.deleteTag(repository, tag, options))
   } catch (error) {
     // A registry that knows only digests calls a tag a malformed one.
     if (hasCode(error, 'UNSUPPORTED') || (error instanceof RegistryError && error.httpStatus === HTTP_BAD_REQUEST)) return false
     throw error
   }
-  return (await store.statManifest(repository, tag, {...options, isLikelyAbsent: true})) === undefined
+  return await isGone(reference, store)
 }
 
 /** Asks for the deletion of what is not there, so that nothing is changed at a registry where deleting is switched off. */
@@ -209,10 +235,10 @@ async function deletedByReplacement(
   } catch (error) {
     failure = error
   }
-  const isGone = await restore(reference, deletion, store, failure)
+  const wasDeleted = await restore(reference, deletion, store, failure)
   // A write that was cut off may still arrive: the entry stays for that case, and the next run drops it.
-  if (isGone || isMoved || isRefusal(failure)) await options.journal.remove(name)
-  if (isGone) return true
+  if (wasDeleted || isMoved || isRefusal(failure)) await options.journal.remove(name)
+  if (wasDeleted) return true
   // Moving was allowed and deleting is not: no other way of deleting would be.
   if (isMoved && hasCode(failure, 'UNAUTHENTICATED', 'DENIED')) throw failure
   if (failure === undefined || (isRefusal(failure) && !options.signal?.aborted)) return false

@@ -6,6 +6,7 @@ import {writeFileAtomically} from '../core/atomic-file.ts'
 import {hasErrno} from '../core/errno.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {readRegularFile, unreadableFile} from '../core/regular-file.ts'
+import {shellCommand} from '../core/shell.ts'
 import {type Digest, digestAlgorithm, parseDigest} from '../oci/digest.ts'
 import {createRawManifest, MAX_MANIFEST_BYTES, type RawManifest, verifyManifest} from '../oci/manifest.ts'
 
@@ -71,7 +72,7 @@ function decode(text: string, file: string): PendingDeletion {
     return {original: verifyManifest(raw, expected), placeholder: parseDigest(placeholder)}
   } catch (cause) {
     throw new HoldfastError('CONFIGURATION', `cannot read "${file}": it is damaged, or of a newer Holdfast`, {
-      hints: [`rm "${file}"`],
+      hints: [shellCommand`rm ${file}`],
       cause,
     })
   }

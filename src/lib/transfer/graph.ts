@@ -5,6 +5,7 @@
 import type {ManifestReader} from '../content/store.ts'
 import {HoldfastError, interrupted, TransferError} from '../core/errors.ts'
 import type {Lane} from '../core/lane.ts'
+import {shellCommand} from '../core/shell.ts'
 import type {Descriptor} from '../oci/descriptor.ts'
 import type {Digest} from '../oci/digest.ts'
 import {childManifests, type IndexManifest, MAX_INDEX_DEPTH, type Manifest, parseManifest, type RawManifest} from '../oci/manifest.ts'
@@ -81,7 +82,7 @@ function notFound(image: Reference, reference: Tag | Digest): unknown {
 function listHint({registry, repository}: Reference): string {
   const directory = registry.startsWith('oci:') ? registry.slice('oci:'.length) : undefined
   if (directory === undefined) return `holdfast tag list ${registry}/${repository}  # check the name and the tag`
-  return `cat '${`${directory}/index.json`.replaceAll("'", "'\\''")}'  # names the tags`
+  return `${shellCommand`cat ${`${directory}/index.json`}`}  # names the tags`
 }
 
 /** Nexus and other proxies have indexes and not all that they name: attestations above all. */
@@ -95,7 +96,7 @@ function childNotFound(image: Reference, index: IndexManifest, child: Descriptor
       `cannot read "${formatReference(image)}": its index names ${describeChild(child)}, and ${image.registry} does not have that manifest`,
       {
         hints: [
-          `holdfast inspect ${formatReference(image)}  # shows what is there and what is missing`,
+          `${shellCommand`holdfast inspect ${formatReference(image)}`}  # shows what is there and what is missing`,
           ...(chosen === '' ? [] : [`--platform ${chosen}  # copies these platforms; the digest changes`]),
         ],
         details: {registry: image.registry, repository: image.repository, reference: child.digest, index: index.raw.digest},

@@ -383,6 +383,12 @@ describe('an exchange', () => {
       newClient().request({method: 'GET', url: new URL(`http://127.0.0.1:${port}/v2/?token=canary`)}),
       (error) => hasCode(error, 'NETWORK') && /connection refused/.test(error.message) && !error.message.includes('canary'),
     )
+    // Most registries of this machine speak no TLS.
+    for (const host of ['127.0.0.1', 'localhost'])
+      await assert.rejects(
+        newClient().request({method: 'GET', url: new URL(`https://${host}:${port}/v2/`)}),
+        (error) => hasCode(error, 'NETWORK') && error.hints[0]?.endsWith(` http://${host}:${port}/v2/`) === true,
+      )
   })
 
   it('finds a server on IPv4 although its name has an IPv6 address as well', async () => {

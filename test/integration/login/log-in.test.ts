@@ -1,7 +1,7 @@
 /** Logging in to registries and token endpoints that fail, lie, or send us elsewhere: every failure has its own code, keeps nothing, and shows no secret. */
 import assert from 'node:assert/strict'
 import type {RegistryEndpoint} from '../../../src/lib/content/remote/endpoint.ts'
-import type {ErrorCode} from '../../../src/lib/core/errors.ts'
+import {type ErrorCode, HoldfastError} from '../../../src/lib/core/errors.ts'
 import type {HttpClient} from '../../../src/lib/http/client.ts'
 import {createWireClient} from '../../../src/lib/http/wire/client.ts'
 import {cleanUpAfterwards} from '../../support/afterwards.ts'
@@ -168,6 +168,24 @@ describe('a login that fails', () => {
     assert.equal(realm.seen.length, 0)
     assert.equal((await logInAt(endpointOf(registry.host, {pinnedHosts: [realmHost]}), fixture)).login.kind, 'password')
     assert.ok(registry.seen.every(({headers, url}) => headers.authorization !== BASIC && !url.includes('?')))
+  })
+
+  it('because the keychain does not take the secret leaves no trust in the token endpoint behind', async () => {
+    const realm = await start((_seen, response) => reply(response, 200, {}, {token: 'good'}))
+    const realmHost = realm.host.replace('127.0.0.1', 'localhost')
+    const registry = await start((seen, response) =>
+      seen.headers.authorization === undefined
+        ? reply(response, 401, {'www-authenticate': `Bearer realm="http://${realmHost}/token",service="s"`})
+        : reply(response, 200),
+    )
+    const endpoint = endpointOf(registry.host, {trustedHosts: [realmHost]})
+    const save = fixture.keychain.writeSecret.bind(fixture.keychain)
+    fixture.keychain.writeSecret = () => Promise.reject(new HoldfastError('KEYCHAIN_UNAVAILABLE', 'cannot reach the keychain'))
+    await assertLoginFails(logInAt(endpoint, fixture), 'KEYCHAIN_UNAVAILABLE', fixture)
+    assert.deepEqual(await fixture.records.listTrust(), [])
+    fixture.keychain.writeSecret = save
+    await logInAt(endpoint, fixture)
+    assert.equal((await fixture.records.listTrust()).length, 1)
   })
 
   it('keeps no identity token that the registry itself does not take', async () => {

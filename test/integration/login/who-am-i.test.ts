@@ -55,6 +55,11 @@ describe('who is logged in', () => {
     await assert.rejects(ask(endpointOf(registry.host)), {code: 'RATE_LIMITED'})
   })
 
+  it('names no right that is missing where none was asked for', async () => {
+    const registry = await start((_seen, response) => reply(response, 403))
+    await assert.rejects(ask(endpointOf(registry.host)), {code: 'DENIED', message: /the account in use may not do this$/})
+  })
+
   it('is an error when the registry answers what it should not', async () => {
     const registry = await start((_seen, response) => reply(response, 404))
     await assert.rejects(ask(endpointOf(registry.host)), {code: 'REPOSITORY_NOT_FOUND'})

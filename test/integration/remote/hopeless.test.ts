@@ -67,6 +67,34 @@ describe('the remote store', () => {
     })
   })
 
+  describe('and a registry that stands still', () => {
+    const silent = async (answer: Answer, readsBodyItself?: (seen: Seen) => boolean) => {
+      const registry = await startScriptedRegistry(answer, readsBodyItself)
+      afterwards(registry.close)
+      const http = createWireClient({idleTimeoutMs: 200})
+      afterwards(() => http.close())
+      return {registry, ...storeFor(registry.host, {http})}
+    }
+
+    it('asks it once more', async () => {
+      const {store, registry} = await silent(() => {})
+      await assert.rejects(store.readManifest(REPOSITORY, TAG), (error) => hasCode(error, 'TIMEOUT'))
+      assert.equal(registry.seen.length, 2)
+    })
+
+    it('sends it a blob once more', async () => {
+      const {store, registry} = await silent(
+        ({method}, response) => {
+          if (method === 'POST') return reply(response, 202, {location: `/v2/${REPOSITORY}/blobs/uploads/1`})
+          if (method !== 'PUT') reply(response, 404)
+        },
+        ({method}) => method === 'PUT',
+      )
+      await assert.rejects(store.writeBlob(REPOSITORY, BLOB, sourceOf(BYTES).source), (error) => hasCode(error, 'TIMEOUT'))
+      assert.equal(registry.seen.filter(({method}) => method === 'PUT').length, 2)
+    })
+  })
+
   describe('and a server that breaks the rules of HTTP', () => {
     for (const [what, answer] of [
       ['control characters in a header', 'HTTP/1.1 200 OK\r\nX-A: a\u0001b\r\nContent-Length: 0\r\n\r\n'],

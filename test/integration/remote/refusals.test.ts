@@ -6,7 +6,7 @@ import {requestJson} from '../../../src/lib/http/json-client.ts'
 import {createWireClient} from '../../../src/lib/http/wire/client.ts'
 import {digestOf} from '../../../src/lib/oci/digest.ts'
 import {cleanUpAfterwards} from '../../support/afterwards.ts'
-import {type Answer, REPOSITORY, reply, startScriptedRegistry, storeFor, TAG} from './scripted-registry.ts'
+import {type Answer, REPOSITORY, reply, sourceOf, startScriptedRegistry, storeFor, TAG} from './scripted-registry.ts'
 
 const BYTES = Buffer.from('the bytes of a blob')
 const BLOB = {digest: digestOf(BYTES), size: BYTES.length}
@@ -47,6 +47,7 @@ describe('a refusal', () => {
     [421, 'UNSUPPORTED', /leads to another server/],
     [423, 'UNSUPPORTED', /from any account/],
     [425, 'REGISTRY_UNAVAILABLE', /early/],
+    [507, 'REGISTRY_UNAVAILABLE', /; it has no space left$/],
     [426, 'UNSUPPORTED', /wants another protocol: TLS\/1\.3/],
     [428, 'UNSUPPORTED', /condition/],
     [431, 'UNSUPPORTED', /headers are too large/],
@@ -121,6 +122,24 @@ describe('a refusal', () => {
       assert.equal(error.hints.join().includes('holdfast login'), isLogin)
     })
   }
+
+  it('of an upload for want of space is final: the blob is sent once', async () => {
+    const registry = await start(({method}, response) => {
+      if (method === 'HEAD') return reply(response, 404)
+      if (method === 'POST') return reply(response, 202, {location: `/v2/${REPOSITORY}/blobs/uploads/1`})
+      reply(response, method === 'PUT' ? 507 : 404)
+    })
+    const error = await failure(open(registry.host).writeBlob(REPOSITORY, BLOB, sourceOf(BYTES).source))
+    assert.deepEqual([error.code, registry.seen.filter(({method}) => method === 'PUT').length], ['REGISTRY_UNAVAILABLE', 1])
+  })
+
+  it('to stop redirecting is a fault of the server, which is not asked again', async () => {
+    const registry = await start(({url}, response) => reply(response, 307, {location: `${url}x`}))
+    const error = await failure(open(registry.host).readBlob(REPOSITORY, BLOB, new CollectingSink()))
+    assert.deepEqual([error.code, error.hints], ['NETWORK', [`holdfast registry check ${registry.host}`]])
+    assert.match(error.message, /more than 5 redirects$/)
+    assert.equal(registry.seen.filter(({url}) => url.includes('/blobs/')).length, 6)
+  })
 
   for (const [server, said] of [
     ['nginx', '<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>'],

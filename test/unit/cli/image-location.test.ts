@@ -39,6 +39,12 @@ describe('one side of a copy', () => {
       assert.throws(() => parseImageLocation(text), {code: 'INVALID_REFERENCE', message: /^cannot read "oci:.*is not a tag$/})
     })
 
+  it('quotes the name of a layout in a hint for the shell', () => {
+    assert.throws(() => parseImageLocation('oci:a b:c d'), {
+      hints: ["'oci:a b:latest'", "'oci:a b:c d/'   # if that is the name of a directory"],
+    })
+  })
+
   it('names a layout in messages as the user did', () => {
     for (const text of ['oci:web', 'oci:./web:v2', `oci:web@${DIGEST}`])
       assert.equal(formatReference(parseImageLocation(text).reference), text)

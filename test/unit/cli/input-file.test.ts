@@ -5,7 +5,7 @@ import {readInputFile, readInputText} from '../../../src/lib/cli/input-file.ts'
 describe('what users name as an input', () => {
   it('is standard input for -, read to its end', async () => {
     const input = new PassThrough()
-    const text = readInputText('-', new AbortController().signal, input)
+    const text = readInputText('-', new AbortController().signal, {input})
     input.write('a')
     input.end('b')
     assert.equal(await text, 'ab')
@@ -14,7 +14,7 @@ describe('what users name as an input', () => {
   it('is let go of when the signal fires, however long standard input stays open', async () => {
     const input = new PassThrough()
     const stop = new AbortController()
-    const text = readInputText('-', stop.signal, input)
+    const text = readInputText('-', stop.signal, {input})
     input.write('a')
     const reason = new Error('stopped')
     stop.abort(reason)

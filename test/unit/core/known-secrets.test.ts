@@ -7,6 +7,9 @@ import {excerpt, redactText} from '../../../src/lib/core/redaction.ts'
 const PASSWORD = 'canary/5f1c+"&%<é> \\x'
 const PAIR = `alice:${PASSWORD}`
 
+const escapedBytes = (text: string, isEscaped: (byte: number) => boolean): string =>
+  [...Buffer.from(text)].map((byte) => (isEscaped(byte) ? `\\x${byte.toString(16).padStart(2, '0')}` : String.fromCharCode(byte))).join('')
+
 /** How servers write what they were sent. */
 const ENCODINGS: Readonly<Record<string, (text: string) => string>> = {
   'as it is': (text) => text,
@@ -22,6 +25,19 @@ const ENCODINGS: Readonly<Record<string, (text: string) => string>> = {
       .replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
   "as Go's JSON has it": (text) =>
     JSON.stringify(text).slice(1, -1).replaceAll('<', '\\u003c').replaceAll('>', '\\u003e').replaceAll('&', '\\u0026'),
+  'in hex': (text) => Buffer.from(text).toString('hex'),
+  'in hex of capitals': (text) => Buffer.from(text).toString('hex').toUpperCase(),
+  'as a dump': (text) => [...Buffer.from(text)].map((byte) => byte.toString(16).padStart(2, '0')).join(' '),
+  'as \\xNN for what is not ASCII': (text) => escapedBytes(text, (byte) => byte > 0x7e),
+  'as \\xNN altogether': (text) => escapedBytes(text, () => true),
+  'as octal escapes': (text) =>
+    [...Buffer.from(text)].map((byte) => (byte > 0x7e ? `\\${byte.toString(8)}` : String.fromCharCode(byte))).join(''),
+  'as \\u{…}': (text) => [...text].map((one) => (/[ -~]/.test(one) ? one : `\\u{${one.codePointAt(0)?.toString(16)}}`)).join(''),
+  'as UTF-8 that was read as Latin-1': (text) => Buffer.from(text).toString('latin1'),
+  'as UTF-8 that was read as Windows-1252': (text) => new TextDecoder('windows-1252').decode(Buffer.from(text)),
+  'as UTF-8 that was read as Latin-1, in JSON of ASCII alone': (text) =>
+    [...Buffer.from(text)].map((byte) => (byte > 0x7e ? `\\u00${byte.toString(16)}` : String.fromCharCode(byte))).join(''),
+  'percent-encoded altogether': (text) => [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''),
   'in HTML': (text) => text.replace(/[&<>"]/g, (one) => ({'&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;'})[one] ?? one),
 }
 

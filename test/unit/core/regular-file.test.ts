@@ -56,7 +56,8 @@ describe('reading a regular file', () => {
     const shown = unreadableFile(missing, error)
     assert.equal(shown.code, 'CONFIGURATION')
     assert.equal(shown.message, `cannot read "${missing}": there is no such file`)
-    assert.deepEqual(shown.hints, [`ls -l "${missing}"`])
+    assert.deepEqual(shown.hints, [`ls -l ${missing}`])
+    assert.deepEqual(unreadableFile("/tmp/$(id) 'x'", new Error('no')).hints, ["ls -l '/tmp/$(id) '\\''x'\\'''"])
   })
 
   it('ends with the reason of its signal', async () => {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import {mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import type {ContentStore, ListTagsOptions} from '../../../src/lib/content/store.ts'
-import {HalfDoneError, HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
+import type {CallOptions, ContentStore, ListTagsOptions} from '../../../src/lib/content/store.ts'
+import {HalfDoneError, HoldfastError, hasCode, interrupted} from '../../../src/lib/core/errors.ts'
 import {type Digest, digestOf} from '../../../src/lib/oci/digest.ts'
 import {isTag, parseReference, type RepositoryName, type Tag} from '../../../src/lib/oci/reference.ts'
 import {deleteTag} from '../../../src/lib/tags/delete-tag.ts'
@@ -225,6 +225,34 @@ describe('deleting a tag by a placeholder', () => {
         assert.equal(tags.has(V1), when === 'before')
       }
   })
+
+  for (const [what, isCarriedOut, isAnswered] of [
+    ['counts as deleted when a signal comes before the answer to a deletion by name', true, false],
+    ['counts as deleted when a signal comes right after that answer', true, true],
+    ['is not said to name what it named while the registry may still delete it', false, false],
+  ] as const) {
+    it(what, async () => {
+      const stop = new AbortController()
+      class Stopped extends CuttingStore {
+        override async deleteTag(name: RepositoryName, tag: Tag): Promise<boolean> {
+          stop.abort()
+          if (isCarriedOut) this.repository(name).tags.delete(tag)
+          if (!isAnswered) throw interrupted()
+          return true
+        }
+
+        override async statManifest(name: RepositoryName, reference: Tag | Digest, options: CallOptions = {}) {
+          if (options.signal?.aborted) throw interrupted()
+          return await super.statManifest(name, reference)
+        }
+      }
+      const store = new Stopped()
+      addImage(store, IMAGE, ['layer'])
+      const done = deleteTag({registry, repository, tag: V1}, store, {journal: journal(), mayDelete, signal: stop.signal})
+      if (isCarriedOut) assert.equal((await done).reference, IMAGE)
+      else await assert.rejects(done, (error) => error instanceof HalfDoneError && /may be carried out yet$/.test(error.message))
+    })
+  }
 
   it('changes nothing when it cannot be written down first', async () => {
     const {store, digest, tags} = filled()

@@ -1,6 +1,7 @@
 /** What the operating system says of a disk, as an error that a user can act on. */
 import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError, interrupted} from '../../core/errors.ts'
+import {shellCommand} from '../../core/shell.ts'
 import {DiskFullError} from './free-space.ts'
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -67,8 +68,8 @@ function storageError(verb: string, object: string, directory: string, error: un
 }
 
 function hintFor(errno: string, directory: string): string {
-  if (errno === 'ENOSPC' || errno === 'EDQUOT') return `df -h "${directory}"`
+  if (errno === 'ENOSPC' || errno === 'EDQUOT') return shellCommand`df -h ${directory}`
   if (errno === 'EROFS' || errno === 'EXDEV') return `findmnt --target "${directory}"`
   if (errno === 'EMFILE' || errno === 'ENFILE') return 'ulimit -n 65536'
-  return `ls -ld "${directory}"`
+  return shellCommand`ls -ld ${directory}`
 }

@@ -6,6 +6,7 @@ import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
 import {readRegularFile} from '../../core/regular-file.ts'
+import {shellCommand} from '../../core/shell.ts'
 import {type Digest, digestAlgorithm, digestHex} from '../../oci/digest.ts'
 import {writeDurably} from '../disk/durable.ts'
 
@@ -66,7 +67,7 @@ export class LayoutDirectory {
   async exists(): Promise<boolean> {
     if ((await stat(this.path).catch(() => undefined))?.isDirectory() === false) {
       throw new HoldfastError('CONFIGURATION', `cannot use image layout "${this.path}": it is not a directory`, {
-        hints: [`ls -ld "${this.path}"`],
+        hints: [shellCommand`ls -ld ${this.path}`],
         details: {path: this.path},
       })
     }

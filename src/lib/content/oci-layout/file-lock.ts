@@ -5,6 +5,7 @@ import {setTimeout as delay} from 'node:timers/promises'
 import {hasErrno} from '../../core/errno.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {readRegularFile} from '../../core/regular-file.ts'
+import {shellCommand} from '../../core/shell.ts'
 
 const RETRY_MS = 10
 /** A lock older than this was left by a process that died. */
@@ -61,6 +62,6 @@ async function breakStale(path: string): Promise<void> {
 
 function lockError(path: string, reason: string): HoldfastError {
   return new HoldfastError('CONFLICT', `cannot change image layout "${path}": ${reason}`, {
-    hints: [`rm "${path}"  # if no other process is writing`],
+    hints: [shellCommand`rm ${path}  # if no other process is writing`],
   })
 }

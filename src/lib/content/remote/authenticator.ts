@@ -138,7 +138,7 @@ export class Authenticator {
       challenge?.parameters.error === 'insufficient_scope' ||
       (this.#scheme?.kind === 'bearer' && !isTokenRefused)
     )
-      return new HoldfastError('DENIED', `${known.message}; the account in use may not do this (${scopes})`, {
+      return new HoldfastError('DENIED', `${known.message}; the account in use may not do this${scopes === '' ? '' : ` (${scopes})`}`, {
         hints: loginHints(registry),
         details: {...known.details, scopes},
         cause: known,

@@ -11,7 +11,7 @@ import {readSpecError} from './registry-error.ts'
 
 /** Tries of a request that is safe to repeat. */
 const MAX_ATTEMPTS = 5
-/** Tries of a transfer that is too slow: another connection may be faster, and each one takes a whole window of `--min-rate`. */
+/** Tries of what is too slow or stands still: another connection may be faster, and each one takes a whole window of `--min-rate`, or a minute of silence. */
 const MAX_SLOW_TRIES = 2
 /** How long one request may wait for a host that answers 429, unless the user says otherwise. */
 export const DEFAULT_RATE_LIMIT_WAIT_MS = 5 * 60_000
@@ -24,8 +24,8 @@ const MIN_JITTER_MS = 50
 const TURN_SPACING_MS = 100
 /** A request that came too late (RFC 9110 §15.5.9) or too early (RFC 8470 §5.2) may be sent again as it is. */
 const TRANSIENT_CLIENT_ERRORS: readonly number[] = [408, 425]
-/** What the server does not implement it will not implement soon. */
-const LASTING_SERVER_ERRORS: readonly number[] = [501, 505]
+/** What the server does not implement it will not implement soon, and a full store is full until its operator makes room. */
+const LASTING_SERVER_ERRORS: readonly number[] = [501, 505, 507]
 
 export interface PacedClientOptions {
   readonly http: HttpClient
@@ -79,7 +79,7 @@ export class FailureCount {
   /** Counts a failure that is worth another try, with what was thrown; returns whether that one is due. */
   add(error?: HoldfastError): boolean {
     this.#failures++
-    if (error?.details.isTooSlow === true) this.#slow++
+    if (error?.details.isTooSlow === true || error?.details.isStalled === true) this.#slow++
     return this.#failures < this.#max && this.#slow < MAX_SLOW_TRIES
   }
 
@@ -140,7 +140,8 @@ export class PacedClient {
         // A host that asks for no time and refuses again is not believed a second time.
         const leastMs = refusals === 1 ? 0 : backOffMs(refusals - 1, clock)
         const pauseMs = asked === undefined ? backOffMs(refusals, clock, RATE_LIMIT_BACK_OFF) : Math.max(leastMs, withJitter(asked, clock))
-        if (waitedMs + pauseMs > this.#options.rateLimitWaitMs) throw rateLimited(request, response, pauseMs, waitedMs)
+        if (waitedMs + pauseMs > this.#options.rateLimitWaitMs)
+          throw rateLimited(request, response, {pauseMs, waitedMs, nowMs: clock.now()})
         this.#holdBack(host, clock.now() + pauseMs)
         continue
       }
@@ -189,9 +190,18 @@ function withJitter(askedMs: number, clock: Clock): number {
   return Math.round(askedMs + Math.max(MIN_JITTER_MS, askedMs * RATE_LIMIT_JITTER) * clock.random())
 }
 
-function rateLimited(request: HttpRequest, response: HttpResponse, pauseMs: number, waitedMs: number): HoldfastError {
+interface Waiting {
+  /** What would be waited now. */
+  readonly pauseMs: number
+  readonly waitedMs: number
+  readonly nowMs: number
+}
+
+function rateLimited(request: HttpRequest, response: HttpResponse, {pauseMs, waitedMs, nowMs}: Waiting): HoldfastError {
   const {message} = readSpecError(response)
-  const seconds = Math.ceil(pauseMs / 1000)
+  // What the host said, without our jitter and our bound; where it said nothing or too little, what we take for it.
+  const askedMs = parseRetryAfter(response.headers['retry-after'], nowMs, Number.POSITIVE_INFINITY) ?? 0
+  const seconds = Math.ceil((askedMs > 0 ? askedMs : pauseMs) / 1000)
   return new HoldfastError(
     'RATE_LIMITED',
     `cannot ask "${request.url.host}": it wants a pause of ${formatSeconds(seconds)} and ${formatSeconds(waitedMs / 1000)} were waited already${message === undefined ? '' : ` (${message})`}`,

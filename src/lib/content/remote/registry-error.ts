@@ -35,6 +35,8 @@ interface Meaning {
   readonly reason?: string
   /** What the body says does not count: it is mostly that of a proxy. */
   readonly isDecisive?: boolean
+  /** The same request soon after is answered the same. */
+  readonly isLasting?: boolean
 }
 
 /** Statuses that say nothing of who asks. */
@@ -66,6 +68,7 @@ const MEANINGS: Readonly<Record<number, Meaning>> = {
   431: {code: 'UNSUPPORTED', reason: 'the headers are too large for it: usually a token with very many rights'},
   501: {code: 'UNSUPPORTED', isDecisive: true},
   505: {code: 'UNSUPPORTED', isDecisive: true},
+  507: {code: 'REGISTRY_UNAVAILABLE', reason: 'it has no space left', isDecisive: true, isLasting: true},
 }
 
 /** The first error of the body; empty when it says nothing that we can read. */
@@ -90,7 +93,7 @@ function decodeXmlError(text: string): Refusal {
 /** Makes the error for an answer that is not what was asked for. `action` is `verb "object"`, as in `read manifest "a/b:latest"`. */
 export function registryError(registry: RegistryHost, action: string, response: HttpResponse, answerer?: Answerer): RegistryError {
   const {code, message} = readSpecError(response)
-  const {code: ours, reason} = meaningOf(response.status, code, answerer, message !== undefined)
+  const {code: ours, reason, isLasting} = meaningOf(response.status, code, answerer, message !== undefined)
   const retryAfterMs = parseRetryAfter(response.headers['retry-after'], Date.now())
   const who = answerer === undefined ? registry : `${answerer.kind} "${answerer.host}"`
   const said = `${who} answered ${response.status}${code === undefined ? '' : ` ${code}`}${message === undefined ? '' : ` (${message})`}`
@@ -104,6 +107,7 @@ export function registryError(registry: RegistryHost, action: string, response: 
       httpStatus: response.status,
       ...(code === undefined ? {} : {registryCode: code}),
       ...(retryAfterMs === undefined ? {} : {retryAfterMs}),
+      ...(isLasting === true ? {gaveUp: true} : {}),
       ...(answerer === undefined ? {} : {host: answerer.host}),
     },
   })

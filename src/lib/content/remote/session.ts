@@ -154,8 +154,9 @@ export class RegistrySession {
       if (!isFollowed || !REDIRECT_STATUSES.includes(response.status) || location === undefined)
         return {...response, url, isAuthorized: carried !== undefined}
       if (hops >= MAX_REDIRECTS)
-        throw new HoldfastError('UNTRUSTED_HOST', `cannot ${request.action}: more than ${MAX_REDIRECTS} redirects`, {
-          details: {registry: this.endpoint.registry},
+        throw new HoldfastError('NETWORK', `cannot ${request.action}: more than ${MAX_REDIRECTS} redirects`, {
+          hints: [`holdfast registry check ${this.endpoint.registry}`],
+          details: {registry: this.endpoint.registry, isMalformed: true},
         })
       const next = this.trusted(location, url, 'redirect')
       // Trust is judged from the registry, not from the host that redirects: a hop must not widen what the next one may do.

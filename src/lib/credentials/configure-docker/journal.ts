@@ -6,6 +6,7 @@ import {createHash} from 'node:crypto'
 import {writeFileAtomically} from '../../core/atomic-file.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {readRegularFile} from '../../core/regular-file.ts'
+import {shellCommand} from '../../core/shell.ts'
 import type {TextPatch} from './json-members.ts'
 
 const PRIVATE_FILE = 0o600
@@ -70,7 +71,7 @@ function decode(text: string, file: string): readonly RecordedChange[] {
 
 function damaged(file: string, cause: unknown): HoldfastError {
   return new HoldfastError('CONFIGURATION', `cannot read "${file}": it is damaged, or of a newer Holdfast`, {
-    hints: [`rm "${file}"`],
+    hints: [shellCommand`rm ${file}`],
     cause,
   })
 }

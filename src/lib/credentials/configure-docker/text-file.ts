@@ -5,6 +5,7 @@ import {dirname} from 'node:path'
 import {HoldfastError, hasCode} from '../../core/errors.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
 import {readRegularFile} from '../../core/regular-file.ts'
+import {shellCommand} from '../../core/shell.ts'
 
 /** Longer files are refused; real ones have a few kilobytes. */
 const MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -88,10 +89,14 @@ async function assertUnchanged({path, text}: TextFile): Promise<void> {
 }
 
 function unreadable(path: string, reason: string): HoldfastError {
-  return new HoldfastError('CONFIGURATION', `cannot read "${path}": ${reason}`, {hints: [`ls -l "${path}"`], details: {path}})
+  return new HoldfastError('CONFIGURATION', `cannot read "${path}": ${reason}`, {hints: [shellCommand`ls -l ${path}`], details: {path}})
 }
 
 function unwritable(path: string, cause: unknown): HoldfastError {
   const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown reason'
-  return new HoldfastError('STORAGE', `cannot write "${path}": ${reason}`, {hints: [`ls -ld "${dirname(path)}"`], details: {path}, cause})
+  return new HoldfastError('STORAGE', `cannot write "${path}": ${reason}`, {
+    hints: [shellCommand`ls -ld ${dirname(path)}`],
+    details: {path},
+    cause,
+  })
 }

@@ -1,4 +1,5 @@
 /** Turns what a socket, TLS or a malformed answer says into an error of the table, with a reason in words and commands that help. */
+import {classifyAddress} from '../../core/address-policy.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {SlowTransferError} from '../../core/rate-watch.ts'
 import {excerpt} from '../../core/redaction.ts'
@@ -124,7 +125,8 @@ function describe(cause: unknown, attempt: Attempt): HoldfastError {
   const object = `cannot ${method} "${url.origin}${url.pathname}"`
   const code = errorCode(cause)
   if (cause instanceof IdleTimeoutError || cause instanceof ConnectTimeoutError) {
-    return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {hints: [reachHint(url, proxy)], cause})
+    const details = cause instanceof IdleTimeoutError ? {isStalled: true} : {}
+    return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {hints: [reachHint(url, proxy)], details, cause})
   }
   if (cause instanceof SlowTransferError) {
     return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {
@@ -236,8 +238,15 @@ function errorCode(cause: unknown): string | undefined {
   return 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined
 }
 
+/** Most registries of this machine speak plain HTTP, and those that speak TLS answer it as well: whether one is there is seen by http in either case. */
 function reachHint(url: URL, proxy: string | undefined): string {
-  return proxy === undefined ? `curl -sS -o /dev/null -w '%{http_code}\\n' ${url.origin}/v2/` : bypassHint(url)
+  const origin = isLoopback(url) ? `http://${url.host}` : url.origin
+  return proxy === undefined ? `curl -sS -o /dev/null -w '%{http_code}\\n' ${origin}/v2/` : bypassHint(url)
+}
+
+function isLoopback({hostname}: URL): boolean {
+  const name = hostname.replace(/^\[|\]$/g, '')
+  return name === 'localhost' || name.endsWith('.localhost') || classifyAddress(name) === 'loopback'
 }
 
 function bypassHint(url: URL): string {

@@ -1,6 +1,7 @@
 /** What SQLite's result codes mean to a user (sqlite.org/rescode.html). */
 import {dirname} from 'node:path'
 import {HoldfastError} from '../../core/errors.ts'
+import {shellCommand} from '../../core/shell.ts'
 
 const PRIMARY_CODE_MASK = 0xff
 const SQLITE_BUSY = 5
@@ -37,7 +38,7 @@ export function databaseFailure(verb: 'open' | 'read' | 'write', file: string, c
   const code = resultCode(cause)
   if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) {
     return new HoldfastError('CONFIGURATION', `cannot ${verb} "${file}": it is damaged, or not a database of Holdfast`, {
-      hints: [`mv "${file}" "${file}.damaged"`, 'restore it from a backup; the images in the registries are not affected'],
+      hints: [shellCommand`mv ${file} ${file}.damaged`, 'restore it from a backup; the images in the registries are not affected'],
       cause,
     })
   }
@@ -49,7 +50,7 @@ export function databaseFailure(verb: 'open' | 'read' | 'write', file: string, c
   }
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new HoldfastError('STORAGE', `cannot ${verb} "${file}": ${reason}`, {
-    hints: [OTHER_DATA_DIRECTORY, `ls -ld "${dirname(file)}" "${file}"; df -h "${dirname(file)}"`],
+    hints: [OTHER_DATA_DIRECTORY, shellCommand`ls -ld ${dirname(file)} ${file}; df -h ${dirname(file)}`],
     cause,
   })
 }
