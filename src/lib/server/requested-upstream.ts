@@ -48,7 +48,7 @@ export function requestedUpstream<Upstream extends UpstreamName>(
   const upstream = named?.upstream ?? unnamed
   if (upstream === undefined) {
     throw unknownName(
-      `the request names no registry, and this mirror has several: ${listOf(upstreams)}; they are named by ?ns=HOST or /v2/HOST/…`,
+      `the request names no registry, and this mirror has several: ${listOf(upstreams)}; name one by ?ns=HOST or by ${upstreams.map(({path}) => `/v2/${path}/…`).join(', ')}`,
     )
   }
   if (!('repository' in route)) return {upstream, route}

@@ -347,6 +347,11 @@ function describeStore(kind: CacheKind): void {
         // Its digest is that of what comes, as where the registry is asked by tag.
         upstream.content.statManifest = async () => ({mediaType: forged.mediaType, digest: forged.digest, size: forged.bytes.length})
         upstream.content.readManifest = async () => forged
+        if (!forged.mediaType.includes('manifest')) {
+          const looked = await store.statManifest(WEB, V1)
+          assert.equal(looked?.digest, first.digest)
+          assert.match(store.warningOf(looked) ?? '', /^110 /)
+        }
         const answer = await store.readManifest(WEB, V1)
         assert.equal(answer?.digest, first.digest)
         assert.match(store.warningOf(answer) ?? '', /^110 /)

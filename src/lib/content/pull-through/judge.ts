@@ -4,9 +4,14 @@ import {decodeJson} from '../../oci/json.ts'
 import {parseManifest, type RawManifest} from '../../oci/manifest.ts'
 import {isImageManifestType, isIndexType, MEDIA_TYPE} from '../../oci/media-types.ts'
 
+/** Whether a media type is one of manifests of today. */
+export function isManifestType(mediaType: string): boolean {
+  return isIndexType(mediaType) || isImageManifestType(mediaType)
+}
+
 /** @throws {HoldfastError} INVALID_MANIFEST */
 export function judgeManifest(raw: RawManifest): void {
-  if (isIndexType(raw.mediaType) || isImageManifestType(raw.mediaType)) {
+  if (isManifestType(raw.mediaType)) {
     parseManifest(raw)
     return
   }

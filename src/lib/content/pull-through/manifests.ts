@@ -11,7 +11,7 @@ import type {MirroredBlobs} from './blobs.ts'
 import type {MirrorCache} from './cache.ts'
 import type {CacheGuard} from './cache-guard.ts'
 import type {MirrorEvent} from './events.ts'
-import {judgeManifest} from './judge.ts'
+import {isManifestType, judgeManifest} from './judge.ts'
 import {type RevalidationRule, revalidationOf} from './revalidation.ts'
 import {Running} from './running.ts'
 import type {TagMoves} from './tag-moves.ts'
@@ -176,7 +176,15 @@ export class MirroredManifests {
 
   async #lookUp(question: Question, repository: RepositoryName, tag: Tag): Promise<Descriptor | undefined> {
     const {upstream, now, end} = this.#options
-    const found = await upstream.ask(question, (source) => source.statManifest(repository, tag, {signal: end}))
+    const found = await upstream.ask(question, async (source) => {
+      const described = await source.statManifest(repository, tag, {signal: end})
+      if (described === undefined || isManifestType(described.mediaType)) return described
+      // A login page answers HEAD as well.
+      const raw = await source.readManifest(repository, tag, {signal: end})
+      if (raw === undefined) return undefined
+      judgeManifest(raw)
+      return describeManifest(raw)
+    })
     if (found === undefined) return undefined
     this.#seen.set(`${repository}:${tag}`, {descriptor: found, checkedAtMs: now()})
     await this.#record(repository, tag, found.digest)
