@@ -14,7 +14,7 @@ export default class MirrorEvict extends BaseCommand<EvictedImage> {
   static override readonly summary = 'Remove an image from a mirror, for example one that was retracted.'
   static override readonly description =
     `Removes the image that IMAGE names, with every tag that names it and the layers that no other image needs. The mirror may run meanwhile; with --store it stops serving the image within a minute.
-The upstream is not asked: clients can pull the image again only while the upstream has it, and they can pull it again if the upstream still has it.`
+The upstream is not asked. Clients can pull the image again only while the upstream has it.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> alpine:3.20 --upstream docker.io',
     '<%= config.bin %> <%= command.id %> ghcr.io/acme/web@sha256:… --upstream docker.io --upstream ghcr.io',

@@ -57,13 +57,18 @@ describe('a mirror with limits', function () {
     await source.close()
   })
 
-  async function start(maxSizeBytes: number, keep: readonly string[] = []): Promise<ServedMirror & {readonly url: string}> {
+  async function start(
+    maxSizeBytes: number,
+    keep: readonly string[] = [],
+    onFailure: (error: unknown) => void = () => {},
+  ): Promise<ServedMirror & {readonly url: string}> {
     const quota = new Quota(maxSizeBytes)
     const served = await serveMirror({
       host: '127.0.0.1',
       port: 0,
       rules: [],
       eviction: {policy: {maxSizeBytes, keep}, quota},
+      listener: (event) => event.type === 'failure' && onFailure(event.error),
       upstreams: [
         {
           name: NAME,
@@ -106,9 +111,11 @@ describe('a mirror with limits', function () {
   })
 
   it('passes new images on without keeping them when nothing may be evicted, and serves what it has', async () => {
-    const {url} = await start(LARGE_BYTES + 100_000, ['team/old'])
+    const failures: string[] = []
+    const {url} = await start(LARGE_BYTES + 100_000, ['team/old'], (error) => failures.push(String(error)))
     for (let pulls = 0; pulls < 3; pulls++) await pull(url, 'team/fresh', fresh)
     assert.deepEqual([await isKept('team/fresh', fresh), await isKept('team/old', old)], [false, true])
+    await until(() => failures.some((failure) => failure.includes('the maximum size of the store is reached')))
     await pull(url, 'team/old', old)
     const ready = await fetch(`${url}/readyz`)
     assert.equal(ready.status, 200)

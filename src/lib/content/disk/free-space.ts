@@ -54,7 +54,7 @@ export class FreeSpace {
       const usable = await this.usableBytes()
       if (size - written > usable) {
         this.#quota?.refused(size - written - usable)
-        throw new DiskFullError(usable)
+        throw new DiskFullError(usable, usable === this.#quota?.leftBytes)
       }
       granted = written + Math.max(size - written, Math.min(usable, CHECK_BYTES))
     }
@@ -80,8 +80,10 @@ export class FreeSpace {
 export class DiskFullError extends Error {
   readonly code = 'ENOSPC'
 
-  constructor(usableBytes: number) {
-    super(`the disk is full: ${Math.max(0, Math.floor(usableBytes))} bytes are left for blobs`)
+  /** @param isOfQuota whether the operator's limit is reached, and not the disk. */
+  constructor(usableBytes: number, isOfQuota: boolean) {
+    const limit = isOfQuota ? 'the maximum size of the store is reached' : 'the disk is full'
+    super(`${limit}: ${Math.max(0, Math.floor(usableBytes))} bytes are left for blobs`)
   }
 }
 
