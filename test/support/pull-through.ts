@@ -23,6 +23,7 @@ export interface MirrorOptions {
   /** Of images that no client pulls whole; never when absent. */
   readonly completionDelayMs?: number
   readonly pace?: VerifyPace
+  readonly healWaitMs?: number
   /** How often tags are looked up; each time when absent. */
   readonly revalidate?: string
 }
@@ -81,7 +82,7 @@ export async function createCachePlace(kind: CacheKind, pace?: VerifyPace): Prom
 }
 
 export async function openMirror(options: MirrorOptions = {}): Promise<TestMirror> {
-  const {kind = 'a disk', completionDelayMs, pace, revalidate = '**=always'} = options
+  const {kind = 'a disk', completionDelayMs, healWaitMs, pace, revalidate = '**=always'} = options
   const place = await createCachePlace(kind, pace)
   const {root, registryRoot, openCache} = place
   const upstream = new FaultyUpstream()
@@ -95,6 +96,7 @@ export async function openMirror(options: MirrorOptions = {}): Promise<TestMirro
       onEvent: (event) => events.push(event),
       completes: completionDelayMs !== undefined,
       completionDelayMs,
+      healWaitMs,
     })
   const closeStore = async (): Promise<void> => {
     await store.close({graceMs: 10_000})

@@ -403,6 +403,24 @@ function describeStore(kind: CacheKind): void {
           assert.equal(kept.filter((file) => file.endsWith('-damaged')).length, 2 * digests.length)
         })
 
+      it('is fetched again once an upstream that was gone is back, though no client asks', async () => {
+        const {upstream, store} = await open({healWaitMs: 20})
+        const image = addImage(upstream.content, 'upstream.test/shop/web:v1', layers)
+        await pullAsContainerd(mirror, WEB, V1)
+        const [blob] = requiredBlobs(parseManifest(image))
+        assert.ok(blob)
+        await isFilled(requiredBlobs(parseManifest(image)).length)
+        await writeFile(fileOf(blob.digest), Buffer.alloc(blob.size))
+        cut()
+        await assert.rejects(readBlobBytes(store, WEB, blob, MIB))
+        await sleep(TICK_MS)
+        assert.equal(await stat(fileOf(blob.digest)).catch(() => undefined), undefined)
+        mirror.upstream.before = () => {}
+        // The pause of the upstream is over.
+        mirror.laterMs += 60_000
+        await until(async () => (await stat(fileOf(blob.digest)).catch(() => undefined)) !== undefined)
+      })
+
       it('is found by a slow walk and mended while the upstream is there, though no client asks', async () => {
         const {upstream} = await open({pace: {pauseMs: 50, bytesPerSecond: 1e9}})
         const image = addImage(upstream.content, 'upstream.test/shop/web:v1', layers)

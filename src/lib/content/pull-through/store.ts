@@ -18,6 +18,7 @@ import type {Damage, MirrorCache} from './cache.ts'
 import {CacheGuard} from './cache-guard.ts'
 import {Completion} from './completion.ts'
 import type {MirrorEvent} from './events.ts'
+import {Healing} from './healing.ts'
 import {isNoAnswer, MirroredManifests} from './manifests.ts'
 import {Pending} from './pending.ts'
 import type {RevalidationRule} from './revalidation.ts'
@@ -39,6 +40,8 @@ export interface PullThroughOptions {
   readonly completes?: boolean | undefined
   /** How long after a client got a manifest they are, in milliseconds. */
   readonly completionDelayMs?: number | undefined
+  /** How long after a damaged file could not be fetched it is asked for again, in milliseconds. */
+  readonly healWaitMs?: number | undefined
 }
 
 /** What clients of a mirror see. */
@@ -60,6 +63,7 @@ class CachedUpstream implements PullThroughStore {
   readonly #blobs: MirroredBlobs
   readonly #manifests: MirroredManifests
   readonly #completion: Completion | undefined
+  readonly #healing: Healing
   /** Ends what the upstream is asked for, which is asked for several clients at once and for none of them alone. */
   readonly #end = new AbortController()
 
@@ -84,9 +88,10 @@ class CachedUpstream implements PullThroughStore {
     const onKept = (repository: RepositoryName, digest: Digest): void => completion?.kept(repository, digest)
     this.#manifests = new MirroredManifests({cache, upstream, guard, moves, blobs, rules, now, onEvent, onKept, end})
     this.#completion = completion
+    this.#healing = new Healing({fetch: (damage) => this.#fetchAgain(damage), onFailure, waitMs: options.healWaitMs})
     cache.watchDamage?.((damage) => {
       onEvent({type: 'damaged', ...damage})
-      this.#heal(damage).catch(onFailure)
+      this.#healing.heal(damage)
     })
     moves.resume().catch(onFailure)
     this.#completion?.resume().catch(onFailure)
@@ -96,20 +101,23 @@ class CachedUpstream implements PullThroughStore {
     return this.#manifests.isStale(answer) ? `110 holdfast "the upstream ${this.#options.upstream.name} could not be asked"` : undefined
   }
 
-  /** Fetches again what was taken out of use; without an upstream the next client that asks for it does. */
-  async #heal({kind, repository, digest}: Damage): Promise<void> {
+  /** Fetches what was taken out of use, unless a client has had it fetched already. */
+  async #fetchAgain({kind, repository, digest}: Damage): Promise<boolean> {
     try {
       if (kind === 'manifest') await this.#manifests.read(repository, digest)
       else {
         const size = await this.#blobs.stat(repository, digest)
         if (size !== undefined) await this.#blobs.fill(repository, {digest, size}).done
       }
+      return true
     } catch (error) {
       if (!isNoAnswer(error)) throw error
+      return false
     }
   }
 
   async close({graceMs}: {readonly graceMs: number}): Promise<void> {
+    this.#healing.close()
     const finished = Promise.all([this.#blobs.allFilled(), this.#completion?.close()])
       .then(() => this.#moves.close())
       .then(() => this.#pending.close())
