@@ -16,7 +16,7 @@ import {createTemporaryDirectory} from '../support/temporary-directory.ts'
 
 const ROUNDS = 5
 const SEED = 20_26
-const MAX_DELAY_MS = 150
+const MAX_DELAY_MS = 1_500
 /** What breaks off is asked for again. */
 const TRIES = 5
 
