@@ -92,8 +92,8 @@ describe('holdfast serve', function () {
   it('fails at once when its address cannot be written, as a mirror does', async () => {
     for (const args of [['serve'], ['mirror', 'serve', '--upstream', 'upstream.invalid']]) {
       for (const json of [[], ['--json']]) {
-        const shell = `exec ${process.execPath} ${HOLDFAST_LAUNCHER} ${[...args, ...json].join(' ')} --listen 127.0.0.1:0 > /dev/full`
-        const {exitCode, stderr} = await run('sh', ['-c', shell], {env: holdfast.env})
+        const command = [process.execPath, HOLDFAST_LAUNCHER, ...args, ...json, '--listen', '127.0.0.1:0']
+        const {exitCode, stderr} = await run('sh', ['-c', 'exec "$@" > /dev/full', 'sh', ...command], {env: holdfast.env})
         assert.equal(exitCode, 10, stderr)
         assert.match(stderr, /cannot write "standard output": no space left on device/)
       }

@@ -137,6 +137,7 @@ describe('the list of tags', () => {
       tags: [],
       others: [],
       invalid: [],
+      broken: [],
       incomplete: undefined,
     })
   })
