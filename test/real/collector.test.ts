@@ -297,7 +297,10 @@ describe('a collector', function () {
       HOLDFAST_AUTH_127_0_0_1_1_PASSWORD: 'b',
     })
     const {exitCode, envelope} = await away.json(['cache-image', image, '--to', genuineOpen.host])
-    assert.deepEqual([exitCode, envelope.warnings?.length], [0, 1])
+    assert.equal(exitCode, 0)
+    // It could not be asked which registries it manages, and was not told of the copy.
+    assert.match(String(envelope.warnings?.[0]), /is not trusted with the credentials/)
+    assert.match(String(envelope.warnings?.[1]), /was not told of/)
   })
 
   it('lets nobody use a token of a registry at its API, nor a session at a registry', async () => {
