@@ -285,7 +285,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     afterwards(other.stop)
     await pushImage(other.url, 'shop/web', 'v1', second)
     await mirror.stop()
-    mirror = await serve(user, ['--upstream', origin.url, '--upstream', other.url])
+    mirror = await serve(user, ['--upstream', origin.url, '--upstream', other.url, '--unnamed', origin.url])
     const named = async (ns: string) => (await get(`shop/web/manifests/v1?ns=${ns}`)).headers.get('docker-content-digest')
     assert.deepEqual([await named(origin.host), await named(other.host)], [first.digest, second.digest])
     const below = `${other.host.replace(':', '_')}/shop/web`
@@ -356,7 +356,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     const part = await user.json(['mirror', 'evict', `${origin.host}/shop/many@${index.manifests[0]?.digest}`, ...mirrored])
     assert.deepEqual([part.exitCode, part.envelope.error?.code], [3, 'MANIFEST_NOT_FOUND'])
     assert.deepEqual(part.envelope.error?.hints, [
-      `holdfast mirror evict ${origin.host}/shop/many@${many.digest} --upstream ${origin.host}`,
+      ['holdfast mirror evict', `${origin.host}/shop/many@${many.digest}`, '--upstream', origin.host, ...store()].join(' '),
     ])
     for (const [image, code] of [
       [`${origin.host}/shop/web:v1`, 'MANIFEST_NOT_FOUND'],
@@ -382,7 +382,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     await pushImage(origin.url, 'team/tool', 'v1', second)
     await pushImage(other.url, 'team/copy', 'v1', first)
     await mirror.stop()
-    mirror = await serve(user, ['--upstream', origin.url, '--upstream', other.url])
+    mirror = await serve(user, ['--upstream', origin.url, '--upstream', other.url, '--unnamed', origin.url])
     assert.equal(await pull('shop/web', 'v1'), first.digest)
     assert.equal(await pull('team/tool', 'v1'), second.digest)
     assert.equal(await pull(`${other.host.replace(':', '_')}/team/copy`, 'v1'), first.digest)
