@@ -23,7 +23,7 @@ const DESCRIPTIONS = {
 export default class MirrorInit extends BaseCommand<Initialized> {
   static override readonly summary = 'Plan a protected mirror: writes mirror.yml, and all that it says.'
   static override readonly description =
-    `Asks for what is missing where somebody can answer. The keys of mirror.yml are the flags; what is changed there, "mirror render" writes again, and "mirror deploy" and "mirror status" work from it.
+    `On a terminal, asks for missing values. The keys of mirror.yml are the flags. After a change there, run "mirror render"; "mirror deploy" and "mirror status" read it, too.
 Of several upstreams with docker.io among them, requests that name no registry are about docker.io (--unnamed): dockerd and Concourse name none.
 Put the directory under version control: no secret is in it.`
   static override readonly examples = [

@@ -35,7 +35,7 @@ const ANSWERS: Readonly<Record<Reached, string>> = {
 export default class MirrorStatus extends BaseCommand<Status> {
   static override readonly summary = 'Show whether a protected mirror runs: its apps, as "cf apps" does, and what clients meet.'
   static override readonly description =
-    `From mirror.yml of the directory. The exit code is 9 when an instance is missing or the mirror does not answer; being kept out by its rules is no failure.
+    `From mirror.yml of the directory. The exit code is 9 when an instance is missing or the mirror does not answer; being refused by its access rules is not a failure.
 Shows by client address which upstreams and images were pulled and when, since the mirror started: a node that is not among them goes around the mirror. The mirror itself says it, not nginx: run this on
 its machine, or in its container with --mirror.`
   static override readonly examples = [

@@ -13,7 +13,7 @@ import type {BrokenTag, ListedTag} from '../../lib/tags/list-tags.ts'
 
 /** A lookup takes up to three requests. */
 const DEFAULT_LIMIT = 1000
-/** Names that are no tags may be many, and long. */
+/** Invalid tag names can be many, and long. */
 const MAX_INVALID_SHOWN = 3
 const MAX_BROKEN_SHOWN = 10
 

@@ -110,7 +110,7 @@ export class Context {
     return new Set(names.flatMap((name) => [name, ...loopbackSpellings(name)]))
   }
 
-  /** Records where it listens, once it does: port 0 takes a free one. What cannot be remembered is no reason not to serve. */
+  /** Records where it listens, once it does: port 0 takes a free one. If it cannot be recorded, the server still serves. */
   async setEmbeddedRegistry(registry: RegistryHost, publicUrl?: string): Promise<void> {
     this.#embeddedRegistry = Promise.resolve(registry)
     try {

@@ -38,7 +38,7 @@ export interface Eviction {
   readonly quota: Quota
 }
 
-/** @throws {HoldfastError} USAGE for what is no size or length of time, for a length below a day, and for limits beside --store. */
+/** @throws {HoldfastError} USAGE for an invalid size or length of time, for a length below a day, and for limits beside --store. */
 export function readEviction(flags: EvictionFlags): Eviction {
   const {'max-size': size, 'max-unused': unused, keep = [], store} = flags
   if (store !== undefined && (size !== undefined || unused !== undefined)) {

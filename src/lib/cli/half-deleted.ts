@@ -1,4 +1,4 @@
-/** Tags that a deletion of this machine left on the empty image: told wherever one is met, since what they name is no image of anybody's. */
+/** Warns of tags that an interrupted deletion of this machine left on the empty image. */
 import {HoldfastError} from '../core/errors.ts'
 import {text} from '../core/terminal-text.ts'
 import {formatReference, type Reference} from '../oci/reference.ts'

@@ -36,7 +36,7 @@ export interface ClientReport {
 
 /**
  * Returns what several mirrors say together; undefined when one of them cannot be reached.
- * @throws {HoldfastError} DENIED when a mirror does not answer this machine; UNSUPPORTED for what is no mirror of Holdfast.
+ * @throws {HoldfastError} DENIED when a mirror does not answer this machine; UNSUPPORTED when the server is not a mirror of Holdfast.
  */
 export async function readClientReport(context: Context, mirrors: readonly URL[]): Promise<ClientReport | undefined> {
   const reports: ClientReport[] = []
@@ -89,7 +89,7 @@ async function readReport(context: Context, mirror: URL): Promise<ClientReport |
     }
     const report = status === 200 ? reportOf(json) : undefined
     if (report !== undefined) return report
-    throw new HoldfastError('UNSUPPORTED', `${object}: it is no mirror of Holdfast, or an older one (HTTP ${status})`)
+    throw new HoldfastError('UNSUPPORTED', `${object}: it is not a mirror of Holdfast, or an older one (HTTP ${status})`)
   } catch (error) {
     if (!hasCode(error, 'NETWORK', 'TIMEOUT', 'TLS', 'PLAIN_HTTP')) throw error
     return undefined

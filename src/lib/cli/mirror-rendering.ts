@@ -35,7 +35,7 @@ function parseUpstreams(plan: MirrorPlan): readonly RenderedUpstream[] {
   })
 }
 
-/** The host of the upstream that a plan names for requests without one. @throws {HoldfastError} USAGE for one that is no upstream. */
+/** The host of the upstream that a plan names for requests without one. @throws {HoldfastError} USAGE for one that is not an upstream. */
 function unnamedUpstream({unnamed, upstream}: MirrorPlan): string | undefined {
   if (unnamed === undefined) return undefined
   const {host} = parseUpstream(unnamed)

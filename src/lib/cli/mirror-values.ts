@@ -18,7 +18,7 @@ import {isOrigin} from './origin.ts'
 export function parseMirrorUrl(text: string): string {
   const url = text.replace(/\/$/, '')
   if (isOrigin(url)) return url
-  throw new HoldfastError('USAGE', `cannot render: "${text.slice(0, 200)}" is no https://host[:port]`, {
+  throw new HoldfastError('USAGE', `cannot render: "${text.slice(0, 200)}" is not https://host[:port]`, {
     hints: ['--url https://mirror.example.com'],
   })
 }
@@ -49,11 +49,11 @@ function isPinned(text: string): text is PinnedImage {
 
 /**
  * Parses an upstream of a rendered mirror, which knows no registry that is declared here.
- * @throws {HoldfastError} USAGE, INVALID_REFERENCE for what is no HOST[:PORT] and no URL of one.
+ * @throws {HoldfastError} USAGE, INVALID_REFERENCE for a text that is neither HOST[:PORT] nor a URL.
  */
 export function parseUpstream(text: string): RenderedUpstream {
   if (!text.includes('://') && !readsAsHost(text)) {
-    throw new HoldfastError('USAGE', `cannot render: the upstream "${text.slice(0, 200)}" is no HOST[:PORT]`, {
+    throw new HoldfastError('USAGE', `cannot render: the upstream "${text.slice(0, 200)}" is not HOST[:PORT]`, {
       hints: ['--upstream docker.io', 'holdfast registry list  # the host of a registry that is declared here'],
     })
   }

@@ -120,7 +120,7 @@ function parseCollectorUrl({name, 'collector-url': given}: RegistryRenderingFlag
   if (given === undefined) return undefined
   const url = given.replace(/\/$/, '')
   if (isOrigin(url)) return new URL(url)
-  throw new HoldfastError('USAGE', `cannot render: "${url}" is no https://host[:port]`, {
+  throw new HoldfastError('USAGE', `cannot render: "${url}" is not https://host[:port]`, {
     hints: [`holdfast registry render ${name} --collector-url https://registry.example.com`],
   })
 }

@@ -75,7 +75,7 @@ export function createAddressPolicy(networks: readonly string[]): AddressPolicy 
   for (const network of networks) {
     const parsed = parseNetwork(network)
     if (parsed === undefined) {
-      throw new HoldfastError('USAGE', `cannot allow network "${network}": it is no address and no network in CIDR notation`, {
+      throw new HoldfastError('USAGE', `cannot allow network "${network}": it is neither an address nor a network in CIDR notation`, {
         hints: ['--registry-network 10.0.0.0/8'],
       })
     }

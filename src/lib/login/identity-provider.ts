@@ -76,7 +76,7 @@ export async function findIdentityProvider(
 
 /**
  * Logs in at a provider; `show` is told what somebody has to do, once.
- * @throws {HoldfastError} UNSUPPORTED when the provider does not offer it; UNTRUSTED_HOST for a URL that is not behind https, or where connections may not lead; DENIED when somebody refused; TIMEOUT when nobody did it in time; REGISTRY_UNAVAILABLE; NETWORK,
+ * @throws {HoldfastError} UNSUPPORTED when the provider does not offer it; UNTRUSTED_HOST for a URL without https, or with an address that connections may not use; DENIED when the user refused; TIMEOUT when the user did not answer in time; REGISTRY_UNAVAILABLE; NETWORK,
  * TLS; INTERRUPTED.
  */
 export async function logInByDevice(

@@ -17,11 +17,11 @@ export function assertClientNetworks({allow, trustedProxies}: ClientNetworks): v
   if (allow.length === 0) throw unsafe('no network is allowed', '--allow 10.0.0.0/8')
   for (const network of allow)
     if (parseNetwork(network) === undefined)
-      throw unsafe(`"${network.slice(0, 100)}" is no address and no network in CIDR notation`, '--allow 10.0.0.0/8')
+      throw unsafe(`"${network.slice(0, 100)}" is neither an address nor a network in CIDR notation`, '--allow 10.0.0.0/8')
   for (const network of trustedProxies) {
     const hint = '--trusted-proxy 10.0.0.7'
     const parsed = parseNetwork(network)
-    if (parsed === undefined) throw unsafe(`"${network.slice(0, 100)}" is no address and no network in CIDR notation`, hint)
+    if (parsed === undefined) throw unsafe(`"${network.slice(0, 100)}" is neither an address nor a network in CIDR notation`, hint)
     if (parsed.bits < FEWEST_BITS_OF_PROXIES[parsed.family]) throw unsafe(`"${network}" would let every client name its own address`, hint)
   }
 }

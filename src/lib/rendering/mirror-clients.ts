@@ -1,4 +1,4 @@
-/** How clients are told of a mirror, each in its own form: a file name and a text. Every one names the registry that it means, in the way that it can. */
+/** Configuration files that make clients use a mirror: a file name and a text for each. Each client names the registry in the way that it supports. */
 import {assertPlain} from './plain.ts'
 
 /** A registry that a mirror has, as clients and the mirror call it. */

@@ -66,7 +66,7 @@ export function mirrorArguments(
 /** @throws {HoldfastError} CONFIGURATION when a value cannot be written safely. */
 export function assertContainers({name, image, proxyImage, upstreams, unnamed, store, tls}: MirrorContainers): void {
   if (!NAME.test(name)) {
-    throw new HoldfastError('CONFIGURATION', `cannot write a configuration: the name "${name.slice(0, 100)}" is no label of DNS`, {
+    throw new HoldfastError('CONFIGURATION', `cannot write a configuration: the name "${name.slice(0, 100)}" is not a DNS label`, {
       hints: ['--name docker-registry-mirror  # up to 48 lower-case letters and digits, with - between them'],
     })
   }

@@ -55,7 +55,7 @@ export function renderMirrorNginx({listen, tls, scheme, applications, allow, tru
       '    proxy_buffering off;',
       '    proxy_read_timeout 900s;',
       '    proxy_http_version 1.1;',
-      '    # A status is what the mirror says of one image. It is no failure of the mirror: another one would say the same, and after a few nginx would leave all of them alone.',
+      '    # A status concerns one image and is not a failure of the mirror: other mirrors would answer the same, and after a few nginx would stop using all of them.',
       '    proxy_next_upstream error timeout;',
       '    proxy_connect_timeout 2s;',
       '    proxy_set_header Connection "";',

@@ -20,7 +20,7 @@ export interface NginxValues {
         readonly eventsFrom: readonly string[]
       }
     | undefined
-  /** Networks of clients: all others get 403. Empty for everybody, where the collector says who may what. */
+  /** Networks of clients; all others get 403. Empty: all networks, because the collector controls access. */
   readonly allow: readonly string[]
 }
 

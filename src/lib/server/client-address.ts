@@ -9,7 +9,7 @@ export function connectionAddress({socket}: Pick<IncomingMessage, 'socket'>): st
 }
 
 /**
- * Returns the address of the client: of the chain of `X-Forwarded-For` the last address that is no proxy. What stands before it a client may have written itself.
+ * Returns the address of the client: the last address in `X-Forwarded-For` that is not a proxy. Clients can forge the addresses before it.
  * @param isProxy Absent where no proxy is trusted, and the connection's address is all that is known.
  */
 export function clientAddress(request: Pick<IncomingMessage, 'socket' | 'headers'>, isProxy: AddressPolicy | undefined): string {

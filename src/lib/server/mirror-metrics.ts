@@ -128,7 +128,7 @@ export function createMirrorMetrics(clients: ClientRecords, readState: () => Pro
   }
 }
 
-/** Probes and scrapes are no work of a mirror. */
+/** Probes and scrapes do not count as requests of clients. */
 function kindOf(path: string): 'manifest' | 'blob' | 'other' | undefined {
   if (!path.startsWith('/v2/')) return undefined
   if (path.includes('/manifests/')) return 'manifest'

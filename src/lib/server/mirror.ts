@@ -207,7 +207,7 @@ export async function serveMirror(options: MirrorOptions): Promise<ServedMirror>
 function select(choice: UpstreamChoice<Mirror>, clients: ClientRecords, exchange: Exchange, route: Route): SelectedStore {
   const {request, query} = exchange
   const isRead = request.method === 'GET' || request.method === 'HEAD'
-  // Every change is refused, whichever registry it names; and that a registry is here is said to each client.
+  // Changes are refused for every registry, and each client may learn that this is a registry.
   if (!isRead || route.kind === 'base' || isProbe(route)) return {store: choice.upstreams[0].store, route}
   const {upstream, route: within} = requestedUpstream(choice, route, query)
   clients.watch(exchange, upstream.name, within)

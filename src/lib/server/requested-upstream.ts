@@ -133,7 +133,7 @@ function fullName({name}: UpstreamName, repository: RepositoryName): RepositoryN
   return isShort && isRepositoryName(`library/${repository}`) ? parseRepositoryName(`library/${repository}`) : repository
 }
 
-/** A registry as clients write it; those of Docker Hub are one, and the port of HTTPS may be omitted. Undefined for what is no host. */
+/** A registry as clients write it; all names of Docker Hub are the same registry, and the HTTPS port may be omitted. Undefined for an invalid host. */
 function readHost(text: string): RegistryHost | undefined {
   try {
     return parseRegistryHost(text.replace(/:443$/, ''))

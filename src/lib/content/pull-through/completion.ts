@@ -108,7 +108,7 @@ export class Completion {
     this.#timer = {handle: setTimeout(run, Math.max(0, atMs - performance.now())).unref(), atMs}
   }
 
-  /** One after the other: it is no client's work. */
+  /** One after the other, because no client waits for it. */
   async #run(): Promise<void> {
     for (const [key, job] of [...this.#jobs]) {
       if (this.#stop.signal.aborted) return

@@ -22,7 +22,7 @@ export function judgeManifest(raw: RawManifest): void {
   const isSchema1 = raw.mediaType === MEDIA_TYPE.dockerSchema1 || raw.mediaType === MEDIA_TYPE.dockerSchema1Signed
   if (isSchema1 && isObject && 'fsLayers' in value && Array.isArray(value.fsLayers)) return
   if (isObject && 'mediaType' in value && value.mediaType === raw.mediaType) return
-  throw new HoldfastError('INVALID_MANIFEST', `it was served as "${raw.mediaType}" and is no manifest`, {
+  throw new HoldfastError('INVALID_MANIFEST', `it was served as "${raw.mediaType}" and is not a manifest`, {
     details: {digest: raw.digest, mediaType: raw.mediaType},
   })
 }

@@ -86,7 +86,7 @@ export class MirroredManifests {
       if (!isNoAnswer(error)) throw error
       failure = error
     }
-    // It went away between the two questions, or is no manifest: what is complete here is still good.
+    // It was removed between the two requests, or is not a manifest: the complete image here is still good.
     const last = await this.#lastComplete(repository, reference)
     const raw =
       last === undefined ? undefined : await this.#options.guard.ask(() => this.#options.cache.readManifest(repository, last.digest, call))
@@ -229,7 +229,7 @@ async function late<Answer>(answer: Promise<Answer>, upstream: Upstream, questio
   }
 }
 
-/** The upstream did not answer, refuses this mirror, or answered what is no answer: in all cases what is here is what there is. */
+/** The upstream did not answer, refuses this mirror, or gave an invalid answer. In all cases only the cache is left. */
 export function isNoAnswer(error: unknown): boolean {
   return error instanceof HoldfastError && !hasCode(error, 'INTERRUPTED', 'STORAGE', 'INTERNAL')
 }

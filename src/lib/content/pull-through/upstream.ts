@@ -116,7 +116,7 @@ export class Upstream {
   }
 
   /**
-   * Asks it for something of a repository; once more where it failed, or answered what is no answer, since that is mostly over at once. Blobs are asked for again below.
+   * Asks it for something of a repository; once more if it failed or gave an invalid answer, because such faults are mostly short. Blobs are asked for again below.
    * @throws {UpstreamUnavailableError} at once while it is left alone, and when it does not answer now.
    */
   async ask<Answer>(question: Question, ask: (store: UpstreamStore, answered: Answered) => Promise<Answer>): Promise<Answer> {
@@ -159,7 +159,7 @@ export class Upstream {
     }
   }
 
-  /** The error for an answer that is no answer to the question, or that comes too late. */
+  /** The error for an answer that is invalid or too late. */
   refuse({repository, what}: Question, cause: HoldfastError): UpstreamUnavailableError {
     return this.#unavailable(`${repository}${what}`, cause, undefined)
   }
@@ -177,7 +177,7 @@ export class Upstream {
     const now = this.#options.now()
     this.#failing.set(repository, now)
     for (const [one, atMs] of this.#failing) if (now - atMs > FAILURE_LIFE_MS) this.#failing.delete(one)
-    // Blobs may come from elsewhere, and that a place for them is gone is no proof of more.
+    // Blobs may come from another host, whose failure does not prove that the upstream is down.
     if ((kind !== 'blob' && isUnreachable(error)) || this.#failing.size >= FAILING_REPOSITORIES)
       this.#pause(this.#all, error, pauseOf(retryMs ?? DOWN_PAUSE_MS))
   }
