@@ -3,7 +3,7 @@
  *
  * The time of a link is when its blob or manifest was last used: it is set when the link is written, survives a restart, and is the same for all processes.
  */
-import {lstat, readdir, rename, rm, stat, utimes} from 'node:fs/promises'
+import {lstat, rename, rm, stat, utimes} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {hasErrno} from '../../core/errno.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
@@ -12,6 +12,7 @@ import {type Digest, isDigest} from '../../oci/digest.ts'
 import {childManifests, parseManifest, requiredBlobs} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
 import {syncDirectory, writeDurably} from '../disk/durable.ts'
+import {namesIn} from '../disk/names-in.ts'
 import {ALGORITHMS, type RegistryLayout} from './layout.ts'
 import {readLink, removeDirectory, sizeOf, writeLink} from './links.ts'
 import type {FilesystemManifests} from './manifests.ts'
@@ -70,8 +71,8 @@ export class KeptContent {
     let bytes = 0
     for (const algorithm of ALGORITHMS) {
       const top = join(dirname(this.#layout.repositories()), 'blobs', algorithm)
-      for (const prefix of await names(top)) {
-        for (const hex of await names(join(top, prefix))) {
+      for (const prefix of await namesIn(top)) {
+        for (const hex of await namesIn(join(top, prefix))) {
           const found = await stat(join(top, prefix, hex, 'data')).catch(ignoreMissing)
           if (found === undefined) continue
           if (found.nlink > 1) {
@@ -170,8 +171,8 @@ export class KeptContent {
         continue
       }
       await rm(to, {force: true})
-      await rm(dirname(from), {recursive: false, force: true}).catch(() => {})
-      await syncDirectory(dirname(dirname(from)))
+      // Its folder stays: a fill of the same blob may be about to use it.
+      await syncDirectory(dirname(from))
       freedBytes += bytes
     }
     return freedBytes
@@ -183,7 +184,7 @@ export class KeptContent {
     for await (const {name} of walkRepositories(this.#layout.repositories())) {
       for (const folder of [this.#layout.layers(name), this.#layout.revisions(name)]) {
         for (const algorithm of ALGORITHMS) {
-          for (const hex of await names(join(folder, algorithm))) {
+          for (const hex of await namesIn(join(folder, algorithm))) {
             const digest = `${algorithm}:${hex}`
             if (isDigest(digest)) linked.add(digest)
             // Distribution links a sha512 digest to its sha256 file.
@@ -195,10 +196,6 @@ export class KeptContent {
     }
     return linked
   }
-}
-
-async function names(directory: string): Promise<readonly string[]> {
-  return (await readdir(directory).catch(ignoreMissing)) ?? []
 }
 
 function ignoreMissing(error: unknown): undefined {

@@ -1,13 +1,12 @@
 /** Manifests of a repository: a revision link in the repository, the bytes in the blobs area, and tags that point at them. */
-import {readdir} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
-import {hasErrno} from '../../core/errno.ts'
 import {makeDirectory} from '../../core/make-directory.ts'
 import {type Digest, isDigest} from '../../oci/digest.ts'
 import {type RawManifest, verifyManifest} from '../../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../../oci/reference.ts'
 import {makeDirectoryDurably, writeDurably} from '../disk/durable.ts'
 import {checkManifest, readManifestBytes, readManifestFile} from '../disk/manifest-file.ts'
+import {namesIn} from '../disk/names-in.ts'
 import type {FilesystemBlobs} from './blobs.ts'
 import {ALGORITHMS, type RegistryLayout} from './layout.ts'
 import {readLink, removeDirectory, sizeOf, writeLink} from './links.ts'
@@ -28,7 +27,7 @@ export class FilesystemManifests {
   async list(repository: RepositoryName): Promise<readonly Digest[]> {
     const names = await Promise.all(
       ALGORITHMS.map(async (algorithm) =>
-        (await digestNames(join(this.#layout.revisions(repository), algorithm))).map((hex) => `${algorithm}:${hex}`),
+        (await namesIn(join(this.#layout.revisions(repository), algorithm))).map((hex) => `${algorithm}:${hex}`),
       ),
     )
     return names.flat().filter(isDigest)
@@ -86,14 +85,5 @@ export class FilesystemManifests {
     if ((await readManifestBytes(path))?.equals(raw.bytes) === true) return
     await makeDirectory(this.#layout.temporaries())
     await writeDurably(path, this.#layout.newTemporary(), raw.bytes)
-  }
-}
-
-async function digestNames(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return []
-    throw error
   }
 }
