@@ -285,7 +285,7 @@ function describeMirror(this: Mocha.Suite, place: 'a disk' | 'a registry'): void
     afterwards(other.stop)
     await pushImage(other.url, 'shop/web', 'v1', second)
     await mirror.stop()
-    mirror = await serve(user, ['--upstream', origin.url, '--upstream', other.url, '--unnamed', origin.url])
+    mirror = await serve(user, ['--upstream', origin.url, '--upstream', other.url])
     const named = async (ns: string) => (await get(`shop/web/manifests/v1?ns=${ns}`)).headers.get('docker-content-digest')
     assert.deepEqual([await named(origin.host), await named(other.host)], [first.digest, second.digest])
     const below = `${other.host.replace(':', '_')}/shop/web`

@@ -53,4 +53,14 @@ describe('the hash of a growing file', () => {
     await thread.close()
     await finished
   })
+
+  it('starts again from the first byte when the thread that had read a part of the file is gone', async () => {
+    const bytes = randomBytes(LARGE_BYTES)
+    const path = join(directory, 'begun')
+    await writeFile(path, bytes)
+    const hash = thread.follow(path, 'sha256')
+    hash.advance(LARGE_BYTES - 10)
+    await thread.close()
+    assert.equal(await hash.finish(LARGE_BYTES), digestOf(bytes, 'sha256'))
+  })
 })

@@ -39,9 +39,12 @@ export class HashThread {
   /** Starts the hash of a file that exists and grows from its end only. */
   follow(path: string, algorithm: DigestAlgorithm): TrailingHash {
     let id: number | undefined
+    let thread: Worker | undefined
     let told = 0
     const tell = (upTo: number): number => {
-      id ??= this.#open(path, algorithm)
+      // A thread that could not start, or died, takes what it had hashed with it: the next one reads the file from its beginning.
+      if (id === undefined || thread !== this.#start()) id = this.#open(path, algorithm)
+      thread = this.#worker
       told = upTo
       this.#send({type: 'advance', id, upTo})
       return id
