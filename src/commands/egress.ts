@@ -1,4 +1,5 @@
 import * as Flags from '@oclif/core/flags'
+import type {TargetedSpace} from '../lib/cli/app-platform.ts'
 import {BaseCommand} from '../lib/cli/base-command.ts'
 import {DISCOVERY_FLAGS, openInstanceSource} from '../lib/cli/discovery-flags.ts'
 import {PLATFORM_FLAGS} from '../lib/cli/staging-command.ts'
@@ -12,6 +13,7 @@ interface Egress {
   readonly rules: unknown
   /** With --apply: what became of the security group. */
   readonly applied?: 'created' | 'updated' | 'unchanged'
+  readonly space?: TargetedSpace
 }
 
 interface RenderFlags {
@@ -111,9 +113,9 @@ kubernetes-networkpolicy: lets the pods of --selector reach DNS, the origin of t
     if (flags.apply) {
       const {applySecurityGroup} = await import('../lib/cli/security-group.ts')
       const written = rules.securityGroupRules(holes)
-      const applied = await applySecurityGroup(context, flags.name, written)
+      const {applied, space} = await applySecurityGroup(context, flags.name, written)
       this.output.print(text`security group "${flags.name}": ${applied}`)
-      return {format: 'cf-security-group', holes, rules: written, applied}
+      return {format: 'cf-security-group', holes, rules: written, applied, space}
     }
     const [document, value] = await this.#render(flags.format, holes, flags)
     this.output.printDocument(`${document.replace(/\n$/, '')}\n`)
