@@ -29,7 +29,7 @@ export default class RefreshApp extends StagingCommand<EachApp<Refreshed>> {
   async run(): Promise<EachApp<Refreshed>> {
     const {args, flags} = await this.parse(RefreshApp)
     const context = this.openContext(flags)
-    const [{compareWithSource}, {stageApp}, dependencies] = await Promise.all([
+    const [{compareWithSource}, {stageApp}, {dependencies, place}] = await Promise.all([
       import('../lib/apps/refresh-app.ts'),
       import('../lib/apps/stage-app.ts'),
       this.stagingDependencies(flags),
@@ -41,6 +41,7 @@ export default class RefreshApp extends StagingCommand<EachApp<Refreshed>> {
       isAll: flags.all,
       select: 'cached',
       platform,
+      place,
       run: async (name) => {
         const refresh = await compareWithSource(name, {
           platform,

@@ -1,8 +1,9 @@
 import * as Args from '@oclif/core/args'
+import type {PlatformPlace} from '../lib/cli/app-platform.ts'
 import {StagingCommand} from '../lib/cli/staging-command.ts'
 import {text} from '../lib/core/terminal-text.ts'
 
-export interface OptIn {
+export interface OptIn extends PlatformPlace {
   readonly app: string
   readonly variable: string
   /** Whether the app is to run from the cache: the value is exactly `true`. */
@@ -26,7 +27,7 @@ export default class SetEnv extends StagingCommand<OptIn> {
   async run(): Promise<OptIn> {
     const {args, flags} = await this.parse(SetEnv)
     const {app: name, variable, value} = args
-    const [{assertCacheVariable, isOptIn}, {addLocalApp}, platform] = await Promise.all([
+    const [{assertCacheVariable, isOptIn}, {addLocalApp}, {platform, place}] = await Promise.all([
       import('../lib/apps/opt-in.ts'),
       import('../lib/apps/local-platform.ts'),
       this.openPlatform(flags),
@@ -39,6 +40,6 @@ export default class SetEnv extends StagingCommand<OptIn> {
     if (!hasOptedIn) this.output.warn(text`"${value}" does not opt in: only "true" does`)
     this.output.print(text`app "${name}" of ${platform.description} ${hasOptedIn ? 'has opted in' : 'has not opted in'}`)
     this.output.note(text`it takes effect with: holdfast stage ${name}`)
-    return {app: name, variable, hasOptedIn}
+    return {...place, app: name, variable, hasOptedIn}
   }
 }

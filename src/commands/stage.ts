@@ -30,7 +30,7 @@ With --all, every app that has opted in, or did; the failure of one does not sto
 
   async run(): Promise<EachApp<StageOutcome>> {
     const {args, flags} = await this.parse(Stage)
-    const [{stageApp}, dependencies] = await Promise.all([import('../lib/apps/stage-app.ts'), this.stagingDependencies(flags)])
+    const [{stageApp}, {dependencies, place}] = await Promise.all([import('../lib/apps/stage-app.ts'), this.stagingDependencies(flags)])
     const request = {image: flags.image, isDryRun: flags['dry-run']}
     return await this.forEachApp({
       verb: 'stage',
@@ -38,6 +38,7 @@ With --all, every app that has opted in, or did; the failure of one does not sto
       isAll: flags.all,
       select: 'opted-in',
       platform: dependencies.platform,
+      place,
       run: async (name) => {
         const outcome = await stageApp(name, request, dependencies)
         for (const call of outcome.calls ?? []) this.output.print(escapeText(call))

@@ -69,7 +69,12 @@ describe('the commands of apps', function () {
       ['yes', false],
       ['', false],
     ] as const) {
-      assert.deepEqual(await succeed('set-env shop DIEGO_DOCKER_CACHE', [value]), {app: 'shop', variable: 'DIEGO_DOCKER_CACHE', hasOptedIn})
+      assert.deepEqual(await succeed('set-env shop DIEGO_DOCKER_CACHE', [value]), {
+        platform: 'local',
+        app: 'shop',
+        variable: 'DIEGO_DOCKER_CACHE',
+        hasOptedIn,
+      })
       assert.equal((await succeed('env shop')).hasOptedIn, hasOptedIn, value)
     }
     await succeed('unset-env shop DIEGO_DOCKER_CACHE')

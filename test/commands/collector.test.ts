@@ -100,7 +100,7 @@ describe('the commands of the collector', function () {
     for (const name of ['shop-team', 'everybody']) await succeed('group add', [name])
     const app = await succeed('app add', ['shop', '--responsible', 'shop-team', '--publication', 'everybody'])
     assert.partialDeepStrictEqual(app, {code: 'shop', responsibles: ['shop-team'], publications: ['everybody']})
-    assert.deepEqual(await succeed('app show', ['shop']), app)
+    assert.deepEqual(await succeed('app show', ['shop']), {platform: 'local', ...(app as object)})
     assert.partialDeepStrictEqual(await succeed('app update', ['shop', '--responsible', 'shop-team,everybody']), {
       responsibles: ['everybody', 'shop-team'],
       publications: ['everybody'],

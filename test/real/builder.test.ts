@@ -304,6 +304,7 @@ describe('the builder', function () {
       holes: [{destination: '10.244.2.6', port: 8080}],
       rules: [{protocol: 'tcp', destination: '10.244.2.6', ports: '8080'}],
       applied: 'created',
+      space: {api: foundation.url, organization: 'acme', name: 'dev'},
     })
     const [group] = foundation.state.securityGroups
     assert.deepEqual([group?.stagingSpaces.length, group?.runningSpaces, group?.globallyEnabled], [1, [], {running: false, staging: false}])

@@ -1,7 +1,7 @@
 /** Apps of a Cloud Foundry: a fake foundation that keeps its contract, genuine registries behind it, and instances that pull from them whenever they start. */
 import assert from 'node:assert/strict'
 import {once} from 'node:events'
-import {stat} from 'node:fs/promises'
+import {stat, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
@@ -361,15 +361,76 @@ describe('apps of Cloud Foundry', function () {
     assert.deepEqual([envelope.error?.code, exitCode, envelope.error?.hints], ['UNAUTHENTICATED', 4, ['cf login']])
   })
 
-  it('are those of this machine when told so, or when no space is targeted', async () => {
+  it('are those of this machine when told so, or where there is no session', async () => {
     await addShop()
     await fail('OBJECT_NOT_FOUND', 3, 'env shop --no-cf')
+    assert.partialDeepStrictEqual(await succeed('set-env shop DIEGO_DOCKER_CACHE true --no-cf'), {platform: 'local'})
     const nobody = await createHoldfast(join(folder, `u${count++}`))
+    const local = await nobody.json(['set-env', 'shop', 'DIEGO_DOCKER_CACHE', 'true'])
+    assert.deepEqual(local.envelope.result, {platform: 'local', app: 'shop', variable: 'DIEGO_DOCKER_CACHE', hasOptedIn: true})
     const {envelope, exitCode} = await nobody.json(['env', 'shop', '--cf'])
     assert.deepEqual([envelope.error?.code, exitCode], ['CONFIGURATION', 10])
     const embedded = await user.json(['stage', 'shop'], {env: {HOLDFAST_TO: ''}})
     assert.deepEqual([embedded.exitCode, embedded.envelope.error?.code], [10, 'CONFIGURATION'], embedded.stdout)
     assert.deepEqual(changes(), [])
+  })
+
+  it('are never mistaken for those of this machine: a session that names no space, or cannot be used, is an error', async () => {
+    await addShop()
+    const config = await session.read()
+    const nothing = {GUID: '', Name: ''}
+    for (const [changed, code, hint] of [
+      [{SpaceFields: nothing}, 'CONFIGURATION', 'cf target -o acme -s SPACE'],
+      [{OrganizationFields: nothing, SpaceFields: nothing}, 'CONFIGURATION', 'cf target -o ORG -s SPACE'],
+      [{AccessToken: '', RefreshToken: ''}, 'UNAUTHENTICATED', `cf login -a ${foundation.url}`],
+      [{ConfigVersion: 7}, 'UNSUPPORTED', 'cf login'],
+      [{CFOnK8s: {Enabled: true, AuthInfo: 'kind'}}, 'UNSUPPORTED', '--no-cf   # the apps of this machine'],
+    ] as const) {
+      await writeFile(session.file, JSON.stringify({...config, ...changed}))
+      for (const words of [
+        'set-env shop DIEGO_DOCKER_CACHE true',
+        'unset-env shop DIEGO_DOCKER_CACHE',
+        'env shop',
+        'stage shop',
+        'stage --all',
+        'refresh shop',
+        'rollback shop',
+        'rotate-credentials shop',
+        'app list',
+        'app show shop',
+      ]) {
+        const {envelope, exitCode, stdout} = await run(words)
+        assert.equal(envelope.error?.code, code, `${words}: ${stdout}`)
+        assert.notEqual(exitCode, 0)
+        assert.ok(envelope.error?.hints.includes(hint), `${words}: ${envelope.error?.hints.join('\n')}`)
+      }
+    }
+    assert.deepEqual(changes(), [])
+    assert.deepEqual((await user.json(['app', 'list', '--no-cf'])).envelope.result, {platform: 'local', apps: []})
+  })
+
+  it('say in every result which platform and which space they are of', async () => {
+    await addShop()
+    const place = {platform: 'cloud-foundry', space: {api: foundation.url, organization: 'acme', name: 'dev'}}
+    for (const words of [
+      'set-env shop DIEGO_DOCKER_CACHE true',
+      'env shop',
+      'stage shop --dry-run',
+      'stage shop',
+      'refresh shop',
+      'rotate-credentials shop',
+      'rollback shop',
+      'app list',
+      'app show shop',
+      'unset-env shop DIEGO_DOCKER_CACHE',
+    ]) {
+      const {platform, space} = await succeed(words)
+      assert.deepEqual({platform, space}, place, words)
+    }
+    await addShop({name: 'broken', image: `${origin.host}/no/such:v1`})
+    const partial = await run('stage --all')
+    assert.equal(partial.envelope.error?.code, 'PARTIAL')
+    assert.partialDeepStrictEqual(partial.envelope.result, place)
   })
 
   it('are reached by a session of our own, by password, passcode and client, kept in the keychain', async () => {

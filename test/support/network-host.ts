@@ -8,6 +8,8 @@ export interface NetworkHost {
   readonly gateway: string
   /** Asks a URL from there; answers the status, or the code of the failure. */
   ask(url: string, headers?: Readonly<Record<string, string>>): Promise<string>
+  /** Runs a program there; answers its output. @throws {Error} for another exit code than 0. */
+  run(program: string, args: readonly string[], input?: string): Promise<string>
   remove(): Promise<void>
 }
 
@@ -22,6 +24,7 @@ export async function createNetworkHost(number: number): Promise<NetworkHost> {
   await ip('link', 'set', `${name}b`, 'netns', name)
   await ip('addr', 'add', `${gateway}/24`, 'dev', `${name}a`)
   await ip('link', 'set', `${name}a`, 'up')
+  await ip('-n', name, 'link', 'set', 'lo', 'up')
   await ip('-n', name, 'addr', 'add', `${address}/24`, 'dev', `${name}b`)
   await ip('-n', name, 'link', 'set', `${name}b`, 'up')
   const program = `const [url, headers] = process.argv.slice(1)
@@ -31,6 +34,7 @@ fetch(url, {headers: JSON.parse(headers)}).then(({status}) => console.log(status
     gateway,
     ask: async (url, headers = {}) =>
       (await runOk('ip', ['netns', 'exec', name, process.execPath, '-e', program, url, JSON.stringify(headers)])).trim(),
+    run: async (program, args, input = '') => await runOk('ip', ['netns', 'exec', name, program, ...args], {input}),
     async remove() {
       // Its interfaces go with it.
       await ip('netns', 'del', name)

@@ -136,7 +136,7 @@ async function cacheDockerImage(
   }
   say(`Pulling docker image ${dockerRef} ...`)
   const guid = randomUUID()
-  const list = {description: 'the given addresses', find: async () => cache.instances}
+  const list = {description: 'the given addresses', emptyHints: [], find: async () => cache.instances}
   try {
     return await withFailover(list, dependencies, async (instance) => {
       const name = parseRegistryHost(cache.name === undefined ? formatInstance(instance) : `${cache.name.host}:${cache.name.port}`)

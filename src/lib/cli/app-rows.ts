@@ -1,22 +1,21 @@
 /** Apps as the platform and as the collector know them, put together by name. */
 import {type AppStatus, statusOf} from '../apps/app-status.ts'
+import type {Platform} from '../apps/platform.ts'
 import {hasCode} from '../core/errors.ts'
 import {manifestReference} from '../oci/reference.ts'
-import {openPlatform} from './app-platform.ts'
 import type {AppRow} from './app-report.ts'
 import type {Context} from './context.ts'
 
-interface AppRowFlags {
-  readonly cf?: boolean | undefined
+interface AppRowSources {
+  readonly platform: Platform
   readonly collector?: string | undefined
 }
 
 /** By name. */
 export async function findAppRows(
   context: Context,
-  {cf, collector, hasDrift}: AppRowFlags & {readonly hasDrift: boolean},
+  {platform, collector, hasDrift}: AppRowSources & {readonly hasDrift: boolean},
 ): Promise<readonly AppRow[]> {
-  const platform = await openPlatform(context, cf)
   const statuses: AppStatus[] = []
   for (const app of await platform.listApps())
     statuses.push(await statusOf(app, {platform, ...(hasDrift ? {digestOf: digestOf(context)} : {})}))
@@ -26,8 +25,7 @@ export async function findAppRows(
 }
 
 /** @throws {HoldfastError} OBJECT_NOT_FOUND when neither the platform nor the collector knows it. */
-export async function findAppRow(context: Context, name: string, {cf, collector}: AppRowFlags): Promise<AppRow> {
-  const platform = await openPlatform(context, cf)
+export async function findAppRow(context: Context, name: string, {platform, collector}: AppRowSources): Promise<AppRow> {
   let missing: unknown
   const found = await platform.findApp(name).catch((error: unknown) => {
     if (!hasCode(error, 'OBJECT_NOT_FOUND')) throw error

@@ -1,12 +1,13 @@
 /** The way to Cloud Foundry: the session of `holdfast login --cf`, in the keychain, else that of the cf command line; and what is targeted. */
 import type {CloudFoundryPlatformOptions} from '../apps/cloud-foundry-platform.ts'
 import type {Controller} from '../cloud-foundry/controller.ts'
-import type {NamedGuid, SessionState, SessionStore} from '../cloud-foundry/session.ts'
+import {LOCAL_APPS_HINT, type NamedGuid, type SessionState, type SessionStore} from '../cloud-foundry/session.ts'
 import {createSessionFileStore, readCfSession, sessionFile} from '../cloud-foundry/session-file.ts'
 import type {CloudFoundryNetwork, RenewedTokens} from '../cloud-foundry/uaa.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {SYSTEM_CLOCK} from '../core/retry.ts'
 import {Secret} from '../core/secret.ts'
+import {shellCommand} from '../core/shell.ts'
 import {parseRegistryHost} from '../oci/reference.ts'
 import type {LoginKey} from '../records/store.ts'
 import type {Context} from './context.ts'
@@ -104,21 +105,34 @@ function secretOf(text: string | undefined): Secret | undefined {
 interface OpenSession {
   readonly store: SessionStore
   readonly target: Omit<RememberedTarget, 'login' | 'clientId' | 'grantType'>
+  /** The command that targets a space of an org. */
+  readonly targetHint: (organization: string) => string
 }
 
 /** Ours before that of cf; undefined where there is neither. */
 async function findSession(context: Context): Promise<OpenSession | undefined> {
   const own = await rememberedTarget(context)
-  if (own !== undefined) return {store: createKeychainSession(context, own), target: own}
+  if (own !== undefined) {
+    return {
+      store: createKeychainSession(context, own),
+      target: own,
+      targetHint: (organization) => shellCommand`holdfast login --cf ${own.api} --org ${organization} --space SPACE`,
+    }
+  }
   const file = sessionFile(context.environment.CF_HOME || homeDirectory())
   const session = await readCfSession(file)
-  return session === undefined ? undefined : {store: createSessionFileStore(file), target: session}
+  if (session === undefined) return undefined
+  return {
+    store: createSessionFileStore(file),
+    target: session,
+    targetHint: (organization) => shellCommand`cf target -o ${organization} -s SPACE`,
+  }
 }
 
 /** Opens the Cloud Controller of a session. */
 export async function openController(
   context: Context,
-  {store, target}: OpenSession,
+  {store, target}: Pick<OpenSession, 'store' | 'target'>,
   onWarning?: (warning: string) => void,
 ): Promise<Controller> {
   const [{createController}, {createSession}, network] = await Promise.all([
@@ -130,31 +144,37 @@ export async function openController(
   return createController({api, insecure, session: createSession(store, network), network, onWarning})
 }
 
-/** What is needed for the apps of the targeted space; undefined where no session has a space. */
-export async function findFoundation(context: Context): Promise<CloudFoundryPlatformOptions | undefined> {
+/** A foundation with the space that is worked on. */
+export interface Foundation extends CloudFoundryPlatformOptions {
+  readonly space: NamedGuid
+  readonly organization: NamedGuid
+}
+
+/**
+ * What is needed for the apps of the targeted space; undefined where there is no session at all.
+ * @throws {HoldfastError} CONFIGURATION for a session without a space: no other platform can have been meant; as `readCfSession`.
+ */
+export async function findFoundation(context: Context): Promise<Foundation | undefined> {
   const session = await findSession(context)
   return session === undefined ? undefined : await foundationOf(context, session)
 }
 
 /** @throws {HoldfastError} CONFIGURATION where no session has a space. */
-export async function requireFoundation(context: Context): Promise<CloudFoundryPlatformOptions> {
-  const session = await findSession(context)
-  const foundation = session === undefined ? undefined : await foundationOf(context, session)
+export async function requireFoundation(context: Context): Promise<Foundation> {
+  const foundation = await findFoundation(context)
   if (foundation !== undefined) return foundation
-  const reason = session === undefined ? 'nobody is logged in' : `no space is targeted at "${session.target.api}"`
-  throw new HoldfastError('CONFIGURATION', `cannot work on Cloud Foundry: ${reason}`, {
-    hints: [
-      'cf login',
-      'cf target -o ORG -s SPACE',
-      'holdfast login --cf API --org ORG --space SPACE',
-      '--no-cf   # the apps of this machine',
-    ],
+  throw new HoldfastError('CONFIGURATION', 'cannot work on Cloud Foundry: there is no session', {
+    hints: ['cf login', 'holdfast login --cf API --org ORG --space SPACE', LOCAL_APPS_HINT],
   })
 }
 
-async function foundationOf(context: Context, session: OpenSession): Promise<CloudFoundryPlatformOptions | undefined> {
-  const {organization, space} = session.target
-  if (organization === undefined || space === undefined) return undefined
+async function foundationOf(context: Context, session: OpenSession): Promise<Foundation> {
+  const {api, organization, space} = session.target
+  if (organization === undefined || space === undefined) {
+    throw new HoldfastError('CONFIGURATION', `cannot work on Cloud Foundry: no space is targeted at "${api}"`, {
+      hints: [session.targetHint(organization?.name ?? 'ORG'), LOCAL_APPS_HINT],
+    })
+  }
   const [controller, network] = await Promise.all([openController(context, session), cloudFoundryNetwork(context)])
   return {controller, organization, space, network, stagingTimeoutMs: stagingTimeout(context)}
 }

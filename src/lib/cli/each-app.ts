@@ -3,11 +3,12 @@ import {CACHE_VARIABLE, isOptIn} from '../apps/opt-in.ts'
 import type {Platform, PlatformApp} from '../apps/platform.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {shellWord} from '../core/shell.ts'
+import type {PlatformPlace} from './app-platform.ts'
 import {type ErrorBody, errorBody} from './error-report.ts'
 import {type Leftover, PartialFailure} from './partial-failure.ts'
 import {formatCount} from './units.ts'
 
-export interface EachApp<Outcome> {
+export interface EachApp<Outcome> extends PlatformPlace {
   readonly apps: readonly Outcome[]
   readonly failures: readonly {readonly app: string; readonly error: ErrorBody}[]
 }
@@ -18,6 +19,7 @@ export interface EachAppRequest<Outcome> {
   readonly app: string | undefined
   readonly isAll: boolean | undefined
   readonly platform: Platform
+  readonly place: PlatformPlace
   /** Which ones `--all` means: those that run from the cache, or those that do and those that are to. */
   readonly select: 'cached' | 'opted-in'
   readonly run: (app: string) => Promise<Outcome>
@@ -31,7 +33,7 @@ export interface EachAppRequest<Outcome> {
  * @throws {HoldfastError} USAGE unless one app or --all is named; what `run` throws for the one app; {PartialFailure} when some of all failed.
  */
 export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Promise<EachApp<Outcome>> {
-  const {verb, app, isAll, platform, select, run, onFailure, leaves, left} = request
+  const {verb, app, isAll, platform, place, select, run, onFailure, leaves, left} = request
   if ((app === undefined) !== (isAll === true)) {
     throw new HoldfastError('USAGE', `cannot ${verb}: name one app, or --all`, {hints: [`holdfast ${verb} APP`, `holdfast ${verb} --all`]})
   }
@@ -42,11 +44,11 @@ export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Pro
   leaves(() => {
     const begun = current === undefined ? [] : [left() ?? `app "${current}" is what it was`]
     const said = [...done.map((name) => `app "${name}" is done`), ...begun]
-    return {left: `${said.join('; ') || 'no app was changed'}; the same command again goes on`, result: {apps, failures}}
+    return {left: `${said.join('; ') || 'no app was changed'}; the same command again goes on`, result: {...place, apps, failures}}
   })
   if (app !== undefined) {
     current = app
-    return {apps: [await run(app)], failures: []}
+    return {...place, apps: [await run(app)], failures: []}
   }
   for (const candidate of await platform.listApps()) {
     current = undefined
@@ -62,7 +64,7 @@ export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Pro
       failures.push({app: candidate.name, error: body})
     }
   }
-  const result = {apps, failures}
+  const result = {...place, apps, failures}
   if (failures.length === 0) return result
   const names = failures.map((failure) => failure.app)
   throw new PartialFailure(

@@ -1,5 +1,6 @@
 /** Rules as a security group of the targeted space. */
 import type {SecurityGroupRule} from '../staging/egress/rules.ts'
+import {spaceOf, type TargetedSpace} from './app-platform.ts'
 import {requireFoundation} from './cloud-foundry.ts'
 import type {Context} from './context.ts'
 
@@ -8,7 +9,8 @@ export async function applySecurityGroup(
   context: Context,
   name: string,
   rules: readonly SecurityGroupRule[],
-): Promise<'created' | 'updated' | 'unchanged'> {
+): Promise<{readonly applied: 'created' | 'updated' | 'unchanged'; readonly space: TargetedSpace}> {
   const [{ensureStagingGroup}, foundation] = await Promise.all([import('../cloud-foundry/security-groups.ts'), requireFoundation(context)])
-  return await ensureStagingGroup(foundation.controller, name, rules, foundation.space.guid)
+  const applied = await ensureStagingGroup(foundation.controller, name, rules, foundation.space.guid)
+  return {applied, space: spaceOf(foundation)}
 }

@@ -1,6 +1,6 @@
 /** The frame of commands that work on apps: which platform they are on, which registry is the cache, and what the platform pulls from it with. */
 import * as Flags from '@oclif/core/flags'
-import type {Platform, PullCredentials} from '../apps/platform.ts'
+import type {PullCredentials} from '../apps/platform.ts'
 import type {StageDependencies} from '../apps/stage-app.ts'
 import {DEFAULT_RECHECK_MS} from '../caching/recheck.ts'
 import {HoldfastError} from '../core/errors.ts'
@@ -8,6 +8,7 @@ import {Secret} from '../core/secret.ts'
 import {shellCommand} from '../core/shell.ts'
 import {escapeText} from '../core/terminal-text.ts'
 import {formatPinned, formatReference, manifestReference, type Reference} from '../oci/reference.ts'
+import type {OpenedPlatform, PlatformPlace} from './app-platform.ts'
 import {BaseCommand} from './base-command.ts'
 import {describeCheck} from './cached-report.ts'
 import type {Context} from './context.ts'
@@ -25,7 +26,7 @@ export const PLATFORM_FLAGS = {
     env: 'HOLDFAST_CF',
     helpGroup: 'PLATFORM',
     summary:
-      'Work on the apps of the targeted space of Cloud Foundry, or, with --no-cf, of this machine. Default: Cloud Foundry where a space is targeted.',
+      'Work on the apps of the targeted space of Cloud Foundry, or, with --no-cf, of this machine. Default: Cloud Foundry where there is a session.',
   }),
 }
 
@@ -58,10 +59,11 @@ export interface CacheFlags extends AccessFlags, GlobalFlags {
   readonly 'pull-password-stdin'?: boolean | undefined
 }
 
-export abstract class StagingCommand<Result extends object> extends BaseCommand<Result> {
+/** Its result says which platform, and which space, it was about. */
+export abstract class StagingCommand<Result extends PlatformPlace> extends BaseCommand<Result> {
   static override readonly baseFlags = {...GLOBAL_FLAGS, ...PLATFORM_FLAGS}
 
-  protected async openPlatform(flags: PlatformFlags & GlobalFlags): Promise<Platform> {
+  protected async openPlatform(flags: PlatformFlags & GlobalFlags): Promise<OpenedPlatform> {
     const {openPlatform} = await import('./app-platform.ts')
     return await openPlatform(this.openContext(flags), flags.cf)
   }
@@ -85,10 +87,12 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
   }
 
   /** What staging works with. */
-  protected async stagingDependencies(flags: CacheFlags & PlatformFlags): Promise<StageDependencies> {
+  protected async stagingDependencies(
+    flags: CacheFlags & PlatformFlags,
+  ): Promise<{readonly dependencies: StageDependencies; readonly place: PlatformPlace}> {
     const context = this.openContext(flags)
     const pullCredentials = await readPullCredentials(flags, context)
-    const [{cacheImages}, platform, target, records] = await Promise.all([
+    const [{cacheImages}, {platform, place}, target, records] = await Promise.all([
       import('../caching/cache-images.ts'),
       this.openPlatform(flags),
       context.openTarget(flags.to),
@@ -96,7 +100,7 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
     ])
     const now = (): Date => new Date()
     const {output} = this
-    return {
+    const dependencies: StageDependencies = {
       platform,
       registry: target.registry,
       pullCredentials,
@@ -140,6 +144,7 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
         return found.find((record) => formatPinned(record, record.digest) === image)?.source
       },
     }
+    return {dependencies, place}
   }
 }
 

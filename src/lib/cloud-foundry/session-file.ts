@@ -6,7 +6,8 @@ import {HoldfastError} from '../core/errors.ts'
 import {makeDirectory} from '../core/make-directory.ts'
 import {readRegularFile, unreadableFile} from '../core/regular-file.ts'
 import {Secret} from '../core/secret.ts'
-import type {NamedGuid, SessionState, SessionStore} from './session.ts'
+import {shellCommand} from '../core/shell.ts'
+import {LOCAL_APPS_HINT, type NamedGuid, type SessionState, type SessionStore} from './session.ts'
 
 /** Of cf 7 and later; other versions mean other things by the same names. */
 const CONFIG_VERSION = 4
@@ -22,8 +23,9 @@ export function sessionFile(home: string): string {
 }
 
 /**
- * Reads the session of cf; undefined where there is none: no file, an empty one, one of another version, or one without a target.
- * @throws {HoldfastError} CONFIGURATION when it cannot be read; UNSUPPORTED for a platform that wants credentials of Kubernetes.
+ * Reads the session of cf; undefined where there is none: no file, an empty one, or one that names no API.
+ * @throws {HoldfastError} CONFIGURATION when it cannot be read; UNAUTHENTICATED after `cf api` or `cf logout`; UNSUPPORTED for a version of the file that is not known, and for a
+ * platform that wants credentials of Kubernetes, such as Korifi.
  */
 export async function readCfSession(file: string): Promise<SessionState | undefined> {
   const config = await readConfig(file)
@@ -32,14 +34,33 @@ export async function readCfSession(file: string): Promise<SessionState | undefi
     const value = config[name]
     return typeof value === 'string' && value !== '' ? value : undefined
   }
-  const [api, login] = [text('Target'), text('AuthorizationEndpoint')]
-  if (config.ConfigVersion !== CONFIG_VERSION || api === undefined) return undefined
+  const api = text('Target')
+  const {ConfigVersion: version} = config
+  if (api === undefined && (version === undefined || version === CONFIG_VERSION || config.Target === '')) return undefined
+  if (version !== CONFIG_VERSION) {
+    const named = typeof version === 'number' ? `its version is ${version}` : 'it names no version'
+    throw new HoldfastError(
+      'UNSUPPORTED',
+      `cannot use the session of cf in "${file}": ${named}, and Holdfast knows version ${CONFIG_VERSION}`,
+      {
+        hints: ['cf version   # 7 and later write version 4', 'cf login', LOCAL_APPS_HINT],
+      },
+    )
+  }
+  if (api === undefined) return undefined
   if (Reflect.get(Object(config.CFOnK8s), 'Enabled') === true) {
-    throw new HoldfastError('UNSUPPORTED', `cannot use "${api}": it wants credentials of Kubernetes, which Holdfast does not have`, {
-      hints: ['--no-cf'],
+    throw new HoldfastError(
+      'UNSUPPORTED',
+      `cannot use "${api}": it wants credentials of Kubernetes, as Korifi does, which Holdfast does not have`,
+      {hints: [LOCAL_APPS_HINT]},
+    )
+  }
+  const login = text('AuthorizationEndpoint')
+  if (login === undefined || (text('AccessToken') ?? text('RefreshToken')) === undefined) {
+    throw new HoldfastError('UNAUTHENTICATED', `cannot use the session of cf at "${api}": you are not logged in`, {
+      hints: [shellCommand`cf login -a ${api}`, LOCAL_APPS_HINT],
     })
   }
-  if (login === undefined) return undefined
   const [accessToken, refreshToken] = [text('AccessToken')?.replace(BEARER, ''), text('RefreshToken')]
   const clientSecret = text('UAAOAuthClientSecret')
   return {
@@ -94,7 +115,7 @@ async function readConfig(file: string): Promise<Readonly<Record<string, unknown
     return typeof config === 'object' && config !== null ? {...config} : undefined
   } catch {
     // The parser's message would quote the file, tokens included.
-    throw new HoldfastError('CONFIGURATION', `cannot read "${file}": it is not JSON`, {hints: ['cf login', '--no-cf']})
+    throw new HoldfastError('CONFIGURATION', `cannot read "${file}": it is not JSON`, {hints: ['cf login', LOCAL_APPS_HINT]})
   }
 }
 

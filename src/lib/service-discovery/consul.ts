@@ -52,6 +52,11 @@ export function createConsulSource(options: ConsulOptions): ConsulSource {
 
   return {
     description: `service "${service}" of Consul at "${url.origin}"`,
+    emptyHints: [
+      `curl '${url.origin}/v1/health/service/${service}?passing'`,
+      'export HOLDFAST_CONSUL_TOKEN=…   # Consul shows nothing that the token may not read',
+      `holdfast registry register NAME --consul ${url.origin}`,
+    ],
     async find(signal) {
       const healthy = await ask('/v1/health/service/', {passing: 'true'}, signal)
       const found = healthy.status === 200 ? readHealth(healthy.json, defaultPort) : undefined

@@ -19,6 +19,7 @@ export interface DnsOptions {
 export function createDnsSource({name, server, defaultPort = DEFAULT_PORT, random}: DnsOptions): InstanceSource {
   return {
     description: `DNS under "${name}"`,
+    emptyHints: [`dig ${name} SRV`],
     async find() {
       const {Resolver} = await import('node:dns/promises')
       const resolver = new Resolver({timeout: TIMEOUT_MS, tries: 2})

@@ -17,13 +17,16 @@ export interface SpreadOptions {
  */
 export async function findInstances(source: InstanceSource, {random, signal}: SpreadOptions): Promise<readonly RegistryInstance[]> {
   const found = await source.find(signal)
-  if (found.length === 0) {
-    throw new HoldfastError('REGISTRY_UNAVAILABLE', `cannot find an instance: missing docker registry in ${source.description}`, {
-      hints: ['holdfast registry register NAME --consul URL'],
-    })
-  }
+  if (found.length === 0) throw missingRegistry('find an instance', source)
   const start = Math.floor(random() * found.length)
   return [...found.slice(start), ...found.slice(0, start)]
+}
+
+/** What the stager says where there is no instance. */
+export function missingRegistry(purpose: string, {description, emptyHints}: InstanceSource, hints: readonly string[] = []): HoldfastError {
+  return new HoldfastError('REGISTRY_UNAVAILABLE', `cannot ${purpose}: missing docker registry in ${description}`, {
+    hints: [...emptyHints, ...hints],
+  })
 }
 
 /**

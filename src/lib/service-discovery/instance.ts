@@ -12,6 +12,8 @@ export interface RegistryInstance {
 export interface InstanceSource {
   /** For messages. */
   readonly description: string
+  /** Commands that show why there is none. */
+  readonly emptyHints: readonly string[]
   /** Those that are there now, best first where the source says so; each once. */
   find(signal?: AbortSignal): Promise<readonly RegistryInstance[]>
 }
@@ -47,7 +49,7 @@ export function isHost(text: string): boolean {
 /** Those that were named, in their order. @throws {HoldfastError} USAGE for what is none. */
 export function createListedSource(texts: readonly string[]): InstanceSource {
   const instances = unique(texts.map(parseInstance))
-  return {description: 'the list of addresses', find: async () => instances}
+  return {description: 'the list of addresses', emptyHints: ['--docker-registry-address 10.244.2.6:8080'], find: async () => instances}
 }
 
 /** Each once, in the order in which they come. */

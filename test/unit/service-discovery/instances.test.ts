@@ -38,7 +38,10 @@ describe('instances', () => {
   it('are begun with one by chance, so that users spread', async () => {
     const first = async (random: number) => (await findInstances(list('a:1', 'b:1', 'c:1'), {random: () => random}))[0]?.host
     assert.deepEqual([await first(0), await first(0.5), await first(0.99)], ['a', 'b', 'c'])
-    await assert.rejects(findInstances({description: 'nowhere', find: async () => []}, {random: () => 0}), /missing docker registry/)
+    await assert.rejects(
+      findInstances({description: 'nowhere', emptyHints: [], find: async () => []}, {random: () => 0}),
+      /missing docker registry/,
+    )
   })
 
   it('of SRV records go by priority, then by weight', () => {
@@ -86,7 +89,7 @@ describe('instances', () => {
       ],
     ]
     let round = 0
-    const moving = {description: 'moving', find: async () => rounds[Math.min(round++, 1)] ?? []}
+    const moving = {description: 'moving', emptyHints: [], find: async () => rounds[Math.min(round++, 1)] ?? []}
     const answer = await withFailover(moving, {random: () => 0}, async ({host}) => {
       if (host === 'old') throw gone()
       return host

@@ -4,6 +4,8 @@
  */
 import {BlockList, isIP} from 'node:net'
 import {HoldfastError} from '../../core/errors.ts'
+import {missingRegistry} from '../../service-discovery/failover.ts'
+import type {InstanceSource} from '../../service-discovery/instance.ts'
 
 export const EGRESS_FORMATS = ['diego', 'cf-security-group', 'kubernetes-networkpolicy', 'nftables'] as const
 export type EgressFormat = (typeof EGRESS_FORMATS)[number]
@@ -25,10 +27,15 @@ export interface SecurityGroupRule {
 const MAX_PORT = 65_535
 
 /**
- * One hole for each instance.
- * @throws {HoldfastError} USAGE for an instance that is a name: firewalls know addresses.
+ * One hole for each instance. Rules replace those before them, so that none is an error unless it is meant: service discovery shows nothing, too, where it may not show.
+ * @throws {HoldfastError} REGISTRY_UNAVAILABLE with the words `missing docker registry` for no instance; USAGE for an instance that is a name: firewalls know addresses.
  */
-export function holesFor(instances: readonly {readonly host: string; readonly port: number}[]): readonly Hole[] {
+export async function findHoles(
+  source: InstanceSource,
+  {allowEmpty, signal}: {readonly allowEmpty: boolean; readonly signal?: AbortSignal | undefined},
+): Promise<readonly Hole[]> {
+  const instances = await source.find(signal)
+  if (instances.length === 0 && !allowEmpty) throw missingRegistry('open a firewall', source, ['--allow-empty   # closes what was open'])
   return instances.map(({host, port}) => {
     if (isIP(host) !== 0) return {destination: host, port}
     throw new HoldfastError('USAGE', `cannot open a firewall for "${host}": it is a name, and rules want addresses`, {
@@ -59,30 +66,4 @@ export function diegoRules(holes: readonly Hole[]): readonly object[] {
 
 export function securityGroupRules(holes: readonly Hole[]): readonly SecurityGroupRule[] {
   return holes.map(({destination, port}) => ({protocol: 'tcp', destination, ports: String(port)}))
-}
-
-/** For pods with these labels: whoever builds or stages. */
-export function networkPolicy(holes: readonly Hole[], name: string, selector: Readonly<Record<string, string>>): object {
-  return {
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'NetworkPolicy',
-    metadata: {name},
-    spec: {
-      podSelector: {matchLabels: selector},
-      policyTypes: ['Egress'],
-      egress: holes.map(({destination, port}) => ({
-        to: [{ipBlock: {cidr: destination.includes('/') ? destination : `${destination}/${isIP(destination) === 4 ? 32 : 128}`}}],
-        ports: [{protocol: 'TCP', port}],
-      })),
-    },
-  }
-}
-
-/** A table of its own, whose chain is for staging containers to jump to. */
-export function nftablesRules(holes: readonly Hole[]): string {
-  const rules = holes.map(({destination, port}) => {
-    const family = isIP(destination.split('/')[0] ?? '') === 4 ? 'ip' : 'ip6'
-    return `    ${family} daddr ${destination} tcp dport ${port} accept`
-  })
-  return ['table inet holdfast_staging {', '  chain egress {', ...rules, '  }', '}', ''].join('\n')
 }
