@@ -34,16 +34,18 @@ export default class RefreshApp extends StagingCommand<EachApp<Refreshed>> {
       import('../lib/apps/stage-app.ts'),
       this.stagingDependencies(flags),
     ])
-    const {platform} = dependencies
+    const {platform, findCopy} = dependencies
     return await this.forEachApp({
       verb: 'refresh',
       app: args.app,
       isAll: flags.all,
       select: 'cached',
       platform,
+      findCopy,
       run: async (name) => {
         const refresh = await compareWithSource(name, {
           platform,
+          findCopy,
           openSource: (reference) => context.openSource(reference),
           signal: context.signal,
         })

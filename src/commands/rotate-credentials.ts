@@ -27,13 +27,14 @@ export default class RotateCredentials extends StagingCommand<EachApp<Rotated>> 
 
   async run(): Promise<EachApp<Rotated>> {
     const {args, flags} = await this.parse(RotateCredentials)
-    const [{rotateCredentials}, dependencies] = await Promise.all([import('../lib/apps/rollback-app.ts'), this.stagingDependencies(flags)])
+    const [{rotateCredentials}, dependencies] = await Promise.all([import('../lib/apps/credentials.ts'), this.stagingDependencies(flags)])
     return await this.forEachApp({
       verb: 'rotate-credentials',
       app: args.app,
       isAll: flags.all,
       select: 'cached',
       platform: dependencies.platform,
+      findCopy: dependencies.findCopy,
       run: async (name) => {
         const rotated = await rotateCredentials(name, dependencies)
         this.output.print(text`app "${name}" pulls ${rotated.image} with the new credentials`)

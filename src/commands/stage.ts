@@ -38,6 +38,7 @@ With --all, every app that has opted in, or did; the failure of one does not sto
       isAll: flags.all,
       select: 'opted-in',
       platform: dependencies.platform,
+      findCopy: dependencies.findCopy,
       run: async (name) => {
         const outcome = await stageApp(name, request, dependencies)
         for (const call of outcome.calls ?? []) this.output.print(escapeText(call))

@@ -1,5 +1,7 @@
 /** Apps as the platform and as the collector know them, put together by name. */
 import {type AppStatus, statusOf} from '../apps/app-status.ts'
+import {rememberedCopy} from '../apps/remembered-copy.ts'
+import type {RunningDependencies} from '../apps/running.ts'
 import {hasCode} from '../core/errors.ts'
 import {manifestReference} from '../oci/reference.ts'
 import {openPlatform} from './app-platform.ts'
@@ -17,9 +19,10 @@ export async function findAppRows(
   {cf, collector, hasDrift}: AppRowFlags & {readonly hasDrift: boolean},
 ): Promise<readonly AppRow[]> {
   const platform = await openPlatform(context, cf)
+  const findCopy = copyFinder(context)
   const statuses: AppStatus[] = []
   for (const app of await platform.listApps())
-    statuses.push(await statusOf(app, {platform, ...(hasDrift ? {digestOf: digestOf(context)} : {})}))
+    statuses.push(await statusOf(app, {platform, findCopy, ...(hasDrift ? {digestOf: digestOf(context)} : {})}))
   const rows = new Map(statuses.map((status) => [status.app, {code: status.app, status} as AppRow]))
   for (const app of await collectorApps(context, collector, statuses.length > 0)) rows.set(app.code, {...rows.get(app.code), ...app})
   return [...rows.values()].sort((a, b) => (a.code < b.code ? -1 : 1))
@@ -34,7 +37,8 @@ export async function findAppRow(context: Context, name: string, {cf, collector}
     missing = error
     return undefined
   })
-  const status = found === undefined ? undefined : await statusOf(found, {platform, digestOf: digestOf(context)})
+  const status =
+    found === undefined ? undefined : await statusOf(found, {platform, findCopy: copyFinder(context), digestOf: digestOf(context)})
   const known = (await collectorApps(context, collector, found !== undefined)).find(({code}) => code === name)
   if (status === undefined && known === undefined) throw missing
   return {...known, code: name, ...(status === undefined ? {} : {status})}
@@ -50,6 +54,11 @@ async function collectorApps(context: Context, url: string | undefined, hasOther
     if (hasOthers && hasCode(error, 'DENIED')) return []
     throw error
   }
+}
+
+/** What this machine remembers of cached references. */
+function copyFinder(context: Context): RunningDependencies['findCopy'] {
+  return async (image) => await rememberedCopy(await context.records(), image)
 }
 
 function digestOf(context: Context): NonNullable<Parameters<typeof statusOf>[1]['digestOf']> {
