@@ -34,7 +34,7 @@ export default class RefreshApp extends StagingCommand<EachApp<Refreshed>> {
       import('../lib/apps/stage-app.ts'),
       this.stagingDependencies(flags),
     ])
-    const {platform} = dependencies
+    const {platform, findCopy} = dependencies
     return await this.forEachApp({
       verb: 'refresh',
       app: args.app,
@@ -42,9 +42,11 @@ export default class RefreshApp extends StagingCommand<EachApp<Refreshed>> {
       select: 'cached',
       platform,
       place,
+      findCopy,
       run: async (name) => {
         const refresh = await compareWithSource(name, {
           platform,
+          findCopy,
           openSource: (reference) => context.openSource(reference),
           signal: context.signal,
         })

@@ -28,7 +28,7 @@ export default class RotateCredentials extends StagingCommand<EachApp<Rotated>> 
   async run(): Promise<EachApp<Rotated>> {
     const {args, flags} = await this.parse(RotateCredentials)
     const [{rotateCredentials}, {dependencies, place}] = await Promise.all([
-      import('../lib/apps/rollback-app.ts'),
+      import('../lib/apps/credentials.ts'),
       this.stagingDependencies(flags),
     ])
     return await this.forEachApp({
@@ -38,6 +38,7 @@ export default class RotateCredentials extends StagingCommand<EachApp<Rotated>> 
       select: 'cached',
       platform: dependencies.platform,
       place,
+      findCopy: dependencies.findCopy,
       run: async (name) => {
         const rotated = await rotateCredentials(name, dependencies)
         this.output.print(text`app "${name}" pulls ${rotated.image} with the new credentials`)

@@ -39,6 +39,7 @@ With --all, every app that has opted in, or did; the failure of one does not sto
       select: 'opted-in',
       platform: dependencies.platform,
       place,
+      findCopy: dependencies.findCopy,
       run: async (name) => {
         const outcome = await stageApp(name, request, dependencies)
         for (const call of outcome.calls ?? []) this.output.print(escapeText(call))

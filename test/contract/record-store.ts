@@ -143,13 +143,14 @@ export function recordStoreContract(open: () => Promise<RecordStore>): void {
       assert.deepEqual(await store.findCachedImage({...key, app: 'shop', platforms: ['linux/arm64/v8', 'linux/amd64']}), full)
     })
 
-    it('keeps wishes apart that differ in source, registry, app, platforms or name', async () => {
+    it('keeps wishes apart that differ in source, registry, app, owner, platforms or name', async () => {
       await store.recordCachedImage(image())
       assert.deepEqual(await store.findCachedImage(key), image())
       for (const other of [
         {...key, source: 'docker.io/library/alpine:3.21'},
         {...key, registry: parseRegistryHost('elsewhere:5000')},
         {...key, app: 'shop'},
+        {...key, owner: 'api.example.com/1'},
         {...key, platforms: ['linux/amd64']},
         {...key, repository: parseRepositoryName('base/alpine')},
       ])
@@ -243,6 +244,7 @@ export function recordStoreContract(open: () => Promise<RecordStore>): void {
       assert.equal(await store.claimRepository(wish, first), first)
       assert.equal(await store.claimRepository(wish, second), first)
       assert.equal(await store.claimRepository({...wish, app: 'another'}, second), second)
+      assert.equal(await store.claimRepository({...wish, owner: 'api.example.com/1'}, third), third)
       await store.recordCachedImage(image())
       assert.equal(await store.claimRepository(wish, third), first, 'a run that began before the record takes its repository')
       assert.equal(await store.claimRepository(wish, third, first), third, 'a run that knows the record begins anew')
@@ -312,6 +314,29 @@ export function recordStoreContract(open: () => Promise<RecordStore>): void {
       assert.equal(await store.removeLogin(login()), true)
       assert.equal(await store.removeLogin(login()), false)
       assert.deepEqual(await store.listLogins(), [part])
+    })
+  })
+
+  describe('apps of this machine', () => {
+    const staged = (name: string) => ({source: `${name}:1`, sourceDigest: digest(name), cached: name, stagedAt: '2026-01-01T00:00:00.000Z'})
+    const bare = {name: 'bare', updatedAt: '2026-01-01T00:00:00.000Z'}
+    const full = {
+      ...bare,
+      name: 'full',
+      optIn: 'true',
+      image: 'new',
+      previousImage: 'old',
+      staged: staged('new'),
+      previousStaged: staged('old'),
+    }
+
+    it('gives back exactly what was saved, by name, with every optional field and with none', async () => {
+      for (const app of [full, bare]) await store.saveAppRecord(app)
+      assert.deepEqual(await store.listAppRecords(), [bare, full])
+      assert.deepEqual(await store.findAppRecord('full'), full)
+      await store.saveAppRecord({...bare, name: 'full'})
+      assert.deepEqual(await store.findAppRecord('full'), {...bare, name: 'full'})
+      assert.equal(await store.findAppRecord('other'), undefined)
     })
   })
 

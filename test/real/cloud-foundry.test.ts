@@ -282,7 +282,7 @@ describe('apps of Cloud Foundry', function () {
     const {error, result} = await stopAt(2, ['stage', '--all'])
     assert.equal(
       error.message,
-      'stopped by a signal: app "shop" is done; the rolling deployment of app "web" goes on at the platform, if it has begun: cf app web; the same command again goes on',
+      'stopped by a signal: app "shop" is done; the rolling deployment of app "web" goes on at the platform, if it has begun: cf app web shows it, cf cancel-deployment web cancels it; the same command again goes on',
     )
     assert.deepEqual(
       result.apps.map(({app, action}: {readonly app: string; readonly action: string}) => [app, action]),
@@ -292,7 +292,9 @@ describe('apps of Cloud Foundry', function () {
     assert.match(rotation.error.message, /^stopped by a signal: the rolling deployment of app "shop" goes on/)
     const rollback = await stopAt(4, ['rollback', 'shop'])
     assert.ok(
-      rollback.error.message.includes(`goes on at the platform, if it has begun: cf app shop; it ran ${result.apps[0].image}, release `),
+      rollback.error.message.includes(
+        `goes on at the platform, if it has begun: cf app shop shows it, cf cancel-deployment shop cancels it; it ran ${result.apps[0].image}, release `,
+      ),
     )
   })
 

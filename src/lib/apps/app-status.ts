@@ -1,8 +1,10 @@
 /** What an app runs: the user's image or the cached copy, pinned or not, and whether the source has moved on since. */
 import {hasCode} from '../core/errors.ts'
 import {parseReference, type Reference} from '../oci/reference.ts'
+import {releaseOf} from './move-app.ts'
 import {CACHE_VARIABLE, isOptIn} from './opt-in.ts'
 import type {Platform, PlatformApp} from './platform.ts'
+import {type RunningDependencies, readRunning, releaseBefore} from './running.ts'
 
 export interface AppStatus {
   readonly app: string
@@ -28,24 +30,25 @@ export interface AppStatus {
 
 export interface StatusDependencies {
   readonly platform: Platform
+  readonly findCopy: RunningDependencies['findCopy']
   /** The digest that a source names now; undefined when there is no such image. Not asked when absent. */
   readonly digestOf?: ((source: Reference) => Promise<string | undefined>) | undefined
 }
 
-export async function statusOf(app: PlatformApp, {platform, digestOf}: StatusDependencies): Promise<AppStatus> {
-  const [variable, release] = await Promise.all([platform.readVariable(app, CACHE_VARIABLE), platform.currentRelease(app)])
-  const {staged, name} = app
-  const isCached = staged !== undefined && release?.image === staged.cached
+export async function statusOf(app: PlatformApp, {platform, findCopy, digestOf}: StatusDependencies): Promise<AppStatus> {
+  const [variable, running] = await Promise.all([platform.readVariable(app, CACHE_VARIABLE), readRunning(app, {platform, findCopy})])
+  const staged = running.kind === 'copy' ? running.staged : undefined
+  const previous = releaseBefore(releaseOf(running), app.note)
   const status: AppStatus = {
-    app: name,
+    app: app.name,
     hasOptedIn: isOptIn(variable),
-    ...(release === undefined ? {} : {image: release.image}),
-    isCached,
-    isPinned: release !== undefined && isPinned(release.image),
-    ...(isCached ? {source: staged.source, sourceDigest: staged.sourceDigest, stagedAt: staged.stagedAt} : {}),
-    ...(staged?.previous === undefined ? {} : {previous: staged.previous}),
+    ...(running.kind === 'nothing' ? {} : {image: running.image}),
+    isCached: running.kind === 'copy' || running.kind === 'orphan',
+    isPinned: running.kind !== 'nothing' && isPinned(running.image),
+    ...(staged === undefined ? {} : {source: staged.source, sourceDigest: staged.sourceDigest, stagedAt: staged.stagedAt}),
+    ...(previous === undefined ? {} : {previous}),
   }
-  if (!isCached || digestOf === undefined) return status
+  if (staged === undefined || digestOf === undefined) return status
   return {...status, ...(await findDrift(staged.source, staged.sourceDigest, digestOf))}
 }
 

@@ -1,34 +1,34 @@
 /**
- * The apps of a space of Cloud Foundry. What Holdfast has noted of an app is in its annotations, so that everybody who works on the space sees it.
- * Today's Cloud Foundry pins nothing and keeps the credentials of an image with the droplet: hence a package of its own with the pinned reference and the cache's credentials.
+ * The apps of a space of Cloud Foundry. What a release is a copy of is in the annotations of its package and its droplet; what Holdfast notes of an app is in the app's own, so
+ * that everybody who works on the space sees it. Today's Cloud Foundry pins nothing and keeps the credentials of an image with the droplet: hence a package with the pinned
+ * reference and the cache's credentials.
  */
-import {annotateApp, type CloudFoundryApp, findApp, listImageApps, readVariable, setVariable} from '../cloud-foundry/apps.ts'
+import {annotateApp, type CloudFoundryApp, findApp, listImageApps, readApp, readVariable, setVariable} from '../cloud-foundry/apps.ts'
 import type {Controller} from '../cloud-foundry/controller.ts'
 import {
+  activeBuild,
   activeDeployment,
+  annotateDroplet,
+  awaitBuild,
   awaitDeployment,
   buildPackage,
   createPackage,
   currentDroplet,
   DEFAULT_STAGING_TIMEOUT_MS,
+  type Droplet,
   deployDroplet,
-  newestPackageImage,
+  dropletsOf,
+  findPackage,
   readDropletOf,
+  recentPackages,
+  renewPackage,
   setCurrentDroplet,
 } from '../cloud-foundry/releases.ts'
 import type {CloudFoundryNetwork} from '../cloud-foundry/uaa.ts'
-import {HoldfastError} from '../core/errors.ts'
+import {HoldfastError, hasCode} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
-import type {StagedImageRecord} from '../records/store.ts'
+import {APP_NOTE, readAppNote, readReleaseNote, writeAppNote, writeReleaseNote} from './annotations.ts'
 import type {Platform, PlatformApp, Release, ReleaseRequest} from './platform.ts'
-
-const NOTE = {
-  source: 'holdfast-source',
-  sourceDigest: 'holdfast-source-digest',
-  cached: 'holdfast-cached',
-  stagedAt: 'holdfast-staged-at',
-  previous: 'holdfast-previous',
-} as const
 
 export interface CloudFoundryPlatformOptions {
   readonly controller: Controller
@@ -43,8 +43,9 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
   /** What only this platform knows of the apps that it has answered. */
   const known = new WeakMap<PlatformApp, CloudFoundryApp>()
   const describe = (app: CloudFoundryApp): PlatformApp => {
-    const staged = readNote(app.annotations)
-    const described = {id: app.guid, name: app.name, ...(staged === undefined ? {} : {staged})}
+    const note = readAppNote(app.annotations)
+    const owner = `${new URL(controller.api).host}/${app.guid}`
+    const described = {id: app.guid, name: app.name, owner, ...(note === undefined ? {} : {note})}
     known.set(described, app)
     return described
   }
@@ -57,25 +58,32 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     })
   }
 
-  const moveTo = async (
-    app: CloudFoundryApp,
-    droplet: {readonly guid: string; readonly image?: string},
-    onStep: ReleaseRequest['onStep'],
-  ): Promise<Release> => {
-    if (app.isStarted) {
-      onStep?.(
-        `rolling deployment of app "${app.name}"`,
-        `the rolling deployment of app "${app.name}" goes on at the platform, if it has begun: cf app ${app.name}`,
-      )
-      await deployDroplet(controller, app, droplet.guid, network)
-    } else {
-      onStep?.(
-        `app "${app.name}" is stopped, and runs it when it is started: cf start ${app.name}`,
-        `app "${app.name}" is stopped, and runs what it ran or its new release when it is started: cf app ${app.name}`,
-      )
-      await setCurrentDroplet(controller, app, droplet.guid)
+  /** The droplet's own annotations, else those of its package: `cf restage` builds our package again, and annotates nothing. */
+  const releaseOf = async (app: CloudFoundryApp, {guid, image = '', annotations, packageGuid}: Droplet): Promise<Release> => {
+    const own = readReleaseNote(annotations)
+    // Copies are pinned: what is not is not asked about.
+    if (own.staged !== undefined || packageGuid === undefined || !image.includes('@')) return {id: guid, image, ...own}
+    const {staged} = readReleaseNote((await findPackage(controller, app, packageGuid))?.annotations ?? {})
+    return {id: guid, image, ...own, ...(staged === undefined ? {} : {staged})}
+  }
+
+  /** A package that an interrupted run has made for the same copy, and that nothing was finished with; with credentials that are known to be today's. */
+  const reusePackage = async (app: CloudFoundryApp, {image, staged, credentials}: ReleaseRequest): Promise<string | undefined> => {
+    if (staged === undefined) return undefined
+    const candidate = (await recentPackages(controller, app)).find((one) => {
+      const noted = readReleaseNote(one.annotations).staged
+      return one.isReady && one.image === image && noted?.cached === staged.cached && noted.source === staged.source
+    })
+    if (candidate === undefined || (credentials === undefined && candidate.username !== undefined)) return undefined
+    const droplets = await dropletsOf(controller, app, candidate.guid)
+    if (droplets.some(({annotations}) => readReleaseNote(annotations).staged !== undefined)) return undefined
+    try {
+      await renewPackage(controller, app, candidate.guid, credentials, writeReleaseNote({staged}))
+      return candidate.guid
+    } catch (error) {
+      if (hasCode(error, 'PLATFORM_REFUSED') || hasCode(error, 'OBJECT_NOT_FOUND')) return undefined
+      throw error
     }
-    return {id: droplet.guid, image: droplet.image ?? ''}
   }
 
   return {
@@ -89,56 +97,89 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
       const app = await appOf(platformApp)
       assertRunsImages(app)
       const droplet = await currentDroplet(controller, app)
-      if (droplet?.image !== undefined) return {id: droplet.guid, image: droplet.image}
-      const image = await newestPackageImage(controller, app)
-      return image === undefined ? undefined : {id: '', image}
+      if (droplet?.image !== undefined) return await releaseOf(app, droplet)
+      const newest = (await recentPackages(controller, app))[0]
+      return newest === undefined ? undefined : {id: '', image: newest.image, ...readReleaseNote(newest.annotations)}
+    },
+    async findRelease(platformApp, releaseId) {
+      const app = await appOf(platformApp)
+      const droplet = await readDropletOf(controller, app, releaseId)
+      const release = await releaseOf(app, droplet)
+      const username = droplet.packageGuid === undefined ? undefined : (await findPackage(controller, app, droplet.packageGuid))?.username
+      return {...release, ...(username === undefined ? {} : {pullsAs: username})}
     },
     async settle(platformApp, onStep) {
       const app = await appOf(platformApp)
+      const build = await activeBuild(controller, app)
+      if (build !== undefined) {
+        onStep?.(
+          `waiting for the build of app "${app.name}" that is under way`,
+          `the build of app "${app.name}" that was under way goes on at the platform, and nothing else was begun`,
+        )
+        await awaitBuild(controller, app, build, network, stagingTimeoutMs)
+      }
       const deployment = await activeDeployment(controller, app)
-      if (deployment === undefined) return
-      onStep?.(
-        `waiting for the deployment of app "${app.name}" that is under way`,
-        `the deployment of app "${app.name}" that was under way goes on at the platform, and nothing else was begun`,
-      )
-      await awaitDeployment(controller, app, deployment, network)
+      if (deployment !== undefined) {
+        onStep?.(
+          `waiting for the deployment of app "${app.name}" that is under way`,
+          `the deployment of app "${app.name}" that was under way goes on at the platform, and nothing else was begun: ${afterDeployment(app)}`,
+        )
+        await awaitDeployment(controller, app, deployment, network).catch((error: unknown) => {
+          // It was cancelled, or another one took its place: either way it has ended.
+          if (!hasCode(error, 'STAGING_FAILED')) throw error
+        })
+      }
+      return build === undefined && deployment === undefined ? platformApp : describe(await readApp(controller, app))
     },
-    async release(platformApp, {image, credentials, onStep}) {
+    async prepare(platformApp, request) {
+      const {image, staged, credentials, credentialsName, onStep} = request
       const app = await appOf(platformApp)
       assertRunsImages(app)
-      const packageGuid = await createPackage(controller, app, image, credentials)
+      const packageGuid =
+        (await reusePackage(app, request)) ??
+        (await createPackage(controller, app, image, credentials, staged === undefined ? {} : writeReleaseNote({staged})))
       onStep?.(
         `staging app "${app.name}"`,
-        `app "${app.name}" runs what it ran; the package and the droplet that were begun for it stay at the platform, and nothing uses them`,
+        `app "${app.name}" runs what it ran; the package and the build that were begun for it stay at the platform, and the next run goes on with them`,
       )
       const guid = await buildPackage(controller, app, packageGuid, network, stagingTimeoutMs)
-      return await moveTo(app, {guid, image}, onStep)
+      const note = {...(staged === undefined ? {} : {staged}), ...(credentialsName === undefined ? {} : {credentials: credentialsName})}
+      if (Object.keys(note).length > 0) await annotateDroplet(controller, app, guid, writeReleaseNote(note))
+      return {id: guid, image, ...note}
     },
-    async rollback(platformApp, releaseId, onStep) {
+    async activate(platformApp, {id}, onStep) {
       const app = await appOf(platformApp)
-      return await moveTo(app, await readDropletOf(controller, app, releaseId), onStep)
+      if (app.isStarted) {
+        onStep?.(
+          `rolling deployment of app "${app.name}"`,
+          `the rolling deployment of app "${app.name}" goes on at the platform, if it has begun: ${afterDeployment(app)}`,
+        )
+        await deployDroplet(controller, app, id, network)
+      } else {
+        onStep?.(
+          `app "${app.name}" is stopped, and runs it when it is started: ${shellCommand`cf start ${app.name}`}`,
+          `app "${app.name}" is stopped, and runs what it ran or its new release when it is started: ${shellCommand`cf app ${app.name}`}`,
+        )
+        await setCurrentDroplet(controller, app, id)
+      }
     },
-    async noteStaged(platformApp, staged) {
-      await annotateApp(controller, await appOf(platformApp), writeNote(staged))
+    async mark(platformApp, releaseId, staged) {
+      await annotateDroplet(controller, await appOf(platformApp), releaseId, writeReleaseNote({staged}))
+    },
+    async writeNote(platformApp, note) {
+      await annotateApp(controller, await appOf(platformApp), writeAppNote(note))
     },
     describeRelease: ({id, name}, image) => [
       `POST ${controller.api}/v3/packages for app "${name}" with image ${image}`,
       `POST ${controller.api}/v3/builds, and GET until it is staged`,
+      `PATCH ${controller.api}/v3/droplets/<guid>: annotations of a cached copy, if it is one`,
       `POST ${controller.api}/v3/deployments (rolling) of app ${id}, and GET until it is deployed`,
     ],
-    describeNote: ({id}) => `PATCH ${controller.api}/v3/apps/${id}: annotations ${Object.values(NOTE).join(', ')}`,
+    describeNote: ({id}) => `PATCH ${controller.api}/v3/apps/${id}: annotations ${Object.values(APP_NOTE).join(', ')}`,
   }
 }
 
-function readNote(annotations: Readonly<Record<string, string>>): StagedImageRecord | undefined {
-  const [source, sourceDigest, cached, stagedAt] = [NOTE.source, NOTE.sourceDigest, NOTE.cached, NOTE.stagedAt].map(
-    (name) => annotations[name],
-  )
-  if (source === undefined || sourceDigest === undefined || cached === undefined || stagedAt === undefined) return undefined
-  const previous = annotations[NOTE.previous]
-  return {source, sourceDigest, cached, stagedAt, ...(previous === undefined ? {} : {previous})}
-}
-
-function writeNote(staged: StagedImageRecord | undefined): Readonly<Record<string, string | null>> {
-  return Object.fromEntries(Object.entries(NOTE).map(([field, name]) => [name, staged?.[field as keyof StagedImageRecord] || null]))
+/** What helps with a deployment that nobody waits for any more. */
+function afterDeployment({name}: CloudFoundryApp): string {
+  return `${shellCommand`cf app ${name}`} shows it, ${shellCommand`cf cancel-deployment ${name}`} cancels it`
 }

@@ -2,7 +2,7 @@
 import {HoldfastError} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import type {AppRecord, AppRecordStore} from '../records/store.ts'
-import type {Platform, PlatformApp, Release} from './platform.ts'
+import type {AppNote, Platform, PlatformApp, Release} from './platform.ts'
 
 const APP_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 
@@ -22,11 +22,10 @@ export function createLocalPlatform(records: AppRecordStore, now: () => Date): P
     await save(changed)
     return changed
   }
-  const run = async (app: PlatformApp, image: string): Promise<Release> => {
-    await change(app, (record) =>
-      record.image === image ? record : {...record, image, ...(record.image === undefined ? {} : {previousImage: record.image})},
-    )
-    return {id: image, image}
+  const releaseOf = (record: AppRecord, image: string): Release => {
+    // Records of older versions have what the app was last given, which need not be what it runs.
+    const staged = [record.staged, record.previousStaged].find((one) => one?.cached === image)
+    return {id: image, image, ...(staged === undefined ? {} : {staged})}
   }
 
   return {
@@ -45,14 +44,32 @@ export function createLocalPlatform(records: AppRecordStore, now: () => Date): P
       await change(app, ({optIn: _, ...record}) => (value === undefined ? record : {...record, optIn: value}))
     },
     async currentRelease({id}) {
-      const {image} = await load(id)
-      return image === undefined ? undefined : {id: image, image}
+      const record = await load(id)
+      return record.image === undefined ? undefined : releaseOf(record, record.image)
     },
-    settle: async () => {},
-    release: (app, {image}) => run(app, image),
-    rollback: (app, releaseId) => run(app, releaseId),
-    async noteStaged(app, staged) {
-      await change(app, ({staged: _, ...record}) => (staged === undefined ? record : {...record, staged}))
+    async findRelease({id}, releaseId) {
+      return releaseOf(await load(id), releaseId)
+    },
+    settle: async (app) => app,
+    prepare: async (_app, {image, staged}) => ({id: image, image, ...(staged === undefined ? {} : {staged})}),
+    async activate(app, {image, staged}) {
+      await change(app, (record) => {
+        const {staged: _, previousStaged: __, ...rest} = record
+        const before = record.image === image ? record.previousImage : record.image
+        const beforeStaged = before === undefined ? undefined : releaseOf(record, before).staged
+        return {
+          ...rest,
+          image,
+          ...(staged === undefined ? {} : {staged}),
+          ...(before === undefined ? {} : {previousImage: before}),
+          ...(beforeStaged === undefined ? {} : {previousStaged: beforeStaged}),
+        }
+      })
+    },
+    mark: async () => {},
+    async writeNote(app, note) {
+      // What an app runs and ran before is its record; letting go is all that is left to note.
+      if (note === undefined) await change(app, ({staged: _, previousStaged: __, previousImage: ___, ...record}) => record)
     },
     describeRelease: ({name}, image) => [`note that app "${name}" runs ${image}`],
     describeNote: ({name}) => `note what app "${name}" was given`,
@@ -70,6 +87,12 @@ export async function addLocalApp(records: AppRecordStore, name: string, now: ()
   if ((await records.findAppRecord(name)) === undefined) await records.saveAppRecord({name, updatedAt: now().toISOString()})
 }
 
-function describe({name, staged}: AppRecord): PlatformApp {
-  return {id: name, name, ...(staged === undefined ? {} : {staged})}
+function describe({name, image, previousImage, staged}: AppRecord): PlatformApp {
+  if (staged === undefined && previousImage === undefined) return {id: name, name}
+  const note: AppNote = {
+    ...(staged === undefined ? {} : {staged}),
+    ...(image === undefined ? {} : {release: image}),
+    ...(previousImage === undefined ? {} : {previous: previousImage}),
+  }
+  return {id: name, name, note}
 }

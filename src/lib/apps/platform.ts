@@ -1,7 +1,8 @@
 /**
  * The platform port: where apps are, and how one is made to run an image. Implementers: Cloud Foundry, and the records of this machine where there is no platform.
  *
- * Invariants: an app's other variables are neither read nor changed; credentials go to the platform and come back from nowhere.
+ * Invariants: an app's other variables are neither read nor changed; credentials go to the platform and never come back from it; a release keeps what it is a copy of,
+ * whatever moves the app to it.
  */
 import type {Secret} from '../core/secret.ts'
 import type {StepListener} from '../core/step.ts'
@@ -11,15 +12,35 @@ export interface PlatformApp {
   /** The platform's own id. */
   readonly id: string
   readonly name: string
+  /** Tells it from apps of the same name elsewhere; absent for an app of this machine. */
+  readonly owner?: string
   /** What Holdfast has noted of it; absent for one that it never staged, or has let go. */
-  readonly staged?: StagedImageRecord
+  readonly note?: AppNote
 }
 
-/** What an app runs. */
+/** What is noted of an app. What its releases are copies of stands on the releases; here it is a cache of that. */
+export interface AppNote {
+  /** The last copy that it was given. */
+  readonly staged?: StagedImageRecord
+  /** The release that it ran when this was noted. */
+  readonly release?: string
+  /** The release before that one. */
+  readonly previous?: string
+  /** A move that was begun: once `to` runs, `previous` is the release before. */
+  readonly pending?: {readonly to: string; readonly previous?: string}
+  /** Names the credentials that it was last given; see {@link Release}. */
+  readonly credentials?: string
+}
+
+/** What an app runs, or can be moved to. */
 export interface Release {
-  /** The platform's own name for it, by which it can be gone back to. */
+  /** The platform's own name for it, by which it can be gone back to; empty for an image that was pushed and never staged. */
   readonly id: string
   readonly image: string
+  /** What the image is a copy of, as it stands on the release itself. */
+  readonly staged?: StagedImageRecord
+  /** Names the credentials that it pulls with: `<uuid> <user name>`. They are never read; two releases with one name had the same ones. */
+  readonly credentials?: string
 }
 
 export interface PullCredentials {
@@ -29,8 +50,12 @@ export interface PullCredentials {
 
 export interface ReleaseRequest {
   readonly image: string
-  /** What the platform pulls the image with; absent for nobody's. */
+  /** What the image is a copy of; absent for an image that is the user's own. */
+  readonly staged?: StagedImageRecord | undefined
+  /** What the platform pulls the image with; absent: it pulls without credentials. */
   readonly credentials?: PullCredentials | undefined
+  /** A name for the credentials; see {@link Release}. */
+  readonly credentialsName?: string | undefined
   readonly onStep?: StepListener | undefined
 }
 
@@ -45,18 +70,22 @@ export interface Platform {
   readVariable(app: PlatformApp, name: string): Promise<string | undefined>
   /** Undefined takes it away. */
   setVariable(app: PlatformApp, name: string, value: string | undefined): Promise<void>
-  /** Undefined for an app that was never staged. */
+  /** Undefined for an app that has no image. */
   currentRelease(app: PlatformApp): Promise<Release | undefined>
-  /** Waits until a release that is under way has ended; what an interrupted run began is finished so. */
-  settle(app: PlatformApp, onStep?: StepListener): Promise<void>
-  /** Makes the app run an image, without a moment in which nothing runs. The release before it is kept. */
-  release(app: PlatformApp, request: ReleaseRequest): Promise<Release>
-  /** Goes back to a release that is kept. */
-  rollback(app: PlatformApp, releaseId: string, onStep?: StepListener): Promise<Release>
-  /** Notes what the app was given; undefined forgets it. */
-  noteStaged(app: PlatformApp, staged: StagedImageRecord | undefined): Promise<void>
-  /** The calls that `release` would make, one a line. */
+  /** @throws {HoldfastError} OBJECT_NOT_FOUND when it is not kept any more. */
+  findRelease(app: PlatformApp, releaseId: string): Promise<Release & {readonly pullsAs?: string}>
+  /** Waits until builds and releases that are under way have ended, however they end; returns the app as it is then. */
+  settle(app: PlatformApp, onStep?: StepListener): Promise<PlatformApp>
+  /** Makes a release of an image; the app goes on with what it runs. Uses what an interrupted run has made for the same image. */
+  prepare(app: PlatformApp, request: ReleaseRequest): Promise<Release>
+  /** Makes the app run a release, without a moment in which nothing runs. The release before it is kept. */
+  activate(app: PlatformApp, release: Release, onStep?: StepListener): Promise<void>
+  /** Writes on a release of an older version what it is a copy of. */
+  mark(app: PlatformApp, releaseId: string, staged: StagedImageRecord): Promise<void>
+  /** Replaces what is noted of the app; undefined forgets it. */
+  writeNote(app: PlatformApp, note: AppNote | undefined): Promise<void>
+  /** The calls that `prepare` and `activate` would make, one a line. */
   describeRelease(app: PlatformApp, image: string): readonly string[]
-  /** The call that `noteStaged` would make. */
+  /** The call that `writeNote` would make. */
   describeNote(app: PlatformApp): string
 }

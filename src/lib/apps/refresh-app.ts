@@ -5,6 +5,7 @@ import {HoldfastError} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import {parseReference, type Reference} from '../oci/reference.ts'
 import type {Platform} from './platform.ts'
+import {type RunningDependencies, readRunning, unknownSource} from './running.ts'
 
 export interface Refresh {
   readonly app: string
@@ -23,6 +24,7 @@ export interface Refresh {
 
 export interface RefreshDependencies {
   readonly platform: Platform
+  readonly findCopy: RunningDependencies['findCopy']
   readonly openSource: (reference: Reference) => Promise<SourceStore>
   readonly signal?: AbortSignal | undefined
 }
@@ -31,11 +33,11 @@ export interface RefreshDependencies {
  * Compares what an app runs with what its source names now; changes nothing.
  * @throws {HoldfastError} OBJECT_NOT_FOUND for an app that runs nothing from the cache; what reading either image throws.
  */
-export async function compareWithSource(name: string, {platform, openSource, signal}: RefreshDependencies): Promise<Refresh> {
+export async function compareWithSource(name: string, {platform, findCopy, openSource, signal}: RefreshDependencies): Promise<Refresh> {
   const app = await platform.findApp(name)
-  const release = await platform.currentRelease(app)
-  const {staged} = app
-  if (staged === undefined || release?.image !== staged.cached) {
+  const running = await readRunning(app, {platform, findCopy})
+  if (running.kind === 'orphan') throw unknownSource('refresh', app, running.image)
+  if (running.kind !== 'copy') {
     throw new HoldfastError('OBJECT_NOT_FOUND', `cannot refresh app "${name}": it runs nothing from the cache`, {
       hints: [
         shellCommand`holdfast app show ${name}`,
@@ -44,6 +46,7 @@ export async function compareWithSource(name: string, {platform, openSource, sig
       ],
     })
   }
+  const {staged} = running
   const source = parseReference(staged.source)
   const cached = parseReference(staged.cached)
   const call = signal === undefined ? {} : {signal}

@@ -8,8 +8,10 @@ import {shellCommand} from '../core/shell.ts'
 import type {StepListener} from '../core/step.ts'
 import {formatReference, parseReference, type Reference, type RegistryHost} from '../oci/reference.ts'
 import type {StagedImageRecord} from '../records/store.ts'
+import {completeNote, moveApp, nameCredentials, releaseOf} from './move-app.ts'
 import {CACHE_VARIABLE, isOptIn} from './opt-in.ts'
-import type {Platform, PlatformApp, PullCredentials, Release} from './platform.ts'
+import type {Platform, PlatformApp, PullCredentials} from './platform.ts'
+import {assertIsSource, type Running, readRunning, unknownSource} from './running.ts'
 
 export interface StageRequest {
   /** The image to run instead of the one that the app has. */
@@ -24,15 +26,16 @@ export interface StageDependencies {
   readonly platform: Platform
   /** The cache, by its name in references. */
   readonly registry: RegistryHost
-  readonly cache: (source: Reference, app: string) => Promise<CachedImage>
+  /** Caches an image for an app. `own` are the cached references that the app is known to have been given. */
+  readonly cache: (source: Reference, app: PlatformApp, own: readonly string[]) => Promise<CachedImage>
   /** What the platform pulls from the cache with. */
   readonly pullCredentials?: PullCredentials | undefined
   /** @throws {HoldfastError} when the image cannot be pulled with what the platform is given. */
   readonly assertPullable: (image: Reference, credentials: PullCredentials | undefined) => Promise<void>
   /** What the origin of an image wants, for an app that goes back to it; undefined for nobody's. */
   readonly originCredentials: (source: Reference) => Promise<PullCredentials | undefined>
-  /** The source of a cached reference that this machine remembers. */
-  readonly findSource: (image: string) => Promise<string | undefined>
+  /** What this machine remembers of a cached reference. */
+  readonly findCopy: (image: string) => Promise<StagedImageRecord | undefined>
   readonly now: () => Date
   readonly onStep?: StepListener | undefined
 }
@@ -52,100 +55,114 @@ export interface StageOutcome {
   readonly calls?: readonly string[]
 }
 
-/** @throws {HoldfastError} OBJECT_NOT_FOUND for an app that is not there, or has no image; what caching, the cache and the platform throw. */
+/**
+ * @throws {HoldfastError} OBJECT_NOT_FOUND for an app that is not there, or has no image; SOURCE_UNKNOWN for one that runs a copy of something that is not known; USAGE for
+ * a cached copy that is named as an image to cache; what caching, the cache and the platform throw.
+ */
 export async function stageApp(name: string, request: StageRequest, dependencies: StageDependencies): Promise<StageOutcome> {
   const {platform, onStep} = dependencies
-  const app = await platform.findApp(name)
-  if (!isOptIn(await platform.readVariable(app, CACHE_VARIABLE))) return await unstage(app, request, dependencies)
-  if (!request.isDryRun) await platform.settle(app, onStep)
-  const current = await platform.currentRelease(app)
-  const staged = await stagedOf(app, current, dependencies)
-  const isCached = staged !== undefined && current?.image === staged.cached
-  if (isCached && request.image === undefined && !request.isRefresh) {
-    return {app: name, action: 'unchanged', source: staged.source, sourceDigest: staged.sourceDigest, image: staged.cached}
-  }
-  const source = request.image ?? (isCached ? staged.source : current?.image)
-  if (source === undefined) {
-    throw new HoldfastError('OBJECT_NOT_FOUND', `cannot stage app "${name}": it has no image yet`, {
-      hints: [shellCommand`holdfast stage ${name} --image alpine:3.20`],
-    })
-  }
-  const reference = parseReference(source)
-  if (request.isDryRun) return describeStaging(app, source, current, dependencies)
-  onStep?.(`caching ${formatReference(reference)}`, `app "${name}" runs what it ran; what has arrived in the cache is used by the next run`)
-  const image = await dependencies.cache(reference, name)
-  if (isCached && image.pinnedReference === staged.cached) {
-    return {app: name, action: 'unchanged', source, sourceDigest: image.sourceDigest, image: staged.cached}
-  }
-  await dependencies.assertPullable(parseReference(image.pinnedReference), dependencies.pullCredentials)
-  const record: StagedImageRecord = {
-    source,
-    sourceDigest: image.sourceDigest,
-    cached: image.pinnedReference,
-    stagedAt: dependencies.now().toISOString(),
-    ...(current === undefined ? {} : {previous: current.id}),
-  }
-  // Noted first: whatever happens now, what the user named is not lost.
-  await platform.noteStaged(app, record)
-  await platform.release(app, {image: image.pinnedReference, credentials: dependencies.pullCredentials, onStep})
-  return {
-    app: name,
-    action: 'cached',
-    source,
-    sourceDigest: image.sourceDigest,
-    image: image.pinnedReference,
-    ...(current === undefined ? {} : {previous: current.id}),
-  }
+  const found = await platform.findApp(name)
+  const hasOptedIn = isOptIn(await platform.readVariable(found, CACHE_VARIABLE))
+  const app = request.isDryRun ? found : await platform.settle(found, onStep)
+  const running = await readRunning(app, dependencies)
+  if (request.image !== undefined) await assertIsSource(app, request.image, dependencies, running)
+  return await (hasOptedIn ? stage : unstage)(app, running, request, dependencies)
 }
 
-/** Gives an app that has opted out its user's image back, and forgets the cached one. */
-async function unstage(app: PlatformApp, {image, isDryRun}: StageRequest, dependencies: StageDependencies): Promise<StageOutcome> {
+async function stage(app: PlatformApp, running: Running, request: StageRequest, dependencies: StageDependencies): Promise<StageOutcome> {
+  const {platform, onStep, pullCredentials} = dependencies
+  if (running.kind === 'copy' && request.image === undefined && !request.isRefresh)
+    return await leaveAsItIs(app, running, request, platform)
+  const source = request.image ?? sourceOf(app, running)
+  const previous = releaseOf(running)
+  if (request.isDryRun) return describeStaging(app, source, previous, dependencies)
+  const reference = parseReference(source)
+  onStep?.(
+    `caching ${formatReference(reference)}`,
+    `app "${app.name}" runs what it ran; what has arrived in the cache is used by the next run`,
+  )
+  const copies = [running.kind === 'copy' ? running.staged : undefined, app.note?.staged]
+  const image = await dependencies.cache(
+    reference,
+    app,
+    copies.flatMap((copy) => copy?.cached ?? []),
+  )
+  const cached = image.pinnedReference
+  if (running.kind === 'copy' && cached === running.staged.cached) return await leaveAsItIs(app, running, request, platform)
+  await dependencies.assertPullable(parseReference(cached), pullCredentials)
+  const {sourceDigest} = image
+  const to = await platform.prepare(app, {
+    image: cached,
+    staged: {source, sourceDigest, cached, stagedAt: dependencies.now().toISOString()},
+    credentials: pullCredentials,
+    credentialsName: nameCredentials(pullCredentials, app.note?.credentials),
+    onStep,
+  })
+  await moveApp({app, running, to, previous}, platform, onStep)
+  return {app: app.name, action: 'cached', source, sourceDigest, image: cached, ...(previous === undefined ? {} : {previous})}
+}
+
+/** It runs its copy; what a run that was stopped has not noted is noted now. */
+async function leaveAsItIs(
+  app: PlatformApp,
+  running: Extract<Running, {kind: 'copy'}>,
+  {isDryRun}: StageRequest,
+  platform: Platform,
+): Promise<StageOutcome> {
+  if (!isDryRun) await completeNote(app, running, platform)
+  const {source, sourceDigest} = running.staged
+  return {app: app.name, action: 'unchanged', source, sourceDigest, image: running.image}
+}
+
+/** The image that the user named last. */
+function sourceOf(app: PlatformApp, running: Running): string {
+  if (running.kind === 'own') return running.image
+  if (running.kind === 'copy') return running.staged.source
+  if (running.kind === 'orphan') throw unknownSource('stage', app, running.image)
+  throw new HoldfastError('OBJECT_NOT_FOUND', `cannot stage app "${app.name}": it has no image yet`, {
+    hints: [shellCommand`holdfast stage ${app.name} --image alpine:3.20`],
+  })
+}
+
+/** Gives an app that has opted out its user's image back, and forgets the cached one once that runs. */
+async function unstage(
+  app: PlatformApp,
+  running: Running,
+  {image, isDryRun}: StageRequest,
+  dependencies: StageDependencies,
+): Promise<StageOutcome> {
   const {platform, onStep} = dependencies
-  if (!isDryRun) await platform.settle(app, onStep)
-  const current = await platform.currentRelease(app)
-  const staged = await stagedOf(app, current, dependencies)
-  const source = image ?? (staged !== undefined && current?.image === staged.cached ? staged.source : undefined)
-  const release = source === undefined || source === current?.image ? undefined : source
-  const result = release ?? current?.image
+  if (running.kind === 'orphan' && image === undefined) throw unknownSource('give its own image back to', app, running.image)
+  const current = running.kind === 'nothing' ? undefined : running.image
+  const own = image ?? (running.kind === 'copy' ? running.staged.source : current)
+  const previous = releaseOf(running)
+  const release = own === current ? undefined : own
   const outcome: StageOutcome = {
     app: app.name,
-    action: release === undefined && app.staged === undefined ? 'none' : 'uncached',
-    ...(staged === undefined ? {} : {source: staged.source}),
-    ...(result === undefined ? {} : {image: result}),
-    ...(release === undefined || current === undefined ? {} : {previous: current.id}),
+    action: release === undefined && app.note === undefined ? 'none' : 'uncached',
+    ...(running.kind === 'copy' ? {source: running.staged.source} : {}),
+    ...(own === undefined ? {} : {image: own}),
+    ...(release === undefined || previous === undefined ? {} : {previous}),
   }
   if (isDryRun) {
     const calls = [
       ...(release === undefined ? [] : platform.describeRelease(app, release)),
-      ...(app.staged === undefined ? [] : [platform.describeNote(app)]),
+      ...(app.note === undefined ? [] : [platform.describeNote(app)]),
     ]
     return {...outcome, calls}
   }
   if (release !== undefined) {
     const credentials = await dependencies.originCredentials(parseReference(release))
-    await platform.release(app, {image: release, credentials, onStep})
+    await moveApp({app, running, to: await platform.prepare(app, {image: release, credentials, onStep}), previous}, platform, onStep)
   }
-  if (app.staged !== undefined) await platform.noteStaged(app, undefined)
+  if (release !== undefined || app.note !== undefined) await platform.writeNote(app, undefined)
   return outcome
-}
-
-/** What is noted at the platform; else what this machine remembers of the cached copy that the app runs. */
-async function stagedOf(
-  app: PlatformApp,
-  current: Release | undefined,
-  {registry, findSource}: StageDependencies,
-): Promise<Pick<StagedImageRecord, 'source' | 'sourceDigest' | 'cached'> | undefined> {
-  if (app.staged !== undefined && (current === undefined || current.image === app.staged.cached)) return app.staged
-  if (current === undefined || !current.image.startsWith(`${registry}/`) || !current.image.includes('@')) return app.staged
-  const source = await findSource(current.image)
-  if (source === undefined) return app.staged
-  return {source, sourceDigest: current.image.slice(current.image.indexOf('@') + 1), cached: current.image}
 }
 
 function describeStaging(
   app: PlatformApp,
   source: string,
-  current: Release | undefined,
+  previous: string | undefined,
   {platform, registry}: StageDependencies,
 ): StageOutcome {
   const cached = `${registry}/<guid>@sha256:<digest of ${source}>`
@@ -154,12 +171,12 @@ function describeStaging(
     action: 'cached',
     source,
     image: cached,
-    ...(current === undefined ? {} : {previous: current.id}),
+    ...(previous === undefined ? {} : {previous}),
     calls: [
       `copy ${formatReference(parseReference(source))} to ${registry}/<guid>, unless it is there`,
       `look whether ${cached} can be pulled as the platform will`,
-      platform.describeNote(app),
       ...platform.describeRelease(app, cached),
+      platform.describeNote(app),
     ],
   }
 }

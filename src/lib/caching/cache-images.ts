@@ -37,6 +37,8 @@ export interface CacheImagesRequest {
   readonly repository?: RepositoryName | undefined
   /** The app the image is cached for. */
   readonly app?: string | undefined
+  /** Tells the app from others of its name: each gets GUIDs of its own. */
+  readonly owner?: string | undefined
   /** Take a fresh GUID even where the same wish was fulfilled before. */
   readonly isNew?: boolean | undefined
   readonly referrers?: boolean | undefined
@@ -220,6 +222,7 @@ async function findKnown(key: CachedImageKey, source: Reference, records: Cached
       repository === source.repository &&
       record.registry === key.registry &&
       record.app === key.app &&
+      record.owner === key.owner &&
       String(record.platforms) === String(key.platforms) &&
       isGuid(record.repository) &&
       record.removedAt === undefined
@@ -233,6 +236,7 @@ function cacheKey(source: Reference, request: CacheImagesRequest): CachedImageKe
     source: formatReference(source),
     registry: request.registry,
     ...(request.app === undefined ? {} : {app: request.app}),
+    ...(request.owner === undefined ? {} : {owner: request.owner}),
     ...(platforms === undefined || platforms.length === 0 ? {} : {platforms}),
     ...(request.repository === undefined ? {} : {repository: request.repository}),
   }

@@ -34,7 +34,7 @@ export async function findCachedImages(records: Pick<CachedImageStore, 'searchCa
   const repository = query === undefined || direct.length > 0 ? undefined : repositoryIn(query)
   const found = repository === undefined ? direct : await records.searchCachedImages(repository)
   return {
-    images: found.map(({createdAt, checkedAt: _, ...record}) => ({
+    images: found.map(({createdAt, checkedAt: _, owner: __, ...record}) => ({
       ...record,
       pinnedReference: formatPinned(record, record.digest),
       reference: formatReference({registry: record.registry, repository: record.repository, tag: DEFAULT_TAG}),

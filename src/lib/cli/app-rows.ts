@@ -1,6 +1,8 @@
 /** Apps as the platform and as the collector know them, put together by name. */
 import {type AppStatus, statusOf} from '../apps/app-status.ts'
 import type {Platform} from '../apps/platform.ts'
+import {rememberedCopy} from '../apps/remembered-copy.ts'
+import type {RunningDependencies} from '../apps/running.ts'
 import {hasCode} from '../core/errors.ts'
 import {manifestReference} from '../oci/reference.ts'
 import type {AppRow} from './app-report.ts'
@@ -16,9 +18,10 @@ export async function findAppRows(
   context: Context,
   {platform, collector, hasDrift}: AppRowSources & {readonly hasDrift: boolean},
 ): Promise<readonly AppRow[]> {
+  const findCopy = copyFinder(context)
   const statuses: AppStatus[] = []
   for (const app of await platform.listApps())
-    statuses.push(await statusOf(app, {platform, ...(hasDrift ? {digestOf: digestOf(context)} : {})}))
+    statuses.push(await statusOf(app, {platform, findCopy, ...(hasDrift ? {digestOf: digestOf(context)} : {})}))
   const rows = new Map(statuses.map((status) => [status.app, {code: status.app, status} as AppRow]))
   for (const app of await collectorApps(context, collector, statuses.length > 0)) rows.set(app.code, {...rows.get(app.code), ...app})
   return [...rows.values()].sort((a, b) => (a.code < b.code ? -1 : 1))
@@ -32,7 +35,8 @@ export async function findAppRow(context: Context, name: string, {platform, coll
     missing = error
     return undefined
   })
-  const status = found === undefined ? undefined : await statusOf(found, {platform, digestOf: digestOf(context)})
+  const status =
+    found === undefined ? undefined : await statusOf(found, {platform, findCopy: copyFinder(context), digestOf: digestOf(context)})
   const known = (await collectorApps(context, collector, found !== undefined)).find(({code}) => code === name)
   if (status === undefined && known === undefined) throw missing
   return {...known, code: name, ...(status === undefined ? {} : {status})}
@@ -48,6 +52,11 @@ async function collectorApps(context: Context, url: string | undefined, hasOther
     if (hasOthers && hasCode(error, 'DENIED')) return []
     throw error
   }
+}
+
+/** What this machine remembers of cached references. */
+function copyFinder(context: Context): RunningDependencies['findCopy'] {
+  return async (image) => await rememberedCopy(await context.records(), image)
 }
 
 function digestOf(context: Context): NonNullable<Parameters<typeof statusOf>[1]['digestOf']> {

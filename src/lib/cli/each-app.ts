@@ -1,6 +1,7 @@
 /** One app, or all that run from the cache or are to: the failure of one does not stop the others. */
 import {CACHE_VARIABLE, isOptIn} from '../apps/opt-in.ts'
 import type {Platform, PlatformApp} from '../apps/platform.ts'
+import {type RunningDependencies, readRunning} from '../apps/running.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {shellWord} from '../core/shell.ts'
 import type {PlatformPlace} from './app-platform.ts'
@@ -22,6 +23,7 @@ export interface EachAppRequest<Outcome> {
   readonly place: PlatformPlace
   /** Which ones `--all` means: those that run from the cache, or those that do and those that are to. */
   readonly select: 'cached' | 'opted-in'
+  readonly findCopy: RunningDependencies['findCopy']
   readonly run: (app: string) => Promise<Outcome>
   readonly onFailure: (message: string) => void
   readonly leaves: (describe: () => Leftover) => void
@@ -33,7 +35,7 @@ export interface EachAppRequest<Outcome> {
  * @throws {HoldfastError} USAGE unless one app or --all is named; what `run` throws for the one app; {PartialFailure} when some of all failed.
  */
 export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Promise<EachApp<Outcome>> {
-  const {verb, app, isAll, platform, place, select, run, onFailure, leaves, left} = request
+  const {verb, app, isAll, platform, place, run, onFailure, leaves, left} = request
   if ((app === undefined) !== (isAll === true)) {
     throw new HoldfastError('USAGE', `cannot ${verb}: name one app, or --all`, {hints: [`holdfast ${verb} APP`, `holdfast ${verb} --all`]})
   }
@@ -53,7 +55,7 @@ export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Pro
   for (const candidate of await platform.listApps()) {
     current = undefined
     try {
-      if (!(await isMeant(platform, candidate, select))) continue
+      if (!(await isMeant(platform, candidate, request))) continue
       current = candidate.name
       apps.push(await run(candidate.name))
       done.push(candidate.name)
@@ -74,7 +76,12 @@ export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Pro
   )
 }
 
-async function isMeant(platform: Platform, app: PlatformApp, select: EachAppRequest<unknown>['select']): Promise<boolean> {
-  if (select === 'opted-in') return app.staged !== undefined || isOptIn(await platform.readVariable(app, CACHE_VARIABLE))
-  return app.staged !== undefined && (await platform.currentRelease(app))?.image === app.staged.cached
+async function isMeant(
+  platform: Platform,
+  app: PlatformApp,
+  {select, findCopy}: Pick<EachAppRequest<unknown>, 'select' | 'findCopy'>,
+): Promise<boolean> {
+  if (select === 'opted-in') return app.note !== undefined || isOptIn(await platform.readVariable(app, CACHE_VARIABLE))
+  const {kind} = await readRunning(app, {platform, findCopy})
+  return kind === 'copy' || kind === 'orphan'
 }

@@ -27,7 +27,10 @@ export async function sharedRecords(context: Context, warn: (message: string) =>
   }
 }
 
-async function tell(collector: Collector, {createdAt: _, checkedAt: __, platforms, ...record}: CachedImageRecord): Promise<void> {
+async function tell(
+  collector: Collector,
+  {createdAt: _, checkedAt: __, owner: ___, platforms, ...record}: CachedImageRecord,
+): Promise<void> {
   const {noteCachedImage} = await import('../collector/api/cached-images.ts')
   await collector.run(noteCachedImage, {...record, ...(platforms === undefined ? {} : {platforms: [...platforms]})})
 }

@@ -1,13 +1,15 @@
 /** The frame of commands that work on apps: which platform they are on, which registry is the cache, and what the platform pulls from it with. */
 import * as Flags from '@oclif/core/flags'
 import type {PullCredentials} from '../apps/platform.ts'
+import {rememberedCopy} from '../apps/remembered-copy.ts'
+import type {RollbackDependencies} from '../apps/rollback-app.ts'
 import type {StageDependencies} from '../apps/stage-app.ts'
 import {DEFAULT_RECHECK_MS} from '../caching/recheck.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
 import {shellCommand} from '../core/shell.ts'
 import {escapeText} from '../core/terminal-text.ts'
-import {formatPinned, formatReference, manifestReference, type Reference} from '../oci/reference.ts'
+import {formatReference, manifestReference, parseReference, type Reference} from '../oci/reference.ts'
 import type {OpenedPlatform, PlatformPlace} from './app-platform.ts'
 import {BaseCommand} from './base-command.ts'
 import {describeCheck} from './cached-report.ts'
@@ -86,6 +88,25 @@ export abstract class StagingCommand<Result extends PlatformPlace> extends BaseC
     return await forEachApp({...request, run, leaves: this.leaves, left: () => this.left})
   }
 
+  /** What going back works with: the cache is opened only where there are credentials for it. */
+  protected async rollbackDependencies(
+    flags: CacheFlags & PlatformFlags,
+  ): Promise<{readonly dependencies: RollbackDependencies; readonly place: PlatformPlace}> {
+    const context = this.openContext(flags)
+    const pullCredentials = await readPullCredentials(flags, context)
+    const [{platform, place}, records] = await Promise.all([this.openPlatform(flags), context.records()])
+    const dependencies: RollbackDependencies = {
+      platform,
+      pullCredentials,
+      onStep: this.onStep,
+      findCopy: (image) => rememberedCopy(records, image),
+      assertPullable: (image, credentials) => assertPullable(context, image, credentials),
+      isThere: (image) => isThere(context, image),
+      openRegistry: async () => (await context.openTarget(flags.to)).registry,
+    }
+    return {dependencies, place}
+  }
+
   /** What staging works with. */
   protected async stagingDependencies(
     flags: CacheFlags & PlatformFlags,
@@ -106,7 +127,7 @@ export abstract class StagingCommand<Result extends PlatformPlace> extends BaseC
       pullCredentials,
       now,
       onStep: this.onStep,
-      async cache(source, app) {
+      async cache(source, {name: app, owner}, own) {
         if (target.isEmbedded && platform.kind === 'cloud-foundry') {
           throw new HoldfastError(
             'CONFIGURATION',
@@ -119,9 +140,10 @@ export abstract class StagingCommand<Result extends PlatformPlace> extends BaseC
             },
           )
         }
+        if (owner !== undefined) for (const copy of own) await records.adoptCachedImages(parseReference(copy), app, owner)
         const progress = createProgress(output)
         const [outcome] = await cacheImages(
-          {sources: [source], registry: target.registry, app, recheckMs: DEFAULT_RECHECK_MS},
+          {sources: [source], registry: target.registry, app, owner, recheckMs: DEFAULT_RECHECK_MS},
           {
             target: target.store,
             openSource: (reference) => context.openSource(reference),
@@ -139,10 +161,7 @@ export abstract class StagingCommand<Result extends PlatformPlace> extends BaseC
       },
       assertPullable: (image, credentials) => (target.isEmbedded ? Promise.resolve() : assertPullable(context, image, credentials)),
       originCredentials: (source) => originCredentials(context, source),
-      async findSource(image) {
-        const found = await records.searchCachedImages(/\/([^@]+)@/.exec(image)?.[1])
-        return found.find((record) => formatPinned(record, record.digest) === image)?.source
-      },
+      findCopy: (image) => rememberedCopy(records, image),
     }
     return {dependencies, place}
   }
@@ -178,6 +197,17 @@ async function assertPullable(context: Context, image: Reference, credentials: P
     })
   }
   throw new HoldfastError('MANIFEST_NOT_FOUND', `the platform could not pull "${formatReference(image)}": it is not there for it`)
+}
+
+/** Whether an image is there, for Holdfast itself; undefined when that cannot be asked. */
+async function isThere(context: Context, image: Reference): Promise<boolean | undefined> {
+  try {
+    const store = await context.openSource(image)
+    return (await store.statManifest(image.repository, manifestReference(image), {signal: context.signal})) !== undefined
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
+    return undefined
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Apps of a space, their annotations and one variable of theirs (API v3, apps). */
 import {HoldfastError} from '../core/errors.ts'
 import type {Controller} from './controller.ts'
-import {requireText, textAt, valueAt} from './fields.ts'
+import {annotationsAt, requireText, textAt, valueAt} from './fields.ts'
 
 export interface CloudFoundryApp {
   readonly guid: string
@@ -20,7 +20,7 @@ export async function findApp(controller: Controller, spaceGuid: string, name: s
   const purpose = `find app "${name}"`
   const near: string[] = []
   for await (const json of controller.list('/v3/apps', {query: {names: encodeFilter(name), space_guids: spaceGuid}, purpose})) {
-    const app = readApp(json, purpose)
+    const app = decodeApp(json, purpose)
     if (app.name === name) return app
     near.push(app.name)
   }
@@ -29,12 +29,18 @@ export async function findApp(controller: Controller, spaceGuid: string, name: s
   })
 }
 
+/** The app as it is now. @throws {HoldfastError} OBJECT_NOT_FOUND */
+export async function readApp(controller: Controller, {guid, name}: Pick<CloudFoundryApp, 'guid' | 'name'>): Promise<CloudFoundryApp> {
+  const purpose = `find app "${name}"`
+  return decodeApp(await controller.send('GET', `/v3/apps/${guid}`, {purpose}), purpose)
+}
+
 /** Those that run images, by name. */
 export async function listImageApps(controller: Controller, spaceGuid: string): Promise<readonly CloudFoundryApp[]> {
   const purpose = 'list apps'
   const apps: CloudFoundryApp[] = []
   for await (const json of controller.list('/v3/apps', {query: {space_guids: spaceGuid, order_by: 'name'}, purpose})) {
-    const app = readApp(json, purpose)
+    const app = decodeApp(json, purpose)
     if (app.runsImages) apps.push(app)
   }
   return apps
@@ -72,15 +78,12 @@ export function encodeFilter(value: string): string {
   return value.replaceAll(',', '%2C')
 }
 
-function readApp(json: unknown, purpose: string): CloudFoundryApp {
-  const annotations = valueAt(json, 'metadata', 'annotations')
+function decodeApp(json: unknown, purpose: string): CloudFoundryApp {
   return {
     guid: requireText(purpose, json, 'guid'),
     name: requireText(purpose, json, 'name'),
     isStarted: textAt(json, 'state') === 'STARTED',
     runsImages: textAt(json, 'lifecycle', 'type') === 'docker',
-    annotations: Object.fromEntries(
-      Object.entries(Object(annotations)).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
-    ),
+    annotations: annotationsAt(json),
   }
 }

@@ -17,3 +17,9 @@ export function requireText(purpose: string, json: unknown, ...path: readonly st
   if (text !== undefined) return text
   throw new HoldfastError('REGISTRY_UNAVAILABLE', `cannot ${purpose}: the answer has no ${path.join('.')}, as a Cloud Controller’s would`)
 }
+
+/** The annotations of anything that has some. */
+export function annotationsAt(json: unknown): Readonly<Record<string, string>> {
+  const entries: readonly [string, unknown][] = Object.entries(Object(valueAt(json, 'metadata', 'annotations')))
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+}

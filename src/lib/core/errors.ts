@@ -49,6 +49,7 @@ export const ERROR_TABLE = {
   PLATFORM_NOT_FOUND: kind(EXIT.notFound, 'the image has no such platform'),
 
   OBJECT_NOT_FOUND: kind(EXIT.notFound, 'the collector has no such user, group, app, service or registry'),
+  SOURCE_UNKNOWN: kind(EXIT.notFound, 'an app runs a cached copy, and nothing says what it is a copy of'),
   CREDENTIAL_NOT_FOUND: kind(EXIT.notFound, 'there is no such login, or the keychain has lost its secret'),
 
   UNAUTHENTICATED: kind(EXIT.unauthenticated, 'the registry wants credentials, or refuses the given ones'),

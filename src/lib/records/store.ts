@@ -76,6 +76,8 @@ export interface CachedImageRecord {
   /** Sorted `os/arch[/variant]`; absent when all platforms were copied. */
   readonly platforms?: readonly string[]
   readonly app?: string
+  /** Tells apps of one name on different platforms apart; absent for an app of this machine, and in records of older versions. */
+  readonly owner?: string
   /** Unique bytes of the image. */
   readonly sizeBytes: number
   /** ISO 8601. */
@@ -93,6 +95,7 @@ export interface CachedImageKey {
   readonly source: string
   readonly registry: RegistryHost
   readonly app?: string
+  readonly owner?: string
   readonly platforms?: readonly string[]
   /** Only with an explicit repository name. */
   readonly repository?: RepositoryName
@@ -119,6 +122,12 @@ export interface CachedImageStore {
    * source reference.
    */
   searchCachedImages(query?: string): Promise<readonly CachedImageRecord[]>
+}
+
+/** Records of older versions know an app by its name alone. */
+export interface CachedImageOwnerStore {
+  /** Gives the records of a repository that older versions made for an app of that name to their owner, unless they have one. */
+  adoptCachedImages(image: Pick<CachedImageRecord, 'registry' | 'repository'>, app: string, owner: string): Promise<void>
 }
 
 /** Where blobs were put: lets a later copy mount what an earlier one uploaded. A hint only; a mount that fails is an upload. */
@@ -173,12 +182,15 @@ export interface AppRecord {
   readonly image?: string
   /** The image before that one. */
   readonly previousImage?: string
+  /** What the image is a copy of. Records of older versions have here what the app was last given. */
   readonly staged?: StagedImageRecord
+  /** What the image before is a copy of. */
+  readonly previousStaged?: StagedImageRecord
   /** ISO 8601. */
   readonly updatedAt: string
 }
 
-/** Which cached reference an app was given, and of what. */
+/** A cached copy that an app was given, and what it is a copy of. */
 export interface StagedImageRecord {
   /** As the user named it. */
   readonly source: string
@@ -187,8 +199,6 @@ export interface StagedImageRecord {
   readonly cached: string
   /** ISO 8601. */
   readonly stagedAt: string
-  /** The release before it, by the platform's own name. */
-  readonly previous?: string
 }
 
 export interface AppRecordStore {
@@ -219,6 +229,7 @@ type SettingName = 'embedded-registry' | 'collector' | 'collector-account' | 'cl
 export interface RecordStore
   extends RegistryStore,
     CachedImageStore,
+    CachedImageOwnerStore,
     BlobLocationStore,
     LoginStore,
     AllowedHelperStore,

@@ -34,6 +34,17 @@ async function outcome(child: ReturnType<typeof writer>): Promise<{code: number 
   return {code: Number(code), stderr}
 }
 
+/** Makes a database what it was before apps of one name were told apart. */
+const WITHOUT_OWNERS = `ALTER TABLE app DROP COLUMN previous_staged;
+  ALTER TABLE cached_image DROP COLUMN owner;
+  DROP TABLE image_claim;
+  CREATE TABLE image_claim (
+    source TEXT NOT NULL, registry TEXT NOT NULL, app TEXT NOT NULL, platforms TEXT NOT NULL, repository TEXT NOT NULL,
+    PRIMARY KEY (source, registry, app, platforms)
+  ) STRICT, WITHOUT ROWID`
+
+const STAGED = {source: 'alpine:3.20', sourceDigest: 'sha256:1', cached: 'new', stagedAt: '2026-01-01T00:00:00.000Z'}
+
 describe('the embedded database file', () => {
   let directory: string
   let file: string
@@ -109,7 +120,7 @@ describe('the embedded database file', () => {
     store.close()
     const old = new DatabaseSync(file)
     old.exec(
-      'ALTER TABLE cached_image DROP COLUMN checked_at; ALTER TABLE cached_image DROP COLUMN removed_at; ALTER TABLE cached_image DROP COLUMN damaged; DROP TABLE image_claim; DROP TABLE trusted_host; DROP TABLE embedded_name; PRAGMA user_version = 4',
+      'ALTER TABLE app DROP COLUMN previous_staged; ALTER TABLE cached_image DROP COLUMN owner; ALTER TABLE cached_image DROP COLUMN checked_at; ALTER TABLE cached_image DROP COLUMN removed_at; ALTER TABLE cached_image DROP COLUMN damaged; DROP TABLE image_claim; DROP TABLE trusted_host; DROP TABLE embedded_name; PRAGMA user_version = 4',
     )
     old.close()
     const migrated = await openSqliteStore({file})
@@ -125,7 +136,8 @@ describe('the embedded database file', () => {
     await store.saveSetting('collector', 'https://collector.example.com:8443')
     store.close()
     const old = new DatabaseSync(file)
-    old.exec(`DROP TABLE embedded_name;
+    old.exec(`${WITHOUT_OWNERS};
+      DROP TABLE embedded_name;
       ALTER TABLE cached_image DROP COLUMN damaged;
       DROP TABLE trusted_host;
       CREATE TABLE trusted_host (registry TEXT NOT NULL, host TEXT NOT NULL, PRIMARY KEY (registry, host)) STRICT, WITHOUT ROWID;
@@ -138,6 +150,33 @@ describe('the embedded database file', () => {
       {registry, host: 'auth.example.com', trustedBy: 'login'},
       {registry, host: 'collector.example.com:8443', trustedBy: 'collector'},
     ])
+    migrated.close()
+  })
+
+  it('keeps the apps and the images of an older Holdfast, whose apps had a name and nothing else', async () => {
+    const store = await openSqliteStore({file})
+    await store.recordCachedImage(image({app: 'shop'}))
+    await store.saveAppRecord({name: 'shop', image: 'new', previousImage: 'old', staged: STAGED, updatedAt: '2026-01-01T00:00:00.000Z'})
+    store.close()
+    const old = new DatabaseSync(file)
+    old.exec(`${WITHOUT_OWNERS}; UPDATE app SET staged_previous = 'old'; PRAGMA user_version = 10`)
+    old.close()
+    const migrated = await openSqliteStore({file})
+    const {source, registry, repository} = image()
+    const key = {source, registry, app: 'shop'}
+    assert.deepEqual(await migrated.findAppRecord('shop'), {
+      name: 'shop',
+      image: 'new',
+      previousImage: 'old',
+      staged: STAGED,
+      updatedAt: '2026-01-01T00:00:00.000Z',
+    })
+    assert.deepEqual(await migrated.findCachedImage(key), image({app: 'shop'}))
+    assert.equal(await migrated.findCachedImage({...key, owner: 'api.example.com/1'}), undefined)
+    await migrated.adoptCachedImages({registry, repository}, 'shop', 'api.example.com/1')
+    await migrated.adoptCachedImages({registry, repository}, 'shop', 'api.example.com/2')
+    assert.deepEqual(await migrated.findCachedImage({...key, owner: 'api.example.com/1'}), image({app: 'shop', owner: 'api.example.com/1'}))
+    assert.equal(await migrated.findCachedImage({...key, owner: 'api.example.com/2'}), undefined)
     migrated.close()
   })
 

@@ -19,7 +19,8 @@ import {
   unprocessable,
 } from './errors.ts'
 import {type ImageCredentials, type Instance, resolveImage} from './instances.ts'
-import {type App, type Deployment, type Droplet, type Policy, type SecurityGroup, State} from './state.ts'
+import {changeMetadata, changePackage, metadataIn} from './metadata.ts'
+import {type App, type Deployment, type Droplet, noMetadata, type Policy, type SecurityGroup, State} from './state.ts'
 import {type FakeClient, FakeUaa, type FakeUser} from './uaa.ts'
 import * as view from './views.ts'
 
@@ -36,6 +37,8 @@ export interface FakeCloudFoundryOptions {
   readonly pollsUntilDone?: number
   /** The root says that it wants credentials of Kubernetes. */
   readonly onKubernetes?: boolean
+  /** What an image's registry answers for it; its own registry is asked when absent. */
+  readonly resolveImage?: typeof resolveImage
   /** Runs what an instance is to run; without it an instance only looks at its image. */
   readonly runner?: InstanceRunner
 }
@@ -113,6 +116,7 @@ export class FakeCloudFoundry {
   #failures: {left: number; status: number} = {left: 0, status: 502}
   #rateLimits: {left: number; retryAfterSeconds: number} = {left: 0, retryAfterSeconds: 1}
   #failingBuild: string | undefined
+  #isCancelling = false
   #failingPage: number | undefined
   #close: () => Promise<void> = async () => {}
 
@@ -174,9 +178,9 @@ export class FakeCloudFoundry {
     }
     this.state.apps.push(app)
     if (image === undefined) return app
-    const made = {guid: randomUUID(), appGuid: app.guid, image, credentials, createdAt}
+    const made = {guid: randomUUID(), appGuid: app.guid, image, credentials, createdAt, metadata: noMetadata()}
     this.state.packages.push(made)
-    const droplet = {guid: randomUUID(), appGuid: app.guid, packageGuid: made.guid, image, credentials}
+    const droplet = {guid: randomUUID(), appGuid: app.guid, packageGuid: made.guid, image, credentials, metadata: noMetadata()}
     this.state.droplets.push(droplet)
     app.dropletGuid = droplet.guid
     await this.#startInstances(app)
@@ -216,6 +220,11 @@ export class FakeCloudFoundry {
 
   enableFeature(name: string): void {
     this.#disabledFeatures.delete(name)
+  }
+
+  /** The next deployment is cancelled by another user while it is under way. */
+  cancelNextDeployment(): void {
+    this.#isCancelling = true
   }
 
   /** The next build ends with this error. */
@@ -372,9 +381,7 @@ export class FakeCloudFoundry {
       route('GET', '/v3/apps/:guid', ['include'], ({parameters}) => view.viewApp(this.url, this.#app(parameters))),
       route('PATCH', '/v3/apps/:guid', [], ({parameters, body}) => {
         const app = this.#app(parameters)
-        const metadata = Object(body.metadata)
-        merge(app.annotations, Reflect.get(metadata, 'annotations'), 5000)
-        merge(app.labels, Reflect.get(metadata, 'labels'), 63)
+        changeMetadata(app, body)
         return view.viewApp(this.url, app)
       }),
       route('GET', '/v3/apps/:guid/environment_variables', [], ({parameters, principal}) => {
@@ -391,7 +398,7 @@ export class FakeCloudFoundry {
       }),
       route('GET', '/v3/apps/:guid/droplets/current', [], ({parameters}) => {
         const app = this.#app(parameters)
-        return view.viewDroplet(this.#droplet(app.dropletGuid), false)
+        return view.viewDroplet(this.url, this.#droplet(app.dropletGuid), false)
       }),
       route('GET', '/v3/apps/:guid/droplets', ['states', 'current', ...PAGING], ({parameters, query}) => {
         const app = this.#app(parameters)
@@ -399,16 +406,17 @@ export class FakeCloudFoundry {
         return this.#page(
           `/v3/apps/${app.guid}/droplets`,
           query,
-          found.map((droplet) => view.viewDroplet(droplet, true)),
+          found.map((droplet) => view.viewDroplet(this.url, droplet, true)),
         )
       }),
-      route('GET', '/v3/droplets/:guid', [], ({parameters}) => view.viewDroplet(this.#droplet(parameters[0]), false)),
+      route('GET', '/v3/droplets/:guid', [], ({parameters}) => view.viewDroplet(this.url, this.#droplet(parameters[0]), false)),
       route('PATCH', '/v3/droplets/:guid', [], ({parameters, body, principal}) => {
         const droplet = this.#droplet(parameters[0])
-        if (typeof body.image !== 'string') return view.viewDroplet(droplet, false)
+        changeMetadata(droplet.metadata, body)
+        if (typeof body.image !== 'string') return view.viewDroplet(this.url, droplet, false)
         if (principal.role !== 'admin') throw notAuthorized()
         droplet.image = body.image
-        return view.viewDroplet(droplet, false)
+        return view.viewDroplet(this.url, droplet, false)
       }),
       route('PATCH', '/v3/apps/:guid/relationships/current_droplet', [], ({parameters, body}) => {
         const app = this.#app(parameters)
@@ -567,6 +575,26 @@ export class FakeCloudFoundry {
         if (found === undefined) throw notFound('Package')
         return view.viewPackage(found)
       }),
+      route('PATCH', '/v3/packages/:guid', [], ({parameters, body}) => {
+        const found = state.packages.find(({guid}) => guid === parameters[0])
+        if (found === undefined) throw notFound('Package')
+        changePackage(found, body)
+        return view.viewPackage(found)
+      }),
+      route('GET', '/v3/packages/:guid/droplets', ['states', ...PAGING], ({parameters, query}) => {
+        const found = state.droplets.filter(({packageGuid}) => packageGuid === parameters[0])
+        return this.#page(
+          `/v3/packages/${parameters[0]}/droplets`,
+          query,
+          found.map((droplet) => view.viewDroplet(this.url, droplet, true)),
+        )
+      }),
+      route('GET', '/v3/builds', ['app_guids', 'package_guids', 'states', ...PAGING], ({query}) => {
+        const found = state.builds.filter(
+          (build) => within(query, 'app_guids', build.package.appGuid) && within(query, 'states', build.state),
+        )
+        return this.#page('/v3/builds', query, found.map(view.viewBuild))
+      }),
       route('POST', '/v3/builds', [], ({body, principal}) => this.#addBuild(body, principal.name), 201),
       route('GET', '/v3/builds/:guid', [], async ({parameters}) => {
         const build = state.builds.find(({guid}) => guid === parameters[0])
@@ -591,9 +619,7 @@ export class FakeCloudFoundry {
         const deployment = this.#deployment(parameters)
         if (deployment.value !== 'ACTIVE')
           throw unprocessable(`Cannot cancel a deployment with status: ${deployment.value} and reason: ${deployment.reason}`)
-        const app = state.apps.find(({guid}) => guid === deployment.appGuid)
-        if (app !== undefined) app.dropletGuid = deployment.previousDropletGuid
-        deployment.reason = 'CANCELING'
+        this.#cancel(deployment)
         return undefined
       }),
       route(
@@ -737,7 +763,13 @@ export class FakeCloudFoundry {
     const app = this.state.apps.find(({guid}) => guid === appGuid)
     if (app === undefined) throw unprocessable('App is invalid. Ensure it exists and you have access to it.')
     if (body.type === 'bits') {
-      const bits = {guid: randomUUID(), appGuid: app.guid, credentials: undefined, createdAt: new Date().toISOString()}
+      const bits = {
+        guid: randomUUID(),
+        appGuid: app.guid,
+        credentials: undefined,
+        createdAt: new Date().toISOString(),
+        metadata: metadataIn(body),
+      }
       this.state.packages.push(bits)
       return bits
     }
@@ -745,7 +777,14 @@ export class FakeCloudFoundry {
     if (body.type !== 'docker' || typeof image !== 'string' || image === '') throw unprocessable('Data Image required')
     if (/:[\w.-]+@sha256:/.test(image)) throw unprocessable('docker references with both a tag and digest are currently not supported')
     const credentials = typeof username === 'string' && typeof password === 'string' ? {username, password} : undefined
-    const made = {guid: randomUUID(), appGuid: app.guid, image, credentials, createdAt: new Date().toISOString()}
+    const made = {
+      guid: randomUUID(),
+      appGuid: app.guid,
+      image,
+      credentials,
+      createdAt: new Date().toISOString(),
+      metadata: metadataIn(body),
+    }
     this.state.packages.push(made)
     return made
   }
@@ -754,6 +793,8 @@ export class FakeCloudFoundry {
     const made = this.state.packages.find(({guid}) => guid === guidIn(body.package))
     if (made === undefined) throw unprocessable('Unable to use package. Ensure that the package exists and you have access to it.')
     this.#assertDocker(this.#app([made.appGuid]))
+    if (this.state.builds.some((build) => build.package.appGuid === made.appGuid && build.state === 'STAGING'))
+      throw unprocessable('Only one build can be STAGING at a time per application.')
     const pollsLeft = this.#options.pollsUntilDone ?? DEFAULT_POLLS
     const build = {guid: randomUUID(), package: made, state: 'STAGING' as const, error: undefined, dropletGuid: undefined, pollsLeft}
     this.state.builds.push(build)
@@ -767,14 +808,21 @@ export class FakeCloudFoundry {
     this.#failingBuild = undefined
     try {
       if (failing !== undefined) throw new Error(failing)
-      if (image !== undefined) await resolveImage(image, credentials)
+      if (image !== undefined) await this.#resolveImage(image, credentials)
       else if (files?.includes('nginx.conf') !== true) throw new Error('nginx.conf file must be present at the app root')
     } catch (error) {
       build.state = 'FAILED'
       build.error = `StagingError - Staging error: ${error instanceof Error ? error.message : String(error)}`
       return
     }
-    const droplet = {guid: randomUUID(), appGuid, packageGuid: guid, ...(image === undefined ? {} : {image}), credentials}
+    const droplet = {
+      guid: randomUUID(),
+      appGuid,
+      packageGuid: guid,
+      ...(image === undefined ? {} : {image}),
+      credentials,
+      metadata: noMetadata(),
+    }
     this.state.droplets.push(droplet)
     build.state = 'STAGED'
     build.dropletGuid = droplet.guid
@@ -802,7 +850,17 @@ export class FakeCloudFoundry {
     }
     app.dropletGuid = droplet.guid
     this.state.deployments.push(deployment)
+    if (this.#isCancelling) {
+      this.#isCancelling = false
+      this.#cancel(deployment)
+    }
     return deployment
+  }
+
+  /** The droplet before is current at once; the deployment ends later. */
+  #cancel(deployment: Deployment): void {
+    this.#app([deployment.appGuid]).dropletGuid = deployment.previousDropletGuid
+    deployment.reason = 'CANCELING'
   }
 
   /** New instances come up one after the other; only when all run is the deployment done. */
@@ -840,7 +898,7 @@ export class FakeCloudFoundry {
     const droplet = this.#droplet(app.dropletGuid)
     const {image = '', credentials} = droplet
     try {
-      const digest = image === '' ? {} : {digest: await resolveImage(image, credentials)}
+      const digest = image === '' ? {} : {digest: await this.#resolveImage(image, credentials)}
       const running = await this.#options.runner?.start(app, droplet)
       const instance: Instance = {index, state: 'RUNNING', image, ...digest}
       if (running !== undefined) this.#running.set(instance, running)
@@ -848,6 +906,10 @@ export class FakeCloudFoundry {
     } catch (error) {
       return {index, state: 'CRASHED', image, reason: error instanceof Error ? error.message : String(error)}
     }
+  }
+
+  async #resolveImage(...image: Parameters<typeof resolveImage>): Promise<string> {
+    return await (this.#options.resolveImage ?? resolveImage)(...image)
   }
 
   async #endInstance(instance: Instance): Promise<void> {
@@ -948,15 +1010,6 @@ function filterNames<One extends {readonly name: string}>(all: readonly One[], q
 function within(query: URLSearchParams, name: string, value: string): boolean {
   const values = query.get(name)?.split(',')
   return values === undefined || values.includes(value)
-}
-
-function merge(target: Map<string, string>, changes: unknown, longest: number): void {
-  for (const [name, value] of Object.entries(Object(changes))) {
-    if (value === null) target.delete(name)
-    else if (typeof value !== 'string' || value.length > longest || !/^(?:[\w.-]{1,253}\/)?[\w.-]{1,63}$/.test(name))
-      throw unprocessable(`Metadata key '${name}' is invalid`)
-    else target.set(name, value)
-  }
 }
 
 function changeVariables(variables: Map<string, string>, body: Body): void {

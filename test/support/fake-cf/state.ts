@@ -26,7 +26,15 @@ export interface App extends Named {
   readonly createdAt: string
 }
 
+export interface Metadata {
+  readonly annotations: Map<string, string>
+  readonly labels: Map<string, string>
+}
+
+export const noMetadata = (): Metadata => ({annotations: new Map(), labels: new Map()})
+
 export interface Package {
+  readonly metadata: Metadata
   readonly guid: string
   readonly appGuid: string
   /** Absent for one of files. */
@@ -38,6 +46,7 @@ export interface Package {
 }
 
 export interface Droplet {
+  readonly metadata: Metadata
   readonly guid: string
   readonly appGuid: string
   readonly packageGuid: string

@@ -1,5 +1,5 @@
 /** The JSON of what the fake foundation has, as the API v3 shows it. */
-import type {App, Build, Deployment, Droplet, Named, Package, SecurityGroup, ServiceInstance, ServiceKey, Space} from './state.ts'
+import type {App, Build, Deployment, Droplet, Metadata, Named, Package, SecurityGroup, ServiceInstance, ServiceKey, Space} from './state.ts'
 
 export const viewNamed = ({guid, name}: Named) => ({guid, name, metadata: {labels: {}, annotations: {}}})
 
@@ -26,7 +26,12 @@ export const viewVariables = (api: string, app: App) => ({
   links: {self: {href: `${api}/v3/apps/${app.guid}/environment_variables`}, app: {href: `${api}/v3/apps/${app.guid}`}},
 })
 
-export const viewPackage = ({guid, appGuid, image, files, credentials, createdAt}: Package) => ({
+const viewMetadata = ({labels, annotations}: Metadata) => ({
+  labels: Object.fromEntries(labels),
+  annotations: Object.fromEntries(annotations),
+})
+
+export const viewPackage = ({guid, appGuid, image, files, credentials, createdAt, metadata}: Package) => ({
   guid,
   type: image === undefined ? 'bits' : 'docker',
   data:
@@ -37,7 +42,7 @@ export const viewPackage = ({guid, appGuid, image, files, credentials, createdAt
   created_at: createdAt,
   updated_at: createdAt,
   relationships: {app: {data: {guid: appGuid}}},
-  metadata: {labels: {}, annotations: {}},
+  metadata: viewMetadata(metadata),
 })
 
 export const viewBuild = ({guid, package: {guid: packageGuid}, state, error, dropletGuid}: Build) => ({
@@ -50,7 +55,7 @@ export const viewBuild = ({guid, package: {guid: packageGuid}, state, error, dro
 })
 
 /** In lists what an image would run is not shown. */
-export const viewDroplet = ({guid, appGuid, image}: Droplet, isListed: boolean) => ({
+export const viewDroplet = (api: string, {guid, appGuid, packageGuid, image, metadata}: Droplet, isListed: boolean) => ({
   guid,
   state: 'STAGED',
   error: null,
@@ -62,7 +67,12 @@ export const viewDroplet = ({guid, appGuid, image}: Droplet, isListed: boolean) 
   execution_metadata: isListed ? '[PRIVATE DATA HIDDEN IN LISTS]' : '{}',
   process_types: isListed ? {redacted_message: '[PRIVATE DATA HIDDEN IN LISTS]'} : {web: '/app'},
   relationships: {app: {data: {guid: appGuid}}},
-  metadata: {labels: {}, annotations: {}},
+  metadata: viewMetadata(metadata),
+  links: {
+    self: {href: `${api}/v3/droplets/${guid}`},
+    app: {href: `${api}/v3/apps/${appGuid}`},
+    package: {href: `${api}/v3/packages/${packageGuid}`},
+  },
 })
 
 export const viewServiceInstance = ({guid, name, plan, pollsLeft}: ServiceInstance) => ({

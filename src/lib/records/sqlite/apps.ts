@@ -4,12 +4,12 @@ import type {Row} from './connection.ts'
 import type {Database} from './database.ts'
 
 const SAVE = `
-  INSERT INTO app (name, opt_in, image, previous_image, source, source_digest, cached, staged_at, staged_previous, updated_at)
-  VALUES (:name, :opt_in, :image, :previous_image, :source, :source_digest, :cached, :staged_at, :staged_previous, :updated_at)
+  INSERT INTO app (name, opt_in, image, previous_image, source, source_digest, cached, staged_at, previous_staged, updated_at)
+  VALUES (:name, :opt_in, :image, :previous_image, :source, :source_digest, :cached, :staged_at, :previous_staged, :updated_at)
   ON CONFLICT (name) DO UPDATE SET
     opt_in = excluded.opt_in, image = excluded.image, previous_image = excluded.previous_image, source = excluded.source,
     source_digest = excluded.source_digest, cached = excluded.cached, staged_at = excluded.staged_at,
-    staged_previous = excluded.staged_previous, updated_at = excluded.updated_at`
+    previous_staged = excluded.previous_staged, updated_at = excluded.updated_at`
 
 /** The apps of one database. */
 export function createAppRecordStore(database: Database): AppRecordStore {
@@ -21,7 +21,7 @@ export function createAppRecordStore(database: Database): AppRecordStore {
     async listAppRecords() {
       return (await database.all('SELECT * FROM app ORDER BY name')).map(decode)
     },
-    async saveAppRecord({name, optIn, image, previousImage, staged, updatedAt}) {
+    async saveAppRecord({name, optIn, image, previousImage, staged, previousStaged, updatedAt}) {
       await database.run(SAVE, {
         name,
         opt_in: optIn ?? null,
@@ -31,7 +31,7 @@ export function createAppRecordStore(database: Database): AppRecordStore {
         source_digest: staged?.sourceDigest ?? null,
         cached: staged?.cached ?? null,
         staged_at: staged?.stagedAt ?? null,
-        staged_previous: staged?.previous ?? null,
+        previous_staged: previousStaged === undefined ? null : JSON.stringify(previousStaged),
         updated_at: updatedAt,
       })
     },
@@ -45,7 +45,6 @@ function decode(row: Row): AppRecord {
     sourceDigest: row.source_digest,
     cached: row.cached,
     stagedAt: row.staged_at,
-    ...(row.staged_previous === null ? {} : {previous: row.staged_previous}),
   }
   return {
     name: row.name,
@@ -53,6 +52,7 @@ function decode(row: Row): AppRecord {
     ...(row.image === null ? {} : {image: row.image}),
     ...(row.previous_image === null ? {} : {previousImage: row.previous_image}),
     ...(row.cached === null ? {} : {staged}),
+    ...(row.previous_staged === null ? {} : {previousStaged: JSON.parse(String(row.previous_staged))}),
     updatedAt: row.updated_at,
   } as unknown as AppRecord
 }

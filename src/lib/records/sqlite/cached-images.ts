@@ -1,7 +1,7 @@
 /** Cached images as rows. An absent app or platform list is the empty string, so that equality and uniqueness need no special case for NULL. */
 import type {RepositoryName} from '../../oci/reference.ts'
 import {isGuid} from '../guid.ts'
-import type {CachedImageKey, CachedImageRecord, CachedImageStore} from '../store.ts'
+import type {CachedImageKey, CachedImageOwnerStore, CachedImageRecord, CachedImageStore} from '../store.ts'
 import type {Row} from './connection.ts'
 import type {Database} from './database.ts'
 
@@ -12,13 +12,13 @@ const PLATFORM_SEPARATOR = ','
 const DIGEST_SEPARATOR = ','
 
 const RECORD = `
-  INSERT INTO cached_image (registry, repository, is_guid, source, source_digest, digest, platforms, app, size_bytes, created_at)
-  VALUES (:registry, :repository, :is_guid, :source, :source_digest, :digest, :platforms, :app, :size_bytes, :created_at)
-  ON CONFLICT DO UPDATE SET size_bytes = excluded.size_bytes, created_at = excluded.created_at, checked_at = NULL, damaged = NULL, removed_at = NULL`
+  INSERT INTO cached_image (registry, repository, is_guid, source, source_digest, digest, platforms, app, owner, size_bytes, created_at)
+  VALUES (:registry, :repository, :is_guid, :source, :source_digest, :digest, :platforms, :app, :owner, :size_bytes, :created_at)
+  ON CONFLICT DO UPDATE SET owner = excluded.owner, size_bytes = excluded.size_bytes, created_at = excluded.created_at, checked_at = NULL, damaged = NULL, removed_at = NULL`
 
 const FIND = `
   SELECT * FROM cached_image
-  WHERE source = :source AND registry = :registry AND app = :app AND platforms = :platforms
+  WHERE source = :source AND registry = :registry AND app = :app AND owner = :owner AND platforms = :platforms
     AND CASE WHEN :repository = '' THEN is_guid = 1 ELSE repository = :repository END
     AND removed_at IS NULL
   ORDER BY created_at DESC, id DESC LIMIT 1`
@@ -33,15 +33,19 @@ const RECORD_REMOVAL = `
   UPDATE cached_image SET removed_at = :removedAt WHERE registry = :registry AND repository = :repository AND digest = :digest`
 
 const CLAIM = `
-  INSERT INTO image_claim (source, registry, app, platforms, repository) VALUES (:source, :registry, :app, :platforms, :repository)
+  INSERT INTO image_claim (source, registry, app, owner, platforms, repository)
+  VALUES (:source, :registry, :app, :owner, :platforms, :repository)
   ON CONFLICT DO NOTHING`
 
 const FIND_CLAIM = `
-  SELECT repository FROM image_claim WHERE source = :source AND registry = :registry AND app = :app AND platforms = :platforms`
+  SELECT repository FROM image_claim WHERE source = :source AND registry = :registry AND app = :app AND owner = :owner AND platforms = :platforms`
 
 const END_CLAIM = `
   DELETE FROM image_claim
-  WHERE source = :source AND registry = :registry AND app = :app AND platforms = :platforms AND repository = :repository`
+  WHERE source = :source AND registry = :registry AND app = :app AND owner = :owner AND platforms = :platforms AND repository = :repository`
+
+const ADOPT = `
+  UPDATE cached_image SET owner = :owner WHERE registry = :registry AND repository = :repository AND app = :app AND owner = ''`
 
 const LIST = 'SELECT * FROM cached_image ORDER BY created_at DESC, id DESC'
 
@@ -60,7 +64,7 @@ const SEARCH = `
   ORDER BY created_at DESC, id DESC`
 
 /** The cached images of one database. */
-export function createCachedImageStore(database: Database): CachedImageStore {
+export function createCachedImageStore(database: Database): CachedImageStore & CachedImageOwnerStore {
   return {
     async recordCachedImage(record) {
       const wish = encodeWish(record)
@@ -100,6 +104,9 @@ export function createCachedImageStore(database: Database): CachedImageStore {
     async recordImageRemoval({registry, repository, digest}, removedAt) {
       await database.remove(RECORD_REMOVAL, {registry, repository, digest, removedAt})
     },
+    async adoptCachedImages({registry, repository}, app, owner) {
+      await database.run(ADOPT, {registry, repository, app, owner})
+    },
     async findCachedImage(key) {
       const row = await database.get(FIND, {...encodeWish(key), repository: key.repository ?? ''})
       return row === undefined ? undefined : decode(row)
@@ -112,8 +119,8 @@ export function createCachedImageStore(database: Database): CachedImageStore {
   }
 }
 
-function encodeWish({source, registry, app = '', platforms}: CachedImageKey) {
-  return {source, registry, app, platforms: encodePlatforms(platforms)}
+function encodeWish({source, registry, app = '', owner = '', platforms}: CachedImageKey) {
+  return {source, registry, app, owner, platforms: encodePlatforms(platforms)}
 }
 
 function encodePlatforms(platforms: readonly string[] = []): string {
@@ -130,6 +137,7 @@ function decode(row: Row): CachedImageRecord {
     digest: row.digest,
     ...(row.platforms === '' ? {} : {platforms: String(row.platforms).split(PLATFORM_SEPARATOR)}),
     ...(row.app === '' ? {} : {app: row.app}),
+    ...(row.owner === '' ? {} : {owner: row.owner}),
     sizeBytes: row.size_bytes,
     createdAt: row.created_at,
     ...(row.checked_at === null ? {} : {checkedAt: row.checked_at}),

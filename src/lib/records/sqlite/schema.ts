@@ -110,6 +110,23 @@ const MIGRATIONS: readonly string[] = [
    INSERT INTO embedded_name (registry) SELECT value FROM setting WHERE name = 'embedded-registry'`,
 
   'ALTER TABLE cached_image ADD COLUMN damaged TEXT',
+
+  // What the image before is a copy of; and apps of one name on different platforms apart from each other.
+  `ALTER TABLE app ADD COLUMN previous_staged TEXT;
+   ALTER TABLE cached_image ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+   ALTER TABLE image_claim RENAME TO image_claim_before;
+   CREATE TABLE image_claim (
+     source TEXT NOT NULL,
+     registry TEXT NOT NULL,
+     app TEXT NOT NULL,
+     owner TEXT NOT NULL,
+     platforms TEXT NOT NULL,
+     repository TEXT NOT NULL,
+     PRIMARY KEY (source, registry, app, owner, platforms)
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO image_claim (source, registry, app, owner, platforms, repository)
+     SELECT source, registry, app, '', platforms, repository FROM image_claim_before;
+   DROP TABLE image_claim_before`,
 ]
 
 /**

@@ -1,0 +1,76 @@
+/** What Holdfast writes on the packages, droplets and apps of Cloud Foundry: one name for one fact, whatever it stands on. Written by others too, so nothing of it is trusted. */
+import type {StagedImageRecord} from '../records/store.ts'
+import type {AppNote, Release} from './platform.ts'
+
+const STAGED = {
+  source: 'holdfast-source',
+  sourceDigest: 'holdfast-source-digest',
+  cached: 'holdfast-cached',
+  stagedAt: 'holdfast-staged-at',
+} as const
+
+const CREDENTIALS = 'holdfast-credentials'
+
+/** The annotations of an app. */
+export const APP_NOTE = {
+  ...STAGED,
+  credentials: CREDENTIALS,
+  release: 'holdfast-release',
+  previous: 'holdfast-previous',
+  pendingTo: 'holdfast-pending-release',
+  pendingPrevious: 'holdfast-pending-previous',
+} as const
+
+type Annotations = Readonly<Record<string, string>>
+type ReleaseNote = Pick<Release, 'staged' | 'credentials'>
+
+export function readReleaseNote(annotations: Annotations): ReleaseNote {
+  const staged = readStaged(annotations)
+  const credentials = annotations[CREDENTIALS]
+  return {...(staged === undefined ? {} : {staged}), ...(credentials === undefined ? {} : {credentials})}
+}
+
+export function writeReleaseNote({staged, credentials}: ReleaseNote): Annotations {
+  const {source, sourceDigest, cached, stagedAt} = STAGED
+  return {
+    ...(staged === undefined
+      ? {}
+      : {[source]: staged.source, [sourceDigest]: staged.sourceDigest, [cached]: staged.cached, [stagedAt]: staged.stagedAt}),
+    ...(credentials === undefined ? {} : {[CREDENTIALS]: credentials}),
+  }
+}
+
+/** Undefined when there is nothing of ours. */
+export function readAppNote(annotations: Annotations): AppNote | undefined {
+  const staged = readStaged(annotations)
+  const [credentials, release, previous, to, before] = [
+    annotations[CREDENTIALS],
+    annotations[APP_NOTE.release],
+    annotations[APP_NOTE.previous],
+    annotations[APP_NOTE.pendingTo],
+    annotations[APP_NOTE.pendingPrevious],
+  ]
+  const note: AppNote = {
+    ...(staged === undefined ? {} : {staged}),
+    ...(credentials === undefined ? {} : {credentials}),
+    ...(release === undefined ? {} : {release}),
+    ...(previous === undefined ? {} : {previous}),
+    ...(to === undefined ? {} : {pending: {to, ...(before === undefined ? {} : {previous: before})}}),
+  }
+  return Object.keys(note).length === 0 ? undefined : note
+}
+
+/** Every annotation of an app; null takes one away. */
+export function writeAppNote(note: AppNote | undefined): Readonly<Record<string, string | null>> {
+  const {staged, credentials, release, previous, pending} = note ?? {}
+  const values = {...staged, credentials, release, previous, pendingTo: pending?.to, pendingPrevious: pending?.previous}
+  return Object.fromEntries(Object.entries(APP_NOTE).map(([field, name]) => [name, values[field as keyof typeof APP_NOTE] ?? null]))
+}
+
+function readStaged(annotations: Annotations): StagedImageRecord | undefined {
+  const {source, sourceDigest, cached, stagedAt} = STAGED
+  const [a, b, c, d] = [annotations[source], annotations[sourceDigest], annotations[cached], annotations[stagedAt]]
+  return a === undefined || b === undefined || c === undefined || d === undefined
+    ? undefined
+    : {source: a, sourceDigest: b, cached: c, stagedAt: d}
+}
