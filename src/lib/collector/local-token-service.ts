@@ -19,6 +19,8 @@ import type {GrantedToken, TokenRequest, TokenService} from './token-service.ts'
 /** A login that is not used for so long has to be made again. */
 const REFRESH_TOKEN_LIFE_MS = 365 * 24 * 60 * 60 * 1000
 
+const CONTROL_CHARACTER = /\p{Cc}/u
+
 export interface LocalTokenServiceOptions {
   readonly store: CollectorStore
   readonly keys: KeyRings
@@ -38,7 +40,7 @@ export function createAccountAuthenticator(
   directories: readonly Directory[],
   now: () => Date,
 ): Authenticator<Account> {
-  return createAuthenticator({find: (name) => findAccount(store, directories, name), now, sharedFailures: store})
+  return createAuthenticator({find: (name) => findAccount(store, directories, name), now, history: store})
 }
 
 async function findAccount(
@@ -46,6 +48,8 @@ async function findAccount(
   directories: readonly Directory[],
   name: string,
 ): Promise<KnownAccount<Account> | undefined> {
+  // No account has one, and PostgreSQL takes no NUL in a text.
+  if (CONTROL_CHARACTER.test(name)) return undefined
   const serviceName = serviceOfAccount(name)
   if (serviceName !== undefined) {
     const service = await store.findService(serviceName)
@@ -119,7 +123,7 @@ export function createLocalTokenService({
   const refuse = async (account: string, request: TokenRequest, registry: ManagedRegistry, error: unknown): Promise<never> => {
     if (error instanceof HoldfastError) {
       const {requestId, address} = request
-      const entry = {requestId, principal: account, address, action: 'login', object: registry.name}
+      const entry = {requestId, principal: account.replaceAll(/\p{Cc}/gu, '?'), address, action: 'login', object: registry.name}
       await store.appendAudit([{...entry, outcome: 'refused', rule: error.code}])
     }
     throw error

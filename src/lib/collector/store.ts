@@ -6,7 +6,7 @@
  * - passwords and secrets come and go as hashes; the tokens here are hashes as well;
  * - a call does all of its work or none, and what it acknowledged survives a crash.
  */
-import type {SharedFailures} from '../accounts/throttle.ts'
+import type {LoginHistory} from '../accounts/throttle.ts'
 import type {KnownTag, Purged, Sighting} from '../discovery/sweep-ports.ts'
 import type {IndexChange} from '../events/index-changes.ts'
 import type {RepositoryName} from '../oci/reference.ts'
@@ -308,7 +308,7 @@ export interface CachedImageNoteStore {
 
 export interface CollectorStore
   extends UserStore,
-    SharedFailures,
+    LoginHistory,
     CachedImageNoteStore,
     GroupStore,
     AppStore,

@@ -186,7 +186,14 @@ interface LoginFailureTable {
   last_at: number
 }
 
+interface LoginSuccessTable {
+  readonly key: string
+  /** Milliseconds since the epoch. */
+  last_at: number
+}
+
 export interface Tables {
+  login_success: LoginSuccessTable
   login_failure: LoginFailureTable
   cached_image: CachedImageTable
   user: UserTable
