@@ -290,6 +290,11 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
     const objects = async (filter: object) => (await store.listAudit({limit: 10, ...filter})).map(({object}) => object)
     assert.deepEqual(await objects({}), ['a', 'b', 'c'])
     assert.deepEqual(await objects({principal: 'ann', limit: 1}), ['c'])
+    await store.appendAudit([{...entry('-', 'd'), reason: 'aud: expected a, seen "b"'}, entry('-', 'e')])
+    assert.deepEqual(
+      (await store.listAudit({principal: '-', limit: 10})).map((row) => ('reason' in row ? row.reason : 'none')),
+      ['aud: expected a, seen "b"', 'none'],
+    )
   })
 
   describe('the index', () => {

@@ -120,11 +120,18 @@ export function createLocalTokenService({
     return refreshToken
   }
 
-  const refuse = async (account: string, request: TokenRequest, registry: ManagedRegistry, error: unknown): Promise<never> => {
+  /** @param reason for the operator alone. */
+  const refuse = async (
+    account: string,
+    request: TokenRequest,
+    registry: ManagedRegistry,
+    error: unknown,
+    reason?: string,
+  ): Promise<never> => {
     if (error instanceof HoldfastError) {
       const {requestId, address} = request
       const entry = {requestId, principal: account.replaceAll(/\p{Cc}/gu, '?'), address, action: 'login', object: registry.name}
-      await store.appendAudit([{...entry, outcome: 'refused', rule: error.code}])
+      await store.appendAudit([{...entry, outcome: 'refused', rule: error.code, reason}])
     }
     throw error
   }
@@ -154,13 +161,19 @@ export function createLocalTokenService({
     },
     async byIdentityToken(identityToken, request) {
       const registry = await registryOf(request, store)
-      const {account, isPerson} = await admitByIdentityToken(store, federation, identityToken)
+      const {account, isPerson, reason} = await admitByIdentityToken(store, federation, identityToken)
       if (account === undefined || isDisabled(account)) {
         const error = new HoldfastError(
           'UNAUTHENTICATED',
           'cannot give a token: nothing here trusts that identity token, or it is not, or no longer, good',
         )
-        return await refuse(account === undefined ? '-' : accountName(account), request, registry, error)
+        return await refuse(
+          account === undefined ? '-' : accountName(account),
+          request,
+          registry,
+          error,
+          reason ?? 'its account is disabled',
+        )
       }
       const granted = await grant(account, registry, request)
       // A job's lasts as long as the job has its own: nothing is given that would outlive it.

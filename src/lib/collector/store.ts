@@ -236,9 +236,11 @@ interface AuditEntry {
   readonly object: string
   readonly outcome: 'granted' | 'refused' | 'failed'
   readonly rule: string
+  /** More than the caller was told. */
+  readonly reason?: string | undefined
 }
 
-export interface AuditRow extends AuditEntry {
+export interface AuditRow extends WithoutUndefined<AuditEntry> {
   readonly id: number
   readonly at: string
 }

@@ -213,5 +213,10 @@ export function migrations(dialect: Dialect): Readonly<Record<string, Migration>
         await database.schema.createIndex('login_success_last').on('login_success').column('last_at').execute()
       },
     },
+    '006-audit-reason': {
+      async up(database: Kysely<unknown>) {
+        await database.schema.alterTable('audit').addColumn('reason', 'text').execute()
+      },
+    },
   }
 }

@@ -163,6 +163,7 @@ interface AuditTable {
   outcome: 'granted' | 'refused' | 'failed'
   /** The rule of the access policy, or what else decided. */
   rule: string
+  reason: string | null
 }
 
 interface CachedImageTable {

@@ -21,6 +21,8 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   STORAGE: 503,
   TIMEOUT: 504,
 }
+/** What the operator must know of. */
+const TOLD: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'STORAGE', 'REGISTRY_UNAVAILABLE'])
 /** When a client may ask again that was told nothing better. */
 const OUTAGE_RETRY_SECONDS = 5
 /** The challenge for a name and a password. */
@@ -79,7 +81,7 @@ export function createFailureHandler(form: FailureForm, listener: ServerListener
   return async (error, request, reply) => {
     const {code, message, hints, ...found} = describe(error, request.id)
     const status = form.hasOneOutage && found.status > 500 ? 503 : found.status
-    if (code === 'INTERNAL' || code === 'STORAGE') listener?.({type: 'failure', requestId: request.id, error})
+    if (TOLD.has(code)) listener?.({type: 'failure', requestId: request.id, error})
     const details = error instanceof HoldfastError ? error.details : {}
     const seconds = Number(details.retryAfterSeconds ?? (status === 503 ? OUTAGE_RETRY_SECONDS : 1))
     if (status === 429 || status === 503) reply.header('retry-after', String(Math.ceil(seconds)))
