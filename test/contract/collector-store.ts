@@ -290,6 +290,11 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
     const objects = async (filter: object) => (await store.listAudit({limit: 10, ...filter})).map(({object}) => object)
     assert.deepEqual(await objects({}), ['a', 'b', 'c'])
     assert.deepEqual(await objects({principal: 'ann', limit: 1}), ['c'])
+    await store.appendAudit([{...entry('-', 'd'), reason: 'aud: expected a, seen "b"'}, entry('-', 'e')])
+    assert.deepEqual(
+      (await store.listAudit({principal: '-', limit: 10})).map((row) => ('reason' in row ? row.reason : 'none')),
+      ['aud: expected a, seen "b"', 'none'],
+    )
   })
 
   describe('the index', () => {
@@ -422,11 +427,21 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
         ['b', 1],
         ['place', 4],
       ])
-      await store.clearFailures('a')
+      await store.clearFailures(['a', 'nobody'])
       assert.deepEqual(await count('a', 'place'), [['place', 4]])
       await store.addFailure(['c'], 100, 50)
       assert.deepEqual(await count('b', 'place', 'c'), [['c', 1]])
       assert.equal((await store.readFailures(['c'])).get('c')?.lastAt, 100)
+    })
+  })
+
+  describe('successful logins', () => {
+    it('are known by the last one of a key, until they are forgotten', async () => {
+      assert.equal(await store.readSuccess('a'), undefined)
+      await store.noteSuccess('a', 1_800_000_000_000, 0)
+      await store.noteSuccess('b', 1_800_000_000_005, 0)
+      await store.noteSuccess('a', 1_800_000_000_010, 1_800_000_000_006)
+      assert.deepEqual([await store.readSuccess('a'), await store.readSuccess('b')], [1_800_000_000_010, undefined])
     })
   })
 
@@ -448,6 +463,12 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
       assert.equal(kind, 'user')
       time += 3_600_001
       assert.equal(await guess(two, '192.0.2.1'), 'UNAUTHENTICATED')
+    })
+
+    it('refuse a name that no account can have, also one that a database cannot store', async () => {
+      const {authenticate} = createAccountAuthenticator(store, [], () => new Date())
+      for (const name of ['ann\0', '\0', 'ann\n', '\ud800'])
+        await assert.rejects(authenticate(name, new Secret('wrong'), '192.0.2.1'), (error) => hasCode(error, 'UNAUTHENTICATED'))
     })
   })
 

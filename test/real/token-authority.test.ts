@@ -5,6 +5,7 @@ import {join} from 'node:path'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {type ContainerClients, createContainerClients} from '../support/clients.ts'
 import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
+import {freePort} from '../support/free-port.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
 import {createImage, createLayer} from '../support/images.ts'
 import {type OidcIssuer, startOidcIssuer} from '../support/oidc-issuer.ts'
@@ -42,6 +43,7 @@ describe('the collector as an authority', function () {
   let origin: DockerRegistry
   let serviceSecret: string
   let issuer: OidcIssuer
+  let downIssuer: string
 
   before(async () => {
     const temporary = await createTemporaryDirectory('authority')
@@ -61,7 +63,9 @@ describe('the collector as an authority', function () {
       claims: {sub: 'repo:acme/shop:ref:refs/heads/main'},
       account: 'web@service',
     }
-    await writeFile(join(directory, 'directories.yaml'), JSON.stringify({federation: [rule]}))
+    const down = {...rule, name: 'down', issuer: `http://127.0.0.1:${await freePort()}`}
+    await writeFile(join(directory, 'directories.yaml'), JSON.stringify({federation: [rule, down]}))
+    downIssuer = down.issuer
     collector = await serveCollector(owner, ['--directories', join(directory, 'directories.yaml')])
     afterwards(async () => assert.equal(await collector.stop(), 0, 'serve did not stop in order'))
     await command(owner, ['registry', 'manage', 'embedded', '--responsible', 'ops', '--publication', 'everybody'])
@@ -297,6 +301,27 @@ describe('the collector as an authority', function () {
     const branch = await exchange(issuer.issue({aud: 'holdfast', sub: 'repo:acme/shop:ref:refs/heads/evil'}))
     assert.deepEqual([branch.status, branch.body.error], [401, 'invalid_grant'])
     assert.equal((await exchange('x', 'urn:ietf:params:oauth:token-type:saml2')).status, 400)
+    // The client is not told why; the operator is.
+    assert.doesNotMatch(JSON.stringify(branch.body), /evil|main/)
+    const {entries} = (await command(owner, ['collector', 'audit', '--principal', '-'])) as {entries: {rule: string; reason?: string}[]}
+    assert.match(
+      entries.at(-1)?.reason ?? '',
+      /^rule "ci": sub: expected repo:acme\/shop:ref:refs\/heads\/main, seen "repo:acme\/shop:ref:refs\/heads\/evil"$/,
+    )
+  })
+
+  it('says 503 in the form of OAuth when the issuer of an identity token is down, at /token and for a session', async () => {
+    const token = issuer.issue({iss: downIssuer, aud: 'holdfast', sub: 'repo:acme/shop:ref:refs/heads/main'})
+    const form = {
+      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      subject_token: token,
+      subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
+      service: 'genuine',
+    }
+    const answer = await postToken(form)
+    assert.deepEqual([answer.status, answer.body.error, answer.headers.get('retry-after')], [503, 'temporarily_unavailable', '10'])
+    const session = await fetch(`${collector.url}/api/v1/sessions`, {method: 'POST', headers: {authorization: `Bearer ${token}`}})
+    assert.deepEqual([session.status, session.headers.get('retry-after')], [503, '10'])
   })
 
   it('takes everything from a user who is disabled, at once', async () => {

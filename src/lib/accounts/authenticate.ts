@@ -2,8 +2,11 @@
 import {HoldfastError} from '../core/errors.ts'
 import type {Secret} from '../core/secret.ts'
 import {verifyPassword} from './password.ts'
-import {type SharedFailures, SharedThrottle, Throttle} from './throttle.ts'
+import {type LoginAttempt, type LoginHistory, Throttle} from './throttle.ts'
 import {VerifiedLogins} from './verified-logins.ts'
+
+/** Where an account has logged in before, its password is checked before others. */
+const WEIGHT_WHERE_PROVEN = 1
 
 /** What is known of an account that may log in; whatever the caller wants to have back with it. */
 export interface KnownAccount<Account> {
@@ -25,38 +28,33 @@ type Proof<Account> =
 export interface AuthenticatorOptions<Account> {
   readonly find: (name: string) => Promise<KnownAccount<Account> | undefined>
   readonly now: () => Date
-  /** What other replicas have seen of failed logins; this one's alone count when absent. */
-  readonly sharedFailures?: SharedFailures | undefined
+  /** What was tried before, here and at other replicas. */
+  readonly history: LoginHistory
 }
 
 export interface Authenticator<Account> {
   /**
-   * @throws {HoldfastError} UNAUTHENTICATED; RATE_LIMITED with `details.retryAfterSeconds` after too many failures; what the directory throws when it does not answer.
+   * @throws {HoldfastError} UNAUTHENTICATED; RATE_LIMITED after too many failures and OVERLOADED while too many passwords are being checked, both with
+   *   `details.retryAfterSeconds`; what the directory throws when it does not answer.
    */
   authenticate(name: string, password: Secret, address: string): Promise<Account>
 }
 
-export function createAuthenticator<Account>({find, now, sharedFailures}: AuthenticatorOptions<Account>): Authenticator<Account> {
-  const throttle = new Throttle()
-  const shared = sharedFailures === undefined ? undefined : new SharedThrottle(sharedFailures)
+export function createAuthenticator<Account>({find, now, history}: AuthenticatorOptions<Account>): Authenticator<Account> {
+  const throttle = new Throttle(history)
   const verified = new VerifiedLogins()
   const underWay = new Map<string, Promise<Account>>()
 
-  const tryOnce = async (known: KnownAccount<Account> | undefined, login: string, attempt: Attempt): Promise<Account> => {
-    const {name, password, address, at} = attempt
-    assertNoDelay(throttle.delayMs(name, address, at))
-    const end = throttle.begin(name, address)
+  const tryOnce = async (known: KnownAccount<Account> | undefined, password: Secret, login: string, attempt: LoginAttempt) => {
+    const {isProven, fail, succeed, end} = await throttle.admit(attempt)
     try {
-      assertNoDelay((await shared?.delayMs(name, address, at)) ?? 0)
-      const proven = await prove(known, password)
+      const proven = await prove(known, password, isProven ? WEIGHT_WHERE_PROVEN : 0)
       if (proven === undefined || known?.isDisabled !== false) {
-        throttle.fail(name, address, at)
-        await shared?.fail(name, address, at)
-        throw new HoldfastError('UNAUTHENTICATED', 'cannot log in: user name or password is wrong')
+        await fail()
+        throw refusal()
       }
-      throttle.succeed(name, address)
-      await shared?.succeed(name, address)
-      if (known.proof.kind !== 'secret') verified.add(login, at)
+      await succeed()
+      verified.add(login, attempt.at)
       return proven
     } finally {
       end()
@@ -67,41 +65,35 @@ export function createAuthenticator<Account>({find, now, sharedFailures}: Authen
     async authenticate(name, password, address) {
       const at = now().getTime()
       const known = await find(name)
-      const login = verified.identify(name, password, known?.proof.kind === 'password-hash' ? known.proof.hash : undefined)
-      // A right password of a moment ago is let through: whoever guesses beside it does not keep its owner out.
-      const {account} = known ?? {}
-      if (account !== undefined && known?.isDisabled === false && known.proof.kind !== 'secret' && verified.has(login, at)) return account
+      const {account, isDisabled = true, proof} = known ?? {}
+      // So many random bits are not guessed, and cost nothing to check: no failure keeps a workload out.
+      if (proof?.kind === 'secret') {
+        if (account !== undefined && !isDisabled && proof.matches(password)) return account
+        throw refusal()
+      }
+      const login = verified.identify(name, password, proof?.kind === 'password-hash' ? proof.hash : undefined)
+      // A right password of a moment ago passes: guesses made beside it do not keep its owner out.
+      if (account !== undefined && !isDisabled && verified.has(login, at)) return account
       // A client that asks for several tokens at once tries its password once.
-      const same = `${login} ${known?.isDisabled === true} ${address}`
+      const same = `${login} ${isDisabled} ${address}`
       const running = underWay.get(same)
       if (running !== undefined) return await running
-      const attempt = tryOnce(known, login, {name, password, address, at}).finally(() => underWay.delete(same))
-      underWay.set(same, attempt)
-      return await attempt
+      const attempt = {account: name, isKnown: account !== undefined, address, at}
+      const tried = tryOnce(known, password, login, attempt).finally(() => underWay.delete(same))
+      underWay.set(same, tried)
+      return await tried
     },
   }
 }
 
-interface Attempt {
-  readonly name: string
-  readonly password: Secret
-  readonly address: string
-  /** Milliseconds since the epoch. */
-  readonly at: number
-}
-
-async function prove<Account>(known: KnownAccount<Account> | undefined, password: Secret): Promise<Account | undefined> {
+async function prove<Account>(known: KnownAccount<Account> | undefined, password: Secret, weight: number): Promise<Account | undefined> {
   // Directories take an empty password for nobody's login, and let it through (RFC 4513 §5.1.2).
   if (password.reveal() === '') return undefined
   const proof = known?.proof
   if (proof?.kind === 'directory') return await proof.verify(password)
-  const isRight = proof?.kind === 'secret' ? proof.matches(password) : await verifyPassword(password, proof?.hash)
-  return isRight ? known?.account : undefined
+  return (await verifyPassword(password, proof?.kind === 'password-hash' ? proof.hash : undefined, weight)) ? known?.account : undefined
 }
 
-function assertNoDelay(delayMs: number): void {
-  if (delayMs <= 0) return
-  throw new HoldfastError('RATE_LIMITED', 'cannot log in: too many attempts have failed', {
-    details: {retryAfterSeconds: Math.ceil(delayMs / 1000)},
-  })
+function refusal(): HoldfastError {
+  return new HoldfastError('UNAUTHENTICATED', 'cannot log in: user name or password is wrong')
 }

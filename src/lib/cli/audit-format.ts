@@ -15,9 +15,18 @@ export function formatJsonLine(entry: AuditRow): TerminalText {
 
 /** `<110>1 2026-11-21T12:00:00.000Z host holdfast - pull [audit@32473 who="ann" …] -` */
 export function formatSyslog(entry: AuditRow, host: string): TerminalText {
-  const {at, principal, address, action, object, outcome, rule, requestId} = entry
+  const {at, principal, address, action, object, outcome, rule, reason, requestId} = entry
   const priority = FACILITY * 8 + (outcome === 'granted' ? INFORMATIONAL : WARNING)
-  const parameters = Object.entries({who: principal, from: address, action, object, outcome, rule, request: requestId})
+  const parameters = Object.entries({
+    who: principal,
+    from: address,
+    action,
+    object,
+    outcome,
+    rule,
+    ...(reason === undefined ? {} : {reason}),
+    request: requestId,
+  })
     .map(([name, value]) => `${name}="${escapeParameter(value)}"`)
     .join(' ')
   return text`<${priority}>1 ${at} ${host || '-'} holdfast - ${messageId(action)} [${STRUCTURE} ${parameters}]`

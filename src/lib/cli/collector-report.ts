@@ -80,7 +80,14 @@ export function describeKeys(
 }
 
 export function describeAudit(entries: readonly AuditRow[]): readonly TerminalText[] {
-  const rows = entries.map(({at, principal, action, object, outcome, rule}) => [formatMinute(at), principal, action, object, outcome, rule])
+  const rows = entries.map(({at, principal, action, object, outcome, rule, reason}) => [
+    formatMinute(at),
+    principal,
+    action,
+    object,
+    outcome,
+    reason === undefined ? rule : `${rule} (${reason})`,
+  ])
   return formatTable(['TIME (UTC)', 'WHO', 'ACTION', 'OBJECT', 'OUTCOME', 'RULE'], rows)
 }
 

@@ -7,11 +7,9 @@ import type {ServedCollector} from '../server/collector/served-collector.ts'
 import type {ServerListener} from '../server/server-events.ts'
 import type {Context} from './context.ts'
 import {readInputFile} from './input-file.ts'
+import {createIssuerFetch} from './issuer-fetch.ts'
 import {isOrigin} from './origin.ts'
 import {openProbe, openSweepSource} from './sweep-source.ts'
-
-/** Issuers of many tenants publish many keys. */
-const MAX_KEYS_BYTES = 1024 * 1024
 
 /** A server without a public URL records such a one. */
 const LOOPBACK_URL = /^https?:\/\/(?:127\.[0-9.]+|\[::1\]|localhost)(?::|$)/
@@ -66,7 +64,7 @@ export async function openServedCollector(context: Context, flags: ServedCollect
   return await createServedCollector({
     store,
     directories,
-    federation: createFederation({rules, providers, fetchJson: (url) => fetchJson(context, url), now: () => new Date()}),
+    federation: createFederation({rules, providers, fetchJson: await createIssuerFetch(context), now: () => new Date()}),
     embeddedStore: await context.openEmbedded(),
     openSource: (registry, mint) => openSweepSource(context, registry, mint, mayConnect),
     openProbe: (registry) => openProbe(context, registry, mayConnect),
@@ -79,21 +77,6 @@ export async function openServedCollector(context: Context, flags: ServedCollect
     listener: flags.listener,
     signal: context.signal,
   })
-}
-
-/** Keys of issuers elsewhere. */
-async function fetchJson(context: Context, url: string): Promise<unknown> {
-  const [{requestJson}, {proxyFor, onExchange}] = await Promise.all([import('../http/json-client.ts'), context.loginNetwork()])
-  const target = new URL(url)
-  const {status, json} = await requestJson({
-    method: 'GET',
-    url: target,
-    maxBodyBytes: MAX_KEYS_BYTES,
-    proxy: proxyFor?.(target),
-    onExchange,
-  })
-  if (status === 200 && json !== undefined) return json
-  throw new HoldfastError('REGISTRY_UNAVAILABLE', `cannot read "${target.origin}${target.pathname}": it answered ${status}`)
 }
 
 type UrlFlags = Pick<ServedCollectorFlags, 'public-url' | 'isSecure'>

@@ -6,11 +6,11 @@ import {formatBytes} from './units.ts'
 
 const MAX_REASON_CHARACTERS = 1000
 const MAX_PATH_CHARACTERS = 300
+const MAX_CAUSES = 4
 
 export function describeServerEvent(event: RequestEvent | FailureEvent): TerminalText {
   if (event.type === 'failure') {
-    const reason = event.error instanceof Error ? event.error.message : String(event.error)
-    return text`${new Date().toISOString()} failure ${event.requestId}: ${excerpt(reason, MAX_REASON_CHARACTERS)}`
+    return text`${new Date().toISOString()} failure ${event.requestId}: ${excerpt(reasonOf(event.error), MAX_REASON_CHARACTERS)}`
   }
   const bytes = [
     ...(event.receivedBytes > 0 ? [`${formatBytes(event.receivedBytes)} in`] : []),
@@ -23,4 +23,14 @@ export function describeServerEvent(event: RequestEvent | FailureEvent): Termina
     `${event.durationMs.toFixed(1)} ms`,
   ]
   return text`${new Date().toISOString()} ${facts.join(', ')}`
+}
+
+/** The message of an error, and of its causes where they say more. */
+function reasonOf(error: unknown): string {
+  const messages: string[] = []
+  for (let next = error; next !== undefined && messages.length < MAX_CAUSES; next = next instanceof Error ? next.cause : undefined) {
+    const message = next instanceof Error ? next.message : String(next)
+    if (!messages.some((known) => known.includes(message))) messages.push(message)
+  }
+  return messages.join(': ')
 }

@@ -2,11 +2,14 @@
 import type {Directory, DirectoryUser} from '../accounts/directory.ts'
 import type {Federation} from '../accounts/federation/identity-tokens.ts'
 import {hasCode} from '../core/errors.ts'
+import {excerpt} from '../core/redaction.ts'
 import type {Secret} from '../core/secret.ts'
 import {isGroupName, isUserName} from './api/shapes.ts'
 import type {User} from './objects.ts'
 import type {CollectorStore} from './store.ts'
 import {type Account, serviceOfAccount} from './subjects.ts'
+
+const MAX_NAME_CHARACTERS = 100
 
 /** The account of whoever one of these directories lets in by that password; the first one that knows him is believed. */
 export async function admitByDirectories(
@@ -26,6 +29,8 @@ interface Admission {
   readonly account: Account | undefined
   /** False for a job. */
   readonly isPerson: boolean
+  /** Why there is no account, for the operator alone. */
+  readonly reason?: string | undefined
 }
 
 /**
@@ -34,11 +39,20 @@ interface Admission {
  */
 export async function admitByIdentityToken(store: CollectorStore, federation: Federation, token: Secret): Promise<Admission> {
   const identity = await federation.identify(token)
-  if (identity === undefined) return {account: undefined, isPerson: false}
-  if (identity.kind === 'account') return {account: await accountNamed(store, identity.name), isPerson: false}
+  if (identity.kind === 'refused') return {account: undefined, isPerson: false, reason: identity.reason}
+  if (identity.kind === 'account') {
+    const account = await accountNamed(store, identity.name)
+    return {account, isPerson: false, reason: account === undefined ? `there is no account "${identity.name}"` : undefined}
+  }
   const {person, source} = identity
-  const account = isUserName(person.name) ? await admit(store, person, source, person.subject) : undefined
-  return {account, isPerson: true}
+  const name = excerpt(person.name, MAX_NAME_CHARACTERS)
+  if (!isUserName(person.name)) return {account: undefined, isPerson: true, reason: `"${name}" cannot be the name of a user`}
+  const account = await admit(store, person, source, person.subject)
+  return {
+    account,
+    isPerson: true,
+    reason: account === undefined ? `"${name}" is disabled, retired, or of another source or subject` : undefined,
+  }
 }
 
 /** Somebody who is let in is a user here from then on, with the groups that he has there. */

@@ -19,6 +19,8 @@ import type {GrantedToken, TokenRequest, TokenService} from './token-service.ts'
 /** A login that is not used for so long has to be made again. */
 const REFRESH_TOKEN_LIFE_MS = 365 * 24 * 60 * 60 * 1000
 
+const CONTROL_CHARACTER = /\p{Cc}/u
+
 export interface LocalTokenServiceOptions {
   readonly store: CollectorStore
   readonly keys: KeyRings
@@ -38,7 +40,7 @@ export function createAccountAuthenticator(
   directories: readonly Directory[],
   now: () => Date,
 ): Authenticator<Account> {
-  return createAuthenticator({find: (name) => findAccount(store, directories, name), now, sharedFailures: store})
+  return createAuthenticator({find: (name) => findAccount(store, directories, name), now, history: store})
 }
 
 async function findAccount(
@@ -46,6 +48,8 @@ async function findAccount(
   directories: readonly Directory[],
   name: string,
 ): Promise<KnownAccount<Account> | undefined> {
+  // No account has one, and PostgreSQL takes no NUL in a text.
+  if (CONTROL_CHARACTER.test(name)) return undefined
   const serviceName = serviceOfAccount(name)
   if (serviceName !== undefined) {
     const service = await store.findService(serviceName)
@@ -116,11 +120,18 @@ export function createLocalTokenService({
     return refreshToken
   }
 
-  const refuse = async (account: string, request: TokenRequest, registry: ManagedRegistry, error: unknown): Promise<never> => {
+  /** @param reason for the operator alone. */
+  const refuse = async (
+    account: string,
+    request: TokenRequest,
+    registry: ManagedRegistry,
+    error: unknown,
+    reason?: string,
+  ): Promise<never> => {
     if (error instanceof HoldfastError) {
       const {requestId, address} = request
-      const entry = {requestId, principal: account, address, action: 'login', object: registry.name}
-      await store.appendAudit([{...entry, outcome: 'refused', rule: error.code}])
+      const entry = {requestId, principal: account.replaceAll(/\p{Cc}/gu, '?'), address, action: 'login', object: registry.name}
+      await store.appendAudit([{...entry, outcome: 'refused', rule: error.code, reason}])
     }
     throw error
   }
@@ -150,13 +161,19 @@ export function createLocalTokenService({
     },
     async byIdentityToken(identityToken, request) {
       const registry = await registryOf(request, store)
-      const {account, isPerson} = await admitByIdentityToken(store, federation, identityToken)
+      const {account, isPerson, reason} = await admitByIdentityToken(store, federation, identityToken)
       if (account === undefined || isDisabled(account)) {
         const error = new HoldfastError(
           'UNAUTHENTICATED',
           'cannot give a token: nothing here trusts that identity token, or it is not, or no longer, good',
         )
-        return await refuse(account === undefined ? '-' : accountName(account), request, registry, error)
+        return await refuse(
+          account === undefined ? '-' : accountName(account),
+          request,
+          registry,
+          error,
+          reason ?? 'its account is disabled',
+        )
       }
       const granted = await grant(account, registry, request)
       // A job's lasts as long as the job has its own: nothing is given that would outlive it.

@@ -6,7 +6,7 @@
  * - passwords and secrets come and go as hashes; the tokens here are hashes as well;
  * - a call does all of its work or none, and what it acknowledged survives a crash.
  */
-import type {SharedFailures} from '../accounts/throttle.ts'
+import type {LoginHistory} from '../accounts/throttle.ts'
 import type {KnownTag, Purged, Sighting} from '../discovery/sweep-ports.ts'
 import type {IndexChange} from '../events/index-changes.ts'
 import type {RepositoryName} from '../oci/reference.ts'
@@ -236,9 +236,11 @@ interface AuditEntry {
   readonly object: string
   readonly outcome: 'granted' | 'refused' | 'failed'
   readonly rule: string
+  /** More than the caller was told. */
+  readonly reason?: string | undefined
 }
 
-export interface AuditRow extends AuditEntry {
+export interface AuditRow extends WithoutUndefined<AuditEntry> {
   readonly id: number
   readonly at: string
 }
@@ -308,7 +310,7 @@ export interface CachedImageNoteStore {
 
 export interface CollectorStore
   extends UserStore,
-    SharedFailures,
+    LoginHistory,
     CachedImageNoteStore,
     GroupStore,
     AppStore,

@@ -68,6 +68,7 @@ export const ERROR_TABLE = {
   TIMEOUT: kind(EXIT.network, 'the registry did not answer in time', true),
   TLS: kind(EXIT.network, 'the certificate of the registry is not trusted'),
   PLAIN_HTTP: kind(EXIT.network, 'the registry speaks plain HTTP and was not declared so'),
+  OVERLOADED: kind(EXIT.network, 'the server has too much to do at the moment', true),
   REGISTRY_UNAVAILABLE: kind(EXIT.network, 'the registry answered with a server error after retries', true),
 
   INTEGRITY: kind(EXIT.integrity, 'bytes do not match their digest or size'),

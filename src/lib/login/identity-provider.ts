@@ -13,6 +13,8 @@ import type {JsonRequest, JsonResponse} from '../http/json-client.ts'
 const DEFAULT_INTERVAL_SECONDS = 5
 /** RFC 8628 §3.5. */
 const SLOW_DOWN_SECONDS = 5
+/** What a provider asks for beyond these is not followed: it must neither be asked without a pause, nor keep us for ever. */
+const MIN_INTERVAL_SECONDS = 1
 const MAX_INTERVAL_SECONDS = 60
 /** A code that its provider gives for ever is waited for no longer than this. */
 const MAX_WAIT_SECONDS = 30 * 60
@@ -45,6 +47,8 @@ export interface DeviceLoginNetwork {
   /** Judges the address of every connection: a collector names the provider, and the provider its endpoints. */
   readonly request: (request: Pick<JsonRequest, 'method' | 'url' | 'form' | 'maxBodyBytes'>) => Promise<JsonResponse>
   readonly signal?: AbortSignal | undefined
+  /** Waits so many milliseconds; the system's clock when absent. */
+  readonly sleep?: (ms: number, signal: AbortSignal | undefined) => Promise<void>
 }
 
 /**
@@ -96,8 +100,9 @@ export async function logInByDevice(
   }
   show(device)
   let intervalSeconds = device.intervalSeconds
-  for (let waitedSeconds = 0; waitedSeconds < Math.min(device.expiresInSeconds, MAX_WAIT_SECONDS); waitedSeconds += intervalSeconds) {
-    await SYSTEM_CLOCK.sleep(intervalSeconds * 1000, network.signal)
+  const {sleep = SYSTEM_CLOCK.sleep} = network
+  for (let waitedSeconds = 0; waitedSeconds < device.expiresInSeconds; waitedSeconds += intervalSeconds) {
+    await sleep(intervalSeconds * 1000, network.signal)
     const form = {grant_type: DEVICE_GRANT, device_code: device.deviceCode.reveal(), client_id: clientId}
     const answer = await network.request({method: 'POST', url: tokenEndpoint, form}).catch((error: unknown) => {
       if (hasCode(error, 'NETWORK', 'TIMEOUT')) return undefined
@@ -111,7 +116,7 @@ export async function logInByDevice(
     const idToken: unknown = Reflect.get(Object(answer.json), 'id_token')
     if (answer.status === 200 && typeof idToken === 'string') return new Secret(idToken)
     const error = errorOf(answer)
-    if (error === 'slow_down') intervalSeconds += SLOW_DOWN_SECONDS
+    if (error === 'slow_down') intervalSeconds = Math.min(intervalSeconds + SLOW_DOWN_SECONDS, MAX_INTERVAL_SECONDS)
     else if (error === 'expired_token') break
     else if (error !== 'authorization_pending') throw refusal(provider, answer)
   }
@@ -179,8 +184,8 @@ function readDeviceAnswer(json: unknown): DeviceAnswer | undefined {
     userCode: shorten(userCode, MAX_CODE_CHARACTERS),
     verificationUri: shorten(verificationUri, MAX_URI_CHARACTERS),
     ...(verificationUriComplete === undefined ? {} : {verificationUriComplete: shorten(verificationUriComplete, MAX_URI_CHARACTERS)}),
-    expiresInSeconds,
-    intervalSeconds: count('interval') ?? DEFAULT_INTERVAL_SECONDS,
+    expiresInSeconds: Math.min(expiresInSeconds, MAX_WAIT_SECONDS),
+    intervalSeconds: Math.min(Math.max(count('interval') ?? DEFAULT_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS), MAX_INTERVAL_SECONDS),
   }
 }
 

@@ -98,29 +98,60 @@ describe('a connection to where a registry leads', () => {
     assert.equal(storage.seen[0]?.headers.authorization, undefined)
   })
 
-  it('is not judged by name behind a proxy, which resolves names by itself; literal addresses are', async () => {
+  /** A registry that leads to `target`, and a proxy that resolves every name to the storage. */
+  async function startProxied() {
     const storage = await start((_seen, response) => reply(response, 200))
-    let target = 'http://storage.test/b'
-    const registry = await redirectTo(() => target)
+    const state = {target: 'http://storage.test/b'}
+    const registry = await redirectTo(() => state.target)
+    const names = ['storage.test', 'inner.test', '127.0.0.1', '10.1.2.3']
     const proxy = await startForwardProxy({
       [`registry.test:${portOf(registry)}`]: Number(portOf(registry)),
-      'storage.test:80': Number(portOf(storage)),
-      '127.0.0.1:80': Number(portOf(storage)),
-      '10.1.2.3:80': Number(portOf(storage)),
+      ...Object.fromEntries(names.map((name) => [`${name}:80`, Number(portOf(storage))])),
     })
     afterwards(proxy.stop)
-    const rule = () => new URL(proxy.url)
-    const byName = await ask(registry, {}, [], rule)
-    assert.equal((await byName.response).status, 200)
-    assert.equal(storage.seen.length, 1)
-    for (target of ['http://127.0.0.1/b', 'http://10.1.2.3/b', 'http://2852039166/b', 'http://[::ffff:169.254.169.254]/b']) {
+    return {storage, state, registry, rule: () => new URL(proxy.url)}
+  }
+
+  it('is refused behind a proxy for an address that is refused without one, in whatever spelling', async () => {
+    const {storage, state, registry, rule} = await startProxied()
+    for (state.target of ['http://127.0.0.1/b', 'http://10.1.2.3/b', 'http://2852039166/b', 'http://[::ffff:169.254.169.254]/b']) {
       const {response} = await ask(registry, {}, [], rule)
-      await assert.rejects(response, (error) => hasCode(error, 'UNTRUSTED_HOST'), target)
+      await assert.rejects(response, (error) => hasCode(error, 'UNTRUSTED_HOST'), state.target)
     }
-    target = 'http://10.1.2.3/b'
+    assert.equal(storage.seen.length, 0)
+    state.target = 'http://10.1.2.3/b'
     const trusted = await ask(registry, {}, ['10.1.2.3'], rule)
     assert.equal((await trusted.response).status, 200)
-    assert.equal(storage.seen.length, 2)
+  })
+
+  it('is refused behind a proxy for a name that resolves inwards here, though the registry was asked through the same proxy', async () => {
+    const {storage, state, registry, rule} = await startProxied()
+    for (const [addresses, own] of [
+      [['169.254.169.254'], []],
+      [['203.0.113.5', '10.1.2.3'], []],
+      [['127.0.0.1'], ['203.0.113.9']],
+      [['10.1.2.3'], ['203.0.113.9']],
+    ] as const) {
+      state.target = 'http://inner.test/b'
+      const {response} = await ask(registry, {'inner.test': [addresses], 'registry.test': [own]}, [], rule)
+      await assert.rejects(response, (error) => hasCode(error, 'UNTRUSTED_HOST'), addresses.join())
+    }
+    assert.equal(storage.seen.length, 0)
+  })
+
+  it('is left to the proxy for a name that does not resolve here, and is asked for once', async () => {
+    const {storage, registry, rule} = await startProxied()
+    const {response, asked} = await ask(registry, {}, [], rule)
+    assert.equal((await response).status, 200)
+    assert.deepEqual([storage.seen.length, asked.filter((name) => name === 'storage.test').length], [1, 1])
+  })
+
+  it('leads behind a proxy into the private network that the registry is in', async () => {
+    const {storage, state, registry, rule} = await startProxied()
+    state.target = 'http://inner.test/b'
+    const {response} = await ask(registry, {'inner.test': [['10.1.2.3']], 'registry.test': [['10.1.2.9']]}, [], rule)
+    assert.equal((await response).status, 200)
+    assert.equal(storage.seen.length, 1)
   })
 
   it('is judged from the registry at each hop: a host that is trusted leads no further than the registry may', async () => {

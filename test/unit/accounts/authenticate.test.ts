@@ -3,6 +3,7 @@ import {createAuthenticator, type KnownAccount} from '../../../src/lib/accounts/
 import {hashPassword, verifyPassword} from '../../../src/lib/accounts/password.ts'
 import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
 import {Secret} from '../../../src/lib/core/secret.ts'
+import {createLoginHistory, type MemoryLoginHistory} from '../../support/login-history.ts'
 
 const HERE = '192.0.2.1'
 const ELSEWHERE = '192.0.2.2'
@@ -36,8 +37,10 @@ describe('authentication', () => {
   let time: number
   let accounts: Map<string, KnownAccount<string>>
   let asked: number
+  let history: MemoryLoginHistory
 
   beforeEach(async () => {
+    history = createLoginHistory()
     time = 1_000_000
     asked = 0
     const hash = await hashPassword(RIGHT)
@@ -53,7 +56,7 @@ describe('authentication', () => {
     ])
   })
 
-  const open = () => createAuthenticator({find: async (name) => accounts.get(name), now: () => new Date(time)})
+  const open = () => createAuthenticator({find: async (name) => accounts.get(name), now: () => new Date(time), history})
   const refused = (code: 'UNAUTHENTICATED' | 'RATE_LIMITED') => (error: unknown) => hasCode(error, code)
 
   it('lets in who is right, and refuses everybody else in the same words', async () => {
@@ -149,10 +152,97 @@ describe('authentication', () => {
     await assert.rejects(authenticate('dora', WRONG, HERE), refused('UNAUTHENTICATED'))
   })
 
-  it('slows down an address that tries many names', async () => {
+  const outcome = (attempt: Promise<unknown>): Promise<string> =>
+    attempt.then(
+      () => 'in',
+      (error: unknown) => (error instanceof HoldfastError ? error.code : String(error)),
+    )
+
+  it('slows down an address that tries names of no account, and lets the accounts behind it in', async () => {
     const {authenticate} = open()
     for (let attempt = 0; attempt < 100; attempt++) await assert.rejects(authenticate(`user-${attempt}`, new Secret(''), HERE))
-    await assert.rejects(authenticate('ann', RIGHT, HERE), refused('RATE_LIMITED'))
-    assert.equal(await authenticate('ann', RIGHT, ELSEWHERE), 'ann')
+    assert.equal(await outcome(authenticate('user-100', WRONG, HERE)), 'RATE_LIMITED')
+    assert.equal(await outcome(authenticate('user-100', new Secret(''), ELSEWHERE)), 'UNAUTHENTICATED')
+    assert.equal(await authenticate('ann', RIGHT, HERE), 'ann')
+    assert.equal(await outcome(authenticate('user-101', WRONG, HERE)), 'RATE_LIMITED', 'a login forgave what the address did')
+  })
+
+  it('never slows down a secret of many random bits, whatever its address did, and keeps no record of it', async () => {
+    const {authenticate} = open()
+    for (let attempt = 0; attempt < 100; attempt++) await assert.rejects(authenticate(`user-${attempt}`, new Secret(''), HERE))
+    const before = history.failures.size
+    for (let attempt = 0; attempt < 200; attempt++) {
+      assert.equal(await outcome(authenticate('web@service', new Secret(`${attempt}`), HERE)), 'UNAUTHENTICATED')
+    }
+    assert.equal(await authenticate('web@service', new Secret('hfs_x'), HERE), 'web')
+    assert.equal(history.failures.size, before)
+  })
+
+  it('counts all spellings of a name that a directory takes for one as one', async () => {
+    const {authenticate} = open()
+    const dora = accounts.get('dora') as KnownAccount<string>
+    const spellings = ['dora', ' dora', 'DORA ', '\u200bdora', 'do\u00adra', '\uff44ora', '\tdora']
+    for (const name of spellings) accounts.set(name, dora)
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const name = spellings[attempt % spellings.length] ?? ''
+      assert.equal(await outcome(authenticate(name, new Secret(`${attempt}`), HERE)), 'UNAUTHENTICATED')
+    }
+    for (const name of spellings) assert.equal(await outcome(authenticate(name, WRONG, HERE)), 'RATE_LIMITED', JSON.stringify(name))
+  })
+
+  it('gives an account an allowance of its own for 30 days where it has logged in', async () => {
+    const {authenticate} = open()
+    await authenticate('dora', RIGHT, HERE)
+    time += 29 * 24 * 3_600_000
+    for (let attempt = 0; attempt < 30; attempt++) assert.equal(await outcome(authenticate('dora', WRONG, HERE)), 'UNAUTHENTICATED')
+    assert.equal(await outcome(authenticate('dora', WRONG, HERE)), 'RATE_LIMITED')
+    time += 2 * 24 * 3_600_000
+    for (let attempt = 0; attempt < 10; attempt++) assert.equal(await outcome(authenticate('dora', WRONG, HERE)), 'UNAUTHENTICATED')
+    assert.equal(await outcome(authenticate('dora', WRONG, HERE)), 'RATE_LIMITED')
+  })
+
+  it('lets in under a name that only a directory knows, where it was let in before, whatever the address did since', async () => {
+    const {authenticate} = open()
+    const dora = accounts.get('dora') as KnownAccount<string>
+    accounts.set('dora@example.com', {...dora, account: undefined})
+    assert.equal(await authenticate('dora@example.com', RIGHT, HERE), 'dora')
+    for (let attempt = 0; attempt < 100; attempt++) await assert.rejects(authenticate(`user-${attempt}`, new Secret(''), HERE))
+    time += 61_000
+    assert.equal(await authenticate('dora@example.com', RIGHT, HERE), 'dora')
+  })
+
+  it('takes a network of IPv6 for one place, and an address of IPv4 for another', async () => {
+    const {authenticate} = open()
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const address = attempt % 2 === 0 ? `2001:db8::${attempt + 1}` : `2001:db8:0:0:aaaa::${attempt}`
+      assert.equal(await outcome(authenticate('dora', WRONG, address)), 'UNAUTHENTICATED')
+    }
+    assert.equal(await outcome(authenticate('dora', WRONG, '2001:db8:0::ffff')), 'RATE_LIMITED')
+    assert.equal(await outcome(authenticate('dora', WRONG, '2001:db8:0:1::1')), 'UNAUTHENTICATED')
+    for (let attempt = 0; attempt < 10; attempt++) await outcome(authenticate('dora', WRONG, attempt % 2 === 0 ? HERE : `::ffff:${HERE}`))
+    assert.equal(await outcome(authenticate('dora', WRONG, HERE)), 'RATE_LIMITED')
+  })
+
+  it('looks at 64 guesses of one place at once, and at those of who has logged in there beside them', async () => {
+    const {authenticate} = open()
+    await authenticate('dora', RIGHT, HERE)
+    time += 61_000
+    let waiting = 0
+    let inside = (): void => {}
+    const gate = new Promise<void>((resolve) => {
+      inside = resolve
+    })
+    const verify = async (): Promise<undefined> => {
+      waiting++
+      await gate
+      return undefined
+    }
+    for (let user = 0; user < 100; user++)
+      accounts.set(`u${user}`, {account: `u${user}`, isDisabled: false, proof: {kind: 'directory', verify}})
+    const guesses = Array.from({length: 100}, (_, user) => outcome(authenticate(`u${user}`, WRONG, HERE)))
+    assert.equal(await authenticate('dora', RIGHT, HERE), 'dora')
+    inside()
+    const outcomes = await Promise.all(guesses)
+    assert.deepEqual([waiting, outcomes.filter((one) => one === 'RATE_LIMITED').length], [64, 36])
   })
 })

@@ -1,6 +1,7 @@
 /** Providers at which people log in (OpenID Connect Core 1.0): what a verified ID token says of a person. */
 import {HoldfastError} from '../../core/errors.ts'
 import type {DirectoryUser} from '../directory.ts'
+import type {Mismatch} from './mismatch.ts'
 import {hasSafeIssuer} from './trust-rule.ts'
 
 export interface IdentityProvider {
@@ -31,17 +32,19 @@ export function checkProvider(provider: IdentityProvider): IdentityProvider {
   })
 }
 
-/** The person of the verified claims of an ID token; undefined when they name nobody, or the token was made for another client. */
-export function personOf(provider: IdentityProvider, claims: Readonly<Record<string, unknown>>): ForeignPerson | undefined {
+/** Returns the person of the verified claims of an ID token, or the claim that names none, or another client. */
+export function personOf(provider: IdentityProvider, claims: Readonly<Record<string, unknown>>): ForeignPerson | Mismatch {
   const claim = (name: string): unknown => (Object.hasOwn(claims, name) ? claims[name] : undefined)
   const [name, email, groups] = [provider.nameClaim, provider.emailClaim, provider.groupsClaim].map(claim)
   const {sub: subject, azp} = claims
-  if (typeof name !== 'string' || typeof subject !== 'string' || subject === '') return undefined
-  if (azp !== undefined && azp !== provider.clientId) return undefined
+  if (typeof name !== 'string') return {kind: 'mismatch', claim: provider.nameClaim, expected: 'a text', seen: name}
+  if (typeof subject !== 'string' || subject === '') return {kind: 'mismatch', claim: 'sub', expected: 'a text', seen: subject}
+  if (azp !== undefined && azp !== provider.clientId) return {kind: 'mismatch', claim: 'azp', expected: provider.clientId, seen: azp}
   return {
     name,
     subject,
-    ...(typeof email === 'string' && claims.email_verified !== false ? {email} : {}),
+    // A person may type any address at the provider: it counts when the provider says that it was verified (OpenID Connect Core §5.1).
+    ...(typeof email === 'string' && claims.email_verified === true ? {email} : {}),
     groups: Array.isArray(groups) ? groups.filter((group) => typeof group === 'string') : [],
   }
 }

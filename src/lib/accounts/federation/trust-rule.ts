@@ -1,6 +1,7 @@
 /** Whom of elsewhere the collector lets in without a password: a job of a CI system, by the identity token that it has of its own issuer. */
 import {HoldfastError} from '../../core/errors.ts'
 import {globExpression} from '../../core/glob.ts'
+import type {Mismatch} from './mismatch.ts'
 
 export interface TrustRule {
   readonly name: string
@@ -37,13 +38,12 @@ export function hasSafeIssuer(issuer: string): boolean {
   return protocol === 'https:' || (protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(hostname))
 }
 
-/** Whether the claims of a token that was verified are those of the rule. */
-export function matchesRule({claims}: TrustRule, given: Readonly<Record<string, unknown>>): boolean {
-  return Object.entries(claims).every(([name, pattern]) => {
-    const value = Object.hasOwn(given, name) ? given[name] : undefined
-    return (
-      (typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number') &&
-      globExpression(pattern, '/:').test(String(value))
-    )
-  })
+/** Returns the first claim of a verified token that is not as the rule has it; undefined when all are. */
+export function mismatchOf({claims}: TrustRule, given: Readonly<Record<string, unknown>>): Mismatch | undefined {
+  for (const [claim, pattern] of Object.entries(claims)) {
+    const seen = Object.hasOwn(given, claim) ? given[claim] : undefined
+    const isText = typeof seen === 'string' || typeof seen === 'boolean' || typeof seen === 'number'
+    if (!isText || !globExpression(pattern, '/:').test(String(seen))) return {kind: 'mismatch', claim, expected: pattern, seen}
+  }
+  return undefined
 }

@@ -22,6 +22,7 @@ export const listAudit = defineOperation({
         object: Type.String(),
         outcome: Type.Enum(['granted', 'refused', 'failed']),
         rule: Type.String({description: 'of the access policy, or an error code'}),
+        reason: Type.Optional(Type.String({description: 'more than the caller was told'})),
       }),
     ),
   }),

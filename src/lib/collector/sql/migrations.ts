@@ -203,5 +203,20 @@ export function migrations(dialect: Dialect): Readonly<Record<string, Migration>
         await database.schema.createIndex('login_failure_last').on('login_failure').column('last_at').execute()
       },
     },
+    '005-login-successes': {
+      async up(database: Kysely<unknown>) {
+        await database.schema
+          .createTable('login_success')
+          .addColumn('key', 'text', (column) => column.primaryKey())
+          .addColumn('last_at', 'bigint', required)
+          .execute()
+        await database.schema.createIndex('login_success_last').on('login_success').column('last_at').execute()
+      },
+    },
+    '006-audit-reason': {
+      async up(database: Kysely<unknown>) {
+        await database.schema.alterTable('audit').addColumn('reason', 'text').execute()
+      },
+    },
   }
 }

@@ -9,7 +9,7 @@ import {createDocumentStore} from './documents.ts'
 import {createEventStore} from './events.ts'
 import {createGroupStore} from './groups.ts'
 import {createIndexStore} from './index-store.ts'
-import {createFailureStore} from './login-failures.ts'
+import {createLoginHistory} from './login-history.ts'
 import {createManagedRegistryStore} from './registries.ts'
 import {createServiceStore} from './services.ts'
 import type {Tables} from './tables.ts'
@@ -31,6 +31,6 @@ export function createSqlStore(database: Kysely<Tables>): Omit<CollectorStore, '
     ...createAuditStore(database),
     ...createIndexStore(database),
     ...createCachedImageNoteStore(database),
-    ...createFailureStore(database),
+    ...createLoginHistory(database),
   }
 }

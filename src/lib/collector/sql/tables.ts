@@ -163,6 +163,7 @@ interface AuditTable {
   outcome: 'granted' | 'refused' | 'failed'
   /** The rule of the access policy, or what else decided. */
   rule: string
+  reason: string | null
 }
 
 interface CachedImageTable {
@@ -186,7 +187,14 @@ interface LoginFailureTable {
   last_at: number
 }
 
+interface LoginSuccessTable {
+  readonly key: string
+  /** Milliseconds since the epoch. */
+  last_at: number
+}
+
 export interface Tables {
+  login_success: LoginSuccessTable
   login_failure: LoginFailureTable
   cached_image: CachedImageTable
   user: UserTable

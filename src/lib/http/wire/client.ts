@@ -13,7 +13,7 @@ import {ConnectionPool} from './connection-pool.ts'
 import {dial, hostOf, proxyAuthorization, type Route} from './dial.ts'
 import {exchange, type Line} from './exchange.ts'
 import {assertReached} from './failures.ts'
-import {isAllowed, type ResolveHost} from './guarded-lookup.ts'
+import {isAllowed, ProxiedNames, type ResolveHost} from './guarded-lookup.ts'
 import {CONNECT_TIMEOUT_MS, IDLE_TIMEOUT_MS, KEEP_ALIVE_MS} from './limits.ts'
 import {BufferPool} from './read-buffer.ts'
 
@@ -67,9 +67,11 @@ class SocketClient implements WireClient {
   readonly #connections = new Set<WireConnection>()
   readonly #statistics: WireStatistics = {requests: 0, connections: 0, bytesReceived: 0, bytesSent: 0}
   readonly #end = new AbortController()
+  readonly #proxiedNames: ProxiedNames
 
   constructor(options: WireClientOptions) {
     this.#options = options
+    this.#proxiedNames = new ProxiedNames(options.resolveHost)
     this.#pool = new ConnectionPool(options.keepAliveMs ?? KEEP_ALIVE_MS)
     this.#rates = new RateWatch(options.minimumRate ?? MINIMUM_RATE)
   }
@@ -116,15 +118,15 @@ class SocketClient implements WireClient {
 
   #lineTo(url: URL): Line {
     const proxy = this.#options.proxyFor?.(url)
-    // A forward proxy carries requests to any plain origin over the same connections; a tunnel leads to one origin.
+    // A forward proxy carries requests to any plain origin over the same connections; a tunnel leads to one origin. Names are judged where a connection is opened.
     const isForwarded = proxy !== undefined && url.protocol === 'http:'
-    const key = isForwarded ? `via ${proxy.href}` : `${url.origin} ${proxy?.href ?? ''}`
+    const key = isForwarded && this.#options.guard === undefined ? `via ${proxy.href}` : `${url.origin} ${proxy?.href ?? ''}`
     const path = `${url.pathname}${url.search}`
     return {
       proxy: proxy?.host,
       proxyAuthorization: isForwarded ? proxyAuthorization(proxy) : undefined,
       target: isForwarded ? `${url.origin}${path}` : path,
-      // A kept connection to a forward proxy leads anywhere: an address that is refused is refused where one is opened.
+      // What is refused is refused where a connection is opened.
       connect: (signal, isFresh) =>
         (isFresh || !this.#mayReach(url) ? undefined : this.#pool.take(key)) ?? this.#open(key, url, proxy, signal),
       give: (connection) => this.#pool.give(key, connection),
@@ -139,7 +141,7 @@ class SocketClient implements WireClient {
 
   async #open(key: string, url: URL, proxy: URL | undefined, signal: AbortSignal | undefined): Promise<WireConnection> {
     const {tlsFor, guard, resolveHost} = this.#options
-    const route: Route = {origin: url, proxy, tls: tlsFor?.(url.origin) ?? {}, guard, resolveHost}
+    const route: Route = {origin: url, proxy, tls: tlsFor?.(url.origin) ?? {}, guard, resolveHost, proxiedNames: this.#proxiedNames}
     const isForwarded = proxy !== undefined && url.protocol === 'http:'
     const connection = new WireConnection({
       buffers: this.#buffers,

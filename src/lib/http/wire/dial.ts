@@ -8,7 +8,7 @@ import type {TlsSettings} from '../client.ts'
 import {rememberAuthorization} from '../traffic-secrets.ts'
 import type {WireConnection} from './connection.ts'
 import {ConnectTimeoutError, ProxyRefusedError, ProxyTlsError} from './failures.ts'
-import {assertAllowed, guardedLookup, type ResolveHost} from './guarded-lookup.ts'
+import {assertAllowed, guardedLookup, ProxiedNames, type ResolveHost} from './guarded-lookup.ts'
 import {MalformedAnswerError, parseAnswerHead} from './head.ts'
 import {MAX_HEAD_BYTES} from './limits.ts'
 import {secureContextFor, withSystemTrust} from './secure-context.ts'
@@ -18,8 +18,10 @@ export interface Route {
   readonly origin: URL
   readonly proxy: URL | undefined
   readonly tls: TlsSettings
-  /** Judges the addresses of the origin. A proxy resolves names by itself, so that only literal addresses are judged behind one. */
+  /** Judges the addresses of the origin. */
   readonly guard?: AddressGuard | undefined
+  /** Judges the names that a proxy resolves by itself, by what they resolve to here. */
+  readonly proxiedNames?: ProxiedNames | undefined
   /** `dns.lookup` when absent. */
   readonly resolveHost?: ResolveHost | undefined
 }
@@ -118,6 +120,7 @@ async function open(route: Route, onread: Onread | undefined, options: DialOptio
     if (socket.remoteAddress !== undefined) guard?.connected?.(origin, socket.remoteAddress)
     return socket
   }
+  if (guard !== undefined) await (route.proxiedNames ?? new ProxiedNames(route.resolveHost)).judge(hostOf(origin), origin, guard)
   if (!isSecure) return proxy.protocol === 'https:' ? secureProxy(proxy, onread, attempt) : plain(proxy, onread, attempt)
   const carrier = proxy.protocol === 'https:' ? await secureProxy(proxy, undefined, attempt) : await plain(proxy, undefined, attempt)
   await openTunnel(carrier, proxy, origin)

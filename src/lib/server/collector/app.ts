@@ -1,7 +1,7 @@
 /** The collector over HTTP, beside the registry's own paths: tokens, search, the REST API. */
 import {randomUUID} from 'node:crypto'
 import formBody from '@fastify/formbody'
-import {type FastifyError, type FastifyInstance, fastify} from 'fastify'
+import {type FastifyInstance, fastify} from 'fastify'
 import type {IdentityProvider} from '../../accounts/federation/identity-provider.ts'
 import type {KeyRings} from '../../collector/key-ring.ts'
 import type {TokenService} from '../../collector/token-service.ts'
@@ -9,7 +9,7 @@ import type {ServerListener} from '../server-events.ts'
 import {type ApiOptions, addApiRoutes} from './api-routes.ts'
 import {addCatalogRoutes, type CatalogFor} from './catalog-routes.ts'
 import {addEventRoutes, type EventRoutesOptions} from './event-routes.ts'
-import {describeFailure} from './failures.ts'
+import {API_FORM, createFailureHandler} from './failures.ts'
 import {addHealthRoutes, type HealthOptions} from './health-routes.ts'
 import {addKeyRoutes} from './key-routes.ts'
 import {addProviderRoutes} from './provider-routes.ts'
@@ -50,27 +50,13 @@ export async function createCollectorApp(options: CollectorAppOptions): Promise<
     if (url === '/token' || url === '/init/registry/token') options.metrics.tokenAnswered(reply.statusCode)
     if (url === '/events/:registry') options.metrics.notified(reply.statusCode)
   })
-  app.setErrorHandler(async (error: FastifyError, request, reply) => {
-    const failure = describeFailure(error)
-    if (failure !== undefined) {
-      if (failure.status === 401) reply.header('www-authenticate', 'Basic realm="holdfast"')
-      return await reply.code(failure.status).send(failure.body)
-    }
-    const {statusCode} = error
-    if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-      return await reply.code(statusCode).send({error: {code: 'USAGE', message: 'cannot read the request', hints: []}})
-    }
-    listener?.({type: 'failure', requestId: request.id, error})
-    return await reply
-      .code(500)
-      .send({error: {code: 'INTERNAL', message: `cannot answer: the log says why under ${request.id}`, hints: []}})
-  })
+  app.setErrorHandler(createFailureHandler(API_FORM, listener))
   app.setNotFoundHandler(
     async (_request, reply) => await reply.code(404).send({error: {code: 'UNSUPPORTED', message: 'there is no such endpoint', hints: []}}),
   )
-  addTokenRoutes(app, options.tokens)
-  addSearchRoutes(app, options.searchFor)
-  addCatalogRoutes(app, options.catalogFor)
+  addTokenRoutes(app, options)
+  addSearchRoutes(app, options)
+  addCatalogRoutes(app, options)
   addApiRoutes(app, options)
   addHealthRoutes(app, options)
   addKeyRoutes(app, options.keys)

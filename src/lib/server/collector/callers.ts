@@ -17,7 +17,7 @@ export interface CallerDependencies {
   /** @throws {HoldfastError} UNAUTHENTICATED, RATE_LIMITED, REGISTRY_UNAVAILABLE when a directory does not answer. */
   readonly verifyUser: (account: string, password: Secret, address: string) => Promise<User>
   /** @throws {HoldfastError} UNAUTHENTICATED; REGISTRY_UNAVAILABLE when the provider's keys cannot be had. */
-  readonly verifyIdentityToken: (identityToken: Secret) => Promise<User>
+  readonly verifyIdentityToken: (identityToken: Secret, request: {readonly requestId: string; readonly address: string}) => Promise<User>
 }
 
 /** @throws {HoldfastError} UNAUTHENTICATED when nobody is named, or it is not proven. */
@@ -41,6 +41,8 @@ export async function identifyCaller(
 /** Who begins a session: as any caller, or by an identity token of his provider. */
 export async function identifyNewcomer(request: FastifyRequest, dependencies: CallerDependencies): Promise<User> {
   const token = BEARER.exec(request.headers.authorization ?? '')?.[1]
-  if (token?.split('.').length === JWT_PARTS) return await dependencies.verifyIdentityToken(new Secret(token))
+  if (token?.split('.').length === JWT_PARTS) {
+    return await dependencies.verifyIdentityToken(new Secret(token), {requestId: request.id, address: request.ip})
+  }
   return (await identifyCaller(request, dependencies)).user
 }

@@ -4,6 +4,8 @@
  */
 import type {FastifyInstance} from 'fastify'
 import {HoldfastError} from '../../core/errors.ts'
+import type {ServerListener} from '../server-events.ts'
+import {createFailureHandler, DISTRIBUTION_FORM} from './failures.ts'
 
 const DEFAULT_ENTRIES = 100
 const MAX_ENTRIES = 1_000
@@ -27,8 +29,19 @@ interface CatalogRequest {
  */
 export type CatalogFor = (authorization: string, request: CatalogRequest) => Promise<CatalogPage>
 
-export function addCatalogRoutes(app: FastifyInstance, catalogFor: CatalogFor): void {
-  app.get<{Params: {registry: string}; Querystring: Readonly<Record<string, unknown>>}>('/catalog/:registry', async (request, reply) => {
+interface CatalogRoutesOptions {
+  readonly catalogFor: CatalogFor
+  readonly listener?: ServerListener | undefined
+}
+
+interface Route {
+  readonly Params: {readonly registry: string}
+  readonly Querystring: Readonly<Record<string, unknown>>
+}
+
+export function addCatalogRoutes(app: FastifyInstance, {catalogFor, listener}: CatalogRoutesOptions): void {
+  const errorHandler = createFailureHandler(DISTRIBUTION_FORM, listener)
+  app.get<Route>('/catalog/:registry', {errorHandler}, async (request, reply) => {
     const {n, last = ''} = request.query
     const wanted = n === undefined ? DEFAULT_ENTRIES : typeof n === 'string' && /^[0-9]{1,9}$/.test(n) ? Number(n) : Number.NaN
     if (!(wanted > 0) || typeof last !== 'string' || last.length > MAX_NAME_CHARACTERS) {

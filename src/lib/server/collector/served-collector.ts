@@ -14,7 +14,7 @@ import type {ManagedRegistry} from '../../collector/objects.ts'
 import {createSearchService} from '../../collector/search/search-service.ts'
 import {createSecretMaker} from '../../collector/secret-maker.ts'
 import type {CollectorStore} from '../../collector/store.ts'
-import {type Account, type Standing, serviceOfAccount, standingOf} from '../../collector/subjects.ts'
+import {type Account, accountName, type Standing, serviceOfAccount, standingOf} from '../../collector/subjects.ts'
 import {checkTrustNow, type OpenSweepSource, type SweeperOptions, startSweeper, sweepNow} from '../../collector/sweeper.ts'
 import type {ContentStore} from '../../content/store.ts'
 import {awaitedLater} from '../../core/awaited-later.ts'
@@ -137,9 +137,11 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
       if (account.kind === 'user') return account.user
       throw new HoldfastError('UNAUTHENTICATED', 'cannot call the collector: services have nothing to do here')
     },
-    async verifyIdentityToken(token) {
-      const {account, isPerson} = await admitByIdentityToken(store, options.federation, token)
+    async verifyIdentityToken(token, request) {
+      const {account, isPerson, reason = 'it is no person’s'} = await admitByIdentityToken(store, options.federation, token)
       if (isPerson && account?.kind === 'user') return account.user
+      const entry = {...request, principal: account === undefined ? '-' : accountName(account), action: 'login', object: 'session'}
+      await store.appendAudit([{...entry, outcome: 'refused', rule: 'UNAUTHENTICATED', reason}])
       throw new HoldfastError('UNAUTHENTICATED', 'cannot begin a session: no identity provider here knows whose token that is')
     },
     providers: options.federation.providers,

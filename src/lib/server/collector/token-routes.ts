@@ -6,84 +6,68 @@ import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
 import {parseBasic} from '../../auth/basic.ts'
 import {formatScope, parseScopes} from '../../auth/scope.ts'
 import type {GrantedToken, TokenRequest, TokenService} from '../../collector/token-service.ts'
-import {HoldfastError, hasCode} from '../../core/errors.ts'
+import {HoldfastError} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
-import {escapeText} from '../../core/terminal-text.ts'
+import type {ServerListener} from '../server-events.ts'
+import {createFailureHandler, DISTRIBUTION_FORM, OAUTH_FORM} from './failures.ts'
 
 const TOKEN_PATHS = ['/token', '/init/registry/token'] as const
-/** What the challenge for a name and a password says it is for. */
-const BASIC_CHALLENGE = 'Basic realm="holdfast"'
 const MAX_CLIENT_CHARACTERS = 64
 const MAX_ACCOUNT_CHARACTERS = 256
 
 type Values = Readonly<Record<string, unknown>>
 
-export function addTokenRoutes(app: FastifyInstance, tokens: TokenService): void {
+interface TokenRoutesOptions {
+  readonly tokens: TokenService
+  readonly listener?: ServerListener | undefined
+}
+
+export function addTokenRoutes(app: FastifyInstance, {tokens, listener}: TokenRoutesOptions): void {
+  const challenged = createFailureHandler({...DISTRIBUTION_FORM, headers: NOT_STORED}, listener)
+  const oauth = createFailureHandler({...OAUTH_FORM, headers: NOT_STORED}, listener)
   for (const url of TOKEN_PATHS) {
-    app.get(url, async (request, reply) => await answerGet(request, reply, tokens))
-    app.post(url, async (request, reply) => await answerForm(request, reply, tokens))
+    app.get(url, {errorHandler: challenged}, async (request, reply) => await answerGet(request, reply, tokens))
+    app.post(url, {errorHandler: oauth}, async (request, reply) => await answerForm(request, reply, tokens))
   }
 }
 
 async function answerGet(request: FastifyRequest, reply: FastifyReply, tokens: TokenService): Promise<FastifyReply> {
   const query = request.query as Values
-  try {
-    const basic = parseBasic(request.headers.authorization ?? '')
-    if (basic === undefined) throw new HoldfastError('UNAUTHENTICATED', 'cannot give a token: user name and password are missing')
-    const account = text(query, 'account')
-    // The account becomes the token's subject: it must not be somebody else's.
-    if (account !== undefined && account !== '' && account !== basic.username) {
-      throw new HoldfastError('USAGE', 'cannot give a token: the account is not the user who authenticates')
-    }
-    const isOffline = text(query, 'offline_token') === 'true'
-    const wanted = wantedOf(request, query, isOffline)
-    return sendGrant(reply, await tokens.byPassword(checkAccount(basic.username), new Secret(basic.password), wanted), false)
-  } catch (error) {
-    const failure = describe(error)
-    if (failure === undefined) throw error
-    const {status, headers, message} = failure
-    const code = status === 401 ? 'UNAUTHORIZED' : status === 429 ? 'TOOMANYREQUESTS' : 'UNSUPPORTED'
-    return reply
-      .code(status)
-      .headers(headers)
-      .send({errors: [{code, message: escapeText(message)}]})
+  const basic = parseBasic(request.headers.authorization ?? '')
+  if (basic === undefined) throw new HoldfastError('UNAUTHENTICATED', 'cannot give a token: user name and password are missing')
+  const account = text(query, 'account')
+  // The account becomes the token's subject: it must not be somebody else's.
+  if (account !== undefined && account !== '' && account !== basic.username) {
+    throw new HoldfastError('USAGE', 'cannot give a token: the account is not the user who authenticates')
   }
+  const isOffline = text(query, 'offline_token') === 'true'
+  const wanted = wantedOf(request, query, isOffline)
+  return sendGrant(reply, await tokens.byPassword(checkAccount(basic.username), new Secret(basic.password), wanted), false)
 }
 
 async function answerForm(request: FastifyRequest, reply: FastifyReply, tokens: TokenService): Promise<FastifyReply> {
   const form = (request.body ?? {}) as Values
-  try {
-    const wanted = wantedOf(request, form, text(form, 'access_type') === 'offline')
-    const grantType = text(form, 'grant_type')
-    if (grantType === 'refresh_token') {
-      const refreshToken = text(form, 'refresh_token') ?? ''
-      return sendGrant(reply, await tokens.byRefreshToken(new Secret(refreshToken), wanted), true)
-    }
-    if (grantType === 'password') {
-      const [username = '', password = ''] = [text(form, 'username'), text(form, 'password')]
-      return sendGrant(reply, await tokens.byPassword(checkAccount(username), new Secret(password), wanted), true)
-    }
-    if (grantType === TOKEN_EXCHANGE) {
-      const type = text(form, 'subject_token_type')
-      if (!IDENTITY_TOKEN_TYPES.some((known) => known === type))
-        throw new HoldfastError('USAGE', 'cannot exchange that: subject_token_type must be an id_token or jwt')
-      const granted = await tokens.byIdentityToken(new Secret(text(form, 'subject_token') ?? ''), wanted)
-      return sendGrant(reply, granted, true, {issued_token_type: ACCESS_TOKEN_TYPE})
-    }
-    return reply
-      .code(400)
-      .headers(NOT_STORED)
-      .send({error: 'unsupported_grant_type', error_description: 'use password, refresh_token or token-exchange'})
-  } catch (error) {
-    const failure = describe(error)
-    if (failure === undefined) throw error
-    const {status, message} = failure
-    const code = status === 401 ? 'invalid_grant' : status === 429 ? 'temporarily_unavailable' : 'invalid_request'
-    return reply
-      .code(status)
-      .headers({...failure.headers})
-      .send({error: code, error_description: escapeText(message)})
+  const wanted = wantedOf(request, form, text(form, 'access_type') === 'offline')
+  const grantType = text(form, 'grant_type')
+  if (grantType === 'refresh_token') {
+    const refreshToken = text(form, 'refresh_token') ?? ''
+    return sendGrant(reply, await tokens.byRefreshToken(new Secret(refreshToken), wanted), true)
   }
+  if (grantType === 'password') {
+    const [username = '', password = ''] = [text(form, 'username'), text(form, 'password')]
+    return sendGrant(reply, await tokens.byPassword(checkAccount(username), new Secret(password), wanted), true)
+  }
+  if (grantType === TOKEN_EXCHANGE) {
+    const type = text(form, 'subject_token_type')
+    if (!IDENTITY_TOKEN_TYPES.some((known) => known === type))
+      throw new HoldfastError('USAGE', 'cannot exchange that: subject_token_type must be an id_token or jwt')
+    const granted = await tokens.byIdentityToken(new Secret(text(form, 'subject_token') ?? ''), wanted)
+    return sendGrant(reply, granted, true, {issued_token_type: ACCESS_TOKEN_TYPE})
+  }
+  return reply
+    .code(400)
+    .headers(NOT_STORED)
+    .send({error: 'unsupported_grant_type', error_description: 'use password, refresh_token or token-exchange'})
 }
 
 /** RFC 8693 §2.1, §3. */
@@ -136,21 +120,4 @@ function text(values: Values, name: string): string | undefined {
 function checkAccount(account: string): string {
   if (account !== '' && account.length <= MAX_ACCOUNT_CHARACTERS) return account
   throw new HoldfastError('UNAUTHENTICATED', 'cannot give a token: there is no such account')
-}
-
-interface Failure {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly message: string
-}
-
-/** What a client is told; undefined for a fault of ours. */
-function describe(error: unknown): Failure | undefined {
-  if (!(error instanceof HoldfastError)) return undefined
-  const {message, details} = error
-  if (hasCode(error, 'USAGE')) return {status: 400, headers: NOT_STORED, message}
-  if (hasCode(error, 'UNAUTHENTICATED')) return {status: 401, headers: {...NOT_STORED, 'www-authenticate': BASIC_CHALLENGE}, message}
-  if (hasCode(error, 'REGISTRY_UNAVAILABLE')) return {status: 503, headers: {...NOT_STORED, 'retry-after': '5'}, message}
-  if (!hasCode(error, 'RATE_LIMITED')) return undefined
-  return {status: 429, headers: {...NOT_STORED, 'retry-after': String(Math.ceil(Number(details.retryAfterSeconds ?? 1)))}, message}
 }
