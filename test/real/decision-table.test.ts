@@ -150,7 +150,11 @@ describe('the token endpoint', function () {
         const access = await granted(name, password, registryName(facts), repositories)
         for (const {row, repository} of rows) {
           if (repository === undefined) continue
-          const expected = [...(row.delete(facts) ? ['delete'] : []), ...(row.pull(facts) ? ['pull'] : []), ...(row.push(facts) ? ['push'] : [])]
+          const expected = [
+            ...(row.delete(facts) ? ['delete'] : []),
+            ...(row.pull(facts) ? ['pull'] : []),
+            ...(row.push(facts) ? ['push'] : []),
+          ]
           assert.deepEqual(access.get(repository) ?? [], expected, `${row.rule} ${repository} ${JSON.stringify(facts)}`)
           compared++
         }

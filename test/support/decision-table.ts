@@ -22,7 +22,7 @@ export interface Row {
 }
 
 /** Whether the registry is seen. */
-export const V = ({pub, resp, lenient}: Facts): boolean => pub || (lenient && resp)
+const V = ({pub, resp, lenient}: Facts): boolean => pub || (lenient && resp)
 const G = (facts: Facts): boolean => (facts.restricted ? facts.resp : V(facts))
 const never = (): boolean => false
 const owned = (type: 'users' | 'groups' | 'apps', relation: OwnerRelation): ResolvedPath => ({kind: 'owned', class: type, relation})
@@ -39,7 +39,14 @@ export const TABLE: readonly Row[] = [
   {rule: 'U3', subject: 'user', path: owned('groups', 'own'), pull: ownPull, push: ownPush, delete: always},
   {rule: 'U4', subject: 'user', path: owned('groups', 'foreign'), pull: never, push: never, delete: deletesAny},
   {rule: 'U5', subject: 'user', path: owned('apps', 'published'), pull: ownPull, push: never, delete: deletesAny},
-  {rule: 'U6', subject: 'user', path: owned('apps', 'responsible'), pull: (facts) => facts.lenient && ownPull(facts), push: ownPush, delete: always},
+  {
+    rule: 'U6',
+    subject: 'user',
+    path: owned('apps', 'responsible'),
+    pull: (facts) => facts.lenient && ownPull(facts),
+    push: ownPush,
+    delete: always,
+  },
   {rule: 'U7', subject: 'user', path: owned('apps', 'published-and-responsible'), pull: ownPull, push: ownPush, delete: always},
   {rule: 'U8', subject: 'user', path: owned('apps', 'foreign'), pull: never, push: never, delete: deletesAny},
   {rule: 'U9', subject: 'user', path: other, pull: ownPull, push: ({pusher, resp, mgr}) => pusher && resp && mgr, delete: deletesAny},

@@ -7,6 +7,7 @@ import type {ServedCollector} from '../server/collector/served-collector.ts'
 import type {ServerListener} from '../server/server-events.ts'
 import type {Context} from './context.ts'
 import {readInputFile} from './input-file.ts'
+import {openManagedRepository} from './managed-repository.ts'
 import {isOrigin} from './origin.ts'
 import {openProbe, openSweepSource} from './sweep-source.ts'
 
@@ -70,6 +71,7 @@ export async function openServedCollector(context: Context, flags: ServedCollect
     embeddedStore: await context.openEmbedded(),
     openSource: (registry, mint) => openSweepSource(context, registry, mint, mayConnect),
     openProbe: (registry) => openProbe(context, registry, mayConnect),
+    openRepository: (registry, repository, own) => openManagedRepository(context, registry, repository, {...own, mayConnect}),
     embedded: await manageEmbedded(context, flags),
     issuer: context.settings.issuer,
     publicUrl,

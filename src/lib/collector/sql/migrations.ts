@@ -203,5 +203,19 @@ export function migrations(dialect: Dialect): Readonly<Record<string, Migration>
         await database.schema.createIndex('login_failure_last').on('login_failure').column('last_at').execute()
       },
     },
+    '005-remains-and-primary-groups': {
+      async up(database: Kysely<unknown>) {
+        const alter = (table: string, column: string, type: 'text' | 'integer') =>
+          database.schema.alterTable(table).addColumn(column, type).execute()
+        await alter('retired_name', 'name', 'text')
+        await alter('retired_name', 'object_id', 'integer')
+        await alter('retired_name', 'remains', 'text')
+        await alter('retired_name', 'removed_at', 'text')
+        await database.schema
+          .alterTable('user')
+          .addColumn('primary_group_id', 'integer', (column) => column.references('group.id').onDelete('set null'))
+          .execute()
+      },
+    },
   }
 }
