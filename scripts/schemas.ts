@@ -2,6 +2,7 @@
 import type {TSchema} from 'typebox'
 import {discoverRegistry, explainAccess, searchRepositories} from '../src/lib/collector/api/access.ts'
 import {addApp, updateApp} from '../src/lib/collector/api/apps.ts'
+import {deleteRepositories} from '../src/lib/collector/api/deletions.ts'
 import {applyAll, exportAll} from '../src/lib/collector/api/document.ts'
 import {
   addGroup,
@@ -15,8 +16,9 @@ import {
 } from '../src/lib/collector/api/groups.ts'
 import {exportKeys, listKeys} from '../src/lib/collector/api/keys.ts'
 import {listAudit, listEvents} from '../src/lib/collector/api/logs.ts'
+import {shape} from '../src/lib/collector/api/operation.ts'
 import {listManagedRegistries, manageRegistry, renewEventsSecret} from '../src/lib/collector/api/registries.ts'
-import {describeRepository, showRepository, starRepository} from '../src/lib/collector/api/repositories.ts'
+import {describeRepository, listRepositories, showRepository, starRepository} from '../src/lib/collector/api/repositories.ts'
 import {addService, listServices, renewServiceSecret, showService, updateService} from '../src/lib/collector/api/services.ts'
 import {showSettings} from '../src/lib/collector/api/settings.ts'
 import {Removed} from '../src/lib/collector/api/shapes.ts'
@@ -50,7 +52,9 @@ const RESULTS: Readonly<Record<string, TSchema>> = {
   'registry managed': listManagedRegistries.output,
   'registry renew-events-secret': renewEventsSecret.output,
   'registry unmanage': Removed,
+  'repository delete': deleteRepositories.output,
   'repository describe': describeRepository.output,
+  'repository list': shape({repositories: listRepositories.output.properties.repositories}),
   'repository show': showRepository.output,
   'repository star': starRepository.output,
   search: searchRepositories.output,

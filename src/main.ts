@@ -62,7 +62,9 @@ import RegistryRenewEventsSecret from './commands/registry/renew-events-secret.t
 import RegistryShow from './commands/registry/show.ts'
 import RegistryUnmanage from './commands/registry/unmanage.ts'
 import RegistryUpdate from './commands/registry/update.ts'
+import RepositoryDelete from './commands/repository/delete.ts'
 import RepositoryDescribe from './commands/repository/describe.ts'
+import RepositoryList from './commands/repository/list.ts'
 import RepositoryShow from './commands/repository/show.ts'
 import RepositoryStar from './commands/repository/star.ts'
 import RollbackApp from './commands/rollback.ts'
@@ -147,7 +149,9 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   search: Search,
   events: Events,
   'registry:discover': RegistryDiscover,
+  'repository:delete': RepositoryDelete,
   'repository:describe': RepositoryDescribe,
+  'repository:list': RepositoryList,
   'repository:show': RepositoryShow,
   'repository:star': RepositoryStar,
   apply: Apply,

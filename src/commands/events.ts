@@ -23,6 +23,8 @@ const MAX_EVENTS = 1_000
 
 export default class Events extends CollectorCommand<EventList> {
   static override readonly summary = 'Show what was pushed, pulled and deleted at the managed registries.'
+  static override readonly description =
+    'You see what happened to your own repositories, and who deleted them: those below users/NAME, of your groups, and of apps that a group of yours is responsible for. Managers see all of the registries that they are responsible for, administrators everything.'
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> --registry internal --action push',
     '<%= config.bin %> <%= command.id %> --follow',

@@ -204,6 +204,117 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
     })
   })
 
+  describe('what was removed', () => {
+    it('is restored under its name and id, with what it belonged to, and without its secrets', async () => {
+      const [ops, dev, app, lab] = [
+        await store.addGroup('ops'),
+        await store.addGroup('dev'),
+        await store.addApp('shop'),
+        await addRegistry('lab'),
+      ]
+      await addUser('first')
+      const ann = await addUser('Ann')
+      await store.updateUser(ann.id, {email: 'a@example.com', isAdministrator: true, primaryGroupId: ops.id})
+      await store.bindSubject(ann.id, 'id-1')
+      for (const group of [ops, dev]) await store.addMember(group.id, ann.id)
+      await store.updateApp(app.id, {responsibles: [ops.id], publications: [dev.id]})
+      await store.updateManagedRegistry(lab.id, {responsibles: [ops.id], eventsSecretHash: 'h'})
+      const web = await store.addService({name: 'web', appId: app.id, secretHash: 'one'})
+      await store.applyIndexChanges(lab.id, [pushed('v1', 'one')])
+      await store.star((await store.findRepository(lab.id, WEB))?.id ?? 0, ann.id)
+      const before = {
+        user: await store.findUser(ann.id),
+        app: await store.findApp(app.id),
+        service: await store.findService('web'),
+        registry: await store.findManagedRegistry({name: 'lab'}),
+      }
+      await store.removeUser(ann.id)
+      assert.equal((await store.findRepository(lab.id, WEB))?.stars, 0)
+      assert.partialDeepStrictEqual(await store.listRemoved(), [{kind: 'user', name: 'Ann', id: ann.id}])
+      assert.equal(await store.restoreRemoved('user', 'ann'), true)
+      assert.equal((await store.findRepository(lab.id, WEB))?.stars, 1)
+      await store.removeGroup(ops.id)
+      assert.equal((await store.findUser(ann.id))?.primaryGroup, undefined)
+      assert.equal(await store.restoreRemoved('group', 'ops'), true)
+      assert.equal((await store.findGroup('ops'))?.id, ops.id)
+      await store.updateUser(ann.id, {primaryGroupId: ops.id})
+      await store.removeApp(app.id)
+      await assert.rejects(store.restoreRemoved('service', 'web'), (error) => hasCode(error, 'CONFLICT'))
+      assert.equal(await store.restoreRemoved('app', 'shop'), true)
+      assert.equal(await store.restoreRemoved('service', 'web'), true)
+      await store.removeManagedRegistry(lab.id)
+      assert.equal(await store.restoreRemoved('registry', 'lab'), true)
+      assert.deepEqual(
+        {
+          user: await store.findUser(ann.id),
+          app: await store.findApp(app.id),
+          service: await store.findService('web'),
+          registry: await store.findManagedRegistry({name: 'lab'}),
+        },
+        before,
+      )
+      assert.equal(await store.findPasswordHash(ann.id), undefined)
+      assert.notEqual(await store.findSecretHash(web.id), 'one')
+      assert.equal(await store.findEventsSecretHash(lab.id), undefined)
+      assert.deepEqual(await store.listRemoved(), [])
+      assert.equal(await store.restoreRemoved('user', 'ann'), false)
+      assert.equal(await store.restoreRemoved('user', 'never'), false)
+      assert.ok((await addUser('next')).id > ann.id)
+    })
+
+    it('comes back without groups that are gone, and not over another one', async () => {
+      const [ops, ann] = [await store.addGroup('ops'), await addUser('ann')]
+      await store.addMember(ops.id, ann.id)
+      await store.removeUser(ann.id)
+      await store.removeGroup(ops.id)
+      await store.restoreRemoved('user', 'ann')
+      assert.deepEqual((await store.findUser('ann'))?.groups, [])
+      const lab = await addRegistry('lab')
+      await store.removeManagedRegistry(lab.id)
+      await addRegistry('lab')
+      await rejects(store.restoreRemoved('registry', 'lab'), 'CONFLICT')
+      assert.partialDeepStrictEqual(await store.listRemoved(), [
+        {kind: 'group', name: 'ops'},
+        {kind: 'registry', name: 'lab', id: lab.id},
+      ])
+    })
+  })
+
+  describe('a transaction', () => {
+    it('does all of its work or none, whatever it calls', async () => {
+      const failure = new Error('given up')
+      const work = store.transaction(async (inner) => {
+        await inner.addGroup('ops')
+        await inner.transaction((innermost) => innermost.addApp('shop'))
+        await inner.replaceDocument('settings', undefined, '{}')
+        throw failure
+      })
+      await assert.rejects(work, failure)
+      assert.deepEqual(
+        [await store.findGroup('ops'), await store.findApp('shop'), await store.readDocument('settings')],
+        [undefined, undefined, undefined],
+      )
+      await store.transaction(async (inner) => {
+        const {id} = await inner.addGroup('ops')
+        await inner.updateApp((await inner.addApp('shop')).id, {responsibles: [id]})
+      })
+      assert.deepEqual((await store.findApp('shop'))?.responsibles, ['ops'])
+    })
+
+    it('sees nothing of another one that runs at the same time, and is begun again when that one was in its way', async () => {
+      const ann = await addUser('ann')
+      await store.replaceDocument('count', undefined, '0')
+      const count = () =>
+        store.transaction(async (inner) => {
+          const before = await inner.readDocument('count')
+          await inner.updateUser(ann.id, {email: `${before}@example.com`})
+          await inner.replaceDocument('count', before, String(Number(before) + 1))
+        })
+      await Promise.all([count(), count(), count()])
+      assert.equal(await store.readDocument('count'), '3')
+    })
+  })
+
   describe('tokens and sessions', () => {
     it('are known by their hashes, until they end or are revoked', async () => {
       const ann = await addUser('ann')
@@ -233,6 +344,19 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
       assert.equal(await store.removeSession('new'), true)
       assert.equal(await store.findSession('new'), undefined)
     })
+
+    it('of a session end together for a user, and for no other', async () => {
+      const [ann, bob] = [await addUser('ann'), await addUser('bob')]
+      for (const [tokenHash, userId] of [
+        ['one', ann.id],
+        ['two', ann.id],
+        ['three', bob.id],
+      ] as const)
+        await store.addSession({tokenHash, userId, expiresAt: FAR})
+      await store.removeSessionsOf(ann.id)
+      assert.deepEqual([await store.findSession('one'), await store.findSession('two')], [undefined, undefined])
+      assert.equal((await store.findSession('three'))?.name, 'bob')
+    })
   })
 
   it('documents are replaced only by who has read the newest', async () => {
@@ -260,6 +384,19 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
     assert.deepEqual(await ids({since: FAR}), [])
     const [row] = await store.listEvents({limit: 1, action: 'pull'})
     assert.deepEqual(await ids({after: row?.id}), ['lab 3', 'other 1'])
+  })
+
+  it('events of some registries, or of what lies below some namespaces, are listed alone', async () => {
+    const [lab, other] = [await addRegistry('lab'), await addRegistry('other')]
+    const event = (eventId: string, repository: string) => ({eventId, action: 'push', repository, occurredAt: PAST})
+    await store.appendEvents(lab.id, [event('1', 'base'), event('2', 'users/a_b/x')], new Map())
+    await store.appendEvents(other.id, [event('3', 'users/a_b/x'), event('4', 'users/a_bc/x'), event('5', 'users/axb/x')], new Map())
+    const ids = async (registries: readonly number[], namespaces: readonly string[]) =>
+      (await store.listEvents({limit: 100, scope: {registries, namespaces}})).map(({eventId}) => eventId)
+    assert.deepEqual(await ids([], ['users/a_b/']), ['2', '3'])
+    assert.deepEqual(await ids([lab.id], []), ['1', '2'])
+    assert.deepEqual(await ids([lab.id], ['users/axb/']), ['1', '2', '5'])
+    assert.deepEqual(await ids([], []), [])
   })
 
   it('events change the index when they are kept, and not again', async () => {
@@ -393,6 +530,38 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
       assert.deepEqual(await tagsOf(lab.id), {a: one})
       assert.equal(await store.findRepository(lab.id, BASE), undefined)
       assert.deepEqual(await tagsOf(other.id), {a: one})
+    })
+
+    it('lists what users say of repositories, also of those that were not seen yet', async () => {
+      const [lab, ann] = [await addRegistry('lab'), await addUser('ann')]
+      await store.applyIndexChanges(lab.id, [pushed('v1', 'one')])
+      assert.deepEqual(await store.listDescribedRepositories(), [])
+      const base = await store.expectRepository(lab.id, BASE)
+      assert.equal(await store.expectRepository(lab.id, BASE), base)
+      await store.describeRepository(base, {isOfficial: true})
+      await store.star((await store.findRepository(lab.id, WEB))?.id ?? 0, ann.id)
+      const plain = {registry: 'lab', description: '', isAutomated: false}
+      assert.deepEqual(await store.listDescribedRepositories(), [
+        {...plain, name: WEB, isOfficial: false, stars: ['ann']},
+        {...plain, name: BASE, isOfficial: true, stars: []},
+      ])
+    })
+
+    it('forgets a repository that was deleted, and does not learn of it again while it has no tags', async () => {
+      const lab = await addRegistry('lab')
+      const [before, sweep, later] = ['2026-01-01T00:00:00.000Z', '2026-01-02T00:00:00.000Z', '2026-01-03T00:00:00.000Z']
+      await store.noteSighting(lab.id, seen(before, [['v1', 'one']]))
+      await store.noteSighting(lab.id, seen(before, [['v1', 'base']], [], BASE))
+      await store.forgetRepository((await store.findRepository(lab.id, WEB))?.id ?? 0)
+      await store.noteSighting(lab.id, seen(sweep, []))
+      assert.equal(await store.findRepository(lab.id, WEB), undefined)
+      // One that is known and was emptied stays.
+      await store.noteSighting(lab.id, seen(sweep, [], [], BASE))
+      await store.purgeUnseen(lab.id, sweep)
+      assert.deepEqual(await tagsOf(lab.id, BASE), {})
+      assert.notEqual(await store.findRepository(lab.id, BASE), undefined)
+      await store.noteSighting(lab.id, seen(later, [['v2', 'two']]))
+      assert.deepEqual(await tagsOf(lab.id), {v2: two})
     })
 
     it('counts pulls, and stars once a user', async () => {

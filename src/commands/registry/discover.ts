@@ -19,7 +19,7 @@ interface Discovery {
 export default class RegistryDiscover extends CollectorCommand<Discovery> {
   static override readonly summary = 'Look now what a managed registry has; serve does so every two minutes.'
   static override readonly description =
-    'Where something cannot be read, what was read is kept, nothing is forgotten, and the exit code is 9.'
+    'For administrators, and for managers who are responsible for the registry. Where something cannot be read, what was read is kept, nothing is forgotten, and the exit code is 9.'
   static override readonly examples = ['<%= config.bin %> <%= command.id %> internal']
   static override readonly args = {name: Args.string({required: true, description: 'the managed registry'})}
 

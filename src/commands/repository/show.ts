@@ -1,4 +1,5 @@
 import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {describeIndexedTags, describeRepositories} from '../../lib/cli/collector-report.ts'
 import type {IndexedRepository} from '../../lib/collector/objects.ts'
@@ -6,21 +7,40 @@ import {text} from '../../lib/core/terminal-text.ts'
 
 interface ShownRepository {
   readonly repository: Omit<IndexedRepository, 'name'>
-  readonly tags: readonly {readonly tag: string; readonly digest: string; readonly pushedAt: string; readonly attachment?: string}[]
+  readonly tags: readonly {
+    readonly tag: string
+    readonly digest: string
+    readonly pushedAt: string
+    readonly attachment?: string
+    readonly sizeBytes?: number
+  }[]
 }
 
 export default class RepositoryShow extends CollectorCommand<ShownRepository> {
   static override readonly summary = 'Show a repository of a managed registry as the collector knows it, with its tags, newest first.'
-  static override readonly examples = ['<%= config.bin %> <%= command.id %> internal apps/shop/web']
+  static override readonly description =
+    'Works for repositories that you may pull or delete: managers see those of the registries that they are responsible for.'
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %> internal apps/shop/web',
+    '<%= config.bin %> <%= command.id %> internal apps/shop/web --sizes',
+  ]
   static override readonly args = {
     registry: Args.string({required: true, description: 'the managed registry'}),
     repository: Args.string({required: true, description: 'the repository'}),
   }
 
+  static override readonly flags = {
+    sizes: Flags.boolean({env: 'HOLDFAST_SIZES', summary: 'Ask the registry how large the images are: two requests for each one or more.'}),
+  }
+
   async run(): Promise<ShownRepository> {
     const {args, flags} = await this.parse(RepositoryShow)
     const [collector, {showRepository}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/repositories.ts')])
-    const result = await collector.run(showRepository, {registry: args.registry, repository: args.repository})
+    const result = await collector.run(showRepository, {
+      registry: args.registry,
+      repository: args.repository,
+      ...(flags.sizes ? {sizes: true} : {}),
+    })
     this.printRows(describeRepositories([result.repository]))
     this.printRows(describeIndexedTags(result.tags), text`it has no tags`)
     return result

@@ -4,6 +4,9 @@
  * A registry is seen by the groups that it was published to (V), and by those that answer for it unless the policy is strict. A restricted one is pushed to by those
  * that answer for it, an unrestricted one by all that see it (G). Below `users/`, `groups/` and `apps/` only owners have something; elsewhere, pushing takes the
  * privilege Manager and an answer for the registry as well. Services pull: below `apps/` of their own app, and from everything that is nobody's.
+ *
+ * Deleting needs no right to pull: owners delete what is theirs, managers everywhere in the registries that they are responsible for, administrators everything. Otherwise images
+ * below the namespace of a user who was removed could never be deleted.
  */
 import type {OwnedClass, RepositoryPath} from './repository-path.ts'
 
@@ -17,7 +20,7 @@ export interface RegistryRelation {
 }
 
 export type Principal =
-  | {readonly kind: 'user'; readonly privileges: ReadonlySet<Privilege>}
+  | {readonly kind: 'user'; readonly privileges: ReadonlySet<Privilege>; readonly isAdministrator?: boolean | undefined}
   /** Its groups are those that its app is published to. */
   | {readonly kind: 'service'}
   /** Known, and nothing more: a node without a service, a user who was disabled. */
@@ -44,7 +47,10 @@ export type ResolvedPath =
 export type Action = 'pull' | 'push' | 'delete'
 export const ACTIONS: readonly Action[] = ['pull', 'push', 'delete']
 
-/** The rules: users U1 to U9, services S1 to S4, N1 nobody, D1 and D2 deleting, C8 reserved names, X2 names that no repository has. */
+/**
+ * The rules: users U1 to U9, services S1 to S4, N1 nobody, C8 reserved names, X2 names that no repository has. Deleting: D1 by those responsible for the registry (and every refusal
+ * to a user), D2 by services, D3 by the owner, D4 by an administrator.
+ */
 export type Rule =
   | 'U1'
   | 'U2'
@@ -62,6 +68,8 @@ export type Rule =
   | 'N1'
   | 'D1'
   | 'D2'
+  | 'D3'
+  | 'D4'
   | 'C8'
   | 'X2'
 
@@ -95,7 +103,9 @@ export function decide(
     case 'service':
       return decideForService(action, registry, path)
     case 'user':
-      return decideForUser(action, principal.privileges, registry, path, responsibleSees)
+      return action === 'delete'
+        ? decideDeletion(principal, registry, path)
+        : decideForUser(action, principal.privileges, registry, path, responsibleSees)
   }
 }
 
@@ -112,8 +122,25 @@ function decideForService(action: Action, {published}: RegistryRelation, path: R
 
 const NOT_PUBLISHED_TO_APP = 'the registry is published to no group that the app is published to'
 
+function decideDeletion(
+  {privileges, isAdministrator}: Extract<Principal, {readonly kind: 'user'}>,
+  {responsible}: RegistryRelation,
+  path: RealPath,
+): Decision {
+  if (isOwn(path)) return grant('D3', "the namespace is the user's own")
+  if (responsible && privileges.has('Manager')) return grant('D1', 'a group of the user is responsible for the registry')
+  if (isAdministrator) return grant('D4', 'the user is an administrator')
+  return refuse('D1', responsible ? missing('Manager') : `${NOT_RESPONSIBLE}, and the namespace is not the user's own`)
+}
+
+/** A user's own namespace, that of a group of the user, or of an app that a group of the user is responsible for. */
+function isOwn(path: RealPath): boolean {
+  if (path.kind !== 'owned') return false
+  return path.relation === 'own' || path.relation === 'responsible' || path.relation === 'published-and-responsible'
+}
+
 function decideForUser(
-  action: Action,
+  action: Exclude<Action, 'delete'>,
   privileges: ReadonlySet<Privilege>,
   registry: RegistryRelation,
   path: RealPath,
@@ -123,12 +150,6 @@ function decideForUser(
   const sees = published || (responsibleSees && responsible)
   const mayPush = restricted ? responsible : sees
   const lacks = (privilege: Privilege): boolean => !privileges.has(privilege)
-  if (action === 'delete') {
-    if (!sees) return refuse('D1', NOT_SEEN)
-    if (isForeign(path)) return refuse('D1', 'it belongs to somebody else')
-    if (!responsible) return refuse('D1', NOT_RESPONSIBLE)
-    return lacks('Manager') ? refuse('D1', missing('Manager')) : grant('D1', 'a group of the user answers for the registry')
-  }
   const {rule, pulls, pushes, whyNot} = ruleOf(path, responsibleSees)
   if (action === 'pull') {
     if (!pulls) return refuse(rule, whyNot)
@@ -176,11 +197,6 @@ function ruleOf(path: RealPath, responsibleSees: boolean): UserRule {
 
 const all = (rule: Rule): UserRule => ({rule, pulls: true, pushes: true, whyNot: ''})
 const none = (rule: Rule, whyNot: string): UserRule => ({rule, pulls: false, pushes: false, whyNot})
-
-/** Deleting takes a repository that one can see: not one in somebody else's namespace. */
-function isForeign(path: RealPath): boolean {
-  return path.kind === 'owned' && (path.relation === 'foreign' || (path.class !== 'apps' && path.relation !== 'own'))
-}
 
 function grant(rule: Rule, reason: string): Decision {
   return {granted: true, rule, reason}

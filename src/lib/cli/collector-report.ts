@@ -5,7 +5,7 @@ import type {App, Group, IndexedRepository, ManagedRegistry, Service, User} from
 import type {AuditRow, IssuedToken} from '../collector/store.ts'
 import {type TerminalText, text} from '../core/terminal-text.ts'
 import {formatTable} from './table.ts'
-import {formatMinute} from './units.ts'
+import {formatBytes, formatMinute} from './units.ts'
 
 const NONE = '-'
 
@@ -112,10 +112,23 @@ export function describeRepositories(
 }
 
 export function describeIndexedTags(
-  tags: readonly {readonly tag: string; readonly digest: string; readonly pushedAt: string; readonly attachment?: string}[],
+  tags: readonly {
+    readonly tag: string
+    readonly digest: string
+    readonly pushedAt: string
+    readonly attachment?: string
+    readonly sizeBytes?: number
+  }[],
 ): readonly TerminalText[] {
-  const rows = tags.map(({tag, digest, pushedAt, attachment}) => [tag, digest, formatMinute(pushedAt), attachment ?? NONE])
-  return formatTable(['TAG', 'DIGEST', 'PUSHED (UTC)', 'CARRIES'], rows)
+  const hasSizes = tags.some(({sizeBytes}) => sizeBytes !== undefined)
+  const rows = tags.map(({tag, digest, pushedAt, attachment, sizeBytes}) => [
+    tag,
+    digest,
+    formatMinute(pushedAt),
+    ...(hasSizes ? [sizeBytes === undefined ? NONE : formatBytes(sizeBytes)] : []),
+    attachment ?? NONE,
+  ])
+  return formatTable(['TAG', 'DIGEST', 'PUSHED (UTC)', ...(hasSizes ? ['SIZE'] : []), 'CARRIES'], rows)
 }
 
 export function describeEvents(

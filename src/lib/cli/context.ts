@@ -386,10 +386,14 @@ export class Context {
         const {checkTrustNow} = await import('../collector/sweeper.ts')
         return await checkTrustNow(registry, await this.#sweeping(store, now))
       },
+      openRepository: async (registry, repository) => {
+        const {openManagedRepository} = await import('./managed-repository.ts')
+        return await openManagedRepository(this, registry, repository, await this.#sweeping(store, now))
+      },
     })
   }
 
-  async #sweeping(store: CollectorStore, now: () => Date): Promise<SweeperOptions> {
+  async #sweeping(store: CollectorStore, now: () => Date): Promise<SweeperOptions & {readonly mayConnect: AddressPolicy}> {
     const [{createKeyRings}, {openProbe, openSweepSource}, {createAddressPolicy}] = await Promise.all([
       import('../collector/key-ring.ts'),
       import('./sweep-source.ts'),
@@ -402,6 +406,7 @@ export class Context {
       issuer: this.settings.issuer,
       openSource: (registry, mint) => openSweepSource(this, registry, mint, mayConnect),
       openProbe: (registry) => openProbe(this, registry, mayConnect),
+      mayConnect,
       now,
     }
   }

@@ -63,7 +63,8 @@ export async function openProbe(context: SweepContext, registry: ManagedRegistry
   }
 }
 
-async function endpointOf(context: SweepContext, registry: ManagedRegistry): Promise<RegistryEndpoint> {
+/** How a managed registry is reached. */
+export async function endpointOf(context: Pick<SweepContext, 'records'>, registry: ManagedRegistry): Promise<RegistryEndpoint> {
   const [{parseRegistryUrl}, {findHostEndpoint}, records] = await Promise.all([
     import('../registries/registry-url.ts'),
     import('../registries/find.ts'),

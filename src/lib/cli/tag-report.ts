@@ -26,8 +26,10 @@ export function describeTags(tags: readonly ListedTag[], others: readonly string
   )
 }
 
+type Reported = Omit<DeletedTag, 'digest' | 'siblings'> & {readonly digest: string; readonly siblings: readonly string[]}
+
 /** One line about a tag that was deleted. */
-export function describeDeleted({reference, digest, manifestDeleted, siblings}: DeletedTag): TerminalText {
+export function describeDeleted({reference, digest, manifestDeleted, siblings}: Reported): TerminalText {
   if (!manifestDeleted) return text`${reference} is deleted; ${digest} and its other tags stay`
   return text`${reference} is deleted with its manifest ${digest}${siblings.length === 0 ? '' : `, and with it the tags ${siblings.join(', ')}`}`
 }

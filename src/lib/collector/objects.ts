@@ -8,6 +8,10 @@ export type Privilege = (typeof PRIVILEGES)[number]
 /** The group of a privilege is called so, and then the privilege. */
 export const PRIVILEGE_PREFIX = 'DockerRegistries'
 
+/** What can be removed, and restored. */
+export const OBJECT_KINDS = ['user', 'group', 'app', 'service', 'registry'] as const
+export type ObjectKind = (typeof OBJECT_KINDS)[number]
+
 /** Accounts of this collector's own, with a password here. */
 export const INTERNAL_SOURCE = 'internal'
 
@@ -22,8 +26,12 @@ export interface User {
   readonly isDisabled: boolean
   /** May change users, groups, apps, services and privileges. */
   readonly isAdministrator: boolean
+  /** Whom the directory means by the user, where it gives its people names that are never given again. */
+  readonly subject?: string
   /** Organisational groups, by name. */
   readonly groups: readonly string[]
+  /** The one of the groups that a new registry of the user is for. */
+  readonly primaryGroup?: string
   readonly privileges: readonly Privilege[]
   /** ISO 8601. */
   readonly createdAt: string

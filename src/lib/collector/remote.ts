@@ -1,5 +1,5 @@
 /** A collector over HTTP: each operation is one request to its REST API. */
-import {ERROR_TABLE, type ErrorCode, HoldfastError} from '../core/errors.ts'
+import {HoldfastError, isErrorCode} from '../core/errors.ts'
 import {checkInput, type Operation} from './api/operation.ts'
 import type {Collector} from './collector.ts'
 
@@ -60,8 +60,4 @@ function failureOf(url: string, status: number, json: unknown): HoldfastError {
     hints: [`curl -i ${url}/openapi.json`],
     details: {collector: url, httpStatus: status},
   })
-}
-
-function isErrorCode(code: unknown): code is ErrorCode {
-  return typeof code === 'string' && Object.hasOwn(ERROR_TABLE, code)
 }

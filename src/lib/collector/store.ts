@@ -2,7 +2,8 @@
  * The collector's store port: everything that a collector knows. Implementer: `sql/`, over SQLite or PostgreSQL.
  *
  * Invariants:
- * - ids are never given twice, and names of users, groups and apps not to somebody else after a removal: they stand in paths, and so nobody inherits a namespace;
+ * - ids are never given twice, and names of users, groups and apps not to somebody else after a removal: they stand in paths, and so nobody inherits a namespace. What was removed can be
+ *   restored under both;
  * - passwords and secrets come and go as hashes; the tokens here are hashes as well;
  * - a call does all of its work or none, and what it acknowledged survives a crash.
  */
@@ -10,7 +11,7 @@ import type {LoginHistory} from '../accounts/throttle.ts'
 import type {KnownTag, Purged, Sighting} from '../discovery/sweep-ports.ts'
 import type {IndexChange} from '../events/index-changes.ts'
 import type {RepositoryName} from '../oci/reference.ts'
-import type {App, Group, IndexedRepository, IndexedTag, ManagedRegistry, Service, User} from './objects.ts'
+import type {App, Group, IndexedRepository, IndexedTag, ManagedRegistry, ObjectKind, Service, User} from './objects.ts'
 
 interface NewUser {
   readonly name: string
@@ -26,6 +27,9 @@ interface UserChange {
   readonly passwordHash?: string | undefined
   readonly isDisabled?: boolean | undefined
   readonly isAdministrator?: boolean | undefined
+  readonly source?: string | undefined
+  /** Id of a group; it counts while the user is a member. */
+  readonly primaryGroupId?: number | undefined
 }
 
 export interface UserStore {
@@ -87,6 +91,26 @@ export interface ServiceStore {
   updateService(id: number, change: {readonly secretHash?: string | undefined; readonly isDisabled?: boolean | undefined}): Promise<void>
   removeService(id: number): Promise<void>
   findSecretHash(id: number): Promise<string | undefined>
+}
+
+/** An object that was removed. */
+export interface RemovedObject {
+  readonly kind: ObjectKind
+  readonly name: string
+  /** Absent, as what follows, for what an older Holdfast removed: it is restored with another id, and nothing but its name. */
+  readonly id?: number
+  readonly removedAt?: string
+}
+
+export interface TombstoneStore {
+  /** By kind and name. */
+  listRemoved(): Promise<readonly RemovedObject[]>
+  /**
+   * Gives an object back under its name and id, with the groups, members and roles that are still there; without its password, secret and tokens.
+   * @returns whether one of that name was removed.
+   * @throws {HoldfastError} CONFLICT when there is another one by now, or what it belongs to is gone.
+   */
+  restoreRemoved(kind: ObjectKind, name: string): Promise<boolean>
 }
 
 /** What is said of a managed registry. */
@@ -169,6 +193,8 @@ export interface SessionStore {
   /** The user of a session that has not ended. */
   findSession(tokenHash: string): Promise<User | undefined>
   removeSession(tokenHash: string): Promise<boolean>
+  /** Ends all sessions of a user. */
+  removeSessionsOf(userId: number): Promise<void>
 }
 
 /** Documents that are read and replaced whole, such as the signing keys. */
@@ -206,7 +232,16 @@ export interface EventRow extends WithoutUndefined<LoggedEvent> {
   readonly receivedAt: string
 }
 
+/** Whose events: of these registries whole, and of these namespaces (`users/ann/`) in every registry. */
+export interface EventScope {
+  /** Ids. */
+  readonly registries: readonly number[]
+  readonly namespaces: readonly string[]
+}
+
 interface EventFilter {
+  /** Only what is in it; everything when absent. */
+  readonly scope?: EventScope | undefined
   readonly registry?: string | undefined
   readonly repository?: string | undefined
   readonly action?: string | undefined
@@ -228,7 +263,7 @@ export interface EventStore {
   listEvents(filter: EventFilter): Promise<readonly EventRow[]>
 }
 
-interface AuditEntry {
+export interface AuditEntry {
   readonly requestId: string
   readonly principal: string
   readonly address: string
@@ -261,12 +296,23 @@ interface RepositoryDescription {
   readonly isAutomated?: boolean | undefined
 }
 
+/** What users say of a repository. */
+export interface DescribedRepository {
+  readonly registry: string
+  readonly name: string
+  readonly description: string
+  readonly isOfficial: boolean
+  readonly isAutomated: boolean
+  /** Names of the users who gave a star. */
+  readonly stars: readonly string[]
+}
+
 export interface IndexStore {
   /** What events change, in their order; each is later than everything that the index knows. */
   applyIndexChanges(registryId: number, changes: readonly IndexChange[]): Promise<void>
   /** The tags of a repository, and when it was learnt what they name. */
   knownTags(registryId: number, repository: RepositoryName): Promise<readonly KnownTag[]>
-  /** What a sweep saw; what was learnt later, from an event, stays. */
+  /** What a sweep saw; what was learnt later, from an event, stays. A repository that was not known and has no tag stays unknown: registries list those that were emptied. */
   noteSighting(registryId: number, sighting: Sighting): Promise<void>
   /** Forgets what nobody has seen since then: the end of a complete sweep. */
   purgeUnseen(registryId: number, before: string): Promise<Purged>
@@ -277,6 +323,12 @@ export interface IndexStore {
   /** Newest first. */
   listIndexedTags(repositoryId: number): Promise<readonly IndexedTag[]>
   describeRepository(id: number, description: RepositoryDescription): Promise<void>
+  /** Those with a description, a mark or a star, by registry and name. */
+  listDescribedRepositories(): Promise<readonly DescribedRepository[]>
+  /** Makes a repository known, as if it had been seen now; the next sweep forgets it if the registry does not have it. @returns its id. */
+  expectRepository(registryId: number, repository: RepositoryName): Promise<number>
+  /** Forgets a repository with its tags, description and stars. */
+  forgetRepository(id: number): Promise<void>
   /** Answers whether there was none before. */
   star(repositoryId: number, userId: number): Promise<boolean>
   unstar(repositoryId: number, userId: number): Promise<boolean>
@@ -322,6 +374,12 @@ export interface CollectorStore
     DocumentStore,
     EventStore,
     AuditStore,
-    IndexStore {
+    IndexStore,
+    TombstoneStore {
+  /**
+   * Does all of the work or none, as if no other change were made meanwhile; the work may be begun again, and must use the store that it is given alone.
+   * @throws whatever the work throws: nothing was changed then.
+   */
+  transaction<T>(work: (store: CollectorStore) => Promise<T>): Promise<T>
   close(): Promise<void>
 }

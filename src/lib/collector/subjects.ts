@@ -61,7 +61,8 @@ export async function standingOf(account: Account, registry: ManagedRegistry, st
 function principalOf(account: Account, {policy}: Settings): Principal {
   if (isDisabled(account)) return {kind: 'nobody'}
   if (account.kind === 'service') return {kind: 'service'}
-  return {kind: 'user', privileges: new Set(policy === 'public' ? PRIVILEGES : account.user.privileges)}
+  const {privileges, isAdministrator} = account.user
+  return {kind: 'user', privileges: new Set(policy === 'public' ? PRIVILEGES : privileges), isAdministrator}
 }
 
 /** A user's groups; of a service those that its app is published to. */

@@ -7,7 +7,7 @@ import {createRegistryTokens} from '../tokens/registry-token.ts'
 import {createSweepIndex, OWN_ACTOR} from './index-feed.ts'
 import type {KeyRings} from './key-ring.ts'
 import {createLeases} from './leases.ts'
-import type {ManagedRegistry} from './objects.ts'
+import type {ManagedRegistry, TokenHeader} from './objects.ts'
 import type {CollectorStore} from './store.ts'
 import {checkTrust, type ProbeRegistry, type TrustStep} from './trust-check.ts'
 
@@ -32,17 +32,25 @@ export interface SweeperOptions {
   readonly now: () => Date
 }
 
+/** Mints tokens of the collector's own for a registry. */
+export function ownTokens(
+  registry: ManagedRegistry,
+  {keys, issuer, now}: Pick<SweeperOptions, 'keys' | 'issuer' | 'now'>,
+): (scopes: readonly Scope[], header?: TokenHeader) => Promise<string> {
+  return async (scopes, header = registry.tokenHeader) => {
+    const tokens = createRegistryTokens(await keys.current(), issuer)
+    const claims = {subject: OWN_ACTOR, audience: registry.service, access: scopes, lifeSeconds: OWN_TOKEN_LIFE_SECONDS}
+    return tokens.issue(claims, header, now()).reveal()
+  }
+}
+
 /** Asks a registry whether it trusts this collector. */
 export async function checkTrustNow(registry: ManagedRegistry, options: SweeperOptions): Promise<readonly TrustStep[]> {
-  const {store, keys, issuer, openProbe, now} = options
+  const {store, issuer, openProbe, now} = options
   const [last] = await store.listEvents({registry: registry.name, limit: 1})
   return await checkTrust(registry, {
     probe: await openProbe(registry),
-    async mint(scopes, header = registry.tokenHeader) {
-      const tokens = createRegistryTokens(await keys.current(), issuer)
-      const claims = {subject: OWN_ACTOR, audience: registry.service, access: scopes, lifeSeconds: OWN_TOKEN_LIFE_SECONDS}
-      return tokens.issue(claims, header, now()).reveal()
-    },
+    mint: ownTokens(registry, options),
     issuer,
     lastEventAt: last?.receivedAt,
     hasEventsSecret: (await store.findEventsSecretHash(registry.id)) !== undefined,
@@ -53,13 +61,8 @@ export async function checkTrustNow(registry: ManagedRegistry, options: SweeperO
 
 /** Sweeps one registry, now. */
 export async function sweepNow(registry: ManagedRegistry, options: SweeperOptions, signal?: AbortSignal): Promise<SweepResult> {
-  const {store, keys, issuer, openSource, now} = options
-  const mint: MintToken = async (scopes) => {
-    const tokens = createRegistryTokens(await keys.current(), issuer)
-    const claims = {subject: OWN_ACTOR, audience: registry.service, access: scopes, lifeSeconds: OWN_TOKEN_LIFE_SECONDS}
-    return tokens.issue(claims, registry.tokenHeader, now()).reveal()
-  }
-  const source = await openSource(registry, mint)
+  const {store, openSource} = options
+  const source = await openSource(registry, ownTokens(registry, options))
   return await sweepRegistry(source, createSweepIndex(store, registry.id), signal === undefined ? {} : {signal})
 }
 

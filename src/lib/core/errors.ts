@@ -96,6 +96,11 @@ export const ERROR_TABLE = {
 /** A code of the error table. */
 export type ErrorCode = keyof typeof ERROR_TABLE
 
+/** Whether a text of another program is a code of the table. */
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(ERROR_TABLE, code)
+}
+
 /** JSON-safe facts that go with an error; never a secret, a header or a body. */
 export type ErrorDetails = Readonly<Record<string, unknown>>
 

@@ -30,7 +30,7 @@ export interface EventIndex {
 export interface EventRecorderOptions {
   readonly log: EventLog
   readonly index: EventIndex
-  /** The name under which the collector itself asks registries: the `sub` of its own tokens. Its pulls (a sweep is many) are neither kept nor counted. */
+  /** The name under which the collector itself asks registries: the `sub` of its own tokens. What it does itself is neither kept nor counted: a sweep is many pulls, and what it deletes it records as what its user did. */
   readonly ownActor: string
 }
 
@@ -39,7 +39,7 @@ export interface RecordedEvents {
   readonly recorded: number
   /** Delivered before. */
   readonly known: number
-  /** Pulls by the collector itself. */
+  /** Requests of the collector itself. */
   readonly own: number
 }
 
@@ -58,7 +58,7 @@ export function createEventRecorder({log, index, ownActor}: EventRecorderOptions
   const takeTurn = createTurns(MAX_WAITING)
 
   async function keep(registry: string, events: readonly RegistryEvent[]): Promise<RecordedEvents> {
-    const foreign = events.filter((event) => event.action !== 'pull' || event.actor !== ownActor)
+    const foreign = events.filter(({actor}) => actor !== ownActor)
     const ids = new Set<string>()
     const unique = foreign.filter(({id}) => !ids.has(id) && ids.add(id))
     let recorded = 0

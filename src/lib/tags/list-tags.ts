@@ -50,13 +50,15 @@ export interface TagListing {
 export interface ListTagsOptions extends CallOptions {
   /** How many tags are looked up, which takes up to three requests each: the first of the registry's list. */
   readonly limit?: number | undefined
+  /** Whether manifests and configs are read for sizes, platforms and ages. The default; otherwise the tags come by name. */
+  readonly withSizes?: boolean | undefined
 }
 
 /** Lists the tags; one whose manifest is gone or broken fails no other. A repository without tags has an empty list. */
 export async function listTags(
   repository: RepositoryReference,
   store: SourceStore,
-  {limit = Number.POSITIVE_INFINITY, ...options}: ListTagsOptions = {},
+  {limit = Number.POSITIVE_INFINITY, withSizes = true, ...options}: ListTagsOptions = {},
 ): Promise<TagListing> {
   const others: Tag[] = []
   const invalid: string[] = []
@@ -79,10 +81,14 @@ export async function listTags(
     else if (isOfManifest(error) || hasCode(error, 'UNSUPPORTED')) broken.push({tag, reason: error.message})
     else throw error
   })
-  const lane = new Lane(() => SMALL_REQUEST_CONCURRENCY)
-  const images = new Map(
-    [...new Set(tags.map(({digest}) => digest))].map((digest) => [digest, lane.run(() => inspect(repository, digest, store, options))]),
-  )
+  const images = withSizes
+    ? inspectEach(
+        repository,
+        tags.map(({digest}) => digest),
+        store,
+        options,
+      )
+    : new Map<Digest, undefined>()
   const sameDigest = Map.groupBy(tags, ({digest}) => digest)
   const listed = tags.map(async ({tag, digest, mediaType}): Promise<ListedTag> => {
     const siblings = (sameDigest.get(digest) ?? []).flatMap((other) => (other.tag === tag ? [] : [other.tag]))
@@ -95,6 +101,21 @@ export async function listTags(
     broken: broken.sort((a, b) => (a.tag < b.tag ? -1 : 1)),
     incomplete,
   }
+}
+
+/** The sizes in bytes of images of a repository, every blob once; without those whose manifest is gone or cannot be read. */
+export async function sizesOfImages(
+  repository: RepositoryReference,
+  digests: readonly Digest[],
+  store: SourceStore,
+  options: CallOptions = {},
+): Promise<ReadonlyMap<Digest, number>> {
+  const sizes = new Map<Digest, number>()
+  for (const [digest, inspected] of inspectEach(repository, digests, store, options)) {
+    const {sizeBytes} = await inspected
+    if (sizeBytes !== undefined) sizes.set(digest, sizeBytes)
+  }
+  return sizes
 }
 
 /** A tag and the manifest that it names. */
@@ -140,12 +161,19 @@ async function statEach(
   return (await Promise.all(asked)).flat()
 }
 
-async function inspect(
+type Inspected = Pick<ListedTag, 'sizeBytes' | 'platforms' | 'osVersions' | 'createdAt'>
+
+function inspectEach(
   repository: RepositoryReference,
-  digest: Digest,
+  digests: readonly Digest[],
   store: SourceStore,
   options: CallOptions,
-): Promise<Pick<ListedTag, 'sizeBytes' | 'platforms' | 'osVersions' | 'createdAt'>> {
+): ReadonlyMap<Digest, Promise<Inspected>> {
+  const lane = new Lane(() => SMALL_REQUEST_CONCURRENCY)
+  return new Map([...new Set(digests)].map((digest) => [digest, awaitedLater(lane.run(() => inspect(repository, digest, store, options)))]))
+}
+
+async function inspect(repository: RepositoryReference, digest: Digest, store: SourceStore, options: CallOptions): Promise<Inspected> {
   try {
     const {sizeBytes, platforms, manifests} = await inspectImage({...repository, digest}, store, options)
     const newest = manifests

@@ -1,10 +1,10 @@
 import {Type} from 'typebox'
 import {ACTIONS, decide} from '../../access/decide.ts'
 import {HoldfastError} from '../../core/errors.ts'
-import type {ManagedRegistry} from '../objects.ts'
 import {createSearchService} from '../search/search-service.ts'
 import {type Account, serviceOfAccount, standingOf} from '../subjects.ts'
 import {assertAdministrator, type Call, defineOperation, found, shape} from './operation.ts'
+import {answerable} from './registries.ts'
 import {Limit, RegistryName, RepositoryShape} from './shapes.ts'
 
 const DEFAULT_RESULTS = 25
@@ -66,7 +66,7 @@ export const discoverRegistry = defineOperation({
   id: 'registry.discover',
   method: 'POST',
   path: '/registries/{name}/discovery',
-  summary: 'Sweeps a registry now: what it has is indexed, and what it has no more is forgotten.',
+  summary: 'Sweeps a registry now: what it has is indexed, and what it has no more is forgotten. For managers who are responsible for it.',
   input: shape({name: RegistryName}),
   output: shape({
     registry: Type.String(),
@@ -79,8 +79,7 @@ export const discoverRegistry = defineOperation({
     purgedTags: Type.Integer(),
   }),
   async run({name}, call) {
-    assertAdministrator(call, `discover registry "${name}"`)
-    const registry: ManagedRegistry = found(await call.store.findManagedRegistry({name}), 'registry', name)
+    const registry = await answerable(call, name, 'discover')
     if (call.sweep === undefined) throw new HoldfastError('UNSUPPORTED', `cannot discover registry "${name}": this collector sweeps none`)
     const result = await call.sweep(registry)
     const {repositories, tags, asked} = result
@@ -102,7 +101,8 @@ export const checkRegistryTrust = defineOperation({
   id: 'registry.check-trust',
   method: 'GET',
   path: '/registries/{name}/trust',
-  summary: 'Checks step by step whether a registry takes the tokens of the collector, and whether the collector hears of it.',
+  summary:
+    'Checks step by step whether a registry takes the tokens of the collector, and whether the collector hears of it. For managers who are responsible for it.',
   input: shape({name: RegistryName}),
   output: shape({
     registry: Type.String(),
@@ -116,8 +116,7 @@ export const checkRegistryTrust = defineOperation({
     ),
   }),
   async run({name}, call) {
-    assertAdministrator(call, `check registry "${name}"`)
-    const registry = found(await call.store.findManagedRegistry({name}), 'registry', name)
+    const registry = await answerable(call, name, 'check')
     if (call.checkTrust === undefined) throw new HoldfastError('UNSUPPORTED', `cannot check registry "${name}": this collector asks none`)
     return {registry: name, steps: (await call.checkTrust(registry)).map(({hints, ...step}) => ({...step, hints: [...hints]}))}
   },

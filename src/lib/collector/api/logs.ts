@@ -1,5 +1,6 @@
 import {Type} from 'typebox'
-import {assertAdministrator, defineOperation, shape} from './operation.ts'
+import type {EventScope} from '../store.ts'
+import {assertAdministrator, type Call, defineOperation, hasPrivilege, shape} from './operation.ts'
 import {Limit, Time} from './shapes.ts'
 
 const DEFAULT_LIMIT = 100
@@ -36,7 +37,8 @@ export const listEvents = defineOperation({
   id: 'events.list',
   method: 'GET',
   path: '/events',
-  summary: 'Lists what registries have notified of: the newest, oldest first.',
+  summary:
+    'Lists what registries have notified of, and what was deleted through the collector: the newest, oldest first. Users see what happened to their own repositories, managers all of the registries that they are responsible for, administrators everything.',
   input: shape({
     registry: Type.Optional(Type.String()),
     repository: Type.Optional(Type.String()),
@@ -65,9 +67,32 @@ export const listEvents = defineOperation({
     ),
   }),
   async run({limit = DEFAULT_LIMIT, ...filter}, call) {
-    assertAdministrator(call, 'read the event log')
-    return {events: (await call.store.listEvents({...filter, limit})).map((event) => ({...event}))}
+    const scope = await eventScopeOf(call)
+    return {events: (await call.store.listEvents({...filter, limit, scope})).map((event) => ({...event}))}
   },
 })
 
 export const LOG_OPERATIONS = [listAudit, listEvents]
+
+/** Whose events the caller may read; undefined for everything. */
+async function eventScopeOf(call: Call): Promise<EventScope | undefined> {
+  const {caller, store} = call
+  if (caller.kind === 'machine' || caller.user.isAdministrator) return undefined
+  const {user} = caller
+  const isManager = await hasPrivilege(call, 'Manager')
+  const registries = isManager
+    ? (await store.listManagedRegistries()).filter(({responsibles}) => intersects(user.groups, responsibles))
+    : []
+  const groups = (await Promise.all(user.groups.map((name) => store.findGroup(name)))).flatMap((group) => group ?? [])
+  const apps = (await store.listApps()).filter(({responsibles}) => intersects(user.groups, responsibles))
+  const namespaces = [
+    ...[user.name, user.id].map((owner) => `users/${owner}/`),
+    ...groups.flatMap(({name, id}) => [`groups/${name}/`, `groups/${id}/`]),
+    ...apps.flatMap(({code, id}) => [`apps/${code}/`, `apps/${id}/`]),
+  ]
+  return {registries: registries.map(({id}) => id), namespaces}
+}
+
+function intersects(a: readonly string[], b: readonly string[]): boolean {
+  return a.some((name) => b.includes(name))
+}

@@ -7,9 +7,10 @@ import {Compile} from 'typebox/compile'
 import {HoldfastError} from '../../core/errors.ts'
 import type {Secret} from '../../core/secret.ts'
 import type {SweepResult} from '../../discovery/sweep.ts'
+import type {OpenManagedRepository} from '../managed-repository.ts'
 import type {ManagedRegistry, Privilege, User} from '../objects.ts'
 import type {SearchService} from '../search/search-service.ts'
-import type {CollectorStore} from '../store.ts'
+import type {AuditEntry, CollectorStore} from '../store.ts'
 import type {TrustStep} from '../trust-check.ts'
 
 /** Who asks: the owner of the machine that the database is on, or a user who has proven who he is. */
@@ -34,6 +35,10 @@ export interface Call {
   readonly sweep?: ((registry: ManagedRegistry) => Promise<SweepResult>) | undefined
   /** Asks a registry whether it trusts this collector, where that is done. */
   readonly checkTrust?: ((registry: ManagedRegistry) => Promise<readonly TrustStep[]>) | undefined
+  /** Opens a repository of a managed registry with the collector's own rights, where that is done. */
+  readonly openRepository?: OpenManagedRepository | undefined
+  /** Writes into the audit log, as the caller: what an operation does to several objects is one entry each. */
+  readonly audit?: ((entries: readonly Pick<AuditEntry, 'action' | 'object' | 'outcome' | 'rule'>[]) => Promise<void>) | undefined
   /** A search that keeps its index from one call to the next. */
   readonly search?: SearchService | undefined
 }
@@ -98,11 +103,17 @@ export function assertAdministrator({caller}: Call, what: string): void {
 /** @throws {HoldfastError} DENIED unless the caller has the privilege. */
 export async function assertPrivilege(call: Call, privilege: Privilege, what: string): Promise<void> {
   const {caller} = call
-  if (caller.kind === 'machine' || caller.user.isAdministrator) return
-  if ((await privilegesOf(call, caller.user)).includes(privilege)) return
+  if (await hasPrivilege(call, privilege)) return
+  if (caller.kind === 'machine') return
   throw new HoldfastError('DENIED', `cannot ${what}: it takes the privilege ${privilege}`, {
     hints: [`holdfast privilege grant ${privilege} ${caller.user.name}`],
   })
+}
+
+/** Whether the caller has the privilege; administrators have all of them. */
+export async function hasPrivilege(call: Pick<Call, 'caller' | 'store'>, privilege: Privilege): Promise<boolean> {
+  const {caller} = call
+  return caller.kind === 'machine' || caller.user.isAdministrator || (await privilegesOf(call, caller.user)).includes(privilege)
 }
 
 /** The privileges that count: under the public policy every user has all three. */

@@ -2,6 +2,7 @@
 import {ACCESS_OPERATIONS} from './access.ts'
 import {APP_OPERATIONS} from './apps.ts'
 import {CACHED_IMAGE_OPERATIONS} from './cached-images.ts'
+import {DELETION_OPERATIONS} from './deletions.ts'
 import {DOCUMENT_OPERATIONS} from './document.ts'
 import {GROUP_OPERATIONS} from './groups.ts'
 import {KEY_OPERATIONS} from './keys.ts'
@@ -26,6 +27,7 @@ export const OPERATIONS = [
   ...LOG_OPERATIONS,
   ...ACCESS_OPERATIONS,
   ...REPOSITORY_OPERATIONS,
+  ...DELETION_OPERATIONS,
   ...DOCUMENT_OPERATIONS,
   ...CACHED_IMAGE_OPERATIONS,
 ] as readonly unknown[] as readonly Operation[]

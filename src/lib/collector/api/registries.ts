@@ -151,8 +151,11 @@ function isVisible({caller}: Call, {publications, responsibles}: ManagedRegistry
   return caller.user.groups.some((group) => publications.includes(group) || responsibles.includes(group))
 }
 
-/** A registry that the caller answers for and may manage. */
-async function answerable(call: Call, name: string, verb: string): Promise<ManagedRegistry> {
+/**
+ * A registry that the caller is responsible for and may manage.
+ * @throws {HoldfastError} OBJECT_NOT_FOUND when the caller does not see it; DENIED.
+ */
+export async function answerable(call: Call, name: string, verb: string): Promise<ManagedRegistry> {
   const registry = await find(call, name)
   const {caller} = call
   if (caller.kind === 'machine' || caller.user.isAdministrator) return registry

@@ -38,6 +38,7 @@ export const ServiceName = Type.String({pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,
 export const RegistryName = Type.String({pattern: '^[a-z0-9]+(?:[._-]+[a-z0-9]+)*$', maxLength: 128})
 export const RegistryUrl = Type.String({pattern: '^https?://[^/?#@\\s]+$', maxLength: 300, description: 'https://host[:port]'})
 export const RegistryService = Type.String({pattern: '^[\\x21-\\x7e]{1,255}$', description: 'the audience of its tokens'})
+export const RepositoryName = Type.String({maxLength: 255})
 export const Email = Type.String({pattern: '^[^\\s@]+@[^\\s@]+$', maxLength: 254})
 export const GroupNames = Type.Array(GroupName, {uniqueItems: true, maxItems: MAX_LIST})
 export const UserNames = Type.Array(UserName, {minItems: 1, uniqueItems: true, maxItems: MAX_LIST})

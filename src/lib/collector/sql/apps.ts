@@ -1,14 +1,17 @@
 import type {Kysely} from 'kysely'
 import type {AppStore} from '../store.ts'
 import {namesOfGroups, replaceGroups} from './group-roles.ts'
+import {removeService} from './services.ts'
 import type {Tables} from './tables.ts'
-import {refuseDuplicate, refuseRetired, retire} from './values.ts'
+import {bury} from './tombstones.ts'
+import {inTransaction} from './transaction.ts'
+import {refuseDuplicate, refuseRetired} from './values.ts'
 
 export function createAppStore(database: Kysely<Tables>): AppStore {
   return {
     addApp: (code) =>
-      refuseDuplicate('app', code, () =>
-        database.transaction().execute(async (transaction) => {
+      refuseDuplicate('app', code, 'add', () =>
+        inTransaction(database, async (transaction) => {
           await refuseRetired(transaction, 'app', code)
           const {id} = await transaction.insertInto('app').values({code}).returning('id').executeTakeFirstOrThrow()
           return {id, code, responsibles: [], publications: []}
@@ -30,19 +33,17 @@ export function createAppStore(database: Kysely<Tables>): AppStore {
       return rows.map((row) => ({...row, ...names(row.id)}))
     },
     updateApp: (id, {responsibles, publications}) =>
-      database.transaction().execute(async (transaction) => {
+      inTransaction(database, async (transaction) => {
         await replaceGroups(transaction, 'app', id, 'responsible', responsibles)
         await replaceGroups(transaction, 'app', id, 'publication', publications)
       }),
     removeApp: (id) =>
-      database.transaction().execute(async (transaction) => {
+      inTransaction(database, async (transaction) => {
         const services = await transaction.selectFrom('service').select('id').where('app_id', '=', id).execute()
-        const row = await transaction.deleteFrom('app').where('id', '=', id).returning('code').executeTakeFirst()
-        if (row === undefined) return
-        await retire(transaction, 'app', row.code)
-        const ids = services.map((service) => service.id)
-        if (ids.length === 0) return
-        await transaction.deleteFrom('refresh_token').where('subject_kind', '=', 'service').where('subject_id', 'in', ids).execute()
+        for (const service of services) await removeService(transaction, service.id)
+        const groups = await transaction.selectFrom('app_group').select(['group_id as id', 'role']).where('app_id', '=', id).execute()
+        const row = await transaction.deleteFrom('app').where('id', '=', id).returningAll().executeTakeFirst()
+        if (row !== undefined) await bury(transaction, 'app', {name: row.code, id, remains: {row, groups}})
       }),
   }
 }

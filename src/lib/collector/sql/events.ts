@@ -1,7 +1,8 @@
-import type {Kysely} from 'kysely'
+import {type Kysely, sql} from 'kysely'
 import type {EventRow, EventStore} from '../store.ts'
 import {applyChange} from './index-store.ts'
 import type {Tables} from './tables.ts'
+import {inTransaction} from './transaction.ts'
 import {now} from './values.ts'
 
 export function createEventStore(database: Kysely<Tables>): EventStore {
@@ -9,7 +10,7 @@ export function createEventStore(database: Kysely<Tables>): EventStore {
     async appendEvents(registryId, events, changes) {
       if (events.length === 0) return new Set()
       const receivedAt = now()
-      return await database.transaction().execute(async (transaction) => {
+      return await inTransaction(database, async (transaction) => {
         const rows = await transaction
           .insertInto('event')
           .values(
@@ -39,7 +40,7 @@ export function createEventStore(database: Kysely<Tables>): EventStore {
         return fresh
       })
     },
-    async listEvents({registry, repository, action, since, after, limit}) {
+    async listEvents({registry, repository, action, since, after, limit, scope}) {
       let query = database
         .selectFrom('event')
         .innerJoin('registry', 'registry.id', 'event.registry_id')
@@ -47,6 +48,15 @@ export function createEventStore(database: Kysely<Tables>): EventStore {
         .select('registry.name as registry_name')
         .orderBy('event.id', after === undefined ? 'desc' : 'asc')
         .limit(limit)
+      if (scope !== undefined) {
+        query = query.where(({eb, or}) =>
+          or([
+            ...(scope.registries.length === 0 ? [] : [eb('event.registry_id', 'in', scope.registries)]),
+            // Not LIKE: names have underscores.
+            ...scope.namespaces.map((prefix) => eb(sql<string>`substr(event.repository, 1, ${sql.lit(prefix.length)})`, '=', prefix)),
+          ]),
+        )
+      }
       if (registry !== undefined) query = query.where('registry.name', '=', registry)
       if (repository !== undefined) query = query.where('event.repository', '=', repository)
       if (action !== undefined) query = query.where('event.action', '=', action)

@@ -2,13 +2,15 @@ import type {Kysely, Selectable} from 'kysely'
 import type {Group} from '../objects.ts'
 import type {GroupStore} from '../store.ts'
 import type {Tables} from './tables.ts'
-import {groupBy, nameKey, refuseDuplicate, refuseRetired, retire} from './values.ts'
+import {bury} from './tombstones.ts'
+import {inTransaction} from './transaction.ts'
+import {groupBy, nameKey, refuseDuplicate, refuseRetired} from './values.ts'
 
 export function createGroupStore(database: Kysely<Tables>): GroupStore {
   return {
     addGroup: (name) =>
-      refuseDuplicate('group', name, () =>
-        database.transaction().execute(async (transaction) => {
+      refuseDuplicate('group', name, 'add', () =>
+        inTransaction(database, async (transaction) => {
           await refuseRetired(transaction, 'group', name)
           const values = {name, name_key: nameKey(name), kind: 'organisational' as const}
           const {id, kind} = await transaction.insertInto('group').values(values).returning(['id', 'kind']).executeTakeFirstOrThrow()
@@ -27,9 +29,18 @@ export function createGroupStore(database: Kysely<Tables>): GroupStore {
       return await withMembers(database, await database.selectFrom('group').selectAll().orderBy('name').execute())
     },
     removeGroup: (id) =>
-      database.transaction().execute(async (transaction) => {
-        const row = await transaction.deleteFrom('group').where('id', '=', id).returning('name').executeTakeFirst()
-        if (row !== undefined) await retire(transaction, 'group', row.name)
+      inTransaction(database, async (transaction) => {
+        const members = await transaction.selectFrom('membership').select('user_id').where('group_id', '=', id).execute()
+        const apps = await transaction.selectFrom('app_group').select(['app_id as id', 'role']).where('group_id', '=', id).execute()
+        const registries = await transaction
+          .selectFrom('registry_group')
+          .select(['registry_id as id', 'role'])
+          .where('group_id', '=', id)
+          .execute()
+        const row = await transaction.deleteFrom('group').where('id', '=', id).returningAll().executeTakeFirst()
+        if (row === undefined) return
+        const remains = {row, members: members.map(({user_id}) => user_id), apps, registries}
+        await bury(transaction, 'group', {name: row.name, id, remains})
       }),
     async addMember(groupId, userId) {
       const {numInsertedOrUpdatedRows = 0n} = await database

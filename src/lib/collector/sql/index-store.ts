@@ -7,7 +7,8 @@ import {isRepositoryName, isTag, type RepositoryName} from '../../oci/reference.
 import type {IndexedRepository, IndexedTag} from '../objects.ts'
 import type {IndexStore} from '../store.ts'
 import type {Tables} from './tables.ts'
-import {now, present, toBit} from './values.ts'
+import {inTransaction} from './transaction.ts'
+import {groupBy, now, present, toBit} from './values.ts'
 
 /** Names in one statement. */
 const MAX_NAMES = 500
@@ -28,7 +29,7 @@ export function createIndexStore(database: Kysely<Tables>): IndexStore {
       ])
   return {
     applyIndexChanges: (registryId, changes) =>
-      database.transaction().execute(async (transaction) => {
+      inTransaction(database, async (transaction) => {
         for (const change of changes) await applyChange(transaction, registryId, change)
       }),
     async knownTags(registryId, repository) {
@@ -40,7 +41,10 @@ export function createIndexStore(database: Kysely<Tables>): IndexStore {
       return rows.flatMap(({name, learnt_at}) => (isTag(name) ? [{tag: name, learntAt: learnt_at}] : []))
     },
     noteSighting: (registryId, {repository, seenAt, learnt, present}) =>
-      database.transaction().execute(async (transaction) => {
+      inTransaction(database, async (transaction) => {
+        // Registries keep the names of repositories that were emptied: what was deleted here is not learnt again.
+        const isEmpty = learnt.length === 0 && present.length === 0
+        if (isEmpty && (await idOf(transaction, registryId, repository).executeTakeFirst()) === undefined) return
         const repositoryId = await see(transaction, registryId, repository, seenAt)
         await learnTags(
           transaction,
@@ -64,7 +68,7 @@ export function createIndexStore(database: Kysely<Tables>): IndexStore {
         }
       }),
     purgeUnseen: (registryId, before) =>
-      database.transaction().execute(async (transaction) => {
+      inTransaction(database, async (transaction) => {
         const of = transaction.selectFrom('repository').select('id').where('registry_id', '=', registryId)
         const tags = await transaction.deleteFrom('tag').where('repository_id', 'in', of).where('seen_at', '<', before).executeTakeFirst()
         const gone = await transaction
@@ -115,6 +119,42 @@ export function createIndexStore(database: Kysely<Tables>): IndexStore {
         is_automated: isAutomated === undefined ? undefined : toBit(isAutomated),
       })
       if (Object.keys(change).length > 0) await database.updateTable('repository').set(change).where('id', '=', id).execute()
+    },
+    async listDescribedRepositories() {
+      const rows = await database
+        .selectFrom('repository')
+        .innerJoin('registry', 'registry.id', 'repository.registry_id')
+        .select(['repository.id', 'registry.name as registry', 'repository.name', 'description', 'is_official', 'is_automated'])
+        .where(({or, eb, exists, selectFrom}) =>
+          or([
+            eb('description', '<>', ''),
+            eb('is_official', '=', 1),
+            eb('is_automated', '=', 1),
+            exists(selectFrom('star').select('star.user_id').whereRef('star.repository_id', '=', 'repository.id')),
+          ]),
+        )
+        .orderBy('registry.name')
+        .orderBy('repository.name')
+        .execute()
+      const stars = await database
+        .selectFrom('star')
+        .innerJoin('user', 'user.id', 'star.user_id')
+        .select(['star.repository_id', 'user.name'])
+        .orderBy('user.name')
+        .execute()
+      const byRepository = groupBy(stars, ({repository_id}) => repository_id)
+      return rows.map(({id, registry, name, description, is_official, is_automated}) => ({
+        registry,
+        name,
+        description,
+        isOfficial: is_official === 1,
+        isAutomated: is_automated === 1,
+        stars: (byRepository.get(id) ?? []).map((star) => star.name),
+      }))
+    },
+    expectRepository: (registryId, repository) => see(database, registryId, repository, now()),
+    async forgetRepository(id) {
+      await database.deleteFrom('repository').where('id', '=', id).execute()
     },
     async star(repositoryId, userId) {
       const {numInsertedOrUpdatedRows = 0n} = await database

@@ -218,5 +218,19 @@ export function migrations(dialect: Dialect): Readonly<Record<string, Migration>
         await database.schema.alterTable('audit').addColumn('reason', 'text').execute()
       },
     },
+    '007-remains-and-primary-groups': {
+      async up(database: Kysely<unknown>) {
+        const alter = (table: string, column: string, type: 'text' | 'integer') =>
+          database.schema.alterTable(table).addColumn(column, type).execute()
+        await alter('retired_name', 'name', 'text')
+        await alter('retired_name', 'object_id', 'integer')
+        await alter('retired_name', 'remains', 'text')
+        await alter('retired_name', 'removed_at', 'text')
+        await database.schema
+          .alterTable('user')
+          .addColumn('primary_group_id', 'integer', (column) => column.references('group.id').onDelete('set null'))
+          .execute()
+      },
+    },
   }
 }

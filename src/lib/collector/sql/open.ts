@@ -51,7 +51,7 @@ export async function openCollectorStore(location: DatabaseLocation, signal?: Ab
   } finally {
     signal?.removeEventListener('abort', cut)
   }
-  return {...createSqlStore(database), close}
+  return {...createSqlStore(database, dialect), close}
 }
 
 interface OpenDatabase {

@@ -3,12 +3,14 @@ import {type ManagedRegistry, TOKEN_HEADERS, type TokenHeader} from '../objects.
 import type {ManagedRegistryStore, RegistryFacts} from '../store.ts'
 import {type GroupNames, namesOfGroups, replaceGroups} from './group-roles.ts'
 import type {Tables} from './tables.ts'
+import {bury} from './tombstones.ts'
+import {inTransaction} from './transaction.ts'
 import {now, present, refuseDuplicate, toBit} from './values.ts'
 
 export function createManagedRegistryStore(database: Kysely<Tables>): ManagedRegistryStore {
   return {
     addManagedRegistry: (registry) =>
-      refuseDuplicate('registry', registry.name, async () => {
+      refuseDuplicate('registry', registry.name, 'add', async () => {
         const row = await database
           .insertInto('registry')
           .values({...toColumns(registry), name: registry.name, events_secret_hash: null, created_at: now()})
@@ -29,15 +31,24 @@ export function createManagedRegistryStore(database: Kysely<Tables>): ManagedReg
       return rows.map((row) => toRegistry(row, names(row.id)))
     },
     updateManagedRegistry: (id, {publications, responsibles, eventsSecretHash, ...facts}) =>
-      database.transaction().execute(async (transaction) => {
+      inTransaction(database, async (transaction) => {
         const change = {...present(toColumns(facts)), ...present({events_secret_hash: eventsSecretHash})}
         if (Object.keys(change).length > 0) await transaction.updateTable('registry').set(change).where('id', '=', id).execute()
         await replaceGroups(transaction, 'registry', id, 'publication', publications)
         await replaceGroups(transaction, 'registry', id, 'responsible', responsibles)
       }),
-    async removeManagedRegistry(id) {
-      await database.deleteFrom('registry').where('id', '=', id).execute()
-    },
+    removeManagedRegistry: (id) =>
+      inTransaction(database, async (transaction) => {
+        const groups = await transaction
+          .selectFrom('registry_group')
+          .select(['group_id as id', 'role'])
+          .where('registry_id', '=', id)
+          .execute()
+        const found = await transaction.deleteFrom('registry').where('id', '=', id).returningAll().executeTakeFirst()
+        if (found === undefined) return
+        const {events_secret_hash: _, ...row} = found
+        await bury(transaction, 'registry', {name: row.name, id, remains: {row, groups}})
+      }),
     async findEventsSecretHash(id) {
       const row = await database.selectFrom('registry').select('events_secret_hash').where('id', '=', id).executeTakeFirst()
       return row?.events_secret_hash ?? undefined

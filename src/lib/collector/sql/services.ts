@@ -2,6 +2,8 @@ import type {Kysely} from 'kysely'
 import type {Service} from '../objects.ts'
 import type {ServiceStore} from '../store.ts'
 import type {Bit, Tables} from './tables.ts'
+import {bury} from './tombstones.ts'
+import {inTransaction} from './transaction.ts'
 import {now, present, refuseDuplicate, toBit} from './values.ts'
 
 interface ServiceRow {
@@ -24,7 +26,7 @@ export function createServiceStore(database: Kysely<Tables>): ServiceStore {
   }
   return {
     addService: ({name, appId, secretHash}) =>
-      refuseDuplicate('service', name, async () => {
+      refuseDuplicate('service', name, 'add', async () => {
         await database
           .insertInto('service')
           .values({name, app_id: appId, secret_hash: secretHash, is_disabled: 0, created_at: now()})
@@ -39,15 +41,27 @@ export function createServiceStore(database: Kysely<Tables>): ServiceStore {
       const change = present({secret_hash: secretHash, is_disabled: isDisabled === undefined ? undefined : toBit(isDisabled)})
       if (Object.keys(change).length > 0) await database.updateTable('service').set(change).where('id', '=', id).execute()
     },
-    removeService: (id) =>
-      database.transaction().execute(async (transaction) => {
-        await transaction.deleteFrom('service').where('id', '=', id).execute()
-        await transaction.deleteFrom('refresh_token').where('subject_kind', '=', 'service').where('subject_id', '=', id).execute()
-      }),
+    removeService: (id) => inTransaction(database, (transaction) => removeService(transaction, id)),
     async findSecretHash(id) {
       return (await database.selectFrom('service').select('secret_hash').where('id', '=', id).executeTakeFirst())?.secret_hash
     },
   }
+}
+
+/** Removes a service with its tokens. */
+export async function removeService(transaction: Kysely<Tables>, id: number): Promise<void> {
+  const found = await transaction
+    .selectFrom('service')
+    .innerJoin('app', 'app.id', 'service.app_id')
+    .selectAll('service')
+    .select('app.code')
+    .where('service.id', '=', id)
+    .executeTakeFirst()
+  if (found === undefined) return
+  const {secret_hash: _, code, ...row} = found
+  await transaction.deleteFrom('service').where('id', '=', id).execute()
+  await transaction.deleteFrom('refresh_token').where('subject_kind', '=', 'service').where('subject_id', '=', id).execute()
+  await bury(transaction, 'service', {name: row.name, id, remains: {row, app: code}})
 }
 
 function toService({id, name, code, is_disabled, created_at}: ServiceRow): Service {

@@ -14,10 +14,24 @@ import {createManagedRegistryStore} from './registries.ts'
 import {createServiceStore} from './services.ts'
 import type {Tables} from './tables.ts'
 import {createRefreshTokenStore, createSessionStore} from './tokens.ts'
+import {createTombstoneStore} from './tombstones.ts'
+import {inSerializableTransaction} from './transaction.ts'
 import {createUserStore} from './users.ts'
 
-export function createSqlStore(database: Kysely<Tables>): Omit<CollectorStore, 'close'> {
+export function createSqlStore(database: Kysely<Tables>, dialect: 'sqlite' | 'postgres'): Omit<CollectorStore, 'close'> {
   return {
+    async transaction(work) {
+      return await inSerializableTransaction(database, dialect, async (transaction) => {
+        const store: CollectorStore = {
+          ...createSqlStore(transaction, dialect),
+          // One within another one is a part of it.
+          transaction: (inner) => inner(store),
+          close: async () => {},
+        }
+        return await work(store)
+      })
+    },
+    ...createTombstoneStore(database),
     ...createUserStore(database),
     ...createGroupStore(database),
     ...createAppStore(database),

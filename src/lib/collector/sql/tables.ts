@@ -1,5 +1,6 @@
 /** The tables as kysely sees them, the same in SQLite and PostgreSQL: times are ISO 8601 texts in UTC, truth values 0 and 1. */
 import type {Generated} from 'kysely'
+import type {ObjectKind} from '../objects.ts'
 
 /** 0 or 1: SQLite has no truth values. */
 export type Bit = 0 | 1
@@ -16,6 +17,8 @@ interface UserTable {
   subject: string | null
   is_disabled: Bit
   is_administrator: Bit
+  /** The group that a new registry of the user is for. */
+  primary_group_id: number | null
   created_at: string
 }
 
@@ -123,9 +126,17 @@ interface SessionTable {
   expires_at: string
 }
 
+/** Objects that were removed: what restores them. Names of users, groups and apps are not given again. */
 interface RetiredNameTable {
-  kind: 'user' | 'group' | 'app'
+  kind: ObjectKind
+  /** In lower case, but for services. */
   name_key: string
+  /** What follows is null for what an older Holdfast removed. */
+  name: string | null
+  object_id: number | null
+  /** JSON, without secrets. */
+  remains: string | null
+  removed_at: string | null
 }
 
 /** Documents that are read and replaced whole: the signing keys, settings. */

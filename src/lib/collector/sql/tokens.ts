@@ -71,6 +71,9 @@ export function createSessionStore(database: Kysely<Tables>): SessionStore {
         .executeTakeFirst()
       return row === undefined ? undefined : await users.findUser(row.user_id)
     },
+    async removeSessionsOf(userId) {
+      await database.deleteFrom('session').where('user_id', '=', userId).execute()
+    },
     async removeSession(tokenHash) {
       return (await database.deleteFrom('session').where('token_hash', '=', tokenHash).executeTakeFirst()).numDeletedRows > 0n
     },

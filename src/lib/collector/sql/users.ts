@@ -2,7 +2,9 @@ import type {Kysely, Selectable} from 'kysely'
 import {PRIVILEGE_PREFIX, PRIVILEGES, type Privilege, type User} from '../objects.ts'
 import type {UserStore} from '../store.ts'
 import type {Tables} from './tables.ts'
-import {groupBy, nameKey, now, present, refuseDuplicate, refuseRetired, retire, retiredNames, toBit} from './values.ts'
+import {bury} from './tombstones.ts'
+import {inTransaction} from './transaction.ts'
+import {groupBy, nameKey, now, present, refuseDuplicate, refuseRetired, retiredNames, toBit} from './values.ts'
 
 export function createUserStore(database: Kysely<Tables>): UserStore {
   const find = async (nameOrId: string | number): Promise<User | undefined> => {
@@ -15,8 +17,8 @@ export function createUserStore(database: Kysely<Tables>): UserStore {
   }
   return {
     addUser: ({name, email, source, passwordHash, isAdministrator = false}) =>
-      refuseDuplicate('user', name, () =>
-        database.transaction().execute(async (transaction) => {
+      refuseDuplicate('user', name, 'add', () =>
+        inTransaction(database, async (transaction) => {
           await refuseRetired(transaction, 'user', name)
           const row = await transaction
             .insertInto('user')
@@ -29,6 +31,7 @@ export function createUserStore(database: Kysely<Tables>): UserStore {
               subject: null,
               is_disabled: 0,
               is_administrator: toBit(isAdministrator),
+              primary_group_id: null,
               created_at: now(),
             })
             .returningAll()
@@ -40,9 +43,11 @@ export function createUserStore(database: Kysely<Tables>): UserStore {
     async listUsers() {
       return await withGroups(database, await database.selectFrom('user').selectAll().orderBy('name').execute())
     },
-    async updateUser(id, {email, passwordHash, isDisabled, isAdministrator}) {
+    async updateUser(id, {email, passwordHash, isDisabled, isAdministrator, source, primaryGroupId}) {
       const change = present({
         email,
+        source,
+        primary_group_id: primaryGroupId,
         password_hash: passwordHash,
         is_disabled: isDisabled === undefined ? undefined : toBit(isDisabled),
         is_administrator: isAdministrator === undefined ? undefined : toBit(isAdministrator),
@@ -50,10 +55,15 @@ export function createUserStore(database: Kysely<Tables>): UserStore {
       if (Object.keys(change).length > 0) await database.updateTable('user').set(change).where('id', '=', id).execute()
     },
     removeUser: (id) =>
-      database.transaction().execute(async (transaction) => {
-        const row = await transaction.deleteFrom('user').where('id', '=', id).returning('name').executeTakeFirst()
-        if (row === undefined) return
-        await retire(transaction, 'user', row.name)
+      inTransaction(database, async (transaction) => {
+        const memberships = await transaction.selectFrom('membership').select('group_id').where('user_id', '=', id).execute()
+        const stars = await transaction.selectFrom('star').select('repository_id').where('user_id', '=', id).execute()
+        const found = await transaction.deleteFrom('user').where('id', '=', id).returningAll().executeTakeFirst()
+        if (found === undefined) return
+        const {password_hash: _, ...row} = found
+        const groups = memberships.map(({group_id}) => group_id)
+        const remains = {row, groups, stars: stars.map(({repository_id}) => repository_id)}
+        await bury(transaction, 'user', {name: row.name, id, remains})
         await transaction.deleteFrom('refresh_token').where('subject_kind', '=', 'user').where('subject_id', '=', id).execute()
       }),
     async bindSubject(userId, subject) {
@@ -66,7 +76,7 @@ export function createUserStore(database: Kysely<Tables>): UserStore {
       return row?.password_hash ?? undefined
     },
     replaceGroups: (userId, groups) =>
-      database.transaction().execute(async (transaction) => {
+      inTransaction(database, async (transaction) => {
         const keys = groups.map(nameKey)
         const retired = await retiredNames(transaction, 'group', groups)
         const known = groups.filter((name) => !retired.has(nameKey(name)))
@@ -92,6 +102,7 @@ export function createUserStore(database: Kysely<Tables>): UserStore {
 
 interface GroupRow {
   readonly user_id: number
+  readonly group_id: number
   readonly name: string
   readonly kind: 'organisational' | 'privilege'
 }
@@ -101,7 +112,7 @@ async function withGroups(database: Kysely<Tables>, rows: readonly Selectable<Ta
   const query = database
     .selectFrom('membership')
     .innerJoin('group', 'group.id', 'membership.group_id')
-    .select(['membership.user_id', 'group.name', 'group.kind'])
+    .select(['membership.user_id', 'membership.group_id', 'group.name', 'group.kind'])
     .orderBy('group.name')
   const [only] = rows
   // One user is the path of every token request; all of them is a list for people.
@@ -111,14 +122,17 @@ async function withGroups(database: Kysely<Tables>, rows: readonly Selectable<Ta
 }
 
 function toUser(row: Selectable<Tables['user']>, groups: readonly GroupRow[]): User {
+  const primary = groups.find(({kind, group_id}) => kind === 'organisational' && group_id === row.primary_group_id)
   return {
     id: row.id,
     name: row.name,
     ...(row.email === null ? {} : {email: row.email}),
     source: row.source,
+    ...(row.subject === null ? {} : {subject: row.subject}),
     isDisabled: row.is_disabled === 1,
     isAdministrator: row.is_administrator === 1,
     groups: groups.filter(({kind}) => kind === 'organisational').map(({name}) => name),
+    ...(primary === undefined ? {} : {primaryGroup: primary.name}),
     privileges: PRIVILEGES.filter((privilege: Privilege) =>
       groups.some(({kind, name}) => kind === 'privilege' && name === `${PRIVILEGE_PREFIX}${privilege}`),
     ),

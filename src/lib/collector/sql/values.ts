@@ -28,12 +28,12 @@ function isDuplicate(error: unknown): boolean {
 }
 
 /** @throws {HoldfastError} CONFLICT when `work` fails since the object is there. */
-export async function refuseDuplicate<T>(kind: string, name: string, work: () => Promise<T>): Promise<T> {
+export async function refuseDuplicate<T>(kind: string, name: string, verb: 'add' | 'restore', work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
     if (!isDuplicate(error)) throw error
-    throw new HoldfastError('CONFLICT', `cannot add ${kind} "${name}": there is one already`, {hints: [`holdfast ${kind} list`]})
+    throw new HoldfastError('CONFLICT', `cannot ${verb} ${kind} "${name}": there is one already`, {hints: [`holdfast ${kind} list`]})
   }
 }
 
@@ -47,7 +47,7 @@ export async function refuseRetired(database: Kysely<Tables>, kind: 'user' | 'gr
     .executeTakeFirst()
   if (retired === undefined) return
   throw new HoldfastError('CONFLICT', `cannot add ${kind} "${name}": the name was another one's, whose images may still lie below it`, {
-    hints: [`holdfast ${kind} add ANOTHER_NAME`],
+    hints: [`holdfast ${kind} restore ${name}   # if it is that one`, `holdfast ${kind} add ANOTHER_NAME`],
   })
 }
 
@@ -65,15 +65,6 @@ export async function retiredNames(
     .where('name_key', 'in', names.map(nameKey))
     .execute()
   return new Set(rows.map(({name_key}) => name_key))
-}
-
-/** Keeps a name from being given again. */
-export async function retire(database: Kysely<Tables>, kind: 'user' | 'group' | 'app', name: string): Promise<void> {
-  await database
-    .insertInto('retired_name')
-    .values({kind, name_key: nameKey(name)})
-    .onConflict((conflict) => conflict.doNothing())
-    .execute()
 }
 
 /** Rows by a key of theirs. */

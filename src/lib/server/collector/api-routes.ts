@@ -2,6 +2,7 @@
 import type {FastifyInstance, FastifyRequest} from 'fastify'
 import {type Call, checkInput, type Operation, type SecretMaker} from '../../collector/api/operation.ts'
 import {OPERATIONS} from '../../collector/api/operations.ts'
+import {runOperation} from '../../collector/api/run-operation.ts'
 import type {CollectorStore} from '../../collector/store.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {hashOpaqueToken, makeOpaqueToken} from '../../tokens/opaque-token.ts'
@@ -22,10 +23,11 @@ export interface ApiOptions extends CallerDependencies {
   readonly sweep?: Call['sweep']
   readonly search?: Call['search']
   readonly checkTrust?: Call['checkTrust']
+  readonly openRepository?: Call['openRepository']
 }
 
 export function addApiRoutes(app: FastifyInstance, options: ApiOptions): void {
-  const {store, secrets, now, version, sweep, search, checkTrust} = options
+  const {store, secrets, now, version, sweep, search, checkTrust, openRepository} = options
   for (const operation of OPERATIONS) {
     app.route({
       method: operation.method,
@@ -33,18 +35,9 @@ export function addApiRoutes(app: FastifyInstance, options: ApiOptions): void {
       handler: async (request, reply) => {
         const caller = await identifyCaller(request, options)
         const input = checkInput(operation, inputOf(request, operation))
-        const call = {store, secrets, now, caller, sweep, search, checkTrust}
-        const {id: action} = operation
-        const entry = {requestId: request.id, principal: caller.user.name, address: request.ip, action, object: objectOf(input, operation)}
-        try {
-          const output = await operation.run(input, call)
-          if (operation.method !== 'GET') await store.appendAudit([{...entry, outcome: 'granted', rule: '-'}])
-          return await reply.code(operation.method === 'POST' ? 201 : 200).send(output)
-        } catch (error) {
-          const rule = error instanceof HoldfastError ? error.code : 'INTERNAL'
-          await store.appendAudit([{...entry, outcome: rule === 'DENIED' ? 'refused' : 'failed', rule}])
-          throw error
-        }
+        const call = {store, secrets, now, caller, sweep, search, checkTrust, openRepository}
+        const output = await runOperation(operation, input, call, {requestId: request.id, address: request.ip})
+        return await reply.code(operation.method === 'POST' ? 201 : 200).send(output)
       },
     })
   }
@@ -85,9 +78,4 @@ function coerce(values: object, input: Operation['input']): object {
       return [name, value]
     }),
   )
-}
-
-/** What an entry of the audit log is about: the input, without its secrets. */
-function objectOf(input: object, {secretInputs = []}: Operation): string {
-  return JSON.stringify(Object.fromEntries(Object.entries(input).filter(([name]) => !secretInputs.includes(name))))
 }

@@ -10,6 +10,7 @@ import {admitByIdentityToken} from '../../collector/foreign-accounts.ts'
 import {createEventFeed, OWN_ACTOR} from '../../collector/index-feed.ts'
 import {createKeyRings, type KeyRings} from '../../collector/key-ring.ts'
 import {createAccountAuthenticator, createLocalTokenService} from '../../collector/local-token-service.ts'
+import type {ManagedRepository} from '../../collector/managed-repository.ts'
 import type {ManagedRegistry} from '../../collector/objects.ts'
 import {createSearchService} from '../../collector/search/search-service.ts'
 import {createSecretMaker} from '../../collector/secret-maker.ts'
@@ -22,6 +23,7 @@ import {HoldfastError} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
 import {settlesWithin} from '../../core/settle-within.ts'
 import {createEventRecorder} from '../../events/record-events.ts'
+import type {RepositoryName} from '../../oci/reference.ts'
 import {createRegistryTokens, type RegistryTokens} from '../../tokens/registry-token.ts'
 import type {KeyRing} from '../../tokens/signing-keys.ts'
 import {type AccessControl, createAccessControl} from '../access-control.ts'
@@ -64,6 +66,12 @@ export interface ServedCollectorOptions {
   readonly openSource: OpenSweepSource
   /** Opens a registry for single requests. */
   readonly openProbe: SweeperOptions['openProbe']
+  /** Opens a repository with tokens of the collector's own. */
+  readonly openRepository: (
+    registry: ManagedRegistry,
+    repository: RepositoryName,
+    own: Pick<SweeperOptions, 'keys' | 'issuer' | 'now'>,
+  ) => Promise<ManagedRepository>
   /** Gives up the start before anything runs in the background. */
   readonly signal?: AbortSignal | undefined
 }
@@ -154,6 +162,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     search: searchService,
     sweep: (registry) => sweepNow(registry, sweeping),
     checkTrust: (registry) => checkTrustNow(registry, sweeping),
+    openRepository: (registry, repository) => options.openRepository(registry, repository, sweeping),
     trustedProxies: options.trustedProxies,
     listener,
   })
