@@ -19,7 +19,7 @@ import type {SecretStore} from '../credentials/secret-store.ts'
 import type {HttpClient} from '../http/client.ts'
 import type {ObservedExchange} from '../http/wire/client.ts'
 import type {LoginNetwork} from '../login/token-endpoint.ts'
-import {manifestReference, parseRegistryHost, type Reference, type RegistryHost} from '../oci/reference.ts'
+import {manifestReference, parseRegistryHost, type Reference, type RegistryHost, type RepositoryName} from '../oci/reference.ts'
 import type {RecordStore} from '../records/store.ts'
 import type {TransportSettings} from '../registries/endpoint.ts'
 import {collectorFile, dataDirectory, recordsFile, registryDirectory} from './data-directory.ts'
@@ -65,6 +65,8 @@ export interface SourceAccess {
 export interface OpenTarget {
   readonly registry: RegistryHost
   readonly store: TargetStore & SourceStore
+  /** Where cached images get their GUIDs in it; undefined: at its root. */
+  readonly prefix: RepositoryName | undefined
   /** It is the embedded one, written to without a server. */
   readonly isEmbedded: boolean
   /** The same place for checks that can wait: when it asks to slow down, it is not asked again. */
@@ -298,6 +300,7 @@ export class Context {
       await records.addEmbeddedName(registry)
       return {
         registry,
+        prefix: undefined,
         store: await this.openEmbedded(),
         isEmbedded: true,
         openForChecks: () => this.openEmbedded(),
@@ -307,6 +310,7 @@ export class Context {
     const {endpoint, subject} = await findEndpoint(records, nameOrHost, this.signal)
     return {
       registry: subject.host,
+      prefix: (await records.findRegistry(subject.host))?.repositoryPrefix,
       store: await this.openRegistry(endpoint),
       isEmbedded: false,
       openForChecks: () => this.openUpstream(endpoint),

@@ -99,6 +99,7 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
     return {
       platform,
       registry: target.registry,
+      prefix: target.prefix,
       pullCredentials,
       now,
       onStep: this.onStep,
@@ -117,7 +118,7 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
         }
         const progress = createProgress(output)
         const [outcome] = await cacheImages(
-          {sources: [source], registry: target.registry, app, recheckMs: DEFAULT_RECHECK_MS},
+          {sources: [source], registry: target.registry, prefix: target.prefix, app, recheckMs: DEFAULT_RECHECK_MS},
           {
             target: target.store,
             openSource: (reference) => context.openSource(reference),

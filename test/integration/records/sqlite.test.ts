@@ -109,7 +109,7 @@ describe('the embedded database file', () => {
     store.close()
     const old = new DatabaseSync(file)
     old.exec(
-      'ALTER TABLE cached_image DROP COLUMN checked_at; ALTER TABLE cached_image DROP COLUMN removed_at; ALTER TABLE cached_image DROP COLUMN damaged; DROP TABLE image_claim; DROP TABLE trusted_host; DROP TABLE embedded_name; PRAGMA user_version = 4',
+      'ALTER TABLE cached_image DROP COLUMN checked_at; ALTER TABLE cached_image DROP COLUMN removed_at; ALTER TABLE cached_image DROP COLUMN damaged; DROP TABLE image_claim; DROP TABLE trusted_host; DROP TABLE embedded_name; ALTER TABLE registry DROP COLUMN repository_prefix; PRAGMA user_version = 4',
     )
     old.close()
     const migrated = await openSqliteStore({file})
@@ -127,6 +127,7 @@ describe('the embedded database file', () => {
     const old = new DatabaseSync(file)
     old.exec(`DROP TABLE embedded_name;
       ALTER TABLE cached_image DROP COLUMN damaged;
+      ALTER TABLE registry DROP COLUMN repository_prefix;
       DROP TABLE trusted_host;
       CREATE TABLE trusted_host (registry TEXT NOT NULL, host TEXT NOT NULL, PRIMARY KEY (registry, host)) STRICT, WITHOUT ROWID;
       INSERT INTO trusted_host VALUES ('r.example.com', 'collector.example.com:8443'), ('r.example.com', 'auth.example.com');

@@ -110,6 +110,22 @@ const MIGRATIONS: readonly string[] = [
    INSERT INTO embedded_name (registry) SELECT value FROM setting WHERE name = 'embedded-registry'`,
 
   'ALTER TABLE cached_image ADD COLUMN damaged TEXT',
+
+  // The same request below another prefix is another claim.
+  `ALTER TABLE registry ADD COLUMN repository_prefix TEXT;
+   ALTER TABLE image_claim RENAME TO image_claim_before;
+   CREATE TABLE image_claim (
+     source TEXT NOT NULL,
+     registry TEXT NOT NULL,
+     app TEXT NOT NULL,
+     platforms TEXT NOT NULL,
+     prefix TEXT NOT NULL,
+     repository TEXT NOT NULL,
+     PRIMARY KEY (source, registry, app, platforms, prefix)
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO image_claim (source, registry, app, platforms, prefix, repository)
+     SELECT source, registry, app, platforms, '', repository FROM image_claim_before;
+   DROP TABLE image_claim_before`,
 ]
 
 /**
