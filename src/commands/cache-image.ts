@@ -13,7 +13,7 @@ import {sharedRecords} from '../lib/cli/shared-records.ts'
 import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
 import {ACCESS_FLAGS, COPY_FLAGS, PREFIX_FLAG, RECHECK_FLAGS, recheckMs, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
 import {formatCount} from '../lib/cli/units.ts'
-import {interrupted} from '../lib/core/errors.ts'
+import {HoldfastError, hasCode, interrupted} from '../lib/core/errors.ts'
 import {shellCommand} from '../lib/core/shell.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
@@ -142,7 +142,7 @@ Where an account may push below some repositories only, as with a collector, --p
 function assertAllCached({images, failures}: CacheAndStageOutcome): CachedImages {
   const [first] = failures
   if (first === undefined) return {images, failures: []}
-  if (images.length === 0 && failures.length === 1) throw first.error
+  if (images.length === 0 && failures.length === 1) throw withPrefixHint(first.error, first.source)
   const names = failures.map(({source}) => source)
   const result = resultOf({images, failures})
   const reasons = result.failures.map(({error}) => error.message)
@@ -151,6 +151,16 @@ function assertAllCached({images, failures}: CacheAndStageOutcome): CachedImages
     result,
     [shellCommand`holdfast cache-image ${names}`],
   )
+}
+
+/** Adds the command that caches the image where the collector that refused it lets the account push. */
+function withPrefixHint(error: unknown, source: string): unknown {
+  if (!hasCode(error, 'DENIED') || typeof error.details.below !== 'string') return error
+  return new HoldfastError(error.code, error.message, {
+    hints: [...error.hints, shellCommand`holdfast cache-image ${source} --prefix ${error.details.below}`],
+    details: error.details,
+    cause: error,
+  })
 }
 
 /** What was cached stays; the same command again goes on with what was not. */

@@ -44,6 +44,10 @@ export type ResolvedPath =
 export type Action = 'pull' | 'push' | 'delete'
 export const ACTIONS: readonly Action[] = ['pull', 'push', 'delete']
 
+export function isAction(text: string): text is Action {
+  return ACTIONS.some((action) => action === text)
+}
+
 /** The rules: users U1 to U9, services S1 to S4, N1 nobody, D1 and D2 deleting, C8 reserved names, X2 names that no repository has. */
 export type Rule =
   | 'U1'

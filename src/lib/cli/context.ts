@@ -228,7 +228,14 @@ export class Context {
     ])
     const {flags, output} = this.#options
     const warn = (message: string): void => output.warn(escapeText(message))
-    return createRemoteStore({endpoint, http: open(endpoint), credentials, rateLimitWaitMs: rateLimitWaitMs(flags), warn})
+    return createRemoteStore({
+      endpoint,
+      http: open(endpoint),
+      credentials,
+      isOwnCollector: this.#ownCollectorOf(endpoint.registry),
+      rateLimitWaitMs: rateLimitWaitMs(flags),
+      warn,
+    })
   }
 
   /**
@@ -272,6 +279,7 @@ export class Context {
       endpoint,
       http: open(endpoint),
       credentials,
+      isOwnCollector: this.#ownCollectorOf(endpoint.registry),
       rateLimitWaitMs: 0,
       retriesTimeouts: false,
       warn: (message) => output.warn(escapeText(message)),
@@ -285,7 +293,12 @@ export class Context {
       this.httpClients(),
       this.#endpoint(host, {}),
     ])
-    return createRemoteStore({endpoint, http: open(endpoint), credentials: async () => credential})
+    return createRemoteStore({
+      endpoint,
+      http: open(endpoint),
+      credentials: async () => credential,
+      isOwnCollector: this.#ownCollectorOf(endpoint.registry),
+    })
   }
 
   /**
@@ -420,6 +433,21 @@ export class Context {
   collectorStore(): Promise<CollectorStore> {
     this.#collectorStore ??= this.#openCollectorStore()
     return this.#collectorStore
+  }
+
+  /** The check whether a token endpoint is a collector of ours: the chosen one, one that was trusted as that of this registry, or the one of this machine. */
+  #ownCollectorOf(registry: RegistryHost): (realm: URL) => Promise<boolean> {
+    return async ({host}) => {
+      const [{parseRegistryUrl}, records, chosen] = await Promise.all([
+        import('../registries/registry-url.ts'),
+        this.records(),
+        this.chosenCollector(),
+      ])
+      if (chosen !== undefined && parseRegistryUrl(chosen).host === host) return true
+      const trust = await records.listTrust()
+      if (trust.some((one) => one.registry === registry && one.host === host && one.trustedBy === 'collector')) return true
+      return existsSync(collectorFile(this.dataDirectory)) && [...(await this.embeddedNames())].some((name) => name === host)
+    }
   }
 
   async #openCollectorStore(): Promise<CollectorStore> {
