@@ -11,9 +11,9 @@ import {type Leftover, PartialFailure} from '../lib/cli/partial-failure.ts'
 import {createProgress} from '../lib/cli/progress.ts'
 import {sharedRecords} from '../lib/cli/shared-records.ts'
 import {readSourceCredential, SOURCE_CREDENTIAL_FLAGS} from '../lib/cli/source-credential.ts'
-import {ACCESS_FLAGS, COPY_FLAGS, RECHECK_FLAGS, recheckMs, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
+import {ACCESS_FLAGS, COPY_FLAGS, PREFIX_FLAG, RECHECK_FLAGS, recheckMs, SOURCE_FLAGS, sourceTransport} from '../lib/cli/transfer-flags.ts'
 import {formatCount} from '../lib/cli/units.ts'
-import {interrupted} from '../lib/core/errors.ts'
+import {HoldfastError, hasCode, interrupted} from '../lib/core/errors.ts'
 import {shellCommand} from '../lib/core/shell.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
 import {parsePlatform} from '../lib/oci/platform.ts'
@@ -30,11 +30,14 @@ Each reference is printed when its image is done. A run that is stopped is conti
 After its reference is printed, a copy that was last looked at more than --recheck-every ago is checked without pulling layers;
 what it has lost is put back under the same name, by the recorded digest: from its source, else from other copies recorded here,
 else from the mirror that HOLDFAST_MIRROR names. --verify reads every byte of the copy instead.
-Without --to and without a default registry, images go to the embedded registry; \`holdfast serve\` serves them.`
+Without --to and without a default registry, images go to the embedded registry; \`holdfast serve\` serves them.
+Where an account may push below some repositories only, as with a collector, --prefix or the prefix of the registry
+(\`holdfast registry update NAME --prefix apps/shop\`) names where the copies go: <host>:<port>/apps/shop/<guid>@sha256:…`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> alpine:3.20',
     '<%= config.bin %> <%= command.id %> alpine:3.20 redis:7 --to registry.example.com --app shop',
     '<%= config.bin %> <%= command.id %> alpine:3.20 --platform linux/amd64 --json',
+    '<%= config.bin %> <%= command.id %> alpine:3.20 --to registry.example.com --prefix users/ann',
     '<%= config.bin %> <%= command.id %> localhost:5000/shop/web:v2 --repository shop/web --result result.json',
   ]
   static override readonly strict = false
@@ -44,7 +47,12 @@ Without --to and without a default registry, images go to the embedded registry;
   static override readonly flags = {
     to: Flags.string({env: 'HOLDFAST_TO', helpValue: 'REGISTRY', summary: 'The target: the name of a declared registry, or HOST[:PORT].'}),
     app: Flags.string({env: 'HOLDFAST_APP', helpValue: 'NAME', summary: 'Record which app the image is for.'}),
-    repository: Flags.string({env: 'HOLDFAST_REPOSITORY', helpValue: 'NAME', summary: 'Use this name instead of a fresh GUID.'}),
+    repository: Flags.string({
+      env: 'HOLDFAST_REPOSITORY',
+      helpValue: 'NAME',
+      summary: 'Use this name instead of a fresh GUID, whatever the prefix of the registry.',
+    }),
+    ...PREFIX_FLAG,
     new: Flags.boolean({env: 'HOLDFAST_NEW', summary: 'Take a fresh GUID even when the image was cached before.'}),
     result: Flags.string({env: 'HOLDFAST_RESULT', helpValue: 'FILE', summary: 'Write the staging result of Cloud Foundry to this file.'}),
     'result-format': Flags.option({
@@ -65,6 +73,7 @@ Without --to and without a default registry, images go to the embedded registry;
     const sources = argv.map((image) => parseReference(String(image)))
     const platforms = flags.platform?.map(parsePlatform)
     const repository = flags.repository === undefined ? undefined : parseRepositoryName(flags.repository)
+    const prefix = flags.prefix ? parseRepositoryName(flags.prefix) : undefined
     const recheckEvery = recheckMs(flags)
     const {result: file, 'result-format': format} = flags
     const credential = await readSourceCredential(
@@ -85,6 +94,7 @@ Without --to and without a default registry, images go to the embedded registry;
       {
         sources,
         registry: target.registry,
+        prefix: flags.prefix === undefined ? target.prefix : prefix,
         platforms,
         repository,
         app: flags.app,
@@ -132,7 +142,7 @@ Without --to and without a default registry, images go to the embedded registry;
 function assertAllCached({images, failures}: CacheAndStageOutcome): CachedImages {
   const [first] = failures
   if (first === undefined) return {images, failures: []}
-  if (images.length === 0 && failures.length === 1) throw first.error
+  if (images.length === 0 && failures.length === 1) throw withPrefixHint(first.error, first.source)
   const names = failures.map(({source}) => source)
   const result = resultOf({images, failures})
   const reasons = result.failures.map(({error}) => error.message)
@@ -141,6 +151,16 @@ function assertAllCached({images, failures}: CacheAndStageOutcome): CachedImages
     result,
     [shellCommand`holdfast cache-image ${names}`],
   )
+}
+
+/** Adds the command that caches the image where the collector that refused it lets the account push. */
+function withPrefixHint(error: unknown, source: string): unknown {
+  if (!hasCode(error, 'DENIED') || typeof error.details.below !== 'string') return error
+  return new HoldfastError(error.code, error.message, {
+    hints: [...error.hints, shellCommand`holdfast cache-image ${source} --prefix ${error.details.below}`],
+    details: error.details,
+    cause: error,
+  })
 }
 
 /** What was cached stays; the same command again goes on with what was not. */

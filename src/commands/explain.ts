@@ -8,7 +8,16 @@ interface Explanation {
   readonly principal: string
   readonly registry: string
   readonly repository: string
-  readonly decisions: readonly {readonly action: Action; readonly granted: boolean; readonly rule: string; readonly reason: string}[]
+  readonly decisions: readonly {
+    readonly action: Action
+    readonly granted: boolean
+    readonly rule: string
+    readonly reason: string
+    /** Commands for an administrator, where it is refused. */
+    readonly remedies?: readonly string[]
+    /** The repository below which the account may do the same. */
+    readonly below?: string
+  }[]
 }
 
 export default class Explain extends CollectorCommand<Explanation> {

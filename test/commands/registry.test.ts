@@ -105,9 +105,22 @@ describe('the registry commands', () => {
     const list = await holdfast('list')
     assert.match(
       list.stdout,
-      /^NAME +URL +FLAVOUR +AUTHENTICATION +DEFAULT +TRUSTED HOSTS\nlocal +http:\/\/127\.0\.0\.1:\d+ +plain HTTP +none\n$/,
+      /^NAME +URL +FLAVOUR +AUTHENTICATION +DEFAULT +PREFIX +TRUSTED HOSTS\nlocal +http:\/\/127\.0\.0\.1:\d+ +plain HTTP +none\n$/,
     )
   })
+
+  it('keep a prefix until it is changed or taken away, without asking the registry, and refuse what is no repository name', async () => {
+    assert.partialDeepStrictEqual(await result('add', 'team', 'https://registry.invalid', '--no-probe', '--prefix', 'apps/shop'), {
+      repositoryPrefix: 'apps/shop',
+    })
+    assert.match((await holdfast('show', 'team')).stdout, /^prefix +apps\/shop$/m)
+    assert.match((await holdfast('list')).stdout, /^team .* apps\/shop$/m)
+    assert.partialDeepStrictEqual(await result('update', 'team', '--insecure', '--no-probe'), {repositoryPrefix: 'apps/shop'})
+    assert.partialDeepStrictEqual(await result('update', 'team', '--prefix', 'users/ann'), {repositoryPrefix: 'users/ann'})
+    assert.partialDeepStrictEqual(await failure('update', 'team', '--prefix', 'Users/../ann'), {exitCode: 2, code: 'INVALID_REFERENCE'})
+    const without = (await result('update', 'team', '--prefix', '')) as {readonly repositoryPrefix?: string}
+    assert.equal(without.repositoryPrefix, undefined)
+  }).timeout(60_000)
 
   it('name the flag where nothing can be asked', async () => {
     assert.partialDeepStrictEqual(await failure('add'), {exitCode: 2, code: 'INPUT_REQUIRED', hints: ['holdfast registry add NAME URL']})

@@ -57,6 +57,7 @@ export function recordStoreContract(open: () => Promise<RecordStore>): void {
         flavour: 'https-self-signed',
         authScheme: 'bearer',
         realm: 'https://auth.example.com/token',
+        repositoryPrefix: parseRepositoryName('apps/shop'),
         pinnedHosts: ['auth.example.com', 'storage.example.com:9000'],
         capabilities: {refusesWrongDigest: true, mountsFromItself: false},
       })
@@ -248,6 +249,34 @@ export function recordStoreContract(open: () => Promise<RecordStore>): void {
       await store.recordCachedImage(image())
       assert.equal(await store.claimRepository(wish, third), first, 'a run that began before the record takes its repository')
       assert.equal(await store.claimRepository(wish, third, first), third, 'a run that knows the record begins anew')
+    })
+
+    it('tells apart what is cached below different prefixes, and claims a repository for each', async () => {
+      const {sourceDigest: _, digest: __, sizeBytes: ___, createdAt: ____, repository, ...wish} = image()
+      const [shop, team] = ['apps/shop', 'team'].map(parseRepositoryName)
+      const below = parseRepositoryName(`apps/shop/${repository}`)
+      await store.recordCachedImage(image({repository: below}))
+      assert.equal(await store.findCachedImage(wish), undefined)
+      assert.equal((await store.findCachedImage({...wish, prefix: parseRepositoryName('apps/shop')}))?.repository, below)
+      for (const prefix of ['apps', 'shop', 'team'].map(parseRepositoryName)) {
+        assert.equal(await store.findCachedImage({...wish, prefix}), undefined, prefix)
+      }
+      const [first, second] = ['2', '3'].map((end) => parseRepositoryName(`team/00000000-0000-4000-8000-00000000000${end}`))
+      assert.ok(first !== undefined && second !== undefined && shop !== undefined && team !== undefined)
+      assert.equal(await store.claimRepository({...wish, prefix: shop}, first), below, 'what is recorded there')
+      assert.equal(await store.claimRepository(wish, repository), repository)
+      assert.equal(await store.claimRepository({...wish, prefix: team}, first), first)
+      assert.equal(await store.claimRepository({...wish, prefix: team}, second), first)
+    })
+
+    it('finds an image below a prefix by its GUID and by the start of it', async () => {
+      const {repository} = image()
+      const record = image({repository: parseRepositoryName(`apps/shop/${repository}`)})
+      await store.recordCachedImage(record)
+      for (const query of [repository, repository.slice(0, 8), record.repository]) {
+        assert.deepEqual(await store.searchCachedImages(query), [record], query)
+      }
+      assert.deepEqual(await store.searchCachedImages(repository.slice(1, 9)), [])
     })
 
     it('takes no character of a query for a wildcard', async () => {

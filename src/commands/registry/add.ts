@@ -27,6 +27,7 @@ On a terminal, whatever is missing is asked for.`
     '<%= config.bin %> <%= command.id %> lab https://lab.example.com:5000 --ca-file lab-ca.pem',
     '<%= config.bin %> <%= command.id %> team https://registry.example.com --trust-host auth.example.com',
     '<%= config.bin %> <%= command.id %> attic http://10.0.0.7:5000 --plain-http',
+    '<%= config.bin %> <%= command.id %> team https://registry.example.com --prefix apps/shop',
   ]
 
   static override args = {

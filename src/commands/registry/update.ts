@@ -19,6 +19,10 @@ The registry is asked again what it is, and the token realm that it names now is
   static override examples = [
     {description: 'Ask it again what it is', command: '<%= config.bin %> <%= command.id %> internal'},
     '<%= config.bin %> <%= command.id %> internal --default',
+    {
+      description: 'Cache images where its collector lets you push',
+      command: '<%= config.bin %> <%= command.id %> internal --prefix apps/shop',
+    },
     '<%= config.bin %> <%= command.id %> internal --trust-host blobs.example.com',
     '<%= config.bin %> <%= command.id %> internal --no-insecure --ca-file ca.pem',
   ]

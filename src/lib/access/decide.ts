@@ -47,6 +47,10 @@ export type ResolvedPath =
 export type Action = 'pull' | 'push' | 'delete'
 export const ACTIONS: readonly Action[] = ['pull', 'push', 'delete']
 
+export function isAction(text: string): text is Action {
+  return ACTIONS.some((action) => action === text)
+}
+
 /**
  * The rules: users U1 to U9, services S1 to S4, N1 nobody, C8 reserved names, X2 names that no repository has. Deleting: D1 by those responsible for the registry (and every refusal
  * to a user), D2 by services, D3 by the owner, D4 by an administrator.

@@ -3,10 +3,10 @@ import type {Scope} from '../auth/scope.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {
   ACTIONS,
-  type Action,
   DEFAULT_POLICY,
   type Decision,
   decide,
+  isAction,
   type PolicyOptions,
   type Principal,
   type RegistryRelation,
@@ -98,8 +98,4 @@ function decideCatalog(
 
 function unknown(scope: Scope, action: string, reason: string): DecidedAction {
   return {scope, action, granted: false, rule: 'X2', reason}
-}
-
-function isAction(text: string): text is Action {
-  return ACTIONS.some((action) => action === text)
 }

@@ -6,7 +6,7 @@ import type {CachedImage} from '../caching/cache-images.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import type {StepListener} from '../core/step.ts'
-import {formatReference, parseReference, type Reference, type RegistryHost} from '../oci/reference.ts'
+import {formatReference, parseReference, type Reference, type RegistryHost, type RepositoryName} from '../oci/reference.ts'
 import type {StagedImageRecord} from '../records/store.ts'
 import {completeNote, moveApp, nameCredentials, releaseOf} from './move-app.ts'
 import {CACHE_VARIABLE, isOptIn} from './opt-in.ts'
@@ -26,6 +26,8 @@ export interface StageDependencies {
   readonly platform: Platform
   /** The cache, by its name in references. */
   readonly registry: RegistryHost
+  /** Where GUIDs stand in it; undefined: at its root. */
+  readonly prefix?: RepositoryName | undefined
   /** Caches an image for an app. `own` are the cached references that the app is known to have been given. */
   readonly cache: (source: Reference, app: PlatformApp, own: readonly string[]) => Promise<CachedImage>
   /** What the platform pulls from the cache with. */
@@ -163,9 +165,10 @@ function describeStaging(
   app: PlatformApp,
   source: string,
   previous: string | undefined,
-  {platform, registry}: StageDependencies,
+  {platform, registry, prefix}: StageDependencies,
 ): StageOutcome {
-  const cached = `${registry}/<guid>@sha256:<digest of ${source}>`
+  const repository = [registry, ...(prefix === undefined ? [] : [prefix]), '<guid>'].join('/')
+  const cached = `${repository}@sha256:<digest of ${source}>`
   return {
     app: app.name,
     action: 'cached',
@@ -173,7 +176,7 @@ function describeStaging(
     image: cached,
     ...(previous === undefined ? {} : {previous}),
     calls: [
-      `copy ${formatReference(parseReference(source))} to ${registry}/<guid>, unless it is there`,
+      `copy ${formatReference(parseReference(source))} to ${repository}, unless it is there`,
       `look whether ${cached} can be pulled as the platform will`,
       ...platform.describeRelease(app, cached),
       platform.describeNote(app),

@@ -1,5 +1,6 @@
 /** What a token endpoint answers (distribution's token authentication and OAuth 2 specifications). */
 import {rememberSecrets} from '../core/known-secrets.ts'
+import {excerpt} from '../core/redaction.ts'
 
 /** A token larger than this is no token; also the cap to read such an answer with. */
 export const MAX_TOKEN_RESPONSE_BYTES = 64 * 1024
@@ -11,7 +12,29 @@ export interface TokenResponse {
   /** Milliseconds since the epoch, by our clock: a server's `issued_at` can only shorten a token's life, never lengthen it. */
   readonly expiresAtMs: number
   readonly refreshToken?: string
+  /** Why a collector did not grant all that was asked for. */
+  readonly refusals?: readonly ExplainedRefusal[]
 }
+
+/** What a collector says of an action that it refuses: its own words, shortened, and to be shown only where the collector is trusted. */
+export interface ExplainedRefusal {
+  /** `repository:NAME:ACTION` */
+  readonly scope: string
+  readonly rule: string
+  /** One sentence. */
+  readonly explanation: string
+  /** Commands of ours. */
+  readonly remedies: readonly string[]
+  /** The repository below which the account may do the same. */
+  readonly below?: string
+}
+
+const MAX_REFUSALS = 20
+const MAX_REMEDIES = 5
+const RULE = /^[A-Z][0-9]{1,2}$/
+/** One line of printable characters. */
+const REMEDY = /^holdfast [\x20-\x7e]{1,300}$/
+const BELOW = /^[a-z0-9][a-z0-9._/-]{0,200}$/
 
 const BEARER_TOKEN = /^[\x21-\x7e]+$/
 
@@ -51,5 +74,26 @@ export function decodeTokenFields(json: unknown, nowMs: number): TokenResponse |
     token,
     expiresAtMs: startMs + lifetimeMs,
     ...(typeof refreshToken === 'string' && isTokenText(refreshToken) ? {refreshToken} : {}),
+    ...decodeRefusals(fields.refusals),
   }
+}
+
+/** Those that are as a collector writes them; nothing else is said by whoever answers. */
+function decodeRefusals(value: unknown): Pick<TokenResponse, 'refusals'> {
+  if (!Array.isArray(value)) return {}
+  const refusals = value.slice(0, MAX_REFUSALS).flatMap((item: unknown): ExplainedRefusal[] => {
+    const {scope, rule, explanation, remedies, below}: Readonly<Record<string, unknown>> = Object(item)
+    if (typeof scope !== 'string' || typeof rule !== 'string' || !RULE.test(rule) || typeof explanation !== 'string') return []
+    const commands = Array.isArray(remedies) ? remedies.filter((one): one is string => typeof one === 'string' && REMEDY.test(one)) : []
+    return [
+      {
+        scope,
+        rule,
+        explanation: excerpt(explanation),
+        remedies: commands.slice(0, MAX_REMEDIES),
+        ...(typeof below === 'string' && BELOW.test(below) ? {below} : {}),
+      },
+    ]
+  })
+  return refusals.length === 0 ? {} : {refusals}
 }

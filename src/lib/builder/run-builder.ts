@@ -202,7 +202,7 @@ async function copy(settings: BuilderSettings, request: CopyRequest, dependencie
   lines.pushing()
   // Under a GUID of its own each time: no copy is used again, so that none is to be checked.
   const [outcome] = await cacheImages(
-    {sources: [source.reference], registry: target.registry, repository: parseRepositoryName(guid)},
+    {sources: [source.reference], registry: target.registry, prefix: undefined, repository: parseRepositoryName(guid)},
     {target: target.store, openSource: async () => source.store, records, now, signal},
   )
   if (outcome?.status !== 'cached') throw outcome?.error

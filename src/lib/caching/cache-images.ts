@@ -14,11 +14,12 @@ import {
   formatReference,
   manifestReference,
   parseReference,
+  parseRepositoryName,
   type Reference,
   type RegistryHost,
   type RepositoryName,
 } from '../oci/reference.ts'
-import {isGuid} from '../records/guid.ts'
+import {isGuidBelow} from '../records/guid.ts'
 import type {BlobLocationStore, CachedImageKey, CachedImageRecord, CachedImageStore} from '../records/store.ts'
 import {CopyRun} from '../transfer/copy.ts'
 import type {CopyReport, ForeignLayer, MissingManifest} from '../transfer/copy-job.ts'
@@ -31,6 +32,8 @@ export interface CacheImagesRequest {
   readonly sources: readonly Reference[]
   /** The registry that the copies go to, by its name in references. */
   readonly registry: RegistryHost
+  /** Where GUIDs stand in it; undefined: at its root. */
+  readonly prefix: RepositoryName | undefined
   /** All when absent or empty. */
   readonly platforms?: readonly Platform[] | undefined
   /** A name instead of a fresh GUID; for one source only. */
@@ -183,7 +186,7 @@ async function cacheImage(
   }
   // What is looked for in a copy that is there belongs into that one.
   const there = request.repository ?? (request.foreignLayers ? known?.repository : undefined)
-  const fresh = randomUUID() as RepositoryName
+  const fresh = parseRepositoryName([...(request.prefix === undefined ? [] : [request.prefix]), randomUUID()].join('/'))
   const repository = there ?? (request.isNew ? fresh : await records.claimRepository(key, fresh, known?.repository))
   const report = await run.copy({
     source: {store, reference: source},
@@ -194,8 +197,9 @@ async function cacheImage(
     },
     ...(request.platforms === undefined ? {} : {platforms: request.platforms}),
   })
+  const {prefix: _, ...wish} = key
   const record: CachedImageRecord = {
-    ...key,
+    ...wish,
     repository,
     sourceDigest: report.sourceDigest,
     digest: report.digest,
@@ -224,7 +228,7 @@ async function findKnown(key: CachedImageKey, source: Reference, records: Cached
       record.app === key.app &&
       record.owner === key.owner &&
       String(record.platforms) === String(key.platforms) &&
-      isGuid(record.repository) &&
+      isGuidBelow(key.prefix, record.repository) &&
       record.removedAt === undefined
     )
   })
@@ -239,6 +243,7 @@ function cacheKey(source: Reference, request: CacheImagesRequest): CachedImageKe
     ...(request.owner === undefined ? {} : {owner: request.owner}),
     ...(platforms === undefined || platforms.length === 0 ? {} : {platforms}),
     ...(request.repository === undefined ? {} : {repository: request.repository}),
+    ...(request.prefix === undefined || request.repository !== undefined ? {} : {prefix: request.prefix}),
   }
 }
 

@@ -92,10 +92,17 @@ export function describeAudit(entries: readonly AuditRow[]): readonly TerminalTe
 }
 
 export function describeDecisions(
-  decisions: readonly {readonly action: string; readonly granted: boolean; readonly rule: string; readonly reason: string}[],
+  decisions: readonly {
+    readonly action: string
+    readonly granted: boolean
+    readonly rule: string
+    readonly reason: string
+    readonly remedies?: readonly string[]
+  }[],
 ): readonly TerminalText[] {
   const rows = decisions.map(({action, granted, rule, reason}) => [action, granted ? 'granted' : 'refused', rule, reason])
-  return formatTable(['ACTION', 'DECISION', 'RULE', 'BECAUSE'], rows)
+  const remedies = [...new Set(decisions.flatMap(({remedies = []}) => remedies))]
+  return [...formatTable(['ACTION', 'DECISION', 'RULE', 'BECAUSE'], rows), ...remedies.map((remedy) => text`→ ${remedy}`)]
 }
 
 export function describeRepositories(

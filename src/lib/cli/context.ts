@@ -19,7 +19,7 @@ import type {SecretStore} from '../credentials/secret-store.ts'
 import type {HttpClient} from '../http/client.ts'
 import type {ObservedExchange} from '../http/wire/client.ts'
 import type {LoginNetwork} from '../login/token-endpoint.ts'
-import {manifestReference, parseRegistryHost, type Reference, type RegistryHost} from '../oci/reference.ts'
+import {manifestReference, parseRegistryHost, type Reference, type RegistryHost, type RepositoryName} from '../oci/reference.ts'
 import type {RecordStore} from '../records/store.ts'
 import type {TransportSettings} from '../registries/endpoint.ts'
 import {collectorFile, dataDirectory, recordsFile, registryDirectory} from './data-directory.ts'
@@ -65,6 +65,8 @@ export interface SourceAccess {
 export interface OpenTarget {
   readonly registry: RegistryHost
   readonly store: TargetStore & SourceStore
+  /** Where cached images get their GUIDs in it; undefined: at its root. */
+  readonly prefix: RepositoryName | undefined
   /** It is the embedded one, written to without a server. */
   readonly isEmbedded: boolean
   /** The same place for checks that can wait: when it asks to slow down, it is not asked again. */
@@ -226,7 +228,14 @@ export class Context {
     ])
     const {flags, output} = this.#options
     const warn = (message: string): void => output.warn(escapeText(message))
-    return createRemoteStore({endpoint, http: open(endpoint), credentials, rateLimitWaitMs: rateLimitWaitMs(flags), warn})
+    return createRemoteStore({
+      endpoint,
+      http: open(endpoint),
+      credentials,
+      isOwnCollector: this.#ownCollectorOf(endpoint.registry),
+      rateLimitWaitMs: rateLimitWaitMs(flags),
+      warn,
+    })
   }
 
   /**
@@ -270,6 +279,7 @@ export class Context {
       endpoint,
       http: open(endpoint),
       credentials,
+      isOwnCollector: this.#ownCollectorOf(endpoint.registry),
       rateLimitWaitMs: 0,
       retriesTimeouts: false,
       warn: (message) => output.warn(escapeText(message)),
@@ -283,7 +293,12 @@ export class Context {
       this.httpClients(),
       this.#endpoint(host, {}),
     ])
-    return createRemoteStore({endpoint, http: open(endpoint), credentials: async () => credential})
+    return createRemoteStore({
+      endpoint,
+      http: open(endpoint),
+      credentials: async () => credential,
+      isOwnCollector: this.#ownCollectorOf(endpoint.registry),
+    })
   }
 
   /**
@@ -298,6 +313,7 @@ export class Context {
       await records.addEmbeddedName(registry)
       return {
         registry,
+        prefix: undefined,
         store: await this.openEmbedded(),
         isEmbedded: true,
         openForChecks: () => this.openEmbedded(),
@@ -307,6 +323,7 @@ export class Context {
     const {endpoint, subject} = await findEndpoint(records, nameOrHost, this.signal)
     return {
       registry: subject.host,
+      prefix: (await records.findRegistry(subject.host))?.repositoryPrefix,
       store: await this.openRegistry(endpoint),
       isEmbedded: false,
       openForChecks: () => this.openUpstream(endpoint),
@@ -421,6 +438,21 @@ export class Context {
   collectorStore(): Promise<CollectorStore> {
     this.#collectorStore ??= this.#openCollectorStore()
     return this.#collectorStore
+  }
+
+  /** The check whether a token endpoint is a collector of ours: the chosen one, one that was trusted as that of this registry, or the one of this machine. */
+  #ownCollectorOf(registry: RegistryHost): (realm: URL) => Promise<boolean> {
+    return async ({host}) => {
+      const [{parseRegistryUrl}, records, chosen] = await Promise.all([
+        import('../registries/registry-url.ts'),
+        this.records(),
+        this.chosenCollector(),
+      ])
+      if (chosen !== undefined && parseRegistryUrl(chosen).host === host) return true
+      const trust = await records.listTrust()
+      if (trust.some((one) => one.registry === registry && one.host === host && one.trustedBy === 'collector')) return true
+      return existsSync(collectorFile(this.dataDirectory)) && [...(await this.embeddedNames())].some((name) => name === host)
+    }
   }
 
   async #openCollectorStore(): Promise<CollectorStore> {

@@ -2,6 +2,7 @@
 import {resolve} from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import type {RegistryChange} from '../registries/declare.ts'
+import {PREFIX_FLAG} from './transfer-flags.ts'
 
 export const REGISTRY_FLAGS = {
   insecure: Flags.boolean({allowNo: true, env: 'HOLDFAST_INSECURE', summary: 'Do not check its certificate.'}),
@@ -14,6 +15,7 @@ export const REGISTRY_FLAGS = {
   }),
   'client-key': Flags.string({env: 'HOLDFAST_CLIENT_KEY', helpValue: 'FILE', summary: 'PEM key of the client certificate.'}),
   default: Flags.boolean({allowNo: true, env: 'HOLDFAST_DEFAULT', summary: 'Make it the registry that images go to when none is named.'}),
+  ...PREFIX_FLAG,
   probe: Flags.boolean({allowNo: true, default: true, env: 'HOLDFAST_PROBE', summary: 'Ask the registry what it is; --no-probe does not.'}),
 }
 
@@ -24,6 +26,7 @@ export interface RegistryFlags {
   readonly 'client-cert'?: string | undefined
   readonly 'client-key'?: string | undefined
   readonly default?: boolean | undefined
+  readonly prefix?: string | undefined
   readonly 'trust-host'?: readonly string[] | undefined
   readonly probe: boolean
 }
@@ -37,6 +40,7 @@ export function registryChange(flags: RegistryFlags): RegistryChange {
     clientCertFile: absolute(flags['client-cert']),
     clientKeyFile: absolute(flags['client-key']),
     isDefault: flags.default,
+    repositoryPrefix: flags.prefix,
     // Those of HOLDFAST_TRUST_HOST name their registry, hold for one run, and are not remembered.
     trustHosts: flags['trust-host']?.filter((host) => !host.includes('=')),
     probe: flags.probe,

@@ -28,6 +28,7 @@ export function describeRegistry(registry: RegistryRecord, trust?: readonly Trus
     ['realm', registry.realm],
     ['pinned hosts', registry.pinnedHosts.length === 0 ? 'none but its own' : registry.pinnedHosts.join(', ')],
     ['trusted hosts', trust === undefined || trust.length === 0 ? undefined : trust.map(formatTrust).join(', ')],
+    ['prefix', registry.repositoryPrefix],
     ['CA file', registry.caFile],
     ['client certificate', registry.clientCertFile],
     ['client key', registry.clientKeyFile],
@@ -46,9 +47,10 @@ export function describeRegistries(registries: readonly RegistryRecord[], trust:
     describeFlavour(registry),
     registry.authScheme ?? 'not known',
     registry.isDefault ? 'yes' : '',
+    registry.repositoryPrefix ?? '',
     [...registry.pinnedHosts, ...trust.filter((one) => one.registry === registry.host).map(formatTrust)].join(', '),
   ])
-  return formatTable(['NAME', 'URL', 'FLAVOUR', 'AUTHENTICATION', 'DEFAULT', 'TRUSTED HOSTS'], rows)
+  return formatTable(['NAME', 'URL', 'FLAVOUR', 'AUTHENTICATION', 'DEFAULT', 'PREFIX', 'TRUSTED HOSTS'], rows)
 }
 
 /** A host that is trusted for a registry which is not declared. */

@@ -124,6 +124,7 @@ export abstract class StagingCommand<Result extends PlatformPlace> extends BaseC
     const dependencies: StageDependencies = {
       platform,
       registry: target.registry,
+      prefix: target.prefix,
       pullCredentials,
       now,
       onStep: this.onStep,
@@ -143,7 +144,7 @@ export abstract class StagingCommand<Result extends PlatformPlace> extends BaseC
         if (owner !== undefined) for (const copy of own) await records.adoptCachedImages(parseReference(copy), app, owner)
         const progress = createProgress(output)
         const [outcome] = await cacheImages(
-          {sources: [source], registry: target.registry, app, owner, recheckMs: DEFAULT_RECHECK_MS},
+          {sources: [source], registry: target.registry, prefix: target.prefix, app, owner, recheckMs: DEFAULT_RECHECK_MS},
           {
             target: target.store,
             openSource: (reference) => context.openSource(reference),

@@ -22,6 +22,15 @@ export const TRUST_FLAGS = {
   }),
 }
 
+/** Where cached images get their GUIDs. */
+export const PREFIX_FLAG = {
+  prefix: Flags.string({
+    env: 'HOLDFAST_PREFIX',
+    helpValue: 'NAME',
+    summary: 'Repository below which cached images get their GUIDs, such as apps/shop; "" for the root of the registry.',
+  }),
+}
+
 /** How slow a transfer may be. */
 export const RATE_FLAGS = {
   'min-rate': Flags.integer({

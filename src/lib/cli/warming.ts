@@ -72,7 +72,7 @@ export async function openWarming(
     openSource,
     async fetch(reference) {
       const [outcome] = await cacheImages(
-        {sources: [reference], registry: target.registry, recheckMs: DEFAULT_RECHECK_MS},
+        {sources: [reference], registry: target.registry, prefix: target.prefix, recheckMs: DEFAULT_RECHECK_MS},
         {
           target: target.store,
           openSource,

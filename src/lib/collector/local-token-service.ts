@@ -1,4 +1,5 @@
 /** Tokens of this collector: who asks is authenticated, what he may is decided and written down, and exactly that is signed. */
+import {isAction} from '../access/decide.ts'
 import {type DecidedAction, grantScopes} from '../access/grant.ts'
 import {type Authenticator, createAuthenticator, type KnownAccount} from '../accounts/authenticate.ts'
 import type {Directory} from '../accounts/directory.ts'
@@ -12,12 +13,15 @@ import type {KeyRing} from '../tokens/signing-keys.ts'
 import {admitByDirectories, admitByIdentityToken} from './foreign-accounts.ts'
 import type {KeyRings} from './key-ring.ts'
 import {INTERNAL_SOURCE, type ManagedRegistry} from './objects.ts'
+import {explainRefusal} from './refusals.ts'
 import type {CollectorStore} from './store.ts'
-import {type Account, accountName, isDisabled, serviceOfAccount, standingOf} from './subjects.ts'
-import type {GrantedToken, TokenRequest, TokenService} from './token-service.ts'
+import {type Account, accountName, isDisabled, type Standing, serviceOfAccount, standingOf} from './subjects.ts'
+import type {GrantedToken, TokenRefusal, TokenRequest, TokenService} from './token-service.ts'
 
 /** A login that is not used for so long has to be made again. */
 const REFRESH_TOKEN_LIFE_MS = 365 * 24 * 60 * 60 * 1000
+/** Refusals that one response explains; clients ask for one repository mostly. */
+const MAX_REFUSALS = 6
 
 const CONTROL_CHARACTER = /\p{Cc}/u
 
@@ -87,7 +91,8 @@ export function createLocalTokenService({
   }
 
   const grant = async (account: Account, registry: ManagedRegistry, request: TokenRequest): Promise<GrantedToken> => {
-    const {access, decisions} = await grantScopes({...(await standingOf(account, registry, store)), scopes: request.scopes})
+    const standing = await standingOf(account, registry, store)
+    const {access, decisions} = await grantScopes({...standing, scopes: request.scopes})
     const principal = accountName(account)
     const {requestId, address} = request
     decisions.forEach(onDecision)
@@ -105,7 +110,29 @@ export function createLocalTokenService({
     const at = now()
     const claims = {subject: principal, audience: registry.service, access, lifeSeconds: registry.tokenLifeSeconds}
     const token = signerFor(await keys.current()).issue(claims, registry.tokenHeader, at)
-    return {token, expiresInSeconds: registry.tokenLifeSeconds, issuedAt: at.toISOString(), granted: access}
+    return {
+      token,
+      expiresInSeconds: registry.tokenLifeSeconds,
+      issuedAt: at.toISOString(),
+      granted: access,
+      refusals: await explain(decisions, account, registry, standing),
+    }
+  }
+
+  const explain = async (
+    decisions: readonly DecidedAction[],
+    account: Account,
+    registry: ManagedRegistry,
+    standing: Standing,
+  ): Promise<readonly TokenRefusal[]> => {
+    const refusals: TokenRefusal[] = []
+    for (const {scope, action, granted, rule} of decisions) {
+      if (granted || scope.type !== 'repository' || !isAction(action)) continue
+      const refused = {action, account, registry, standing, repository: scope.name}
+      refusals.push({scope: formatScope({...scope, actions: [action]}), rule, ...(await explainRefusal(refused, store))})
+      if (refusals.length === MAX_REFUSALS) break
+    }
+    return refusals
   }
 
   const keepLogin = async (account: Account, {service}: ManagedRegistry, {client}: TokenRequest): Promise<Secret> => {

@@ -1,6 +1,7 @@
 /** What the token endpoint asks for: who somebody is, what he may, and a token that says so. */
 import type {Scope} from '../auth/scope.ts'
 import type {Secret} from '../core/secret.ts'
+import type {Explanation} from './refusals.ts'
 
 /** What every request for a token has. */
 export interface TokenRequest {
@@ -24,6 +25,16 @@ export interface GrantedToken {
   readonly refreshToken?: Secret
   /** What was granted; less than what was asked for is no error. */
   readonly granted: readonly Scope[]
+  /** Why the rest was not. */
+  readonly refusals: readonly TokenRefusal[]
+}
+
+/** An action that was asked for and not granted. */
+export interface TokenRefusal extends Explanation {
+  /** `repository:NAME:ACTION` */
+  readonly scope: string
+  /** The rule of the access policy. */
+  readonly rule: string
 }
 
 export interface TokenService {

@@ -27,6 +27,8 @@ export interface RegistryRecord {
   readonly flavour?: RegistryFlavour
   readonly authScheme?: 'none' | 'basic' | 'bearer'
   readonly realm?: string
+  /** Cached images get their GUIDs below this repository; at the root when absent. */
+  readonly repositoryPrefix?: RepositoryName
   readonly pinnedHosts: readonly string[]
   readonly capabilities: RegistryCapabilities
   /** ISO 8601. */
@@ -65,7 +67,7 @@ export interface TrustRecord {
 
 /** One image that was cached. Names no credential (requirement P4). */
 export interface CachedImageRecord {
-  /** The repository at the target: a uuid v4, or the name that was asked for. */
+  /** The repository at the target: a uuid v4, below a prefix or not, or the name that was asked for. */
   readonly repository: RepositoryName
   readonly registry: RegistryHost
   /** The source reference with every default written out. */
@@ -99,6 +101,8 @@ export interface CachedImageKey {
   readonly platforms?: readonly string[]
   /** Only with an explicit repository name. */
   readonly repository?: RepositoryName
+  /** The repositories that answer are right below this one; at the root of the registry when absent. */
+  readonly prefix?: RepositoryName
 }
 
 export interface CachedImageStore {

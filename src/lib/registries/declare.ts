@@ -3,7 +3,7 @@
 import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
 import {isLoopbackHost} from '../content/remote/trust.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
-import {parseRegistryHost} from '../oci/reference.ts'
+import {parseRegistryHost, parseRepositoryName, type RepositoryName} from '../oci/reference.ts'
 import type {RegistryRecord, RegistryStore} from '../records/store.ts'
 import {recordToEndpoint, type TransportSettings} from './endpoint.ts'
 import {type Examination, type ExamineDependencies, examineRegistry} from './examine.ts'
@@ -17,6 +17,8 @@ export interface RegistryChange extends TransportSettings {
   readonly isDefault?: boolean | undefined
   /** Hosts that the registry may send us to, for tokens and for blobs, besides its own. */
   readonly trustHosts?: readonly string[] | undefined
+  /** Where cached images get their GUIDs: a repository name; an empty one takes the prefix away. */
+  readonly repositoryPrefix?: string | undefined
   /** Whether the registry is asked what it is. */
   readonly probe: boolean
 }
@@ -58,6 +60,7 @@ export async function declareRegistry(request: DeclareRequest, dependencies: Dec
     capabilities: {},
     createdAt: time,
     updatedAt: time,
+    ...prefixOf(request.repositoryPrefix, undefined),
     ...transport(request, url, subject),
   }
   const declared = await examine(draft, url, request.probe, subject, dependencies)
@@ -66,7 +69,7 @@ export async function declareRegistry(request: DeclareRequest, dependencies: Dec
 }
 
 /**
- * Changes a declared registry and asks it again what it is, unless it only becomes the default or ceases to be; the realm it names now is pinned instead of the one
+ * Changes a declared registry and asks it again what it is, unless only its default or its prefix changes; the realm it names now is pinned instead of the one
  * it named before.
  * @throws {HoldfastError} REGISTRY_NOT_DECLARED; CONFLICT when the new host is declared already; otherwise as `declareRegistry`. Nothing is saved then.
  */
@@ -75,16 +78,17 @@ export async function updateRegistry(nameOrHost: string, request: UpdateRequest,
   const before = await requireRegistry(store, nameOrHost)
   const url = request.url === undefined ? {host: before.host} : parseRegistryUrl(request.url)
   const subject = {host: url.host, name: before.name, isDeclared: true}
-  const {caFile, clientCertFile, clientKeyFile, ...kept} = url.host === before.host ? before : withoutFindings(before)
+  const {caFile, clientCertFile, clientKeyFile, repositoryPrefix, ...kept} = url.host === before.host ? before : withoutFindings(before)
   const draft: RegistryRecord = {
     ...kept,
     host: url.host,
     isDefault: request.isDefault ?? before.isDefault,
     pinnedHosts: [...new Set([...before.pinnedHosts, ...parseHosts(request.trustHosts)])],
     updatedAt: now().toISOString(),
+    ...prefixOf(request.repositoryPrefix, repositoryPrefix),
     ...transport(mergeTransport(before, request), url, subject),
   }
-  const changed = await examine(draft, url, request.probe && !isOnlyAboutDefault(request), subject, dependencies)
+  const changed = await examine(draft, url, request.probe && !isOnlyAboutImages(request), subject, dependencies)
   await store.saveRegistry(changed.registry)
   return changed
 }
@@ -163,8 +167,15 @@ function mergeTransport(before: RegistryRecord, request: UpdateRequest): Transpo
   }
 }
 
-function isOnlyAboutDefault({isDefault, probe, ...rest}: UpdateRequest): boolean {
-  return isDefault !== undefined && Object.values(rest).every((setting) => setting === undefined)
+/** What does not concern how the registry is reached. */
+function isOnlyAboutImages({isDefault, repositoryPrefix, probe, ...rest}: UpdateRequest): boolean {
+  return (isDefault ?? repositoryPrefix) !== undefined && Object.values(rest).every((setting) => setting === undefined)
+}
+
+/** The prefix that was asked for, else the one that there is. @throws {HoldfastError} INVALID_REFERENCE */
+function prefixOf(asked: string | undefined, before: RepositoryName | undefined): Pick<RegistryRecord, 'repositoryPrefix'> {
+  const prefix = asked === undefined ? before : asked === '' ? undefined : parseRepositoryName(asked)
+  return prefix === undefined ? {} : {repositoryPrefix: prefix}
 }
 
 /** What was found out about one host says nothing about another. */

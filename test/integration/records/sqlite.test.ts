@@ -120,7 +120,7 @@ describe('the embedded database file', () => {
     store.close()
     const old = new DatabaseSync(file)
     old.exec(
-      'ALTER TABLE app DROP COLUMN previous_staged; ALTER TABLE cached_image DROP COLUMN owner; ALTER TABLE cached_image DROP COLUMN checked_at; ALTER TABLE cached_image DROP COLUMN removed_at; ALTER TABLE cached_image DROP COLUMN damaged; DROP TABLE image_claim; DROP TABLE trusted_host; DROP TABLE embedded_name; PRAGMA user_version = 4',
+      'ALTER TABLE app DROP COLUMN previous_staged; ALTER TABLE cached_image DROP COLUMN owner; ALTER TABLE cached_image DROP COLUMN checked_at; ALTER TABLE cached_image DROP COLUMN removed_at; ALTER TABLE cached_image DROP COLUMN damaged; DROP TABLE image_claim; DROP TABLE trusted_host; DROP TABLE embedded_name; ALTER TABLE registry DROP COLUMN repository_prefix; PRAGMA user_version = 4',
     )
     old.close()
     const migrated = await openSqliteStore({file})
@@ -139,6 +139,7 @@ describe('the embedded database file', () => {
     old.exec(`${WITHOUT_OWNERS};
       DROP TABLE embedded_name;
       ALTER TABLE cached_image DROP COLUMN damaged;
+      ALTER TABLE registry DROP COLUMN repository_prefix;
       DROP TABLE trusted_host;
       CREATE TABLE trusted_host (registry TEXT NOT NULL, host TEXT NOT NULL, PRIMARY KEY (registry, host)) STRICT, WITHOUT ROWID;
       INSERT INTO trusted_host VALUES ('r.example.com', 'collector.example.com:8443'), ('r.example.com', 'auth.example.com');
@@ -159,7 +160,9 @@ describe('the embedded database file', () => {
     await store.saveAppRecord({name: 'shop', image: 'new', previousImage: 'old', staged: STAGED, updatedAt: '2026-01-01T00:00:00.000Z'})
     store.close()
     const old = new DatabaseSync(file)
-    old.exec(`${WITHOUT_OWNERS}; UPDATE app SET staged_previous = 'old'; PRAGMA user_version = 10`)
+    old.exec(
+      `${WITHOUT_OWNERS}; ALTER TABLE registry DROP COLUMN repository_prefix; UPDATE app SET staged_previous = 'old'; PRAGMA user_version = 10`,
+    )
     old.close()
     const migrated = await openSqliteStore({file})
     const {source, registry, repository} = image()

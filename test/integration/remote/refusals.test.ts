@@ -33,6 +33,53 @@ describe('a refusal', () => {
     return error
   }
 
+  /** A registry that takes no token of its endpoint, which explains why. */
+  const explaining = () =>
+    start((seen, response) => {
+      if (seen.url.startsWith('/token')) {
+        const explanation = 'alice needs the privilege Manager to push at the root of "team", or may push below users/alice/'
+        const remedies = ['holdfast privilege grant Manager alice']
+        const refusals = [{scope: 'repository:team/app:push', rule: 'U9', explanation, remedies, below: 'users/alice'}]
+        return reply(response, 200, {'content-type': 'application/json'}, {token: 'abc', refusals})
+      }
+      const challenge = `Bearer realm="http://${seen.headers.host}/token",service="team",scope="repository:team/app:pull,push"`
+      return reply(response, 401, {'www-authenticate': seen.headers.authorization ? `${challenge},error="insufficient_scope"` : challenge})
+    })
+
+  it('of a collector of ours names the rule and the remedy, with a password and with an identity token', async () => {
+    for (const credentials of [CREDENTIALS, async () => ({kind: 'identity-token', token: 'an identity token'}) as const]) {
+      const registry = await explaining()
+      const asked: string[] = []
+      const isOwnCollector = async (realm: URL) => asked.push(realm.href) > 0
+      const store = open(registry.host, {credentials, isOwnCollector})
+      const error = await failure(store.writeBlob(REPOSITORY, BLOB, sourceOf(BYTES).source))
+      assert.equal(error.code, 'DENIED')
+      assert.match(
+        error.message,
+        /by rule U9, alice needs the privilege Manager to push at the root of "team", or may push below users\/alice\/$/,
+      )
+      assert.deepEqual(error.hints, ['holdfast privilege grant Manager alice'])
+      assert.partialDeepStrictEqual(error.details, {rule: 'U9', below: 'users/alice'})
+      assert.ok(asked.every((realm) => realm === `${registry.url}/token`))
+      assert.deepEqual(
+        [...new Set(registry.seen.map(({url}) => new URL(url, registry.url).pathname))].filter((path) => !path.startsWith('/v2/')),
+        ['/token'],
+      )
+    }
+  })
+
+  it('of any other token endpoint shows nothing that it recommends', async () => {
+    for (const isOwnCollector of [undefined, async () => false]) {
+      const registry = await explaining()
+      const error = await failure(
+        open(registry.host, {credentials: CREDENTIALS, isOwnCollector}).writeBlob(REPOSITORY, BLOB, sourceOf(BYTES).source),
+      )
+      assert.equal(error.code, 'DENIED')
+      assert.doesNotMatch(error.message, /Manager/)
+      assert.deepEqual(error.hints, [`holdfast login ${registry.host}`, `docker login ${registry.host}`])
+    }
+  })
+
   const MEANINGS: readonly (readonly [status: number, code: ErrorCode, said: RegExp])[] = [
     [400, 'UNSUPPORTED', /from any account/],
     [402, 'UNSUPPORTED', /from any account/],

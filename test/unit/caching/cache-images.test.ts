@@ -4,7 +4,8 @@ import {findCachedImages} from '../../../src/lib/caching/find-cached-images.ts'
 import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
 import {type Digest, digestOf} from '../../../src/lib/oci/digest.ts'
 import {parsePlatform} from '../../../src/lib/oci/platform.ts'
-import {parseReference, type RegistryHost, type RepositoryName} from '../../../src/lib/oci/reference.ts'
+import {parseReference, parseRepositoryName, type RegistryHost, type RepositoryName} from '../../../src/lib/oci/reference.ts'
+import {isGuidBelow} from '../../../src/lib/records/guid.ts'
 import type {CachedImageKey, CachedImageRecord} from '../../../src/lib/records/store.ts'
 import {addImage, addIndex, linesOf} from '../../support/memory-images.ts'
 import {MemoryStore} from '../../support/memory-store.ts'
@@ -47,12 +48,16 @@ class MemoryRecords {
         record.registry === key.registry &&
         record.app === key.app &&
         String(record.platforms) === String(key.platforms) &&
+        (key.repository !== undefined || isGuidBelow(key.prefix, record.repository)) &&
         (key.repository === undefined || key.repository === record.repository),
     )
   }
 
   async searchCachedImages(query?: string): Promise<readonly CachedImageRecord[]> {
-    return this.images.filter(({source, repository}) => query === undefined || source.includes(query) || repository === query)
+    return this.images.filter(
+      ({source, sourceDigest, repository}) =>
+        query === undefined || source.includes(query) || query === sourceDigest || repository === query,
+    )
   }
 
   async findBlobLocation(_registry: RegistryHost, digest: Digest): Promise<RepositoryName | undefined> {
@@ -85,7 +90,7 @@ describe('caching images', () => {
 
   const cache = (names: readonly string[], request: Partial<CacheImagesRequest> = {}) =>
     cacheImages(
-      {sources: names.map(parseReference), registry: REGISTRY, ...request},
+      {sources: names.map(parseReference), registry: REGISTRY, prefix: undefined, ...request},
       {target, openSource: async () => source, records, now: () => new Date('2026-11-20T12:00:00Z')},
     )
 
@@ -93,7 +98,7 @@ describe('caching images', () => {
     const names = Array.from({length: 500}, (_, n) => `a.test/app${n}:v1`)
     for (const [n, name] of names.entries()) addImage(source, name, ['shared', `own ${n}`])
     const outcomes = await cacheImages(
-      {sources: names.map(parseReference), registry: REGISTRY},
+      {sources: names.map(parseReference), registry: REGISTRY, prefix: undefined},
       {target, records, openSource: async () => source, now: () => new Date(0)},
     )
     assert.equal(new Set(outcomes.map((outcome) => imageOf(outcome).repository)).size, 500)
@@ -112,6 +117,30 @@ describe('caching images', () => {
     assert.equal(image.pinnedReference, `cache.test:5000/${image.repository}@${raw.digest}`)
     assert.equal(image.reference, `cache.test:5000/${image.repository}:latest`)
     assert.equal(records.images[0]?.app, 'shop')
+  })
+
+  it('puts the image below the prefix, and answers a request below another prefix with another copy', async () => {
+    const raw = addImage(source, 'a.test/app:v1', ['one'])
+    const [shop, team] = ['apps/shop', 'users/ann'].map(parseRepositoryName)
+    const [first] = await cache(['a.test/app:v1'], {prefix: shop})
+    const image = imageOf(first)
+    assert.match(image.repository, /^apps\/shop\/[0-9a-f-]{36}$/)
+    assert.equal(image.pinnedReference, `cache.test:5000/${image.repository}@${raw.digest}`)
+    const again = async (prefix: RepositoryName | undefined, name = 'a.test/app:v1') => imageOf((await cache([name], {prefix}))[0])
+    assert.equal((await again(shop)).repository, image.repository)
+    assert.equal((await again(shop, `a.test/app@${raw.digest}`)).repository, image.repository)
+    assert.match((await again(team)).repository, /^users\/ann\/[0-9a-f-]{36}$/)
+    assert.match((await again(undefined)).repository, UUID_V4)
+    assert.match((await again(team, `a.test/app@${raw.digest}`)).repository, /^users\/ann\//)
+  })
+
+  it('takes an explicit repository as the whole name, whatever the prefix', async () => {
+    addImage(source, 'a.test/app:v1', ['one'])
+    const [outcome] = await cache(['a.test/app:v1'], {
+      prefix: parseRepositoryName('apps/shop'),
+      repository: parseRepositoryName('shop/web'),
+    })
+    assert.equal(imageOf(outcome).repository, 'shop/web')
   })
 
   it('answers the same wish with what it has, after one HEAD at each end', async () => {
@@ -192,7 +221,7 @@ describe('caching images', () => {
     const slow = digestOf(new TextEncoder().encode('slow'))
     other.beforeRead = async (digest) => void (digest === slow && (await told))
     const outcomes = await cacheImages(
-      {sources: ['a.test/slow:v1', 'a.test/fast:v1'].map(parseReference), registry: REGISTRY},
+      {sources: ['a.test/slow:v1', 'a.test/fast:v1'].map(parseReference), registry: REGISTRY, prefix: undefined},
       {
         target,
         openSource: async ({repository}) => (repository === 'slow' ? other : source),

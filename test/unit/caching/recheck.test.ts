@@ -56,7 +56,7 @@ describe('checking again what was cached', () => {
   const cache = async (request: Partial<CacheImagesRequest> = {}, to: MemoryStore = target) =>
     (
       await cacheImages(
-        {sources: [parseReference(IMAGE)], registry: REGISTRY, recheckMs: DEFAULT_RECHECK_MS, ...request},
+        {sources: [parseReference(IMAGE)], registry: REGISTRY, prefix: undefined, recheckMs: DEFAULT_RECHECK_MS, ...request},
         {
           target: to,
           openSource: async ({registry}) => (registry === OTHER ? other : registry === REGISTRY ? target : source),

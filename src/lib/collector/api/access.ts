@@ -1,6 +1,7 @@
 import {Type} from 'typebox'
 import {ACTIONS, decide} from '../../access/decide.ts'
 import {HoldfastError} from '../../core/errors.ts'
+import {explainRefusal} from '../refusals.ts'
 import {createSearchService} from '../search/search-service.ts'
 import {type Account, serviceOfAccount, standingOf} from '../subjects.ts'
 import {assertAdministrator, type Call, defineOperation, found, shape} from './operation.ts'
@@ -26,18 +27,40 @@ export const explainAccess = defineOperation({
     registry: Type.String(),
     repository: Type.String(),
     decisions: Type.Array(
-      shape({action: ActionName, granted: Type.Boolean(), rule: Type.String(), reason: Type.String({description: 'one sentence'})}),
+      shape({
+        action: ActionName,
+        granted: Type.Boolean(),
+        rule: Type.String(),
+        reason: Type.String({description: 'one sentence'}),
+        remedies: Type.Optional(Type.Array(Type.String(), {description: 'commands for an administrator, where it is refused'})),
+        below: Type.Optional(Type.String({description: 'the repository below which the account may do the same'})),
+      }),
     ),
   }),
   async run({principal, registry: registryName, repository, action}, call) {
     if (call.caller.kind !== 'user' || call.caller.user.name !== principal) assertAdministrator(call, `explain what "${principal}" may`)
     const registry = found(await call.store.findManagedRegistry({name: registryName}), 'registry', registryName)
-    const standing = await standingOf(await accountOf(call, principal), registry, call.store)
+    const account = await accountOf(call, principal)
+    const standing = await standingOf(account, registry, call.store)
+    const isTold = call.caller.kind === 'machine' || call.caller.user.isAdministrator
     const path = await standing.resolve(repository)
-    const decisions = (action === undefined ? ACTIONS : [action]).map((one) => ({
-      action: one,
-      ...decide(one, standing.principal, standing.registry, path, standing.options),
-    }))
+    const decisions = await Promise.all(
+      (action === undefined ? ACTIONS : [action]).map(async (one) => {
+        const decision = decide(one, standing.principal, standing.registry, path, standing.options)
+        if (decision.granted) return {action: one, ...decision}
+        const refused = {action: one, account, registry, standing, repository, ...(isTold ? {mayNameGroups: true} : {})}
+        const {explanation, remedies, below} = await explainRefusal(refused, call.store)
+        // The command that asks this is no remedy here.
+        const others = remedies.filter((remedy) => !remedy.startsWith('holdfast explain '))
+        return {
+          action: one,
+          ...decision,
+          reason: explanation,
+          ...(others.length === 0 ? {} : {remedies: [...others]}),
+          ...(below === undefined ? {} : {below}),
+        }
+      }),
+    )
     return {principal, registry: registryName, repository, decisions}
   },
 })

@@ -52,6 +52,8 @@ export function createCachedImageNoteStore(database: Kysely<Tables>): CachedImag
               ? []
               : [
                   like('repository', `${pattern(start)}%`),
+                  // A GUID may stand below a prefix.
+                  ...(/^[0-9a-f-]+$/.test(start) ? [like('repository', `%/${start}%`)] : []),
                   like('digest', `sha___:${pattern(start)}%`),
                   like('source_digest', `sha___:${pattern(start)}%`),
                 ]),

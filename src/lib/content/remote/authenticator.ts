@@ -7,7 +7,7 @@ import {type Challenge, parseChallenges} from '../../auth/challenge.ts'
 import {saysLocked} from '../../auth/refusal.ts'
 import {formatScope, mergeScopes, parseScopes, type Scope} from '../../auth/scope.ts'
 import {refreshTokenForm, tokenUrl} from '../../auth/token-request.ts'
-import {decodeTokenResponse, MAX_TOKEN_RESPONSE_BYTES, type TokenResponse} from '../../auth/token-response.ts'
+import {decodeTokenResponse, type ExplainedRefusal, MAX_TOKEN_RESPONSE_BYTES, type TokenResponse} from '../../auth/token-response.ts'
 import {HoldfastError} from '../../core/errors.ts'
 import {excerpt} from '../../core/redaction.ts'
 import type {Clock} from '../../core/retry.ts'
@@ -29,6 +29,11 @@ export interface AuthenticatorOptions {
   readonly client: PacedClient
   readonly clock: Clock
   readonly credentials?: CredentialLookup | undefined
+  /**
+   * Returns whether a token endpoint is of a collector that the user has chosen, or that was trusted as the one of this registry: only then is shown what it says of a
+   * refusal, and which commands it recommends.
+   */
+  readonly isOwnCollector?: ((realm: URL) => Promise<boolean>) | undefined
   /** Told, in one sentence, what went wrong beside the transfer. */
   readonly warn?: ((message: string) => void) | undefined
 }
@@ -42,6 +47,8 @@ export interface Access {
 interface CachedToken {
   readonly token: Secret
   readonly renewAtMs: number
+  /** Why it does not allow all that was asked for, as far as the endpoint says. */
+  readonly refusals: readonly ExplainedRefusal[]
 }
 
 type Scheme =
@@ -137,17 +144,37 @@ export class Authenticator {
       response.status === 403 ||
       challenge?.parameters.error === 'insufficient_scope' ||
       (this.#scheme?.kind === 'bearer' && !isTokenRefused)
-    )
-      return new HoldfastError('DENIED', `${known.message}; the account in use may not do this${scopes === '' ? '' : ` (${scopes})`}`, {
-        hints: loginHints(registry),
-        details: {...known.details, scopes},
+    ) {
+      const [explained, ...others] = await this.#refusals(access, credential)
+      const what = scopes === '' ? '' : ` (${scopes})`
+      if (explained === undefined) {
+        return new HoldfastError('DENIED', `${known.message}; the account in use may not do this${what}`, {
+          hints: loginHints(registry),
+          details: {...known.details, scopes},
+          cause: known,
+        })
+      }
+      const all = [explained, ...others]
+      const reasons = [...new Set(all.map(({rule, explanation}) => `by rule ${rule}, ${explanation}`))]
+      return new HoldfastError('DENIED', `${known.message}; the collector refuses this${what}: ${reasons.join('; ')}`, {
+        hints: [...new Set(all.flatMap(({remedies}) => remedies))],
+        details: {...known.details, scopes, rule: explained.rule, ...(explained.below === undefined ? {} : {below: explained.below})},
         cause: known,
       })
+    }
     return new HoldfastError('UNAUTHENTICATED', `${known.message}; the credentials found for "${registry}" are refused`, {
       hints: loginHints(registry),
       details: known.details,
       cause: known,
     })
+  }
+
+  /** What a collector of ours said of what it did not grant, when it gave the token that was refused. */
+  async #refusals(access: Access, credential: RegistryCredential): Promise<readonly ExplainedRefusal[]> {
+    const scheme = this.#scheme
+    if (scheme?.kind !== 'bearer' || (await this.#options.isOwnCollector?.(scheme.realm)) !== true) return []
+    const token = await this.#tokens.get(tokenKey(scheme, wanted(scheme, access), credential))?.result.catch(() => undefined)
+    return token?.refusals ?? []
   }
 
   #learnBearer({parameters}: Challenge, base: URL, access: Access): void {
@@ -265,8 +292,8 @@ function isUsable({scheme, parameters}: Challenge): boolean {
 type ArrivedToken = TokenResponse & {readonly arrivedAtMs: number}
 
 /** What is kept of it: not the refresh token. */
-function cachedToken({token, expiresAtMs, arrivedAtMs}: ArrivedToken): CachedToken {
-  return {token: new Secret(token), renewAtMs: expiresAtMs - Math.min(RENEW_BEFORE_EXPIRY_MS, (expiresAtMs - arrivedAtMs) / 3)}
+function cachedToken({token, expiresAtMs, arrivedAtMs, refusals = []}: ArrivedToken): CachedToken {
+  return {token: new Secret(token), renewAtMs: expiresAtMs - Math.min(RENEW_BEFORE_EXPIRY_MS, (expiresAtMs - arrivedAtMs) / 3), refusals}
 }
 
 function wanted({extraScopes}: Scheme & {kind: 'bearer'}, {scopes}: Access): readonly Scope[] {

@@ -34,6 +34,8 @@ export interface SessionOptions {
   readonly clock?: Clock | undefined
   /** Whether a request is repeated after a server was silent for too long; it is unless said. */
   readonly retriesTimeouts?: boolean | undefined
+  /** Returns whether a token endpoint is of a collector of ours: what it says of a refusal is then shown. */
+  readonly isOwnCollector?: ((realm: URL) => Promise<boolean>) | undefined
   /** Told, in one sentence, what went wrong beside the transfer: a new identity token that could not be kept. */
   readonly warn?: ((message: string) => void) | undefined
 }
@@ -72,13 +74,22 @@ export class RegistrySession {
   #rateLimit: RateLimit | undefined
 
   constructor(options: SessionOptions) {
-    const {endpoint, http, credentials, rateLimitWaitMs = DEFAULT_RATE_LIMIT_WAIT_MS, clock = SYSTEM_CLOCK, warn, retriesTimeouts} = options
+    const {
+      endpoint,
+      http,
+      credentials,
+      rateLimitWaitMs = DEFAULT_RATE_LIMIT_WAIT_MS,
+      clock = SYSTEM_CLOCK,
+      warn,
+      retriesTimeouts,
+      isOwnCollector,
+    } = options
     this.endpoint = endpoint
     this.clock = clock
     const initial = RATE_LIMITING_REGISTRIES.includes(endpoint.registry) ? 1 : INITIAL_BLOB_CONCURRENCY
     this.limit = new AdaptiveLimit({initial, max: MAX_BLOB_CONCURRENCY})
     this.#client = new PacedClient({http, clock, rateLimitWaitMs, limit: this.limit, retriesTimeouts})
-    this.#authenticator = new Authenticator({endpoint, client: this.#client, clock, credentials, warn})
+    this.#authenticator = new Authenticator({endpoint, client: this.#client, clock, credentials, isOwnCollector, warn})
   }
 
   /** What the registry last said about its quota; a new object each time. */

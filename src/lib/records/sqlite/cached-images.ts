@@ -1,6 +1,6 @@
 /** Cached images as rows. An absent app or platform list is the empty string, so that equality and uniqueness need no special case for NULL. */
 import type {RepositoryName} from '../../oci/reference.ts'
-import {isGuid} from '../guid.ts'
+import {GUID_LENGTH, isGuid} from '../guid.ts'
 import type {CachedImageKey, CachedImageOwnerStore, CachedImageRecord, CachedImageStore} from '../store.ts'
 import type {Row} from './connection.ts'
 import type {Database} from './database.ts'
@@ -19,7 +19,7 @@ const RECORD = `
 const FIND = `
   SELECT * FROM cached_image
   WHERE source = :source AND registry = :registry AND app = :app AND owner = :owner AND platforms = :platforms
-    AND CASE WHEN :repository = '' THEN is_guid = 1 ELSE repository = :repository END
+    AND CASE WHEN :repository = '' THEN is_guid = 1 AND substr(repository, 1, length(repository) - ${GUID_LENGTH}) = :prefix ELSE repository = :repository END
     AND removed_at IS NULL
   ORDER BY created_at DESC, id DESC LIMIT 1`
 
@@ -33,12 +33,13 @@ const RECORD_REMOVAL = `
   UPDATE cached_image SET removed_at = :removedAt WHERE registry = :registry AND repository = :repository AND digest = :digest`
 
 const CLAIM = `
-  INSERT INTO image_claim (source, registry, app, owner, platforms, repository)
-  VALUES (:source, :registry, :app, :owner, :platforms, :repository)
+  INSERT INTO image_claim (source, registry, app, owner, platforms, prefix, repository)
+  VALUES (:source, :registry, :app, :owner, :platforms, :prefix, :repository)
   ON CONFLICT DO NOTHING`
 
 const FIND_CLAIM = `
-  SELECT repository FROM image_claim WHERE source = :source AND registry = :registry AND app = :app AND owner = :owner AND platforms = :platforms`
+  SELECT repository FROM image_claim
+  WHERE source = :source AND registry = :registry AND app = :app AND owner = :owner AND platforms = :platforms AND prefix = :prefix`
 
 const END_CLAIM = `
   DELETE FROM image_claim
@@ -59,6 +60,7 @@ const SEARCH = `
      OR source_digest = :query
      OR (length(:start) >= ${MIN_PREFIX_LENGTH} AND :start IN (
            substr(repository, 1, length(:start)),
+           CASE WHEN is_guid = 1 THEN substr(repository, -${GUID_LENGTH}, length(:start)) END,
            substr(digest, instr(digest, ':') + 1, length(:start)),
            substr(source_digest, instr(source_digest, ':') + 1, length(:start))))
   ORDER BY created_at DESC, id DESC`
@@ -82,7 +84,7 @@ export function createCachedImageStore(database: Database): CachedImageStore & C
       })
     },
     async claimRepository(key, fresh, known) {
-      const wish = encodeWish(key)
+      const wish = {...encodeWish(key), prefix: encodePrefix(key)}
       let claimed: RepositoryName = fresh
       await database.transaction((connection) => {
         const newest = connection.get(FIND, {...wish, repository: ''})?.repository
@@ -108,7 +110,7 @@ export function createCachedImageStore(database: Database): CachedImageStore & C
       await database.run(ADOPT, {registry, repository, app, owner})
     },
     async findCachedImage(key) {
-      const row = await database.get(FIND, {...encodeWish(key), repository: key.repository ?? ''})
+      const row = await database.get(FIND, {...encodeWish(key), prefix: encodePrefix(key), repository: key.repository ?? ''})
       return row === undefined ? undefined : decode(row)
     },
     async searchCachedImages(query) {
@@ -121,6 +123,11 @@ export function createCachedImageStore(database: Database): CachedImageStore & C
 
 function encodeWish({source, registry, app = '', owner = '', platforms}: CachedImageKey) {
   return {source, registry, app, owner, platforms: encodePlatforms(platforms)}
+}
+
+/** What comes before the GUID. */
+function encodePrefix({prefix}: CachedImageKey): string {
+  return prefix === undefined ? '' : `${prefix}/`
 }
 
 function encodePlatforms(platforms: readonly string[] = []): string {

@@ -6,14 +6,14 @@ import type {Database} from './database.ts'
 
 const SAVE = `
   INSERT INTO registry (name, host, url, insecure, plain_http, ca_file, client_cert_file, client_key_file, is_default,
-                        flavour, auth_scheme, realm, pinned_hosts, capabilities, created_at, updated_at)
+                        flavour, auth_scheme, realm, repository_prefix, pinned_hosts, capabilities, created_at, updated_at)
   VALUES (:name, :host, :url, :insecure, :plain_http, :ca_file, :client_cert_file, :client_key_file, :is_default,
-          :flavour, :auth_scheme, :realm, :pinned_hosts, :capabilities, :created_at, :updated_at)
+          :flavour, :auth_scheme, :realm, :repository_prefix, :pinned_hosts, :capabilities, :created_at, :updated_at)
   ON CONFLICT (name) DO UPDATE SET
     host = excluded.host, url = excluded.url, insecure = excluded.insecure, plain_http = excluded.plain_http, ca_file = excluded.ca_file,
     client_cert_file = excluded.client_cert_file, client_key_file = excluded.client_key_file, is_default = excluded.is_default,
-    flavour = excluded.flavour, auth_scheme = excluded.auth_scheme, realm = excluded.realm, pinned_hosts = excluded.pinned_hosts,
-    capabilities = excluded.capabilities, created_at = excluded.created_at, updated_at = excluded.updated_at`
+    flavour = excluded.flavour, auth_scheme = excluded.auth_scheme, realm = excluded.realm, repository_prefix = excluded.repository_prefix,
+    pinned_hosts = excluded.pinned_hosts, capabilities = excluded.capabilities, created_at = excluded.created_at, updated_at = excluded.updated_at`
 
 /** The registries of one database. */
 export function createRegistryStore(database: Database): RegistryStore {
@@ -88,6 +88,7 @@ function encode(registry: RegistryRecord): Parameters {
     flavour: registry.flavour ?? null,
     auth_scheme: registry.authScheme ?? null,
     realm: registry.realm ?? null,
+    repository_prefix: registry.repositoryPrefix ?? null,
     pinned_hosts: JSON.stringify(registry.pinnedHosts),
     capabilities: JSON.stringify(registry.capabilities),
     created_at: registry.createdAt,
@@ -105,6 +106,7 @@ function decode(row: Row | undefined): RegistryRecord | undefined {
     flavour: row.flavour,
     authScheme: row.auth_scheme,
     realm: row.realm,
+    repositoryPrefix: row.repository_prefix,
   }
   return {
     name: row.name,

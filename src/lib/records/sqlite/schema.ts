@@ -127,6 +127,23 @@ const MIGRATIONS: readonly string[] = [
    INSERT INTO image_claim (source, registry, app, owner, platforms, repository)
      SELECT source, registry, app, '', platforms, repository FROM image_claim_before;
    DROP TABLE image_claim_before`,
+
+  // The same request below another prefix is another claim.
+  `ALTER TABLE registry ADD COLUMN repository_prefix TEXT;
+   ALTER TABLE image_claim RENAME TO image_claim_before;
+   CREATE TABLE image_claim (
+     source TEXT NOT NULL,
+     registry TEXT NOT NULL,
+     app TEXT NOT NULL,
+     owner TEXT NOT NULL,
+     platforms TEXT NOT NULL,
+     prefix TEXT NOT NULL,
+     repository TEXT NOT NULL,
+     PRIMARY KEY (source, registry, app, owner, platforms, prefix)
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO image_claim (source, registry, app, owner, platforms, prefix, repository)
+     SELECT source, registry, app, owner, platforms, '', repository FROM image_claim_before;
+   DROP TABLE image_claim_before`,
 ]
 
 /**

@@ -79,7 +79,7 @@ const NOT_STORED = {'cache-control': 'no-store', pragma: 'no-cache'}
 
 function sendGrant(
   reply: FastifyReply,
-  {token, expiresInSeconds, issuedAt, refreshToken, granted}: GrantedToken,
+  {token, expiresInSeconds, issuedAt, refreshToken, granted, refusals}: GrantedToken,
   isForm: boolean,
   more: object = {},
 ): FastifyReply {
@@ -90,6 +90,8 @@ function sendGrant(
     issued_at: issuedAt,
     ...(refreshToken === undefined ? {} : {refresh_token: refreshToken.reveal()}),
     ...(isForm ? {scope: granted.map(formatScope).join(' '), token_type: 'Bearer'} : {}),
+    // Not of the specification: clients ignore what they do not know, and ours says why something was refused.
+    ...(refusals.length === 0 ? {} : {refusals}),
     ...more,
   })
 }
