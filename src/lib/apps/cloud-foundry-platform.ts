@@ -4,17 +4,14 @@
  */
 import {annotateApp, type CloudFoundryApp, findApp, listImageApps, readVariable, setVariable} from '../cloud-foundry/apps.ts'
 import type {Controller} from '../cloud-foundry/controller.ts'
+import {activeDeployment, awaitDeployment, deployDroplet, setCurrentDroplet} from '../cloud-foundry/deployments.ts'
 import {
-  activeDeployment,
-  awaitDeployment,
   buildPackage,
   createPackage,
   currentDroplet,
   DEFAULT_STAGING_TIMEOUT_MS,
-  deployDroplet,
   newestPackageImage,
   readDropletOf,
-  setCurrentDroplet,
 } from '../cloud-foundry/releases.ts'
 import type {CloudFoundryNetwork} from '../cloud-foundry/uaa.ts'
 import {HoldfastError} from '../core/errors.ts'

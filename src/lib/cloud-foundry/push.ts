@@ -3,19 +3,9 @@ import {HoldfastError, hasCode} from '../core/errors.ts'
 import type {StepListener} from '../core/step.ts'
 import {type CloudFoundryApp, findApp} from './apps.ts'
 import type {Controller} from './controller.ts'
-import {applyManifest, cancelDeployment, readHealth, startApp, uploadFiles} from './manifests.ts'
-import {
-  activeDeployment,
-  buildPackage,
-  type Credentials,
-  createPackage,
-  currentDroplet,
-  DEFAULT_STAGING_TIMEOUT_MS,
-  deployDroplet,
-  poll,
-  setCurrentDroplet,
-  type Waiting,
-} from './releases.ts'
+import {activeDeployment, cancelDeployment, deployDroplet, setCurrentDroplet} from './deployments.ts'
+import {applyManifest, readHealth, startApp, uploadFiles} from './manifests.ts'
+import {buildPackage, type Credentials, createPackage, currentDroplet, DEFAULT_STAGING_TIMEOUT_MS, poll, type Waiting} from './releases.ts'
 
 /** What an app runs. */
 type PushedContent =
