@@ -2,7 +2,7 @@
 import {hasCode} from '../core/errors.ts'
 import {parseReference, type Reference} from '../oci/reference.ts'
 import {CACHE_VARIABLE, isOptIn} from './opt-in.ts'
-import type {Platform, PlatformApp} from './platform.ts'
+import type {Platform, PlatformApp, ReleaseUnderWay} from './platform.ts'
 
 export interface AppStatus {
   readonly app: string
@@ -24,6 +24,8 @@ export interface AppStatus {
   readonly drift?: 'none' | 'moved' | 'unknown'
   /** What the source names now. */
   readonly currentDigest?: string
+  /** Present when it is being moved to another release. */
+  readonly underWay?: ReleaseUnderWay
 }
 
 export interface StatusDependencies {
@@ -33,7 +35,11 @@ export interface StatusDependencies {
 }
 
 export async function statusOf(app: PlatformApp, {platform, digestOf}: StatusDependencies): Promise<AppStatus> {
-  const [variable, release] = await Promise.all([platform.readVariable(app, CACHE_VARIABLE), platform.currentRelease(app)])
+  const [variable, release, underWay] = await Promise.all([
+    platform.readVariable(app, CACHE_VARIABLE),
+    platform.currentRelease(app),
+    platform.releaseUnderWay(app),
+  ])
   const {staged, name} = app
   const isCached = staged !== undefined && release?.image === staged.cached
   const status: AppStatus = {
@@ -44,6 +50,7 @@ export async function statusOf(app: PlatformApp, {platform, digestOf}: StatusDep
     isPinned: release !== undefined && isPinned(release.image),
     ...(isCached ? {source: staged.source, sourceDigest: staged.sourceDigest, stagedAt: staged.stagedAt} : {}),
     ...(staged?.previous === undefined ? {} : {previous: staged.previous}),
+    ...(underWay === undefined ? {} : {underWay}),
   }
   if (!isCached || digestOf === undefined) return status
   return {...status, ...(await findDrift(staged.source, staged.sourceDigest, digestOf))}

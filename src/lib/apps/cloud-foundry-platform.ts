@@ -4,7 +4,8 @@
  */
 import {annotateApp, type CloudFoundryApp, findApp, listImageApps, readVariable, setVariable} from '../cloud-foundry/apps.ts'
 import type {Controller} from '../cloud-foundry/controller.ts'
-import {activeDeployment, awaitDeployment, deployDroplet, setCurrentDroplet} from '../cloud-foundry/deployments.ts'
+import {activeDeployment, type Deployment, setCurrentDroplet} from '../cloud-foundry/deployments.ts'
+import {countInstances, type InstanceCounts} from '../cloud-foundry/instances.ts'
 import {
   buildPackage,
   createPackage,
@@ -13,11 +14,12 @@ import {
   newestPackageImage,
   readDropletOf,
 } from '../cloud-foundry/releases.ts'
+import {awaitOther, cancelActive, DEFAULT_ROLLOUT, type Rollout, type RolloutProgress, rollOut} from '../cloud-foundry/rollouts.ts'
 import type {CloudFoundryNetwork} from '../cloud-foundry/uaa.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import type {StagedImageRecord} from '../records/store.ts'
-import type {Platform, PlatformApp, Release, ReleaseRequest} from './platform.ts'
+import type {Platform, PlatformApp, Release, ReleaseRequest, ReleaseUnderWay} from './platform.ts'
 
 const NOTE = {
   source: 'holdfast-source',
@@ -33,10 +35,15 @@ export interface CloudFoundryPlatformOptions {
   readonly organization: {readonly name: string}
   readonly network: Pick<CloudFoundryNetwork, 'now' | 'sleep'>
   readonly stagingTimeoutMs?: number | undefined
+  /** How apps are moved to a release; as `DEFAULT_ROLLOUT` when absent. */
+  readonly rollout?: Rollout | undefined
+  /** Told how far a release has come that is waited for. */
+  readonly onProgress?: ((progress: RolloutProgress) => void) | undefined
 }
 
 export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions): Platform {
-  const {controller, space, organization, network, stagingTimeoutMs = DEFAULT_STAGING_TIMEOUT_MS} = options
+  const {controller, space, organization, network, stagingTimeoutMs = DEFAULT_STAGING_TIMEOUT_MS, rollout = DEFAULT_ROLLOUT} = options
+  const dependencies = {controller, waiting: network, onProgress: options.onProgress}
   /** What only this platform knows of the apps that it has answered. */
   const known = new WeakMap<PlatformApp, CloudFoundryApp>()
   const describe = (app: CloudFoundryApp): PlatformApp => {
@@ -59,12 +66,19 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     droplet: {readonly guid: string; readonly image?: string},
     onStep: ReleaseRequest['onStep'],
   ): Promise<Release> => {
+    const release = {id: droplet.guid, image: droplet.image ?? ''}
     if (app.isStarted) {
-      onStep?.(
-        `rolling deployment of app "${app.name}"`,
-        `the rolling deployment of app "${app.name}" goes on at the platform, if it has begun: cf app ${app.name}`,
-      )
-      await deployDroplet(controller, app, droplet.guid, network)
+      const {strategy} = rollout
+      if (strategy === 'recreate') {
+        onStep?.(`stopping app "${app.name}", to start it with its release`, `app "${app.name}" may be stopped: cf start ${app.name}`)
+      } else {
+        onStep?.(
+          `${strategy} deployment of app "${app.name}"`,
+          `the ${strategy} deployment of app "${app.name}" goes on at the platform, if it has begun: cf app ${app.name}`,
+        )
+      }
+      const state = await rollOut(app, droplet.guid, rollout, dependencies)
+      if (state !== 'done') return {...release, underWay: state === 'paused' ? 'paused' : 'deploying'}
     } else {
       onStep?.(
         `app "${app.name}" is stopped, and runs it when it is started: cf start ${app.name}`,
@@ -72,7 +86,7 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
       )
       await setCurrentDroplet(controller, app, droplet.guid)
     }
-    return {id: droplet.guid, image: droplet.image ?? ''}
+    return release
   }
 
   return {
@@ -98,7 +112,24 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
         `waiting for the deployment of app "${app.name}" that is under way`,
         `the deployment of app "${app.name}" that was under way goes on at the platform, and nothing else was begun`,
       )
-      await awaitDeployment(controller, app, deployment, network)
+      await awaitOther(app, deployment, rollout, dependencies)
+    },
+    async releaseUnderWay(platformApp) {
+      const app = await appOf(platformApp)
+      const deployment = await activeDeployment(controller, app)
+      if (deployment === undefined) return undefined
+      const {webProcess} = deployment
+      return describeUnderWay(deployment, webProcess === undefined ? undefined : await countInstances(controller, app, webProcess))
+    },
+    async cancelRelease(platformApp, onStep) {
+      const app = await appOf(platformApp)
+      onStep?.(
+        `looking for a deployment of app "${app.name}" that is under way`,
+        `the deployment of app "${app.name}" that was under way may be cancelled: cf app ${app.name}`,
+      )
+      if (!(await cancelActive(app, rollout, dependencies))) return undefined
+      const droplet = await currentDroplet(controller, app)
+      return droplet === undefined ? undefined : {id: droplet.guid, image: droplet.image ?? ''}
     },
     async release(platformApp, {image, credentials, onStep}) {
       const app = await appOf(platformApp)
@@ -121,9 +152,21 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     describeRelease: ({id, name}, image) => [
       `POST ${controller.api}/v3/packages for app "${name}" with image ${image}`,
       `POST ${controller.api}/v3/builds, and GET until it is staged`,
-      `POST ${controller.api}/v3/deployments (rolling) of app ${id}, and GET until it is deployed`,
+      rollout.strategy === 'recreate'
+        ? `POST ${controller.api}/v3/apps/${id}/actions/stop, PATCH its current droplet, POST its start, and GET until it runs`
+        : `POST ${controller.api}/v3/deployments (${rollout.strategy}) of app ${id}, and GET until it is deployed`,
     ],
     describeNote: ({id}) => `PATCH ${controller.api}/v3/apps/${id}: annotations ${Object.values(NOTE).join(', ')}`,
+  }
+}
+
+function describeUnderWay({phase, error}: Deployment, instances: InstanceCounts | undefined): ReleaseUnderWay | undefined {
+  if (phase !== 'deploying' && phase !== 'paused' && phase !== 'canceling') return undefined
+  const isFailing = phase === 'deploying' && (error !== undefined || (instances?.crashed ?? 0) > 0)
+  return {
+    state: isFailing ? 'failing' : phase,
+    ...(error === undefined ? {} : {error}),
+    ...(instances === undefined ? {} : {instances}),
   }
 }
 

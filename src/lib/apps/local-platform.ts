@@ -49,6 +49,8 @@ export function createLocalPlatform(records: AppRecordStore, now: () => Date): P
       return image === undefined ? undefined : {id: image, image}
     },
     settle: async () => {},
+    releaseUnderWay: async () => undefined,
+    cancelRelease: async () => undefined,
     release: (app, {image}) => run(app, image),
     rollback: (app, releaseId) => run(app, releaseId),
     async noteStaged(app, staged) {

@@ -20,6 +20,18 @@ export interface Release {
   /** The platform's own name for it, by which it can be gone back to. */
   readonly id: string
   readonly image: string
+  /** Present when the app is still being moved to it: `paused` waits for the user to continue a canary deployment. */
+  readonly underWay?: 'deploying' | 'paused'
+}
+
+/** A release that an app is being moved to. */
+export interface ReleaseUnderWay {
+  /** `failing`: new instances crash, or the platform says what keeps it from going on. */
+  readonly state: 'deploying' | 'failing' | 'paused' | 'canceling'
+  /** What keeps it from going on, as the platform says it. */
+  readonly error?: string
+  /** New instances, where the platform was asked for them. */
+  readonly instances?: {readonly running: number; readonly starting: number; readonly crashed: number}
 }
 
 export interface PullCredentials {
@@ -49,6 +61,10 @@ export interface Platform {
   currentRelease(app: PlatformApp): Promise<Release | undefined>
   /** Waits until a release that is under way has ended; what an interrupted run began is finished so. */
   settle(app: PlatformApp, onStep?: StepListener): Promise<void>
+  /** The release that the app is being moved to now; undefined where there is none. */
+  releaseUnderWay(app: PlatformApp): Promise<ReleaseUnderWay | undefined>
+  /** Cancels the release that is under way at once; what ran before, and runs again. Undefined where none was under way. */
+  cancelRelease(app: PlatformApp, onStep?: StepListener): Promise<Release | undefined>
   /** Makes the app run an image, without a moment in which nothing runs. The release before it is kept. */
   release(app: PlatformApp, request: ReleaseRequest): Promise<Release>
   /** Goes back to a release that is kept. */

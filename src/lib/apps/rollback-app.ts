@@ -12,12 +12,20 @@ export interface Rollback {
   readonly image: string
   /** What it ran, which the next rollback goes back to. */
   readonly previous?: string
+  /** What was under way was cancelled instead: the app runs what it ran before that. */
+  readonly hasCancelled?: true
+  /** Present when it is still being moved: `paused` waits for the user to continue a canary deployment. */
+  readonly underWay?: 'deploying' | 'paused'
 }
 
-/** @throws {HoldfastError} OBJECT_NOT_FOUND when no release before is known; what the platform throws. */
+/**
+ * Goes back to the release before; a release that is under way is cancelled, and not waited for.
+ * @throws {HoldfastError} OBJECT_NOT_FOUND when no release before is known; what the platform throws.
+ */
 export async function rollBackApp(name: string, platform: Platform, onStep?: StepListener): Promise<Rollback> {
   const app = await platform.findApp(name)
-  await platform.settle(app, onStep)
+  const cancelled = await platform.cancelRelease(app, onStep)
+  if (cancelled !== undefined) return {app: name, image: cancelled.image, hasCancelled: true}
   const current = await platform.currentRelease(app)
   const {staged} = app
   if (staged?.previous === undefined || staged.previous === current?.id) {
@@ -26,11 +34,14 @@ export async function rollBackApp(name: string, platform: Platform, onStep?: Ste
     })
   }
   const before = current === undefined ? '' : `; it ran ${current.image}, release ${current.id}`
-  const {image} = await platform.rollback(app, staged.previous, (step, left) => onStep?.(step, `${left}${before}`))
-  if (current === undefined) return {app: name, image}
+  const {image, underWay} = await platform.rollback(app, staged.previous, (step, left) => onStep?.(step, `${left}${before}`))
+  const result = {app: name, image, ...(underWay === undefined ? {} : {underWay})}
+  if (current === undefined) return result
   await platform.noteStaged(app, {...staged, previous: current.id})
-  return {app: name, image, previous: current.id}
+  return {...result, previous: current.id}
 }
+
+export interface RotatedCredentials extends Pick<Rollback, 'app' | 'image' | 'underWay'> {}
 
 /**
  * Gives an app that runs from the cache other credentials to pull with; the image stays the same to the byte.
@@ -44,7 +55,7 @@ export async function rotateCredentials(
     assertPullable,
     onStep,
   }: Pick<StageDependencies, 'platform' | 'pullCredentials' | 'assertPullable' | 'onStep'>,
-): Promise<{readonly app: string; readonly image: string}> {
+): Promise<RotatedCredentials> {
   const app = await platform.findApp(name)
   await platform.settle(app, onStep)
   const current = await platform.currentRelease(app)
@@ -55,6 +66,6 @@ export async function rotateCredentials(
     })
   }
   await assertPullable(parseReference(staged.cached), pullCredentials)
-  const {image} = await platform.release(app, {image: staged.cached, credentials: pullCredentials, onStep})
-  return {app: name, image}
+  const {image, underWay} = await platform.release(app, {image: staged.cached, credentials: pullCredentials, onStep})
+  return {app: name, image, ...(underWay === undefined ? {} : {underWay})}
 }

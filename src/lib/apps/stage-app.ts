@@ -48,6 +48,8 @@ export interface StageOutcome {
   readonly image?: string
   /** The release before, for `rollback`. */
   readonly previous?: string
+  /** Present when it is still being moved: `paused` waits for the user to continue a canary deployment. */
+  readonly underWay?: 'deploying' | 'paused'
   /** With a dry run: the calls that would be made. */
   readonly calls?: readonly string[]
 }
@@ -87,7 +89,7 @@ export async function stageApp(name: string, request: StageRequest, dependencies
   }
   // Noted first: whatever happens now, what the user named is not lost.
   await platform.noteStaged(app, record)
-  await platform.release(app, {image: image.pinnedReference, credentials: dependencies.pullCredentials, onStep})
+  const {underWay} = await platform.release(app, {image: image.pinnedReference, credentials: dependencies.pullCredentials, onStep})
   return {
     app: name,
     action: 'cached',
@@ -95,6 +97,7 @@ export async function stageApp(name: string, request: StageRequest, dependencies
     sourceDigest: image.sourceDigest,
     image: image.pinnedReference,
     ...(current === undefined ? {} : {previous: current.id}),
+    ...(underWay === undefined ? {} : {underWay}),
   }
 }
 
@@ -123,7 +126,9 @@ async function unstage(app: PlatformApp, {image, isDryRun}: StageRequest, depend
   }
   if (release !== undefined) {
     const credentials = await dependencies.originCredentials(parseReference(release))
-    await platform.release(app, {image: release, credentials, onStep})
+    const {underWay} = await platform.release(app, {image: release, credentials, onStep})
+    // Not every instance runs its user's image yet: what is noted is forgotten by the run after that.
+    if (underWay !== undefined) return {...outcome, underWay}
   }
   if (app.staged !== undefined) await platform.noteStaged(app, undefined)
   return outcome

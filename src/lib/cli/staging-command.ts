@@ -15,6 +15,7 @@ import {type EachApp, type EachAppRequest, forEachApp} from './each-app.ts'
 import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
 import {mirrorPlaces} from './mirror-places.ts'
 import {createProgress} from './progress.ts'
+import {describeProgress, describeUnderWay, type RolloutFlags, readRollout} from './rollout-flags.ts'
 import {sharedRecords} from './shared-records.ts'
 import {readSecret} from './standard-input.ts'
 import type {AccessFlags} from './transfer-flags.ts'
@@ -61,9 +62,18 @@ export interface CacheFlags extends AccessFlags, GlobalFlags {
 export abstract class StagingCommand<Result extends object> extends BaseCommand<Result> {
   static override readonly baseFlags = {...GLOBAL_FLAGS, ...PLATFORM_FLAGS}
 
-  protected async openPlatform(flags: PlatformFlags & GlobalFlags): Promise<Platform> {
+  /** Flags of a rollout count where the command has them. */
+  protected async openPlatform(flags: PlatformFlags & GlobalFlags & RolloutFlags): Promise<Platform> {
     const {openPlatform} = await import('./app-platform.ts')
-    return await openPlatform(this.openContext(flags), flags.cf)
+    const context = this.openContext(flags)
+    const rollout = readRollout(flags, context.environment)
+    return await openPlatform(context, flags.cf, {rollout, onProgress: (progress) => this.output.note(describeProgress(progress))})
+  }
+
+  /** Says what is left to do for an app that is still being moved. */
+  protected noteUnderWay(app: string, underWay: 'deploying' | 'paused' | undefined): void {
+    const note = describeUnderWay(app, underWay)
+    if (note !== undefined) this.output.note(note)
   }
 
   /** Of the app that is worked on. */
@@ -85,7 +95,7 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
   }
 
   /** What staging works with. */
-  protected async stagingDependencies(flags: CacheFlags & PlatformFlags): Promise<StageDependencies> {
+  protected async stagingDependencies(flags: CacheFlags & PlatformFlags & RolloutFlags): Promise<StageDependencies> {
     const context = this.openContext(flags)
     const pullCredentials = await readPullCredentials(flags, context)
     const [{cacheImages}, platform, target, records] = await Promise.all([

@@ -67,6 +67,10 @@ export async function startApp(controller: Controller, {guid, name}: CloudFoundr
   await controller.send('POST', `/v3/apps/${guid}/actions/start`, {purpose: `start app "${name}"`})
 }
 
+export async function stopApp(controller: Controller, {guid, name}: CloudFoundryApp): Promise<void> {
+  await controller.send('POST', `/v3/apps/${guid}/actions/stop`, {purpose: `stop app "${name}"`})
+}
+
 export interface AppHealth {
   readonly requestedState: 'started' | 'stopped'
   readonly running: number
