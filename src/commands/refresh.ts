@@ -3,11 +3,18 @@ import * as Flags from '@oclif/core/flags'
 import type {Refresh} from '../lib/apps/refresh-app.ts'
 import {describeOutcome, describeRefresh} from '../lib/cli/app-report.ts'
 import type {EachApp} from '../lib/cli/each-app.ts'
+import {ROLLOUT_FLAGS} from '../lib/cli/rollout-flags.ts'
 import {CACHE_FLAGS, StagingCommand} from '../lib/cli/staging-command.ts'
 import {ACCESS_FLAGS} from '../lib/cli/transfer-flags.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
 
-type Refreshed = Refresh & {readonly isStaged: boolean}
+type Refreshed = Refresh & {
+  readonly isStaged: boolean
+  /** With --stage: what the app runs now. */
+  readonly image?: string
+  /** With --stage: present when the app is still being moved to it. */
+  readonly underWay?: 'deploying' | 'paused'
+}
 
 export default class RefreshApp extends StagingCommand<EachApp<Refreshed>> {
   static override readonly summary = 'Look whether the source of an app’s cached copy has moved on; take it only when told to.'
@@ -23,6 +30,7 @@ export default class RefreshApp extends StagingCommand<EachApp<Refreshed>> {
     all: Flags.boolean({env: 'HOLDFAST_ALL', summary: 'Look at every app that runs from the cache.'}),
     stage: Flags.boolean({env: 'HOLDFAST_STAGE', summary: 'Stage what has moved.'}),
     ...CACHE_FLAGS,
+    ...ROLLOUT_FLAGS,
     ...ACCESS_FLAGS,
   }
 
@@ -52,9 +60,16 @@ export default class RefreshApp extends StagingCommand<EachApp<Refreshed>> {
         })
         this.output.print(describeRefresh(refresh))
         const isStaged = flags.stage === true && refresh.hasMoved
-        if (isStaged) this.output.note(describeOutcome(await stageApp(name, {isRefresh: true}, dependencies)))
-        else if (refresh.hasMoved) this.output.note(text`to take it: holdfast refresh ${name} --stage`)
-        return {...refresh, isStaged}
+        if (!isStaged) {
+          if (refresh.hasMoved) this.output.note(text`to take it: holdfast refresh ${name} --stage`)
+          return {...refresh, isStaged}
+        }
+        const outcome = await stageApp(name, {isRefresh: true}, dependencies)
+        const {image, underWay} = outcome
+        if (image !== undefined) this.output.print(escapeText(image))
+        this.output.note(describeOutcome(outcome))
+        this.noteUnderWay(name, underWay)
+        return {...refresh, isStaged, ...(image === undefined ? {} : {image}), ...(underWay === undefined ? {} : {underWay})}
       },
       onFailure: (message) => this.output.note(escapeText(message)),
     })

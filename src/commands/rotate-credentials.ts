@@ -1,16 +1,13 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
+import type {RotatedCredentials} from '../lib/apps/credentials.ts'
 import type {EachApp} from '../lib/cli/each-app.ts'
+import {ROLLOUT_FLAGS} from '../lib/cli/rollout-flags.ts'
 import {CACHE_FLAGS, StagingCommand} from '../lib/cli/staging-command.ts'
 import {ACCESS_FLAGS} from '../lib/cli/transfer-flags.ts'
 import {escapeText, text} from '../lib/core/terminal-text.ts'
 
-interface Rotated {
-  readonly app: string
-  readonly image: string
-}
-
-export default class RotateCredentials extends StagingCommand<EachApp<Rotated>> {
+export default class RotateCredentials extends StagingCommand<EachApp<RotatedCredentials>> {
   static override readonly summary = 'Give apps new credentials to pull from the cache with; their images stay what they are.'
   static override readonly description =
     'Platforms keep the credentials of an image with the app, and use them whenever an instance starts. New ones are tried before an app gets them, and it is moved over without a moment in which nothing runs.'
@@ -22,10 +19,11 @@ export default class RotateCredentials extends StagingCommand<EachApp<Rotated>> 
   static override readonly flags = {
     all: Flags.boolean({env: 'HOLDFAST_ALL', summary: 'Every app that runs from the cache.'}),
     ...CACHE_FLAGS,
+    ...ROLLOUT_FLAGS,
     ...ACCESS_FLAGS,
   }
 
-  async run(): Promise<EachApp<Rotated>> {
+  async run(): Promise<EachApp<RotatedCredentials>> {
     const {args, flags} = await this.parse(RotateCredentials)
     const [{rotateCredentials}, {dependencies, place}] = await Promise.all([
       import('../lib/apps/credentials.ts'),
@@ -42,6 +40,7 @@ export default class RotateCredentials extends StagingCommand<EachApp<Rotated>> 
       run: async (name) => {
         const rotated = await rotateCredentials(name, dependencies)
         this.output.print(text`app "${name}" pulls ${rotated.image} with the new credentials`)
+        this.noteUnderWay(name, rotated.underWay)
         return rotated
       },
       onFailure: (message) => this.output.note(escapeText(message)),

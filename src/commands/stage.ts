@@ -3,6 +3,7 @@ import * as Flags from '@oclif/core/flags'
 import type {StageOutcome} from '../lib/apps/stage-app.ts'
 import {describeOutcome} from '../lib/cli/app-report.ts'
 import type {EachApp} from '../lib/cli/each-app.ts'
+import {ROLLOUT_FLAGS} from '../lib/cli/rollout-flags.ts'
 import {CACHE_FLAGS, StagingCommand} from '../lib/cli/staging-command.ts'
 import {ACCESS_FLAGS} from '../lib/cli/transfer-flags.ts'
 import {escapeText} from '../lib/core/terminal-text.ts'
@@ -12,11 +13,14 @@ export default class Stage extends StagingCommand<EachApp<StageOutcome>> {
   static override readonly description =
     `An app that has opted in (\`holdfast set-env APP DIEGO_DOCKER_CACHE true\`): its image is copied into the cache, the platform is given the pinned reference with credentials of the
 cache's own, and the app is moved over without a moment in which nothing runs; what ran before is kept for \`holdfast rollback\`. A run that was interrupted is finished by the next one.
+New instances are shown while they come up. When all of them crash, or none more runs within --timeout, the deployment is cancelled and what ran before stays.
 With --all, every app that has opted in, or did; the failure of one does not stop the others, and the exit code is 9.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> shop',
     '<%= config.bin %> <%= command.id %> shop --image alpine:3.20',
     '<%= config.bin %> <%= command.id %> shop --dry-run',
+    '<%= config.bin %> <%= command.id %> shop --strategy canary',
+    '<%= config.bin %> <%= command.id %> shop --max-in-flight 4 --timeout 15m',
     '<%= config.bin %> <%= command.id %> --all --pull-username web@service --pull-password-stdin < secret',
   ]
   static override readonly args = {app: Args.string({description: 'its name'})}
@@ -25,6 +29,7 @@ With --all, every app that has opted in, or did; the failure of one does not sto
     image: Flags.string({env: 'HOLDFAST_IMAGE', helpValue: 'IMAGE', summary: 'Run this image instead of the one that the app has.'}),
     'dry-run': Flags.boolean({env: 'HOLDFAST_DRY_RUN', summary: 'Say every call that would be made, and make none.'}),
     ...CACHE_FLAGS,
+    ...ROLLOUT_FLAGS,
     ...ACCESS_FLAGS,
   }
 
@@ -46,6 +51,7 @@ With --all, every app that has opted in, or did; the failure of one does not sto
         if (outcome.calls === undefined) {
           if (outcome.image !== undefined) this.output.print(escapeText(outcome.image))
           this.output.note(describeOutcome(outcome))
+          this.noteUnderWay(name, outcome.underWay)
         }
         return outcome
       },

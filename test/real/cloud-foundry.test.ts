@@ -290,6 +290,8 @@ describe('apps of Cloud Foundry', function () {
     )
     const rotation = await stopAt(3, ['rotate-credentials', 'shop'])
     assert.match(rotation.error.message, /^stopped by a signal: the rolling deployment of app "shop" goes on/)
+    // What the rotation left under way is cancelled, and not waited for.
+    assert.equal((await succeed('rollback shop')).hasCancelled, true)
     const rollback = await stopAt(4, ['rollback', 'shop'])
     assert.ok(
       rollback.error.message.includes(
@@ -303,6 +305,80 @@ describe('apps of Cloud Foundry', function () {
     const {image: cached} = first(await succeed('stage shop'))
     assert.equal(runningImage(), cached)
     assert.deepEqual(foundation.state.deployments, [])
+  })
+
+  it('are left with what they run by a deployment that cannot start, which is shown, cancelled and named', async () => {
+    await addShop()
+    foundation.deployments.behaviours.set('shop', 'STARTING')
+    foundation.deployments.complaints.set('shop', 'insufficient resources: memory')
+    const hung = await user.run(['stage', 'shop', '--timeout', '1s'])
+    outputs.push(hung.stdout, hung.stderr)
+    assert.equal(hung.exitCode, 7, hung.stderr)
+    assert.match(hung.stderr, /^new instances of app "shop": 1 starting; the platform says: insufficient resources: memory$/m)
+    assert.match(
+      hung.stderr,
+      /^Error: cannot deploy app "shop": no further new instance ran in 1 s .*; the deployment was cancelled, and what ran/m,
+    )
+    assert.match(hung.stderr, /cf logs shop --recent/)
+    assert.deepEqual([foundation.state.deployments.at(-1)?.reason, runningImage()], ['CANCELED', image])
+    const {envelope} = await user.json(['stage', 'shop'], {env: {CF_STARTUP_TIMEOUT: '0.02'}})
+    assert.equal(envelope.error?.code, 'TIMEOUT')
+    foundation.deployments.behaviours.set('shop', 'CRASHED')
+    await fail('STAGING_FAILED', 5, 'stage shop')
+    assert.deepEqual([foundation.state.deployments.at(-1)?.reason, runningImage(), digests()], ['CANCELED', image, [old.digest]])
+    await fail('USAGE', 2, 'stage shop --timeout soon')
+    await fail('USAGE', 2, 'stage shop --strategy recreate --max-in-flight 2')
+  })
+
+  it('go back at once while a deployment is under way, whose own command says that it was cancelled', async () => {
+    await addShop()
+    foundation.deployments.behaviours.set('shop', 'STARTING')
+    const staging = startCommand(user, ['stage', 'shop', '--json'])
+    await until(() => foundation.state.deployments.length > 0, 60_000)
+    assert.equal(((await succeed('app show shop')).status as {underWay: {state: string}}).underWay.state, 'deploying')
+    foundation.deployments.complaints.set('shop', 'insufficient resources: memory')
+    await until(() => foundation.state.deployments[0]?.error !== undefined, 60_000)
+    assert.deepEqual(((await succeed('app show shop')).status as {underWay: object}).underWay, {
+      state: 'failing',
+      error: 'insufficient resources: memory',
+      instances: {running: 0, starting: 1, crashed: 0},
+    })
+    assert.match(
+      (await user.run(['app', 'show', 'shop'])).stdout,
+      /deployment: +deployment fails; new instances: 1 starting; .*holdfast rollback shop/,
+    )
+    assert.deepEqual(await succeed('rollback shop'), {app: 'shop', image, hasCancelled: true})
+    const {exitCode, stdout} = await staging.ended()
+    assert.deepEqual([exitCode, JSON.parse(stdout).error.code], [6, 'DEPLOYMENT_CANCELLED'], stdout)
+    assert.deepEqual([foundation.state.deployments.length, runningImage(), digests()], [1, image, [old.digest]])
+    assert.equal(((await succeed('app show shop')).status as {underWay?: object}).underWay, undefined)
+  })
+
+  it('are moved by a canary, whose pause is shown and gone on from, and by recreate where a space has no room', async () => {
+    await addShop({instances: 2})
+    const {underWay, image: cached} = first(await succeed('stage shop --strategy canary'))
+    assert.equal(underWay, 'paused')
+    assert.match(
+      (await user.run(['app', 'show', 'shop'])).stdout,
+      /deployment: +canary paused; .*cf continue-deployment shop; holdfast rollback shop/,
+    )
+    assert.deepEqual((await run('stage shop')).envelope.error?.hints.slice(0, 2), ['cf continue-deployment shop', 'holdfast rollback shop'])
+    foundation.deployments.continue(foundation.state.deployments[0] ?? assert.fail())
+    assert.equal(first(await succeed('stage shop')).action, 'unchanged')
+    assert.deepEqual([runningImage(), digests()], [cached, [old.digest, old.digest]])
+    foundation.deployments.instanceQuota = 2
+    const full = await run('rollback shop')
+    assert.equal(full.envelope.error?.code, 'PLATFORM_REFUSED')
+    assert.match(full.envelope.error?.hints.join('\n') ?? '', /--strategy recreate/)
+    assert.equal((await succeed('rollback shop --strategy recreate')).image, image)
+    assert.deepEqual([runningImage(), foundation.app('shop').state, foundation.state.deployments.length], [image, 'STARTED', 1])
+  })
+
+  it('are followed by their first instance alone with --no-wait', async () => {
+    await addShop({instances: 2})
+    foundation.deployments.behaviours.set('shop', (index) => (index === 0 ? 'RUNNING' : 'STARTING'))
+    assert.equal(first(await succeed('stage shop --no-wait')).underWay, 'deploying')
+    assert.equal(foundation.state.deployments[0]?.reason, 'DEPLOYING')
   })
 
   it('get new credentials, and keep their image to the byte', async () => {

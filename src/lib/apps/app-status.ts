@@ -3,7 +3,7 @@ import {hasCode} from '../core/errors.ts'
 import {parseReference, type Reference} from '../oci/reference.ts'
 import {releaseOf} from './move-app.ts'
 import {CACHE_VARIABLE, isOptIn} from './opt-in.ts'
-import type {Platform, PlatformApp} from './platform.ts'
+import type {Platform, PlatformApp, ReleaseUnderWay} from './platform.ts'
 import {type RunningDependencies, readRunning, releaseBefore} from './running.ts'
 
 export interface AppStatus {
@@ -26,6 +26,8 @@ export interface AppStatus {
   readonly drift?: 'none' | 'moved' | 'unknown'
   /** What the source names now. */
   readonly currentDigest?: string
+  /** Present when it is being moved to another release. */
+  readonly underWay?: ReleaseUnderWay
 }
 
 export interface StatusDependencies {
@@ -36,7 +38,11 @@ export interface StatusDependencies {
 }
 
 export async function statusOf(app: PlatformApp, {platform, findCopy, digestOf}: StatusDependencies): Promise<AppStatus> {
-  const [variable, running] = await Promise.all([platform.readVariable(app, CACHE_VARIABLE), readRunning(app, {platform, findCopy})])
+  const [variable, running, underWay] = await Promise.all([
+    platform.readVariable(app, CACHE_VARIABLE),
+    readRunning(app, {platform, findCopy}),
+    platform.releaseUnderWay(app),
+  ])
   const staged = running.kind === 'copy' ? running.staged : undefined
   const previous = releaseBefore(releaseOf(running), app.note)
   const status: AppStatus = {
@@ -47,6 +53,7 @@ export async function statusOf(app: PlatformApp, {platform, findCopy, digestOf}:
     isPinned: running.kind !== 'nothing' && isPinned(running.image),
     ...(staged === undefined ? {} : {source: staged.source, sourceDigest: staged.sourceDigest, stagedAt: staged.stagedAt}),
     ...(previous === undefined ? {} : {previous}),
+    ...(underWay === undefined ? {} : {underWay}),
   }
   if (staged === undefined || digestOf === undefined) return status
   return {...status, ...(await findDrift(staged.source, staged.sourceDigest, digestOf))}

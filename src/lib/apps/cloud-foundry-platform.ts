@@ -5,30 +5,29 @@
  */
 import {annotateApp, type CloudFoundryApp, findApp, listImageApps, readApp, readVariable, setVariable} from '../cloud-foundry/apps.ts'
 import type {Controller} from '../cloud-foundry/controller.ts'
+import {activeDeployment, type Deployment, setCurrentDroplet} from '../cloud-foundry/deployments.ts'
+import {countInstances, type InstanceCounts} from '../cloud-foundry/instances.ts'
 import {
   activeBuild,
-  activeDeployment,
   annotateDroplet,
   awaitBuild,
-  awaitDeployment,
   buildPackage,
   createPackage,
   currentDroplet,
   DEFAULT_STAGING_TIMEOUT_MS,
   type Droplet,
-  deployDroplet,
   dropletsOf,
   findPackage,
   readDropletOf,
   recentPackages,
   renewPackage,
-  setCurrentDroplet,
 } from '../cloud-foundry/releases.ts'
+import {awaitOther, cancelActive, DEFAULT_ROLLOUT, type Rollout, type RolloutProgress, rollOut} from '../cloud-foundry/rollouts.ts'
 import type {CloudFoundryNetwork} from '../cloud-foundry/uaa.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import {APP_NOTE, readAppNote, readReleaseNote, writeAppNote, writeReleaseNote} from './annotations.ts'
-import type {Platform, PlatformApp, Release, ReleaseRequest} from './platform.ts'
+import type {Platform, PlatformApp, Release, ReleaseRequest, ReleaseUnderWay} from './platform.ts'
 
 export interface CloudFoundryPlatformOptions {
   readonly controller: Controller
@@ -36,10 +35,15 @@ export interface CloudFoundryPlatformOptions {
   readonly organization: {readonly name: string}
   readonly network: Pick<CloudFoundryNetwork, 'now' | 'sleep'>
   readonly stagingTimeoutMs?: number | undefined
+  /** How apps are moved to a release; as `DEFAULT_ROLLOUT` when absent. */
+  readonly rollout?: Rollout | undefined
+  /** Told how far a release has come that is waited for. */
+  readonly onProgress?: ((progress: RolloutProgress) => void) | undefined
 }
 
 export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions): Platform {
-  const {controller, space, organization, network, stagingTimeoutMs = DEFAULT_STAGING_TIMEOUT_MS} = options
+  const {controller, space, organization, network, stagingTimeoutMs = DEFAULT_STAGING_TIMEOUT_MS, rollout = DEFAULT_ROLLOUT} = options
+  const dependencies = {controller, waiting: network, onProgress: options.onProgress}
   /** What only this platform knows of the apps that it has answered. */
   const known = new WeakMap<PlatformApp, CloudFoundryApp>()
   const describe = (app: CloudFoundryApp): PlatformApp => {
@@ -124,12 +128,26 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
           `waiting for the deployment of app "${app.name}" that is under way`,
           `the deployment of app "${app.name}" that was under way goes on at the platform, and nothing else was begun: ${afterDeployment(app)}`,
         )
-        await awaitDeployment(controller, app, deployment, network).catch((error: unknown) => {
-          // It was cancelled, or another one took its place: either way it has ended.
-          if (!hasCode(error, 'STAGING_FAILED')) throw error
-        })
+        await awaitOther(app, deployment, rollout, dependencies)
       }
       return build === undefined && deployment === undefined ? platformApp : describe(await readApp(controller, app))
+    },
+    async releaseUnderWay(platformApp) {
+      const app = await appOf(platformApp)
+      const deployment = await activeDeployment(controller, app)
+      if (deployment === undefined) return undefined
+      const {webProcess} = deployment
+      return describeUnderWay(deployment, webProcess === undefined ? undefined : await countInstances(controller, app, webProcess))
+    },
+    async cancelRelease(platformApp, onStep) {
+      const app = await appOf(platformApp)
+      onStep?.(
+        `looking for a deployment of app "${app.name}" that is under way`,
+        `the deployment of app "${app.name}" that was under way may be cancelled: ${shellCommand`cf app ${app.name}`}`,
+      )
+      if (!(await cancelActive(app, rollout, dependencies))) return undefined
+      const droplet = await currentDroplet(controller, app)
+      return droplet === undefined ? undefined : await releaseOf(app, droplet)
     },
     async prepare(platformApp, request) {
       const {image, staged, credentials, credentialsName, onStep} = request
@@ -149,19 +167,29 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     },
     async activate(platformApp, {id}, onStep) {
       const app = await appOf(platformApp)
-      if (app.isStarted) {
-        onStep?.(
-          `rolling deployment of app "${app.name}"`,
-          `the rolling deployment of app "${app.name}" goes on at the platform, if it has begun: ${afterDeployment(app)}`,
-        )
-        await deployDroplet(controller, app, id, network)
-      } else {
+      if (!app.isStarted) {
         onStep?.(
           `app "${app.name}" is stopped, and runs it when it is started: ${shellCommand`cf start ${app.name}`}`,
           `app "${app.name}" is stopped, and runs what it ran or its new release when it is started: ${shellCommand`cf app ${app.name}`}`,
         )
         await setCurrentDroplet(controller, app, id)
+        return undefined
       }
+      const {strategy} = rollout
+      if (strategy === 'recreate') {
+        onStep?.(
+          `stopping app "${app.name}", to start it with its release`,
+          `app "${app.name}" may be stopped: ${shellCommand`cf start ${app.name}`}`,
+        )
+      } else {
+        onStep?.(
+          `${strategy} deployment of app "${app.name}"`,
+          `the ${strategy} deployment of app "${app.name}" goes on at the platform, if it has begun: ${afterDeployment(app)}`,
+        )
+      }
+      const state = await rollOut(app, id, rollout, dependencies)
+      if (state === 'done') return undefined
+      return state === 'paused' ? 'paused' : 'deploying'
     },
     async mark(platformApp, releaseId, staged) {
       await annotateDroplet(controller, await appOf(platformApp), releaseId, writeReleaseNote({staged}))
@@ -173,13 +201,25 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
       `POST ${controller.api}/v3/packages for app "${name}" with image ${image}`,
       `POST ${controller.api}/v3/builds, and GET until it is staged`,
       `PATCH ${controller.api}/v3/droplets/<guid>: annotations of a cached copy, if it is one`,
-      `POST ${controller.api}/v3/deployments (rolling) of app ${id}, and GET until it is deployed`,
+      rollout.strategy === 'recreate'
+        ? `POST ${controller.api}/v3/apps/${id}/actions/stop, PATCH its current droplet, POST its start, and GET until it runs`
+        : `POST ${controller.api}/v3/deployments (${rollout.strategy}) of app ${id}, and GET until it is deployed`,
     ],
     describeNote: ({id}) => `PATCH ${controller.api}/v3/apps/${id}: annotations ${Object.values(APP_NOTE).join(', ')}`,
   }
 }
 
-/** What helps with a deployment that nobody waits for any more. */
+/** What helps with a deployment that is no longer waited for. */
 function afterDeployment({name}: CloudFoundryApp): string {
   return `${shellCommand`cf app ${name}`} shows it, ${shellCommand`cf cancel-deployment ${name}`} cancels it`
+}
+
+function describeUnderWay({phase, error}: Deployment, instances: InstanceCounts | undefined): ReleaseUnderWay | undefined {
+  if (phase !== 'deploying' && phase !== 'paused' && phase !== 'canceling') return undefined
+  const isFailing = phase === 'deploying' && (error !== undefined || (instances?.crashed ?? 0) > 0)
+  return {
+    state: isFailing ? 'failing' : phase,
+    ...(error === undefined ? {} : {error}),
+    ...(instances === undefined ? {} : {instances}),
+  }
 }

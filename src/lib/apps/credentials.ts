@@ -4,9 +4,16 @@ import {HoldfastError} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import {parseReference, type Reference, type RegistryHost} from '../oci/reference.ts'
 import {moveApp} from './move-app.ts'
-import type {PlatformApp} from './platform.ts'
+import type {PlatformApp, UnderWay} from './platform.ts'
 import {readRunning, releaseBefore, unknownSource} from './running.ts'
 import type {StageDependencies} from './stage-app.ts'
+
+export interface RotatedCredentials {
+  readonly app: string
+  readonly image: string
+  /** Present when the app is still being moved. */
+  readonly underWay?: UnderWay
+}
 
 type RotationDependencies = Pick<StageDependencies, 'platform' | 'registry' | 'findCopy' | 'pullCredentials' | 'assertPullable' | 'onStep'>
 
@@ -15,10 +22,7 @@ type RotationDependencies = Pick<StageDependencies, 'platform' | 'registry' | 'f
  * @throws {HoldfastError} OBJECT_NOT_FOUND for an app that runs nothing from the cache; CONFLICT for one that runs from another one; UNAUTHENTICATED, DENIED when the
  * credentials do not open it.
  */
-export async function rotateCredentials(
-  name: string,
-  dependencies: RotationDependencies,
-): Promise<{readonly app: string; readonly image: string}> {
+export async function rotateCredentials(name: string, dependencies: RotationDependencies): Promise<RotatedCredentials> {
   const {platform, registry, pullCredentials, assertPullable, onStep} = dependencies
   const app = await platform.settle(await platform.findApp(name), onStep)
   const running = await readRunning(app, dependencies)
@@ -35,8 +39,8 @@ export async function rotateCredentials(
   const credentialsName = pullCredentials === undefined ? undefined : `${randomUUID()} ${pullCredentials.username}`
   const to = await platform.prepare(app, {image: staged.cached, staged, credentials: pullCredentials, credentialsName, onStep})
   // Going back means another image, not the old password.
-  await moveApp({app, running, to, previous: releaseBefore(running.release, app.note)}, platform, onStep)
-  return {app: name, image: staged.cached}
+  const underWay = await moveApp({app, running, to, previous: releaseBefore(running.release, app.note)}, platform, onStep)
+  return {app: name, image: staged.cached, ...(underWay === undefined ? {} : {underWay})}
 }
 
 /**

@@ -51,6 +51,8 @@ export function createLocalPlatform(records: AppRecordStore, now: () => Date): P
       return releaseOf(await load(id), releaseId)
     },
     settle: async (app) => app,
+    releaseUnderWay: async () => undefined,
+    cancelRelease: async () => undefined,
     prepare: async (_app, {image, staged}) => ({id: image, image, ...(staged === undefined ? {} : {staged})}),
     async activate(app, {image, staged}) {
       await change(app, (record) => {
@@ -65,6 +67,7 @@ export function createLocalPlatform(records: AppRecordStore, now: () => Date): P
           ...(beforeStaged === undefined ? {} : {previousStaged: beforeStaged}),
         }
       })
+      return undefined
     },
     mark: async () => {},
     async writeNote(app, note) {

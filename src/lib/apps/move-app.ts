@@ -1,7 +1,7 @@
 /** Moving an app from what it runs to another release: the note says what is going on before it does, and is completed afterwards, so that a run can stop anywhere. */
 import {randomUUID} from 'node:crypto'
 import type {StepListener} from '../core/step.ts'
-import type {AppNote, Platform, PlatformApp, PullCredentials, Release} from './platform.ts'
+import type {AppNote, Platform, PlatformApp, PullCredentials, Release, UnderWay} from './platform.ts'
 import {type Running, releaseBefore} from './running.ts'
 
 export interface Move {
@@ -12,13 +12,21 @@ export interface Move {
   readonly previous: string | undefined
 }
 
-/** Moves the app. Stopped anywhere, {@link releaseBefore} still tells what it ran. */
-export async function moveApp({app, running, to, previous}: Move, platform: Platform, onStep?: StepListener): Promise<void> {
+/**
+ * Moves the app; returns how far it is where the platform was not waited for. Stopped anywhere, {@link releaseBefore} still tells what it ran: the note of a move
+ * that has not ended stays as it is, and the next run completes it.
+ */
+export async function moveApp(
+  {app, running, to, previous}: Move,
+  platform: Platform,
+  onStep?: StepListener,
+): Promise<UnderWay | undefined> {
   const {note} = app
   const before = previous === undefined ? {} : {previous}
   if (running.kind === 'copy' && !running.isMarked) await platform.mark(app, running.release, running.staged)
   await platform.writeNote(app, {...settledNote(app, running), pending: {to: to.id, ...before}})
-  await platform.activate(app, to, onStep)
+  const underWay = await platform.activate(app, to, onStep)
+  if (underWay !== undefined) return underWay
   const staged = to.staged ?? note?.staged
   const credentials = to.credentials ?? note?.credentials
   const moved: AppNote = {
@@ -28,6 +36,7 @@ export async function moveApp({app, running, to, previous}: Move, platform: Plat
     ...(credentials === undefined ? {} : {credentials}),
   }
   await platform.writeNote(app, moved)
+  return undefined
 }
 
 /** Completes the note of an app whose last move was stopped, or that another tool has moved; writes nothing where it is right. */

@@ -43,6 +43,19 @@ export interface Release {
   readonly credentials?: string
 }
 
+/** Of an app that is still being moved: `paused` waits for the user to continue a canary deployment. */
+export type UnderWay = 'deploying' | 'paused'
+
+/** A release that an app is being moved to. */
+export interface ReleaseUnderWay {
+  /** `failing`: new instances crash, or the platform says what keeps it from going on. */
+  readonly state: 'deploying' | 'failing' | 'paused' | 'canceling'
+  /** What keeps it from going on, as the platform says it. */
+  readonly error?: string
+  /** New instances, where the platform was asked for them. */
+  readonly instances?: {readonly running: number; readonly starting: number; readonly crashed: number}
+}
+
 export interface PullCredentials {
   readonly username: string
   readonly password: Secret
@@ -76,10 +89,14 @@ export interface Platform {
   findRelease(app: PlatformApp, releaseId: string): Promise<Release & {readonly pullsAs?: string}>
   /** Waits until builds and releases that are under way have ended, however they end; returns the app as it is then. */
   settle(app: PlatformApp, onStep?: StepListener): Promise<PlatformApp>
+  /** The release that the app is being moved to now; undefined where there is none. */
+  releaseUnderWay(app: PlatformApp): Promise<ReleaseUnderWay | undefined>
+  /** Cancels the release that is under way at once; what ran before, and runs again. Undefined where none was under way. */
+  cancelRelease(app: PlatformApp, onStep?: StepListener): Promise<Release | undefined>
   /** Makes a release of an image; the app goes on with what it runs. Uses what an interrupted run has made for the same image. */
   prepare(app: PlatformApp, request: ReleaseRequest): Promise<Release>
-  /** Makes the app run a release, without a moment in which nothing runs. The release before it is kept. */
-  activate(app: PlatformApp, release: Release, onStep?: StepListener): Promise<void>
+  /** Makes the app run a release, and keeps the one before. Returns undefined when it runs it, and how far it is when the platform was not to be waited for. */
+  activate(app: PlatformApp, release: Release, onStep?: StepListener): Promise<UnderWay | undefined>
   /** Writes on a release of an older version what it is a copy of. */
   mark(app: PlatformApp, releaseId: string, staged: StagedImageRecord): Promise<void>
   /** Replaces what is noted of the app; undefined forgets it. */

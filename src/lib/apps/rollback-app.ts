@@ -7,7 +7,7 @@ import type {StepListener} from '../core/step.ts'
 import {parseReference, type Reference, type RegistryHost} from '../oci/reference.ts'
 import {assertInCache} from './credentials.ts'
 import {moveApp, nameCredentials, releaseOf} from './move-app.ts'
-import type {Platform, PlatformApp, Release} from './platform.ts'
+import type {Platform, PlatformApp, Release, UnderWay} from './platform.ts'
 import {judgeRelease, type Running, type RunningDependencies, readRunning, releaseBefore} from './running.ts'
 import type {StageDependencies} from './stage-app.ts'
 
@@ -17,6 +17,10 @@ export interface Rollback {
   readonly image: string
   /** What it ran, which the next rollback goes back to. */
   readonly previous?: string
+  /** What was under way was cancelled instead: the app runs what it ran before that. */
+  readonly hasCancelled?: true
+  /** Present when it is still being moved: `paused` waits for the user to continue a canary deployment. */
+  readonly underWay?: UnderWay
 }
 
 export interface RollbackDependencies extends Pick<StageDependencies, 'platform' | 'pullCredentials' | 'assertPullable' | 'onStep'> {
@@ -28,12 +32,15 @@ export interface RollbackDependencies extends Pick<StageDependencies, 'platform'
 }
 
 /**
+ * Goes back to the release before; a release that is under way is cancelled, and not waited for.
  * @throws {HoldfastError} OBJECT_NOT_FOUND when no release before is known, or the platform has let it go; MANIFEST_NOT_FOUND when its copy is gone from the cache; USAGE
  * when its credentials are not known to be today's, and none are given; what the platform throws.
  */
 export async function rollBackApp(name: string, dependencies: RollbackDependencies): Promise<Rollback> {
   const {platform, onStep} = dependencies
-  const app = await platform.settle(await platform.findApp(name), onStep)
+  const app = await platform.findApp(name)
+  const cancelled = await platform.cancelRelease(app, onStep)
+  if (cancelled !== undefined) return {app: name, image: cancelled.image, hasCancelled: true}
   const running = await readRunning(app, dependencies)
   const current = releaseOf(running)
   const before = releaseBefore(current, app.note)
@@ -45,8 +52,13 @@ export async function rollBackApp(name: string, dependencies: RollbackDependenci
   const ran = running.kind === 'nothing' || current === undefined ? '' : `; it ran ${running.image}, release ${current}`
   const tellStep: StepListener = (step, left) => onStep?.(step, `${left}${ran}`)
   const to = await prepareReturn(app, before, {...dependencies, onStep: tellStep})
-  await moveApp({app, running, to, previous: current}, platform, tellStep)
-  return {app: name, image: to.image, ...(current === undefined ? {} : {previous: current})}
+  const underWay = await moveApp({app, running, to, previous: current}, platform, tellStep)
+  return {
+    app: name,
+    image: to.image,
+    ...(current === undefined ? {} : {previous: current}),
+    ...(underWay === undefined ? {} : {underWay}),
+  }
 }
 
 /** The release to go back to, or another one of the same image, whose instances can pull it. */

@@ -10,7 +10,7 @@ import {formatReference, parseReference, type Reference, type RegistryHost, type
 import type {StagedImageRecord} from '../records/store.ts'
 import {completeNote, moveApp, nameCredentials, releaseOf} from './move-app.ts'
 import {CACHE_VARIABLE, isOptIn} from './opt-in.ts'
-import type {Platform, PlatformApp, PullCredentials} from './platform.ts'
+import type {Platform, PlatformApp, PullCredentials, UnderWay} from './platform.ts'
 import {assertIsSource, type Running, readRunning, unknownSource} from './running.ts'
 
 export interface StageRequest {
@@ -53,6 +53,8 @@ export interface StageOutcome {
   readonly image?: string
   /** The release before, for `rollback`. */
   readonly previous?: string
+  /** Present when it is still being moved: `paused` waits for the user to continue a canary deployment. */
+  readonly underWay?: UnderWay
   /** With a dry run: the calls that would be made. */
   readonly calls?: readonly string[]
 }
@@ -100,8 +102,16 @@ async function stage(app: PlatformApp, running: Running, request: StageRequest, 
     credentialsName: nameCredentials(pullCredentials, app.note?.credentials),
     onStep,
   })
-  await moveApp({app, running, to, previous}, platform, onStep)
-  return {app: app.name, action: 'cached', source, sourceDigest, image: cached, ...(previous === undefined ? {} : {previous})}
+  const underWay = await moveApp({app, running, to, previous}, platform, onStep)
+  return {
+    app: app.name,
+    action: 'cached',
+    source,
+    sourceDigest,
+    image: cached,
+    ...(previous === undefined ? {} : {previous}),
+    ...(underWay === undefined ? {} : {underWay}),
+  }
 }
 
 /** It runs its copy; what a run that was stopped has not noted is noted now. */
@@ -155,7 +165,10 @@ async function unstage(
   }
   if (release !== undefined) {
     const credentials = await dependencies.originCredentials(parseReference(release))
-    await moveApp({app, running, to: await platform.prepare(app, {image: release, credentials, onStep}), previous}, platform, onStep)
+    const to = await platform.prepare(app, {image: release, credentials, onStep})
+    const underWay = await moveApp({app, running, to, previous}, platform, onStep)
+    // Not every instance runs its user's image yet: what is noted is forgotten by the run after that.
+    if (underWay !== undefined) return {...outcome, underWay}
   }
   if (release !== undefined || app.note !== undefined) await platform.writeNote(app, undefined)
   return outcome

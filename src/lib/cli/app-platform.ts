@@ -1,4 +1,6 @@
 /** Which platform the apps are on, and what results say of it. */
+/** Which platform the apps are on. */
+import type {CloudFoundryPlatformOptions} from '../apps/cloud-foundry-platform.ts'
 import {createLocalPlatform} from '../apps/local-platform.ts'
 import type {Platform} from '../apps/platform.ts'
 import {type Foundation, findFoundation, requireFoundation} from './cloud-foundry.ts'
@@ -28,13 +30,17 @@ export interface OpenedPlatform {
  * @param isCloudFoundry undefined: Cloud Foundry where there is a session, else this machine.
  * @throws {HoldfastError} CONFIGURATION for a session without a space, and when Cloud Foundry is wanted and there is no session; as `readCfSession`.
  */
-export async function openPlatform(context: Context, isCloudFoundry: boolean | undefined): Promise<OpenedPlatform> {
+export async function openPlatform(
+  context: Context,
+  isCloudFoundry: boolean | undefined,
+  rollout: Pick<CloudFoundryPlatformOptions, 'rollout' | 'onProgress'> = {},
+): Promise<OpenedPlatform> {
   const foundation = isCloudFoundry === false ? undefined : await (isCloudFoundry === true ? requireFoundation : findFoundation)(context)
   if (foundation === undefined) {
     return {platform: createLocalPlatform(await context.records(), () => new Date()), place: {platform: 'local'}}
   }
   const {createCloudFoundryPlatform} = await import('../apps/cloud-foundry-platform.ts')
-  return {platform: createCloudFoundryPlatform(foundation), place: {platform: 'cloud-foundry', space: spaceOf(foundation)}}
+  return {platform: createCloudFoundryPlatform({...foundation, ...rollout}), place: {platform: 'cloud-foundry', space: spaceOf(foundation)}}
 }
 
 export function spaceOf({controller, organization, space}: Foundation): TargetedSpace {

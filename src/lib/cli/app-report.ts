@@ -1,9 +1,12 @@
 /** Apps as people read them. */
 import type {AppStatus} from '../apps/app-status.ts'
+import type {ReleaseUnderWay} from '../apps/platform.ts'
 import type {Refresh} from '../apps/refresh-app.ts'
 import type {StageOutcome} from '../apps/stage-app.ts'
 import type {App} from '../collector/objects.ts'
+import {shellCommand} from '../core/shell.ts'
 import {type TerminalText, text} from '../core/terminal-text.ts'
+import {describeInstances} from './rollout-flags.ts'
 import {formatTable} from './table.ts'
 import {formatBytes, formatCount, formatMinute} from './units.ts'
 
@@ -25,13 +28,21 @@ export function describeAppRows(rows: readonly AppRow[]): readonly TerminalText[
   return formatTable(['APP', 'STATE', 'IMAGE', 'SINCE (UTC)', 'RESPONSIBLES', 'PUBLICATIONS'], table)
 }
 
+const UNDER_WAY: Readonly<Record<ReleaseUnderWay['state'], string>> = {
+  deploying: 'deploying',
+  failing: 'deployment fails',
+  paused: 'canary paused',
+  canceling: 'deployment is being cancelled',
+}
+
 /** `cached, pinned, moved`. */
-function describeState({hasOptedIn, isCached, isPinned, drift, image}: AppStatus): string {
+function describeState({hasOptedIn, isCached, isPinned, drift, image, underWay}: AppStatus): string {
   if (image === undefined) return hasOptedIn ? 'opted in, no image yet' : 'no image yet'
   const parts = [
     isCached ? 'cached' : hasOptedIn ? 'opted in, not cached: holdfast stage' : 'not cached',
     isPinned ? 'pinned' : 'not pinned',
   ]
+  if (underWay !== undefined) parts.push(UNDER_WAY[underWay.state])
   if (drift === 'moved') parts.push('the source has moved')
   if (drift === 'unknown') parts.push('the source cannot be asked')
   return parts.join(', ')
@@ -46,11 +57,28 @@ export function describeStatus(status: AppStatus): readonly TerminalText[] {
     ['source now', status.drift === 'moved' ? status.currentDigest : undefined],
     ['staged', status.stagedAt],
     ['previous', status.previous],
+    ['deployment', describeUnderWay(status)],
   ]
   return lines.flatMap(([name, value]) => (value === undefined ? [] : [text`${`${name}:`.padEnd(16)}${value}`]))
 }
 
-export function describeOutcome({app, action, image, source}: StageOutcome): TerminalText {
+/** What is under way, and the command that goes on or back. */
+function describeUnderWay({app, underWay}: AppStatus): string | undefined {
+  if (underWay === undefined) return undefined
+  const {state, instances, error} = underWay
+  const counts = instances === undefined ? [] : [`new instances: ${describeInstances(instances)}`]
+  const said = error === undefined ? [] : [`the platform says: ${error}`]
+  const next =
+    state === 'canceling'
+      ? []
+      : state === 'paused'
+        ? [shellCommand`cf continue-deployment ${app}`, shellCommand`holdfast rollback ${app}`]
+        : [`to cancel it: ${shellCommand`holdfast rollback ${app}`}`]
+  return [UNDER_WAY[state], ...counts, ...said, ...next].join('; ')
+}
+
+export function describeOutcome({app, action, image, source, underWay}: StageOutcome): TerminalText {
+  if (underWay !== undefined) return text`app "${app}" is being moved to ${image ?? 'its new release'}`
   if (action === 'cached') return text`app "${app}" runs a cached copy of ${source ?? image ?? ''}`
   if (action === 'unchanged') return text`app "${app}" ran its cached copy before: nothing to do`
   if (action === 'uncached') return text`app "${app}" has opted out and runs ${image ?? 'nothing yet'}`

@@ -18,6 +18,7 @@ import {type EachApp, type EachAppRequest, forEachApp} from './each-app.ts'
 import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
 import {mirrorPlaces} from './mirror-places.ts'
 import {createProgress} from './progress.ts'
+import {describeProgress, describeUnderWay, type RolloutFlags, readRollout} from './rollout-flags.ts'
 import {sharedRecords} from './shared-records.ts'
 import {readSecret} from './standard-input.ts'
 import type {AccessFlags} from './transfer-flags.ts'
@@ -65,9 +66,18 @@ export interface CacheFlags extends AccessFlags, GlobalFlags {
 export abstract class StagingCommand<Result extends PlatformPlace> extends BaseCommand<Result> {
   static override readonly baseFlags = {...GLOBAL_FLAGS, ...PLATFORM_FLAGS}
 
-  protected async openPlatform(flags: PlatformFlags & GlobalFlags): Promise<OpenedPlatform> {
+  /** Flags of a rollout count where the command has them. */
+  protected async openPlatform(flags: PlatformFlags & GlobalFlags & RolloutFlags): Promise<OpenedPlatform> {
     const {openPlatform} = await import('./app-platform.ts')
-    return await openPlatform(this.openContext(flags), flags.cf)
+    const context = this.openContext(flags)
+    const rollout = readRollout(flags, context.environment)
+    return await openPlatform(context, flags.cf, {rollout, onProgress: (progress) => this.output.note(describeProgress(progress))})
+  }
+
+  /** Says what is left to do for an app that is still being moved. */
+  protected noteUnderWay(app: string, underWay: 'deploying' | 'paused' | undefined): void {
+    const note = describeUnderWay(app, underWay)
+    if (note !== undefined) this.output.note(note)
   }
 
   /** Of the app that is worked on. */
@@ -90,7 +100,7 @@ export abstract class StagingCommand<Result extends PlatformPlace> extends BaseC
 
   /** What going back works with: the cache is opened only where there are credentials for it. */
   protected async rollbackDependencies(
-    flags: CacheFlags & PlatformFlags,
+    flags: CacheFlags & PlatformFlags & RolloutFlags,
   ): Promise<{readonly dependencies: RollbackDependencies; readonly place: PlatformPlace}> {
     const context = this.openContext(flags)
     const pullCredentials = await readPullCredentials(flags, context)
@@ -109,7 +119,7 @@ export abstract class StagingCommand<Result extends PlatformPlace> extends BaseC
 
   /** What staging works with. */
   protected async stagingDependencies(
-    flags: CacheFlags & PlatformFlags,
+    flags: CacheFlags & PlatformFlags & RolloutFlags,
   ): Promise<{readonly dependencies: StageDependencies; readonly place: PlatformPlace}> {
     const context = this.openContext(flags)
     const pullCredentials = await readPullCredentials(flags, context)

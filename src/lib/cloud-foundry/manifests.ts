@@ -67,9 +67,8 @@ export async function startApp(controller: Controller, {guid, name}: CloudFoundr
   await controller.send('POST', `/v3/apps/${guid}/actions/start`, {purpose: `start app "${name}"`})
 }
 
-/** A deployment that is under way ends, and what ran before runs again; nothing happens where there is none. */
-export async function cancelDeployment(controller: Controller, {name}: CloudFoundryApp, deploymentGuid: string): Promise<void> {
-  await controller.send('POST', `/v3/deployments/${deploymentGuid}/actions/cancel`, {purpose: `cancel the deployment of app "${name}"`})
+export async function stopApp(controller: Controller, {guid, name}: CloudFoundryApp): Promise<void> {
+  await controller.send('POST', `/v3/apps/${guid}/actions/stop`, {purpose: `stop app "${name}"`})
 }
 
 export interface AppHealth {

@@ -1,21 +1,11 @@
 /** An app as its manifest says, running what it was given: what `cf push --strategy rolling` does, in the same requests. */
-import {HoldfastError, hasCode} from '../core/errors.ts'
 import type {StepListener} from '../core/step.ts'
 import {type CloudFoundryApp, findApp} from './apps.ts'
 import type {Controller} from './controller.ts'
-import {applyManifest, cancelDeployment, readHealth, startApp, uploadFiles} from './manifests.ts'
-import {
-  activeDeployment,
-  buildPackage,
-  type Credentials,
-  createPackage,
-  currentDroplet,
-  DEFAULT_STAGING_TIMEOUT_MS,
-  deployDroplet,
-  poll,
-  setCurrentDroplet,
-  type Waiting,
-} from './releases.ts'
+import {setCurrentDroplet} from './deployments.ts'
+import {applyManifest, readHealth, startApp, uploadFiles} from './manifests.ts'
+import {buildPackage, type Credentials, createPackage, currentDroplet, DEFAULT_STAGING_TIMEOUT_MS, poll, type Waiting} from './releases.ts'
+import {DEFAULT_ROLLOUT, type Rollout, rollOut} from './rollouts.ts'
 
 /** What an app runs. */
 type PushedContent =
@@ -64,12 +54,8 @@ export async function pushApp({name, manifest, content}: Push, target: PushTarge
     return app
   }
   onStep?.(`rolling ${name}`, `the rolling deployment of app "${name}" goes on at the platform, if it has begun: cf app ${name}`)
-  try {
-    await deployDroplet(controller, app, droplet, waiting, target.deploymentTimeoutMs)
-  } catch (error) {
-    if (target.onFailure === 'cancel' && error instanceof HoldfastError) throw await cancelled(controller, app, error)
-    throw error
-  }
+  const rollout: Rollout = {...DEFAULT_ROLLOUT, timeoutMs: target.deploymentTimeoutMs, onFailure: target.onFailure}
+  await rollOut(app, droplet, rollout, {controller, waiting})
   return app
 }
 
@@ -77,22 +63,5 @@ async function awaitInstances({controller, waiting, deploymentTimeoutMs}: PushTa
   await poll(`start app "${app.name}"`, waiting, deploymentTimeoutMs, async () => {
     const {running, instances} = await readHealth(controller, app)
     return running >= instances ? true : undefined
-  })
-}
-
-/** The failure, saying that what ran before runs again. One that was superseded meanwhile is nobody's to cancel. */
-async function cancelled(controller: Controller, app: CloudFoundryApp, failure: HoldfastError): Promise<HoldfastError> {
-  const deployment = await activeDeployment(controller, app)
-  if (deployment === undefined) return failure
-  try {
-    await cancelDeployment(controller, app, deployment)
-  } catch (error) {
-    if (!hasCode(error, 'PLATFORM_REFUSED')) throw error
-    return failure
-  }
-  return new HoldfastError(failure.code, `${failure.message}; the deployment was cancelled, and what ran before runs again`, {
-    hints: failure.hints,
-    details: {...failure.details, cancelled: deployment},
-    cause: failure,
   })
 }

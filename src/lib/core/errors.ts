@@ -62,6 +62,7 @@ export const ERROR_TABLE = {
   PLATFORM_REFUSED: kind(EXIT.denied, 'the platform that runs the apps refuses a request'),
   STAGING_FAILED: kind(EXIT.denied, 'the platform could not stage the image, or not move the app to it'),
 
+  DEPLOYMENT_CANCELLED: kind(EXIT.conflict, 'another user cancelled or replaced the deployment of an app'),
   CONFLICT: kind(EXIT.conflict, 'something is already there and would be changed'),
 
   NETWORK: kind(EXIT.network, 'the registry could not be reached, or the connection broke', true),

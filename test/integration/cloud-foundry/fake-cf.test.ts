@@ -164,13 +164,13 @@ describe('the fake foundation', () => {
       strategy: 'rolling',
       relationships: {app: {data: {guid: foundation.app('shop').guid}}},
     })
-    assert.deepEqual(deployment.json.status, {value: 'ACTIVE', reason: 'DEPLOYING'})
+    assert.partialDeepStrictEqual(deployment.json.status, {value: 'ACTIVE', reason: 'DEPLOYING'})
     const set = await ask('developer', 'PATCH', `${app()}/relationships/current_droplet`, {data: {guid: droplet}})
     assert.equal(set.status, 422)
     const path = `/v3/deployments/${String(deployment.json.guid)}`
     assert.equal((await ask('developer', 'POST', `${path}/actions/cancel`)).status, 200)
     for (const _ of [1, 2]) await ask('developer', 'GET', path)
-    assert.deepEqual((await ask('developer', 'GET', path)).json.status, {value: 'FINALIZED', reason: 'CANCELED'})
+    assert.partialDeepStrictEqual((await ask('developer', 'GET', path)).json.status, {value: 'FINALIZED', reason: 'CANCELED'})
     const late = await ask('developer', 'POST', `${path}/actions/cancel`)
     assert.deepEqual(errorOf(late).slice(0, 2), [422, 'Cannot cancel a deployment with status: FINALIZED and reason: CANCELED'])
   })

@@ -7,6 +7,7 @@ import {createServer, type IncomingMessage, type ServerResponse} from 'node:http
 import type {AddressInfo} from 'node:net'
 import {unzipSync} from 'fflate'
 import {parse as parseYaml} from 'yaml'
+import {Deployments} from './deployments.ts'
 import {
   badBody,
   badQuery,
@@ -20,7 +21,7 @@ import {
 } from './errors.ts'
 import {type ImageCredentials, type Instance, resolveImage} from './instances.ts'
 import {changeMetadata, changePackage, metadataIn} from './metadata.ts'
-import {type App, type Deployment, type Droplet, noMetadata, type Policy, type SecurityGroup, State} from './state.ts'
+import {type App, type Droplet, noMetadata, type Policy, type SecurityGroup, State} from './state.ts'
 import {type FakeClient, FakeUaa, type FakeUser} from './uaa.ts'
 import * as view from './views.ts'
 
@@ -107,12 +108,14 @@ const PAGING = ['per_page', 'page', 'order_by', 'include', 'label_selector']
 export class FakeCloudFoundry {
   readonly state = new State()
   readonly uaa: FakeUaa
+  readonly deployments: Deployments
   readonly requests: RecordedRequest[] = []
   url = ''
   readonly #options: FakeCloudFoundryOptions
   readonly #routes: readonly Route[]
   readonly #disabledFeatures = new Set<string>()
   readonly #running = new Map<Instance, RunningInstance>()
+  readonly #states = new Map<string, Instance['state']>()
   #failures: {left: number; status: number} = {left: 0, status: 502}
   #rateLimits: {left: number; retryAfterSeconds: number} = {left: 0, retryAfterSeconds: 1}
   #failingBuild: string | undefined
@@ -122,6 +125,12 @@ export class FakeCloudFoundry {
 
   constructor(options: FakeCloudFoundryOptions = {}) {
     this.#options = options
+    this.deployments = new Deployments({
+      state: this.state,
+      pollsUntilDone: options.pollsUntilDone,
+      start: (app, index) => this.#startInstance(app, index),
+      end: (instance) => this.#endInstance(instance),
+    })
     this.uaa = new FakeUaa({accessTokenSeconds: options.accessTokenSeconds ?? 600, rotate: options.rotate ?? false})
     this.#routes = this.#makeRoutes()
   }
@@ -204,6 +213,11 @@ export class FakeCloudFoundry {
   /** Every instance starts anew. */
   async restart(name: string): Promise<void> {
     await this.#startInstances(this.app(name))
+  }
+
+  /** Instances of an app that are started with it do not pull their image, and are in that state. */
+  startAs(name: string, state: Instance['state']): void {
+    this.#states.set(name, state)
   }
 
   failNext(count: number, status: number): void {
@@ -421,7 +435,7 @@ export class FakeCloudFoundry {
       route('PATCH', '/v3/apps/:guid/relationships/current_droplet', [], ({parameters, body}) => {
         const app = this.#app(parameters)
         const droplet = this.#droplet(guidIn(body.data))
-        if (this.#active(app) !== undefined)
+        if (this.deployments.active(app) !== undefined)
           throw unprocessable("Cannot update this app's current droplet while a deployment is in progress")
         if (droplet.appGuid !== app.guid)
           throw unprocessable('Unable to assign current droplet. Ensure the droplet exists and belongs to this app.')
@@ -438,7 +452,12 @@ export class FakeCloudFoundry {
           disk_in_mb: 256,
           command: '[PRIVATE DATA HIDDEN IN LISTS]',
         }
-        return this.#page(`/v3/apps/${app.guid}/processes`, query, [web])
+        const others = (app.processes ?? []).map(({guid, type, instances}) => ({guid, type, instances: instances.length}))
+        return this.#page(
+          `/v3/apps/${app.guid}/processes`,
+          query,
+          [web, ...others].filter(({type}) => within(query, 'types', type)),
+        )
       }),
       route(
         'POST',
@@ -611,17 +630,17 @@ export class FakeCloudFoundry {
         return this.#page('/v3/deployments', query, found.map(view.viewDeployment))
       }),
       route('GET', '/v3/deployments/:guid', [], async ({parameters}) => {
-        const deployment = this.#deployment(parameters)
-        if (deployment.value === 'ACTIVE' && deployment.pollsLeft-- <= 0) await this.#finish(deployment)
+        const deployment = this.deployments.find(parameters[0])
+        await this.deployments.poll(deployment)
         return view.viewDeployment(deployment)
       }),
       route('POST', '/v3/deployments/:guid/actions/cancel', [], ({parameters}) => {
-        const deployment = this.#deployment(parameters)
-        if (deployment.value !== 'ACTIVE')
-          throw unprocessable(`Cannot cancel a deployment with status: ${deployment.value} and reason: ${deployment.reason}`)
-        this.#cancel(deployment)
-        return undefined
+        this.deployments.cancel(this.deployments.find(parameters[0]))
       }),
+      route('POST', '/v3/deployments/:guid/actions/continue', [], ({parameters}) => {
+        this.deployments.continue(this.deployments.find(parameters[0]))
+      }),
+      route('GET', '/v3/processes/:guid/stats', [], ({parameters}) => this.deployments.statsOf(parameters[0])),
       route(
         'GET',
         '/v3/security_groups',
@@ -670,20 +689,10 @@ export class FakeCloudFoundry {
     return droplet
   }
 
-  #deployment([guid]: readonly string[]): Deployment {
-    const deployment = this.state.deployments.find((one) => one.guid === guid)
-    if (deployment === undefined) throw notFound('Deployment')
-    return deployment
-  }
-
   #securityGroup([guid]: readonly string[]): SecurityGroup {
     const group = this.state.securityGroups.find((one) => one.guid === guid)
     if (group === undefined) throw notFound('Security group')
     return group
-  }
-
-  #active({guid}: App): Deployment | undefined {
-    return this.state.deployments.find(({appGuid, value}) => appGuid === guid && value === 'ACTIVE')
   }
 
   #assertDocker({lifecycle}: App): void {
@@ -828,66 +837,15 @@ export class FakeCloudFoundry {
     build.dropletGuid = droplet.guid
   }
 
-  #addDeployment(body: Body): Deployment {
+  #addDeployment(body: Body) {
     const app = this.#app([guidIn(Reflect.get(Object(Reflect.get(Object(body.relationships), 'app')), 'data')) ?? ''])
-    if (app.state !== 'STARTED') throw unprocessable('Cannot create a deployment for a STOPPED app.')
-    const droplet = this.#droplet(guidIn(body.droplet))
     this.#assertDocker(app)
-    const before = this.#active(app)
-    if (before !== undefined) {
-      before.value = 'FINALIZED'
-      before.reason = 'SUPERSEDED'
-    }
-    const deployment: Deployment = {
-      guid: randomUUID(),
-      appGuid: app.guid,
-      dropletGuid: droplet.guid,
-      previousDropletGuid: app.dropletGuid,
-      value: 'ACTIVE',
-      reason: 'DEPLOYING',
-      pollsLeft: this.#options.pollsUntilDone ?? DEFAULT_POLLS,
-      createdAt: new Date().toISOString(),
-    }
-    app.dropletGuid = droplet.guid
-    this.state.deployments.push(deployment)
+    const deployment = this.deployments.add(app, this.#droplet(guidIn(body.droplet)), body)
     if (this.#isCancelling) {
       this.#isCancelling = false
-      this.#cancel(deployment)
+      this.deployments.cancel(deployment)
     }
     return deployment
-  }
-
-  /** The droplet before is current at once; the deployment ends later. */
-  #cancel(deployment: Deployment): void {
-    this.#app([deployment.appGuid]).dropletGuid = deployment.previousDropletGuid
-    deployment.reason = 'CANCELING'
-  }
-
-  /** New instances come up one after the other; only when all run is the deployment done. */
-  async #finish(deployment: Deployment): Promise<void> {
-    const app = this.#app([deployment.appGuid])
-    if (deployment.reason === 'CANCELING') {
-      deployment.value = 'FINALIZED'
-      deployment.reason = 'CANCELED'
-      return
-    }
-    const old = [...app.instances]
-    const started: Instance[] = []
-    // One more at a time: the next old one ends when the new one answers.
-    for (let index = 0; index < app.wantedInstances; index++) {
-      const instance = await this.#startInstance(app, index)
-      if (instance.state === 'CRASHED') {
-        await Promise.all(started.map((one) => this.#endInstance(one)))
-        return
-      }
-      started.push(instance)
-      const before = old.shift()
-      if (before !== undefined) await this.#endInstance(before)
-    }
-    for (const one of old) await this.#endInstance(one)
-    app.instances = started
-    deployment.value = 'FINALIZED'
-    deployment.reason = 'DEPLOYED'
   }
 
   async #startInstances(app: App): Promise<void> {
@@ -897,6 +855,8 @@ export class FakeCloudFoundry {
   async #startInstance(app: App, index: number): Promise<Instance> {
     const droplet = this.#droplet(app.dropletGuid)
     const {image = '', credentials} = droplet
+    const state = this.#states.get(app.name)
+    if (state !== undefined) return {index, state, image}
     try {
       const digest = image === '' ? {} : {digest: await this.#resolveImage(image, credentials)}
       const running = await this.#options.runner?.start(app, droplet)

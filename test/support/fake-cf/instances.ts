@@ -7,7 +7,7 @@ export interface ImageCredentials {
 
 export interface Instance {
   readonly index: number
-  readonly state: 'RUNNING' | 'CRASHED'
+  readonly state: 'RUNNING' | 'STARTING' | 'CRASHED'
   readonly image: string
   /** What the registry answered for the image when this instance started. */
   readonly digest?: string

@@ -23,6 +23,8 @@ export interface App extends Named {
   wantedInstances: number
   routes: string[]
   instances: Instance[]
+  /** Those beside its web process. */
+  processes?: readonly {readonly guid: string; readonly type: string; readonly instances: Instance[]}[]
   readonly createdAt: string
 }
 
@@ -69,9 +71,16 @@ export interface Deployment {
   readonly dropletGuid: string
   readonly previousDropletGuid: string | undefined
   value: 'ACTIVE' | 'FINALIZED'
-  reason: 'DEPLOYING' | 'CANCELING' | 'DEPLOYED' | 'CANCELED' | 'SUPERSEDED'
+  reason: 'DEPLOYING' | 'PAUSED' | 'CANCELING' | 'DEPLOYED' | 'CANCELED' | 'SUPERSEDED'
   pollsLeft: number
   readonly createdAt: string
+  readonly strategy: string
+  readonly maxInFlight: number
+  /** A canary deployment goes on by itself once it was continued. */
+  isContinued: boolean
+  readonly webProcess: {readonly guid: string; instances: Instance[]}
+  /** What the updater complains of. */
+  error?: string
 }
 
 export interface SecurityGroup {

@@ -93,8 +93,18 @@ export const viewServiceKey = ({guid, name, instanceGuid, pollsLeft}: ServiceKey
 
 export const viewDeployment = (deployment: Deployment) => ({
   guid: deployment.guid,
-  status: {value: deployment.value, reason: deployment.reason},
-  strategy: 'rolling',
+  status: {
+    value: deployment.value,
+    reason: deployment.reason,
+    details: {
+      last_successful_healthcheck: deployment.createdAt,
+      last_status_change: deployment.createdAt,
+      ...(deployment.error === undefined ? {} : {error: deployment.error}),
+    },
+  },
+  strategy: deployment.strategy,
+  options: {max_in_flight: deployment.maxInFlight},
+  new_processes: [{guid: deployment.webProcess.guid, type: 'web'}],
   droplet: {guid: deployment.dropletGuid},
   previous_droplet: deployment.previousDropletGuid === undefined ? null : {guid: deployment.previousDropletGuid},
   created_at: deployment.createdAt,
