@@ -19,15 +19,17 @@ import {listAudit, listEvents} from '../src/lib/collector/api/logs.ts'
 import {shape} from '../src/lib/collector/api/operation.ts'
 import {listManagedRegistries, manageRegistry, renewEventsSecret} from '../src/lib/collector/api/registries.ts'
 import {describeRepository, listRepositories, showRepository, starRepository} from '../src/lib/collector/api/repositories.ts'
+import {listRemoved, restoreApp, restoreGroup, restoreRegistry, restoreService, restoreUser} from '../src/lib/collector/api/restore.ts'
 import {addService, listServices, renewServiceSecret, showService, updateService} from '../src/lib/collector/api/services.ts'
 import {showSettings} from '../src/lib/collector/api/settings.ts'
 import {Removed} from '../src/lib/collector/api/shapes.ts'
 import {listTokens, revokeToken} from '../src/lib/collector/api/tokens.ts'
-import {addUser, listUsers, showUser, updateUser} from '../src/lib/collector/api/users.ts'
+import {addUser, changePassword, listUsers, showUser, updateUser} from '../src/lib/collector/api/users.ts'
 
 const RESULTS: Readonly<Record<string, TSchema>> = {
   'app add': addApp.output,
   'app remove': Removed,
+  'app restore': restoreApp.output,
   'app update': updateApp.output,
   apply: applyAll.output,
   export: exportAll.output,
@@ -35,6 +37,7 @@ const RESULTS: Readonly<Record<string, TSchema>> = {
   'collector keys export': exportKeys.output,
   'collector keys list': listKeys.output,
   'collector keys rotate': listKeys.output,
+  'collector removed': listRemoved.output,
   'collector settings': showSettings.output,
   events: listEvents.output,
   explain: explainAccess.output,
@@ -43,6 +46,7 @@ const RESULTS: Readonly<Record<string, TSchema>> = {
   'group list': listGroups.output,
   'group remove': Removed,
   'group remove-member': removeMembers.output,
+  'group restore': restoreGroup.output,
   'group show': showGroup.output,
   'privilege grant': grantPrivilege.output,
   'privilege list': listPrivileges.output,
@@ -51,6 +55,7 @@ const RESULTS: Readonly<Record<string, TSchema>> = {
   'registry manage': manageRegistry.output,
   'registry managed': listManagedRegistries.output,
   'registry renew-events-secret': renewEventsSecret.output,
+  'registry restore': restoreRegistry.output,
   'registry unmanage': Removed,
   'repository delete': deleteRepositories.output,
   'repository describe': describeRepository.output,
@@ -62,13 +67,16 @@ const RESULTS: Readonly<Record<string, TSchema>> = {
   'service list': listServices.output,
   'service remove': Removed,
   'service renew-secret': renewServiceSecret.output,
+  'service restore': restoreService.output,
   'service show': showService.output,
   'service update': updateService.output,
   'token list': listTokens.output,
   'token revoke': revokeToken.output,
   'user add': addUser.output,
   'user list': listUsers.output,
+  'user password': changePassword.output,
   'user remove': Removed,
+  'user restore': restoreUser.output,
   'user show': showUser.output,
   'user update': updateUser.output,
 }

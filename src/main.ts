@@ -5,6 +5,7 @@ import pjson from '../package.json' with {type: 'json'}
 import AppAdd from './commands/app/add.ts'
 import AppList from './commands/app/list.ts'
 import AppRemove from './commands/app/remove.ts'
+import AppRestore from './commands/app/restore.ts'
 import AppShow from './commands/app/show.ts'
 import AppUpdate from './commands/app/update.ts'
 import Apply from './commands/apply.ts'
@@ -18,6 +19,7 @@ import CollectorAudit from './commands/collector/audit.ts'
 import CollectorKeysExport from './commands/collector/keys/export.ts'
 import CollectorKeysList from './commands/collector/keys/list.ts'
 import CollectorKeysRotate from './commands/collector/keys/rotate.ts'
+import CollectorRemoved from './commands/collector/removed.ts'
 import CollectorSettings from './commands/collector/settings.ts'
 import CollectorUse from './commands/collector/use.ts'
 import Completion from './commands/completion.ts'
@@ -32,6 +34,7 @@ import GroupAddMember from './commands/group/add-member.ts'
 import GroupList from './commands/group/list.ts'
 import GroupRemove from './commands/group/remove.ts'
 import GroupRemoveMember from './commands/group/remove-member.ts'
+import GroupRestore from './commands/group/restore.ts'
 import GroupShow from './commands/group/show.ts'
 import Inspect from './commands/inspect.ts'
 import Login from './commands/login.ts'
@@ -59,6 +62,7 @@ import RegistryRegister from './commands/registry/register.ts'
 import RegistryRemove from './commands/registry/remove.ts'
 import RegistryRender from './commands/registry/render.ts'
 import RegistryRenewEventsSecret from './commands/registry/renew-events-secret.ts'
+import RegistryRestore from './commands/registry/restore.ts'
 import RegistryShow from './commands/registry/show.ts'
 import RegistryUnmanage from './commands/registry/unmanage.ts'
 import RegistryUpdate from './commands/registry/update.ts'
@@ -75,6 +79,7 @@ import ServiceAdd from './commands/service/add.ts'
 import ServiceList from './commands/service/list.ts'
 import ServiceRemove from './commands/service/remove.ts'
 import ServiceRenewSecret from './commands/service/renew-secret.ts'
+import ServiceRestore from './commands/service/restore.ts'
 import ServiceShow from './commands/service/show.ts'
 import ServiceUpdate from './commands/service/update.ts'
 import SetEnv from './commands/set-env.ts'
@@ -87,7 +92,9 @@ import TokenRevoke from './commands/token/revoke.ts'
 import UnsetEnv from './commands/unset-env.ts'
 import UserAdd from './commands/user/add.ts'
 import UserList from './commands/user/list.ts'
+import UserPassword from './commands/user/password.ts'
 import UserRemove from './commands/user/remove.ts'
+import UserRestore from './commands/user/restore.ts'
 import UserShow from './commands/user/show.ts'
 import UserUpdate from './commands/user/update.ts'
 import Warm from './commands/warm.ts'
@@ -103,6 +110,7 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'app:add': AppAdd,
   'app:list': AppList,
   'app:remove': AppRemove,
+  'app:restore': AppRestore,
   'app:show': AppShow,
   'app:update': AppUpdate,
   'auth:allow-helper': AuthAllowHelper,
@@ -135,6 +143,7 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'collector:keys:export': CollectorKeysExport,
   'collector:keys:list': CollectorKeysList,
   'collector:keys:rotate': CollectorKeysRotate,
+  'collector:removed': CollectorRemoved,
   'collector:settings': CollectorSettings,
   'collector:use': CollectorUse,
   completion: Completion,
@@ -144,6 +153,7 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'group:list': GroupList,
   'group:remove-member': GroupRemoveMember,
   'group:remove': GroupRemove,
+  'group:restore': GroupRestore,
   'group:show': GroupShow,
   explain: Explain,
   search: Search,
@@ -170,6 +180,7 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'registry:remove': RegistryRemove,
   'registry:renew-events-secret': RegistryRenewEventsSecret,
   'registry:render': RegistryRender,
+  'registry:restore': RegistryRestore,
   'registry:show': RegistryShow,
   'registry:unmanage': RegistryUnmanage,
   'registry:update': RegistryUpdate,
@@ -178,6 +189,7 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'service:list': ServiceList,
   'service:remove': ServiceRemove,
   'service:renew-secret': ServiceRenewSecret,
+  'service:restore': ServiceRestore,
   'service:show': ServiceShow,
   'service:update': ServiceUpdate,
   'tag:delete': TagDelete,
@@ -186,7 +198,9 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'token:revoke': TokenRevoke,
   'user:add': UserAdd,
   'user:list': UserList,
+  'user:password': UserPassword,
   'user:remove': UserRemove,
+  'user:restore': UserRestore,
   'user:show': UserShow,
   'user:update': UserUpdate,
   whoami: WhoAmI,

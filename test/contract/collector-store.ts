@@ -119,8 +119,31 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
       await store.removeGroup(gone.id)
       await store.replaceGroups(ann.id, ['Gone'])
       assert.deepEqual((await store.findUser('ann'))?.groups, [], 'the name of a group that was removed is given again')
+      const qa = await store.addGroup('qa')
+      await store.replaceGroups(ann.id, ['qa', 'Gone', 'DockerRegistriesPusher'])
+      await store.updateUser(ann.id, {primaryGroupId: qa.id})
+      await store.replaceGroups(ann.id, ['QA', 'Gone', 'DockerRegistriesPusher'])
+      assert.partialDeepStrictEqual(await store.findUser('ann'), {groups: ['qa'], primaryGroup: 'qa'})
       await store.replaceGroups(ann.id, [])
+      assert.equal((await store.findUser('ann'))?.primaryGroup, undefined)
       assert.deepEqual((await store.groupsOfUser(ann.id)).size, 0)
+    })
+  })
+
+  describe('logins of one user of a directory', () => {
+    it('at the same time all succeed, whatever groups the directory says', async () => {
+      const login = async (): Promise<void> => {
+        const found = await store.findUser('dir').catch(() => undefined)
+        const user = found ?? (await store.addUser({name: 'dir', source: 'corp'}).catch(() => undefined)) ?? (await store.findUser('dir'))
+        await store.replaceGroups(user?.id ?? 0, ['ops', 'dev', 'qa'])
+      }
+      await Promise.all(Array.from({length: 30}, login))
+      assert.deepEqual((await store.findUser('dir'))?.groups, ['dev', 'ops', 'qa'])
+      const id = (await store.findUser('dir'))?.id ?? 0
+      const lists = [['ops', 'dev'], ['qa'], ['new', 'dev', 'qa'], []]
+      await Promise.all(Array.from({length: 40}, (_, index) => store.replaceGroups(id, lists[index % lists.length] ?? [])))
+      await store.replaceGroups(id, ['ops'])
+      assert.deepEqual((await store.findUser('dir'))?.groups, ['ops'])
     })
   })
 

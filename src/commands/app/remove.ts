@@ -8,7 +8,7 @@ export default class AppRemove extends CollectorCommand<{readonly removed: strin
   static override readonly summary = 'Remove an app with its services; the code is not given again.'
   static override readonly examples = ['<%= config.bin %> <%= command.id %> shop --yes']
   static override readonly args = {name: Args.string({required: true, description: 'the app'})}
-  static override readonly flags = {yes: Flags.boolean({char: 'y', env: 'HOLDFAST_YES', summary: 'Do not ask.'})}
+  static override readonly flags = {yes: Flags.boolean({char: 'y', summary: 'Do not ask.'})}
 
   async run(): Promise<{readonly removed: string}> {
     const {args, flags} = await this.parse(AppRemove)

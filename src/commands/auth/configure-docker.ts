@@ -41,7 +41,7 @@ The change is shown first; on a terminal you are asked. Without --registry it is
     file: Flags.string({env: 'HOLDFAST_FILE', helpValue: 'FILE', summary: 'Change this file instead of the usual one.'}),
     podman: Flags.boolean({env: 'HOLDFAST_PODMAN', summary: "podman's auth.json, which skopeo and buildah read as well."}),
     undo: Flags.boolean({env: 'HOLDFAST_UNDO', summary: 'Take the change back.'}),
-    yes: Flags.boolean({char: 'y', env: 'HOLDFAST_YES', summary: 'Do not ask.'}),
+    yes: Flags.boolean({char: 'y', summary: 'Do not ask.'}),
   }
 
   async run(): Promise<ConfigureResult> {

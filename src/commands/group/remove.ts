@@ -8,7 +8,7 @@ export default class GroupRemove extends CollectorCommand<{readonly removed: str
   static override readonly summary = 'Remove a group; what was published to it is not any more.'
   static override readonly examples = ['<%= config.bin %> <%= command.id %> ops --yes']
   static override readonly args = {name: Args.string({required: true, description: 'the group'})}
-  static override readonly flags = {yes: Flags.boolean({char: 'y', env: 'HOLDFAST_YES', summary: 'Do not ask.'})}
+  static override readonly flags = {yes: Flags.boolean({char: 'y', summary: 'Do not ask.'})}
 
   async run(): Promise<{readonly removed: string}> {
     const {args, flags} = await this.parse(GroupRemove)

@@ -17,7 +17,7 @@ export default class RegistryRemove extends BaseCommand<RemovedRegistry> {
 
   static override args = {name: Args.string({description: 'its name or host'})}
 
-  static override flags = {yes: Flags.boolean({char: 'y', env: 'HOLDFAST_YES', summary: 'Do not ask.'})}
+  static override flags = {yes: Flags.boolean({char: 'y', summary: 'Do not ask.'})}
 
   async run(): Promise<RemovedRegistry> {
     const {args, flags} = await this.parse(RegistryRemove)

@@ -8,7 +8,7 @@ export default class RegistryUnmanage extends CollectorCommand<{readonly removed
   static override readonly summary = 'Give up the authority over a registry. Its images stay.'
   static override readonly examples = ['<%= config.bin %> <%= command.id %> internal --yes']
   static override readonly args = {name: Args.string({required: true, description: 'the registry'})}
-  static override readonly flags = {yes: Flags.boolean({char: 'y', env: 'HOLDFAST_YES', summary: 'Do not ask.'})}
+  static override readonly flags = {yes: Flags.boolean({char: 'y', summary: 'Do not ask.'})}
 
   async run(): Promise<{readonly removed: string}> {
     const {args, flags} = await this.parse(RegistryUnmanage)

@@ -8,7 +8,7 @@ export default class ServiceRemove extends CollectorCommand<{readonly removed: s
   static override readonly summary = 'Remove a service.'
   static override readonly examples = ['<%= config.bin %> <%= command.id %> web --yes']
   static override readonly args = {name: Args.string({required: true, description: 'the service'})}
-  static override readonly flags = {yes: Flags.boolean({char: 'y', env: 'HOLDFAST_YES', summary: 'Do not ask.'})}
+  static override readonly flags = {yes: Flags.boolean({char: 'y', summary: 'Do not ask.'})}
 
   async run(): Promise<{readonly removed: string}> {
     const {args, flags} = await this.parse(ServiceRemove)

@@ -38,7 +38,6 @@ With --by-collector, the collector deletes by its own rights at a registry that 
   static override readonly args = {reference: Args.string({required: true, description: 'REPOSITORY:TAG; more than one may follow.'})}
   static override readonly flags = {
     'include-siblings': Flags.boolean({
-      env: 'HOLDFAST_INCLUDE_SIBLINGS',
       summary: 'Where only the whole manifest can be deleted, delete every tag that names it.',
     }),
     'by-collector': Flags.boolean({summary: 'Have the collector delete, by its own rights at a registry that it manages.'}),

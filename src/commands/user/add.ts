@@ -24,7 +24,7 @@ export default class UserAdd extends CollectorCommand<User> {
       delimiter: ',',
       env: 'HOLDFAST_GROUP',
       helpValue: 'NAME',
-      summary: 'Make the user a member of this group. Repeatable.',
+      summary: 'Make the user a member of this group; the first one is the primary group. Repeatable.',
     }),
     privilege: Flags.option({
       multiple: true,
@@ -43,7 +43,7 @@ export default class UserAdd extends CollectorCommand<User> {
     const password = flags['password-stdin']
       ? await readSecret('--password-stdin')
       : await this.prompts.secret({message: text`Password of ${name}:`, flag: `holdfast user add ${name} --password-stdin < FILE`})
-    const [collector, {addUser, showUser}, {addMembers, grantPrivilege, showGroup}] = await Promise.all([
+    const [collector, {addUser, showUser, updateUser}, {addMembers, grantPrivilege, showGroup}] = await Promise.all([
       this.openCollector(flags),
       import('../../lib/collector/api/users.ts'),
       import('../../lib/collector/api/groups.ts'),
@@ -59,6 +59,8 @@ export default class UserAdd extends CollectorCommand<User> {
     })
     for (const group of flags.group ?? []) await collector.run(addMembers, {name: group, users: [name]})
     for (const privilege of flags.privilege ?? []) await collector.run(grantPrivilege, {privilege, users: [name]})
+    const [primaryGroup] = flags.group ?? []
+    if (primaryGroup !== undefined) await collector.run(updateUser, {name, primaryGroup})
     const user = await collector.run(showUser, {name})
     this.output.print(escapeText(name))
     this.output.note(text`${name} is user ${user.id}: images of that user lie below users/${name}/`)

@@ -21,6 +21,11 @@ export default class UserUpdate extends CollectorCommand<User> {
       env: 'HOLDFAST_ADMINISTRATOR',
       summary: 'May change users, groups, apps, services and privileges.',
     }),
+    'primary-group': Flags.string({
+      env: 'HOLDFAST_PRIMARY_GROUP',
+      helpValue: 'GROUP',
+      summary: 'The group of the user that a new registry of the user is for.',
+    }),
     disabled: Flags.boolean({
       allowNo: true,
       env: 'HOLDFAST_DISABLED',
@@ -39,6 +44,7 @@ export default class UserUpdate extends CollectorCommand<User> {
       ...(password === undefined ? {} : {password}),
       ...(administrator === undefined ? {} : {isAdministrator: administrator}),
       ...(disabled === undefined ? {} : {isDisabled: disabled}),
+      ...(flags['primary-group'] === undefined ? {} : {primaryGroup: flags['primary-group']}),
     })
     this.printRows(describeUsers([user]))
     return user

@@ -1,5 +1,6 @@
 /** The port to whoever else knows people: an account there is one here, with the groups that it has there. Implementer: `ldap/`. */
 import type {Secret} from '../core/secret.ts'
+import type {DirectoryRights} from './rights.ts'
 
 export interface DirectoryUser {
   /** As the directory writes it, whatever case was typed. */
@@ -7,6 +8,8 @@ export interface DirectoryUser {
   readonly email?: string | undefined
   /** Names of groups. */
   readonly groups: readonly string[]
+  /** What the groups give here; absent when nothing was decided. */
+  readonly rights?: DirectoryRights | undefined
 }
 
 export interface Directory {

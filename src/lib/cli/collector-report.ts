@@ -2,7 +2,7 @@
 
 import type {PlannedChange} from '../collector/document/plan.ts'
 import type {App, Group, IndexedRepository, ManagedRegistry, Service, User} from '../collector/objects.ts'
-import type {AuditRow, IssuedToken} from '../collector/store.ts'
+import type {AuditRow, IssuedToken, RemovedObject} from '../collector/store.ts'
 import {type TerminalText, text} from '../core/terminal-text.ts'
 import {formatTable} from './table.ts'
 import {formatBytes, formatMinute} from './units.ts'
@@ -77,6 +77,17 @@ export function describeKeys(
 ): readonly TerminalText[] {
   const rows = keys.map(({state, since, endsAt}) => [state, formatMinute(since), formatMinute(endsAt)])
   return formatTable(['KEY', 'SINCE (UTC)', 'ENDS (UTC)'], rows)
+}
+
+export function describeRemoved(removed: readonly RemovedObject[]): readonly TerminalText[] {
+  const rows = removed.map(({kind, name, id, removedAt}) => [
+    kind,
+    name,
+    id === undefined ? NONE : String(id),
+    removedAt === undefined ? NONE : formatMinute(removedAt),
+    `holdfast ${kind} restore ${name}`,
+  ])
+  return formatTable(['KIND', 'NAME', 'ID', 'REMOVED (UTC)', 'RESTORED BY'], rows)
 }
 
 export function describeAudit(entries: readonly AuditRow[]): readonly TerminalText[] {
@@ -162,9 +173,9 @@ export function describeEvents(
 
 /** A line for each object, and one for each of its fields that changes. */
 export function describeChanges(changes: readonly PlannedChange[]): readonly TerminalText[] {
-  const signs = {add: '+', change: '~', remove: '-'} as const
+  const signs = {add: '+', restore: '+', change: '~', remove: '-'} as const
   return changes.flatMap(({action, kind, name, fields}) => [
-    text`${signs[action]} ${kind} ${name}`,
+    text`${signs[action]} ${kind} ${name}${action === 'restore' ? ' (restored)' : ''}`,
     ...fields.map(
       ({field, from, to}) => text`    ${field}: ${from === undefined ? '' : `${JSON.stringify(from)} → `}${JSON.stringify(to)}`,
     ),

@@ -366,8 +366,8 @@ export class Context {
   }
 
   /** The collector elsewhere that was chosen; undefined for that of this machine. */
-  async chosenCollector(): Promise<string | undefined> {
-    const chosen = await this.#namedCollector()
+  async chosenCollector(url?: string): Promise<string | undefined> {
+    const chosen = url ?? (await this.#namedCollector())
     return chosen === LOCAL_COLLECTOR ? undefined : chosen
   }
 

@@ -1,10 +1,12 @@
 /** Directories from a YAML file: who they are, and how their people are found. */
 import {dirname, resolve} from 'node:path'
-import {Type} from 'typebox'
+import {type Static, Type} from 'typebox'
 import type {Directory} from '../accounts/directory.ts'
 import type {IdentityProvider} from '../accounts/federation/identity-provider.ts'
 import type {TrustRule} from '../accounts/federation/trust-rule.ts'
+import {type RightsRule, withRights} from '../accounts/rights.ts'
 import {checkInput, shape} from '../collector/api/operation.ts'
+import {PrivilegeName} from '../collector/api/shapes.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
 import {readInputFile} from './input-file.ts'
@@ -45,11 +47,23 @@ const ProviderShape = shape({
   groupsClaim: Type.Optional(Type.String({minLength: 1})),
 })
 
+const RightsShape = shape({
+  group: Type.String({minLength: 1, description: 'as the directory or provider writes it'}),
+  source: Type.Optional(Type.String({minLength: 1, description: 'the directory or provider that it counts for; all when absent'})),
+  privileges: Type.Optional(Type.Array(PrivilegeName, {uniqueItems: true})),
+  administrator: Type.Optional(Type.Boolean()),
+})
+
 const DirectoriesShape = shape({
   ldap: Type.Optional(Type.Array(LdapShape)),
   oidc: Type.Optional(Type.Array(ProviderShape)),
   federation: Type.Optional(Type.Array(RuleShape)),
+  rights: Type.Optional(Type.Array(RightsShape)),
 })
+
+function readRights(rights: readonly Static<typeof RightsShape>[]): readonly RightsRule[] {
+  return rights.map(({privileges = [], administrator = false, ...rule}) => ({...rule, privileges, isAdministrator: administrator}))
+}
 
 /** OpenID Connect Core §5.1, §5.4; groups are nobody's standard, and called so by most. */
 const CLAIMS = {nameClaim: 'preferred_username', emailClaim: 'email', groupsClaim: 'groups'}
@@ -59,6 +73,8 @@ export interface ForeignAccounts {
   readonly directories: readonly Directory[]
   readonly rules: readonly TrustRule[]
   readonly providers: readonly IdentityProvider[]
+  /** What groups of directories and providers give. */
+  readonly rights: readonly RightsRule[]
 }
 
 /**
@@ -72,7 +88,7 @@ export async function readDirectories(file: string, signal: AbortSignal): Promis
     import('../accounts/federation/identity-provider.ts'),
   ])
   const document = await parseYaml((await readInputFile(file, signal, MAX_YAML_BYTES)).toString('utf8'), file)
-  const {ldap = [], oidc = [], federation = []} = checkInput({id: `read ${file}`, input: DirectoriesShape}, document)
+  const {ldap = [], oidc = [], federation = [], rights = []} = checkInput({id: `read ${file}`, input: DirectoriesShape}, document)
   const read = async (path: string | undefined): Promise<string | undefined> => {
     return path === undefined ? undefined : (await readInputFile(resolve(dirname(file), path), signal)).toString('utf8')
   }
@@ -105,5 +121,17 @@ export async function readDirectories(file: string, signal: AbortSignal): Promis
   const sources = [...directories, ...providers].map(({name}) => name)
   const twice = sources.find((name, index) => sources.indexOf(name) !== index)
   if (twice !== undefined) throw new HoldfastError('CONFIGURATION', `cannot use directory "${twice}": two have that name`)
-  return {directories, rules: federation.map(checkRule), providers}
+  const unknown = rights.find(({source}) => source !== undefined && !sources.includes(source))
+  if (unknown !== undefined) {
+    throw new HoldfastError(
+      'CONFIGURATION',
+      `cannot use the rights of group "${unknown.group}": no directory is called "${unknown.source}"`,
+    )
+  }
+  return {
+    directories: directories.map((directory) => withRights(directory, readRights(rights))),
+    rules: federation.map(checkRule),
+    providers,
+    rights: readRights(rights),
+  }
 }

@@ -102,6 +102,13 @@ async function authorizationFor(context: CollectorContext, place: RemoteCollecto
   })
 }
 
+/** Who we are at a collector: the account of the environment, or that of `collector use`. */
+export async function accountAt(context: CollectorContext, url: string): Promise<string | undefined> {
+  const {endpoint} = await findCollectorPlace(context, url)
+  const given = await (await context.credentialSources()).environment?.find(endpoint.registry, undefined)
+  return given?.kind === 'basic' ? given.username : await (await context.records()).readSetting('collector-account')
+}
+
 export interface CollectorSession {
   readonly token: Secret
   /** ISO 8601. */

@@ -51,21 +51,27 @@ interface ServedCollectorFlags {
 
 /** Opens the collector of this machine as the authority of the embedded registry, which it manages from then on. */
 export async function openServedCollector(context: Context, flags: ServedCollectorFlags): Promise<ServedCollector> {
-  const [{createServedCollector}, {createFederation}, {createAddressPolicy}, store] = await Promise.all([
+  const [{createServedCollector}, {createFederation}, {federationWithRights}, {createAddressPolicy}, store] = await Promise.all([
     import('../server/collector/served-collector.ts'),
     import('../accounts/federation/identity-tokens.ts'),
+    import('../accounts/rights.ts'),
     import('../core/address-policy.ts'),
     context.collectorStore(),
   ])
   const mayConnect = createAddressPolicy(context.settings.registryNetworks)
   const publicUrl = checkPublicUrl(flags['public-url'])
   const {readDirectories} = await import('./directories.ts')
-  const {directories, rules, providers} =
-    flags.directories === undefined ? {directories: [], rules: [], providers: []} : await readDirectories(flags.directories, context.signal)
+  const {directories, rules, providers, rights} =
+    flags.directories === undefined
+      ? {directories: [], rules: [], providers: [], rights: []}
+      : await readDirectories(flags.directories, context.signal)
   return await createServedCollector({
     store,
     directories,
-    federation: createFederation({rules, providers, fetchJson: await createIssuerFetch(context), now: () => new Date()}),
+    federation: federationWithRights(
+      createFederation({rules, providers, fetchJson: await createIssuerFetch(context), now: () => new Date()}),
+      rights,
+    ),
     embeddedStore: await context.openEmbedded(),
     openSource: (registry, mint) => openSweepSource(context, registry, mint, mayConnect),
     openProbe: (registry) => openProbe(context, registry, mayConnect),

@@ -21,6 +21,16 @@ export async function readSecret(flag: string, input: AsyncIterable<Uint8Array> 
   return new Secret(text)
 }
 
+/**
+ * The same for several secrets, one a line.
+ * @throws {HoldfastError} USAGE when there are not so many, or one is empty.
+ */
+export async function readSecrets(flag: string, count: number, input?: AsyncIterable<Uint8Array>): Promise<readonly Secret[]> {
+  const lines = (await readSecret(flag, input)).reveal().split(/\r?\n/)
+  if (lines.length !== count || lines.includes('')) throw refused(flag, `it does not have ${count} lines, one secret each`)
+  return lines.map((line) => new Secret(line))
+}
+
 function decode(bytes: Uint8Array, flag: string): string {
   try {
     return new TextDecoder('utf-8', {fatal: true}).decode(bytes)

@@ -1,11 +1,12 @@
 /** Who is known elsewhere and comes here: by a directory that knows his password, or by an identity token of his provider or of his job's CI system. */
 import type {Directory, DirectoryUser} from '../accounts/directory.ts'
 import type {Federation} from '../accounts/federation/identity-tokens.ts'
+import type {DirectoryRights} from '../accounts/rights.ts'
 import {hasCode} from '../core/errors.ts'
 import {excerpt} from '../core/redaction.ts'
 import type {Secret} from '../core/secret.ts'
 import {isGroupName, isUserName} from './api/shapes.ts'
-import type {User} from './objects.ts'
+import {PRIVILEGE_PREFIX, type User} from './objects.ts'
 import type {CollectorStore} from './store.ts'
 import {type Account, serviceOfAccount} from './subjects.ts'
 
@@ -62,8 +63,21 @@ async function admit(store: CollectorStore, found: DirectoryUser, source: string
   if (user === undefined || user.source !== source || user.isDisabled) return undefined
   if (subject !== undefined && !(await store.bindSubject(user.id, subject))) return undefined
   await store.replaceGroups(user.id, found.groups.filter(isGroupName))
+  if (found.rights !== undefined) await applyRights(store, user, found.rights)
   const fresh = await store.findUser(user.id)
   return fresh === undefined ? undefined : {kind: 'user', user: fresh}
+}
+
+/** Gives and takes what the groups of a directory decide; the rest is an administrator's to give. */
+async function applyRights(store: CollectorStore, user: User, {privileges, isAdministrator}: DirectoryRights): Promise<void> {
+  for (const [privilege, isGranted] of privileges) {
+    if (user.privileges.some((own) => own === privilege) === isGranted) continue
+    const group = await store.findGroup(`${PRIVILEGE_PREFIX}${privilege}`)
+    if (group === undefined) continue
+    if (isGranted) await store.addMember(group.id, user.id)
+    else await store.removeMember(group.id, user.id)
+  }
+  if (isAdministrator !== undefined && isAdministrator !== user.isAdministrator) await store.updateUser(user.id, {isAdministrator})
 }
 
 /** Undefined when the name was somebody's, or is another one's but for its case: it stands for that one. */

@@ -332,6 +332,8 @@ export interface IndexStore {
   /** Answers whether there was none before. */
   star(repositoryId: number, userId: number): Promise<boolean>
   unstar(repositoryId: number, userId: number): Promise<boolean>
+  /** Leaves the stars of these users, and no others. */
+  replaceStars(repositoryId: number, userIds: readonly number[]): Promise<void>
 }
 
 /** Which cached reference stands for what. */

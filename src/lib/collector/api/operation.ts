@@ -39,6 +39,8 @@ export interface Call {
   readonly openRepository?: OpenManagedRepository | undefined
   /** Writes into the audit log, as the caller: what an operation does to several objects is one entry each. */
   readonly audit?: ((entries: readonly Pick<AuditEntry, 'action' | 'object' | 'outcome' | 'rule'>[]) => Promise<void>) | undefined
+  /** Proves that a password is the user's, as a login does. @throws {HoldfastError} UNAUTHENTICATED, RATE_LIMITED. */
+  readonly provePassword?: ((name: string, password: Secret) => Promise<unknown>) | undefined
   /** A search that keeps its index from one call to the next. */
   readonly search?: SearchService | undefined
 }
@@ -132,11 +134,13 @@ export function found<T>(object: T | undefined, kind: string, name: string): T {
 /** The ids of groups that must be there and be organisational: a privilege owns nothing. */
 export async function groupIds({store}: Call, names: readonly string[] | undefined): Promise<readonly number[] | undefined> {
   if (names === undefined) return undefined
-  return await Promise.all(
-    names.map(async (name) => {
-      const group = found(await store.findGroup(name), 'group', name)
-      if (group.kind === 'organisational') return group.id
+  const ids: number[] = []
+  // One after the other: a transaction has one connection.
+  for (const name of names) {
+    const group = found(await store.findGroup(name), 'group', name)
+    if (group.kind !== 'organisational')
       throw new HoldfastError('USAGE', `cannot use group "${name}" here: it is a privilege`, {hints: ['holdfast group list']})
-    }),
-  )
+    ids.push(group.id)
+  }
+  return ids
 }

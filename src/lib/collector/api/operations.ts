@@ -10,6 +10,7 @@ import {LOG_OPERATIONS} from './logs.ts'
 import type {Operation} from './operation.ts'
 import {REGISTRY_OPERATIONS} from './registries.ts'
 import {REPOSITORY_OPERATIONS} from './repositories.ts'
+import {RESTORE_OPERATIONS} from './restore.ts'
 import {SERVICE_OPERATIONS} from './services.ts'
 import {SETTINGS_OPERATIONS} from './settings.ts'
 import {TOKEN_OPERATIONS} from './tokens.ts'
@@ -29,5 +30,6 @@ export const OPERATIONS = [
   ...REPOSITORY_OPERATIONS,
   ...DELETION_OPERATIONS,
   ...DOCUMENT_OPERATIONS,
+  ...RESTORE_OPERATIONS,
   ...CACHED_IMAGE_OPERATIONS,
 ] as readonly unknown[] as readonly Operation[]

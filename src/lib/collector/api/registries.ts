@@ -26,13 +26,15 @@ export const manageRegistry = defineOperation({
   id: 'registry.manage',
   method: 'POST',
   path: '/registries',
-  summary: 'Makes the collector the authority of a registry. The first group of who does so answers for it, and sees it.',
+  summary:
+    'Makes the collector the authority of a registry. Unless groups are named, the primary group of the user who does so is responsible for it, and sees it alone.',
   input: shape({name: RegistryName, url: RegistryUrl, ...Facts}),
   output: ManagedRegistryShape,
   async run({name, url, service, insecure = false, restricted = true, tokenHeader = 'x5c', tokenLifeSeconds, ...groups}, call) {
     await assertPrivilege(call, 'Manager', `manage registry "${name}"`)
     assertNoMetadata(name, url)
-    const own = call.caller.kind === 'user' ? call.caller.user.groups.slice(0, 1) : []
+    const own =
+      groups.responsibles !== undefined && groups.publications !== undefined ? [] : primaryGroupOf(call, name, groups.responsibles)
     const responsibles = await groupIds(call, groups.responsibles ?? own)
     const publications = await groupIds(call, groups.publications ?? own)
     const registry = await call.store.addManagedRegistry({
@@ -129,6 +131,33 @@ export const REGISTRY_OPERATIONS = [
   renewEventsSecret,
   unmanageRegistry,
 ]
+
+/**
+ * The groups of a new registry that names none: as few as can be. A user without groups could not change the registry again.
+ * @throws {HoldfastError} USAGE
+ */
+function primaryGroupOf({caller}: Call, registry: string, responsibles: readonly string[] | undefined): readonly string[] {
+  if (caller.kind === 'machine') return []
+  const {name, groups, primaryGroup, isAdministrator} = caller.user
+  const [first, ...others] = groups
+  const only = primaryGroup ?? (others.length === 0 ? first : undefined)
+  if (only !== undefined) return [only]
+  // What the user is not responsible for is an administrator's to give.
+  if (isAdministrator || responsibles !== undefined) return []
+  const reason =
+    first === undefined
+      ? 'you are in no group that could be responsible for it'
+      : `none of your groups (${groups.join(', ')}) is the primary one`
+  throw new HoldfastError('USAGE', `cannot manage registry "${registry}": ${reason}`, {
+    hints:
+      first === undefined
+        ? [`holdfast group add-member GROUP ${name}   # by an administrator`]
+        : [
+            `holdfast registry manage ${registry} --url URL --responsible ${first} --publication ${first}`,
+            `holdfast user update ${name} --primary-group ${first}   # by an administrator`,
+          ],
+  })
+}
 
 const isAnyRegistryAddress = createAddressPolicy([])
 

@@ -6,9 +6,8 @@ import type {ManagedRepository} from '../managed-repository.ts'
 import type {IndexedRepository, ManagedRegistry} from '../objects.ts'
 import {type Standing, standingOf} from '../subjects.ts'
 import {assertPrivilege, type Call, defineOperation, found, shape} from './operation.ts'
-import {Limit, RegistryName, RepositoryName, RepositoryShape, Time} from './shapes.ts'
+import {Limit, RegistryName, RepositoryDescription, RepositoryName, RepositoryShape, Time} from './shapes.ts'
 
-const MAX_DESCRIPTION_CHARACTERS = 1000
 const DEFAULT_PAGE_ENTRIES = 100
 /** Names that are read at once while those that the caller may see are looked for. */
 const PAGE_ENTRIES = 1000
@@ -85,7 +84,7 @@ export const describeRepository = defineOperation({
   input: shape({
     registry: RegistryName,
     repository: RepositoryName,
-    description: Type.Optional(Type.String({maxLength: MAX_DESCRIPTION_CHARACTERS})),
+    description: Type.Optional(RepositoryDescription),
     isOfficial: Type.Optional(Type.Boolean()),
     isAutomated: Type.Optional(Type.Boolean()),
   }),

@@ -39,6 +39,8 @@ export const RegistryName = Type.String({pattern: '^[a-z0-9]+(?:[._-]+[a-z0-9]+)
 export const RegistryUrl = Type.String({pattern: '^https?://[^/?#@\\s]+$', maxLength: 300, description: 'https://host[:port]'})
 export const RegistryService = Type.String({pattern: '^[\\x21-\\x7e]{1,255}$', description: 'the audience of its tokens'})
 export const RepositoryName = Type.String({maxLength: 255})
+export const RepositoryDescription = Type.String({maxLength: 1000})
+export const UserSource = Type.String({minLength: 1, maxLength: 64, description: 'internal, or the directory that knows the password'})
 export const Email = Type.String({pattern: '^[^\\s@]+@[^\\s@]+$', maxLength: 254})
 export const GroupNames = Type.Array(GroupName, {uniqueItems: true, maxItems: MAX_LIST})
 export const UserNames = Type.Array(UserName, {minItems: 1, uniqueItems: true, maxItems: MAX_LIST})
@@ -53,9 +55,11 @@ export const UserShape = shape({
   name: Type.String(),
   email: Type.Optional(Type.String()),
   source: Type.String({description: 'internal, or the directory that knows the password'}),
+  subject: Type.Optional(Type.String({description: 'whom the directory means by the user'})),
   isDisabled: Type.Boolean(),
   isAdministrator: Type.Boolean(),
   groups: Type.Array(Type.String()),
+  primaryGroup: Type.Optional(Type.String({description: 'the one that a new registry of the user is for'})),
   privileges: Type.Array(PrivilegeName),
   createdAt: Time,
 })

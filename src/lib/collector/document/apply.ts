@@ -1,4 +1,7 @@
-/** Makes a collector what a document says, one object after the other: whoever dies in between leaves objects that are whole, and the next run does the rest. */
+/** Makes the changes of a plan, in the transaction of the caller. */
+
+import {HoldfastError} from '../../core/errors.ts'
+import {isRepositoryName} from '../../oci/reference.ts'
 import {addApp, removeApp, updateApp} from '../api/apps.ts'
 import {addGroup, removeGroup} from '../api/groups.ts'
 import {type Call, found, groupIds} from '../api/operation.ts'
@@ -6,69 +9,75 @@ import {manageRegistry, unmanageRegistry, updateManagedRegistry} from '../api/re
 import {addService, removeService, updateService} from '../api/services.ts'
 import {updateSettings} from '../api/settings.ts'
 import {removeUser, updateUser} from '../api/users.ts'
-import {INTERNAL_SOURCE, PRIVILEGE_PREFIX, PRIVILEGES} from '../objects.ts'
-import type {CollectorDocument, UserEntry} from './document.ts'
+import {INTERNAL_SOURCE, type ManagedRegistry, PRIVILEGE_PREFIX, PRIVILEGES} from '../objects.ts'
+import type {CollectorDocument, RepositoryEntry, UserEntry} from './document.ts'
 import type {PlannedChange} from './plan.ts'
 
 export async function applyChange(change: PlannedChange, document: CollectorDocument, call: Call): Promise<void> {
   const {action, kind, name} = change
   if (action === 'remove') return await remove(change, call)
+  if (action === 'restore' && kind !== 'policy' && kind !== 'repository') await call.store.restoreRemoved(kind, name)
   switch (kind) {
-    case 'policy':
-      if (document.policy !== undefined) await updateSettings.run({policy: document.policy}, call)
-      return
-    case 'group':
-      await addGroup.run({name}, call)
-      return
-    case 'user': {
-      const entry = found(
-        document.users?.find((user) => user.name === name),
-        kind,
-        name,
+    case 'policy': {
+      const {policy, responsibleSees} = document
+      await updateSettings.run(
+        {...(policy === undefined ? {} : {policy}), ...(responsibleSees === undefined ? {} : {responsibleSees})},
+        call,
       )
-      return await applyUser(entry, action, call)
+      return
     }
+    case 'group':
+      if (action === 'add') await addGroup.run({name}, call)
+      return
+    case 'user':
+      return await applyUser(named(document.users, name, kind), action, call)
     case 'app': {
       const entry = found(
         document.apps?.find(({code}) => code === name),
         kind,
         name,
       )
-      await (action === 'add' ? addApp : updateApp).run(entry, call)
+      // What is restored has no right that the document does not name.
+      const groups = action === 'restore' ? {responsibles: [], publications: []} : {}
+      await (action === 'add' ? addApp : updateApp).run({...groups, ...entry}, call)
       return
     }
     case 'service': {
-      const {app, disabled} = found(
-        document.services?.find((service) => service.name === name),
-        kind,
-        name,
-      )
-      // Its secret is nobody's until it is renewed: a document that is applied by a machine prints none.
+      const {app, disabled} = named(document.services, name, kind)
+      // Its secret is known to nobody until it is renewed: a document that is applied by a machine prints none.
       if (action === 'add') await addService.run({name, app}, call)
+      else await assertSameApp(name, app, call)
       if (disabled !== undefined) await updateService.run({name, isDisabled: disabled}, call)
       return
     }
     case 'registry': {
-      const entry = found(
-        document.registries?.find((registry) => registry.name === name),
-        kind,
-        name,
-      )
-      await (action === 'add' ? manageRegistry : updateManagedRegistry).run(entry, call)
+      const entry = named(document.registries, name, kind)
+      const groups = action === 'restore' ? {responsibles: [], publications: []} : {}
+      await (action === 'add' ? manageRegistry : updateManagedRegistry).run({...groups, ...entry}, call)
       return
+    }
+    case 'repository': {
+      const entry = document.repositories?.find(({registry, name: repository}) => `${registry}/${repository}` === name)
+      await applyRepository(found(entry, kind, name), call)
     }
   }
 }
 
-/** A user who is added has no password yet, and so cannot log in before one is set. */
-async function applyUser(
-  {name, email, groups, privileges, administrator, disabled}: UserEntry,
-  action: 'add' | 'change',
-  call: Call,
-): Promise<void> {
+function named<Entry extends {readonly name: string}>(entries: readonly Entry[] | undefined, name: string, kind: string): Entry {
+  return found(
+    entries?.find((entry) => entry.name === name),
+    kind,
+    name,
+  )
+}
+
+/** A user who is added or restored has no password, and cannot log in before one is set; one who is restored has no right that the document does not name. */
+async function applyUser(entry: UserEntry, action: 'add' | 'restore' | 'change', call: Call): Promise<void> {
   const {store} = call
+  const full: UserEntry = action === 'restore' ? {groups: [], privileges: [], administrator: false, disabled: false, ...entry} : entry
+  const {name, email, source, subject, groups, primaryGroup, privileges, administrator, disabled} = full
   const wanted = await groupIds(call, groups)
-  if (action === 'add') await store.addUser({name, email, source: INTERNAL_SOURCE})
+  if (action === 'add') await store.addUser({name, email, source: source ?? INTERNAL_SOURCE})
   const change = {
     ...(email === undefined ? {} : {email}),
     ...(administrator === undefined ? {} : {isAdministrator: administrator}),
@@ -76,17 +85,47 @@ async function applyUser(
   }
   await updateUser.run({name, ...change}, call)
   const user = found(await store.findUser(name), 'user', name)
+  if (source !== undefined && source !== user.source) await store.updateUser(user.id, {source})
+  if (subject !== undefined && !(await store.bindSubject(user.id, subject))) {
+    throw new HoldfastError('CONFLICT', `cannot change user "${name}": the account is held to another person of ${user.source}`)
+  }
   if (wanted !== undefined) {
     const own = await store.groupsOfUser(user.id)
     for (const id of wanted) if (!own.has(id)) await store.addMember(id, user.id)
     for (const id of own) if (!wanted.includes(id)) await store.removeMember(id, user.id)
   }
+  if (primaryGroup !== undefined) await updateUser.run({name, primaryGroup}, call)
   if (privileges === undefined) return
   for (const privilege of PRIVILEGES) {
     const {id} = found(await store.findGroup(`${PRIVILEGE_PREFIX}${privilege}`), 'group', privilege)
     if (privileges.includes(privilege)) await store.addMember(id, user.id)
     else await store.removeMember(id, user.id)
   }
+}
+
+/** A service stays with its app: what it may pull depends on it. */
+async function assertSameApp(name: string, app: string, {store}: Call): Promise<void> {
+  const service = found(await store.findService(name), 'service', name)
+  if (service.app === app) return
+  throw new HoldfastError('CONFLICT', `cannot change service "${name}": it belongs to app "${service.app}", not to "${app}"`, {
+    hints: [`holdfast service remove ${name} --yes`],
+  })
+}
+
+async function applyRepository(entry: RepositoryEntry, {store}: Call): Promise<void> {
+  const {registry, name, description, official, automated, stars} = entry
+  const {id: registryId} = await registryNamed(registry, store)
+  if (!isRepositoryName(name)) throw new HoldfastError('USAGE', `cannot apply the document: no repository can be called "${name}"`)
+  const id = await store.expectRepository(registryId, name)
+  await store.describeRepository(id, {description, isOfficial: official, isAutomated: automated})
+  if (stars === undefined) return
+  const wanted = new Set<number>()
+  for (const user of stars) wanted.add(found(await store.findUser(user), 'user', user).id)
+  await store.replaceStars(id, [...wanted])
+}
+
+async function registryNamed(name: string, store: Call['store']): Promise<ManagedRegistry> {
+  return found(await store.findManagedRegistry({name}), 'registry', name)
 }
 
 async function remove({kind, name}: PlannedChange, call: Call): Promise<void> {
@@ -107,5 +146,11 @@ async function remove({kind, name}: PlannedChange, call: Call): Promise<void> {
       return
     case 'registry':
       await unmanageRegistry.run({name}, call)
+      return
+    case 'repository': {
+      const slash = name.indexOf('/')
+      const [registry, repository] = [name.slice(0, slash), name.slice(slash + 1)]
+      await applyRepository({registry, name: repository, description: '', official: false, automated: false, stars: []}, call)
+    }
   }
 }

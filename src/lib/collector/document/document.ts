@@ -10,9 +10,12 @@ import {
   RegistryName,
   RegistryService,
   RegistryUrl,
+  RepositoryDescription,
+  RepositoryName,
   ServiceName,
   TokenHeaderForm,
   UserName,
+  UserSource,
 } from '../api/shapes.ts'
 
 const MAX_OBJECTS = 100_000
@@ -20,7 +23,10 @@ const MAX_OBJECTS = 100_000
 const UserEntry = shape({
   name: UserName,
   email: Type.Optional(Email),
+  source: Type.Optional(UserSource),
+  subject: Type.Optional(Type.String({minLength: 1, maxLength: 1024, description: 'whom the directory means by the user'})),
   groups: Type.Optional(GroupNames),
+  primaryGroup: Type.Optional(GroupName),
   privileges: Type.Optional(Type.Array(PrivilegeName, {uniqueItems: true})),
   administrator: Type.Optional(Type.Boolean()),
   disabled: Type.Optional(Type.Boolean()),
@@ -42,14 +48,27 @@ const RegistryEntry = shape({
   tokenLifeSeconds: Type.Optional(Type.Integer({minimum: 60, maximum: 86_400})),
 })
 
+/** What users say of a repository; its images are not part of a document. */
+const RepositoryEntry = shape({
+  registry: RegistryName,
+  name: RepositoryName,
+  description: Type.Optional(RepositoryDescription),
+  official: Type.Optional(Type.Boolean()),
+  automated: Type.Optional(Type.Boolean()),
+  stars: Type.Optional(Type.Array(UserName, {uniqueItems: true, maxItems: MAX_OBJECTS, description: 'users who gave one'})),
+})
+
 export const DocumentShape = shape({
   policy: Type.Optional(Type.Enum(['public', 'private'])),
+  responsibleSees: Type.Optional(Type.Boolean()),
   groups: Type.Optional(Type.Array(GroupName, {uniqueItems: true, maxItems: MAX_OBJECTS})),
   users: Type.Optional(Type.Array(UserEntry, {maxItems: MAX_OBJECTS})),
   apps: Type.Optional(Type.Array(AppEntry, {maxItems: MAX_OBJECTS})),
   services: Type.Optional(Type.Array(ServiceEntry, {maxItems: MAX_OBJECTS})),
   registries: Type.Optional(Type.Array(RegistryEntry, {maxItems: MAX_OBJECTS})),
+  repositories: Type.Optional(Type.Array(RepositoryEntry, {maxItems: MAX_OBJECTS})),
 })
 
 export type CollectorDocument = Static<typeof DocumentShape>
 export type UserEntry = Static<typeof UserEntry>
+export type RepositoryEntry = Static<typeof RepositoryEntry>

@@ -4,21 +4,25 @@ import type {CollectorStore} from '../store.ts'
 import type {CollectorDocument} from './document.ts'
 
 export async function exportDocument(store: CollectorStore): Promise<CollectorDocument> {
-  const [{policy}, groups, users, apps, services, registries] = await Promise.all([
-    readSettings(store),
-    store.listGroups(),
-    store.listUsers(),
-    store.listApps(),
-    store.listServices(),
-    store.listManagedRegistries(),
-  ])
+  // One after the other: a transaction has one connection.
+  const {policy, responsibleSees} = await readSettings(store)
+  const groups = await store.listGroups()
+  const users = await store.listUsers()
+  const apps = await store.listApps()
+  const services = await store.listServices()
+  const registries = await store.listManagedRegistries()
+  const repositories = await store.listDescribedRepositories()
   return {
     policy,
+    responsibleSees,
     groups: groups.filter(({kind}) => kind === 'organisational').map(({name}) => name),
-    users: users.map(({name, email, groups: own, privileges, isAdministrator, isDisabled}) => ({
+    users: users.map(({name, email, source, subject, groups: own, primaryGroup, privileges, isAdministrator, isDisabled}) => ({
       name,
       ...(email === undefined ? {} : {email}),
+      source,
+      ...(subject === undefined ? {} : {subject}),
       groups: [...own],
+      ...(primaryGroup === undefined ? {} : {primaryGroup}),
       privileges: [...privileges],
       administrator: isAdministrator,
       disabled: isDisabled,
@@ -29,6 +33,14 @@ export async function exportDocument(store: CollectorStore): Promise<CollectorDo
       ...facts,
       publications: [...publications],
       responsibles: [...responsibles],
+    })),
+    repositories: repositories.map(({registry, name, description, isOfficial, isAutomated, stars}) => ({
+      registry,
+      name,
+      description,
+      official: isOfficial,
+      automated: isAutomated,
+      stars: [...stars],
     })),
   }
 }

@@ -164,6 +164,17 @@ export function createIndexStore(database: Kysely<Tables>): IndexStore {
         .executeTakeFirst()
       return numInsertedOrUpdatedRows > 0n
     },
+    replaceStars: (repositoryId, userIds) =>
+      inTransaction(database, async (transaction) => {
+        await transaction.deleteFrom('star').where('repository_id', '=', repositoryId).execute()
+        for (let start = 0; start < userIds.length; start += MAX_NAMES) {
+          const some = userIds.slice(start, start + MAX_NAMES)
+          await transaction
+            .insertInto('star')
+            .values(some.map((user_id) => ({user_id, repository_id: repositoryId})))
+            .execute()
+        }
+      }),
     async unstar(repositoryId, userId) {
       const {numDeletedRows} = await database
         .deleteFrom('star')

@@ -75,29 +75,60 @@ export function createUserStore(database: Kysely<Tables>): UserStore {
       const row = await database.selectFrom('user').select('password_hash').where('id', '=', id).executeTakeFirst()
       return row?.password_hash ?? undefined
     },
-    replaceGroups: (userId, groups) =>
-      inTransaction(database, async (transaction) => {
-        const keys = groups.map(nameKey)
-        const retired = await retiredNames(transaction, 'group', groups)
-        const known = groups.filter((name) => !retired.has(nameKey(name)))
-        if (known.length > 0) {
+    async replaceGroups(userId, groups) {
+      // Most logins change nothing: they are not to wait for the writer of the database.
+      if (await hasGroups(database, userId, groups)) return
+      // In one order, and one login of a user at a time: otherwise two could wait for each other.
+      const names = [...groups].sort((a, b) => (nameKey(a) < nameKey(b) ? -1 : 1))
+      await inTransaction(database, async (transaction) => {
+        await transaction
+          .updateTable('user')
+          .set(({ref}) => ({source: ref('source')}))
+          .where('id', '=', userId)
+          .execute()
+        const retired = await retiredNames(transaction, 'group', names)
+        const known = names.filter((name) => !retired.has(nameKey(name)))
+        for (const name of known) {
           await transaction
             .insertInto('group')
-            .values(known.map((name) => ({name, name_key: nameKey(name), kind: 'organisational' as const})))
+            .values({name, name_key: nameKey(name), kind: 'organisational'})
             .onConflict((conflict) => conflict.doNothing())
             .execute()
         }
         const organisational = transaction.selectFrom('group').select('id').where('kind', '=', 'organisational')
-        await transaction.deleteFrom('membership').where('user_id', '=', userId).where('group_id', 'in', organisational).execute()
-        if (keys.length === 0) return
-        const wanted = await organisational.where('name_key', 'in', keys).execute()
-        if (wanted.length === 0) return
+        const wanted = known.length === 0 ? [] : await organisational.where('name_key', 'in', known.map(nameKey)).orderBy('id').execute()
+        const ids = wanted.map(({id}) => id)
+        let gone = transaction.deleteFrom('membership').where('user_id', '=', userId).where('group_id', 'in', organisational)
+        if (ids.length > 0) gone = gone.where('group_id', 'not in', ids)
+        await gone.execute()
+        if (ids.length === 0) return
         await transaction
           .insertInto('membership')
-          .values(wanted.map(({id}) => ({user_id: userId, group_id: id})))
+          .values(ids.map((id) => ({user_id: userId, group_id: id})))
+          .onConflict((conflict) => conflict.doNothing())
           .execute()
-      }),
+      })
+    },
   }
+}
+
+/** Whether the organisational groups of a user are these: names of groups that are not given again do not count. */
+async function hasGroups(database: Kysely<Tables>, userId: number, groups: readonly string[]): Promise<boolean> {
+  const rows = await database
+    .selectFrom('membership')
+    .innerJoin('group', 'group.id', 'membership.group_id')
+    .select('group.name_key')
+    .where('membership.user_id', '=', userId)
+    .where('group.kind', '=', 'organisational')
+    .execute()
+  const wanted = new Set(groups.map(nameKey))
+  if (rows.some(({name_key}) => !wanted.has(name_key))) return false
+  for (const {name_key} of rows) wanted.delete(name_key)
+  if (wanted.size === 0) return true
+  // Neither a privilege nor a name that is not given again can be had by a login.
+  const privileges = await database.selectFrom('group').select('name_key').where('kind', '=', 'privilege').execute()
+  for (const {name_key} of privileges) wanted.delete(name_key)
+  return wanted.size === (await retiredNames(database, 'group', [...wanted])).size
 }
 
 interface GroupRow {

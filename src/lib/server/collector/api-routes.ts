@@ -35,7 +35,8 @@ export function addApiRoutes(app: FastifyInstance, options: ApiOptions): void {
       handler: async (request, reply) => {
         const caller = await identifyCaller(request, options)
         const input = checkInput(operation, inputOf(request, operation))
-        const call = {store, secrets, now, caller, sweep, search, checkTrust, openRepository}
+        const provePassword: Call['provePassword'] = (name, password) => options.verifyUser(name, password, request.ip)
+        const call = {store, secrets, now, caller, sweep, search, checkTrust, openRepository, provePassword}
         const output = await runOperation(operation, input, call, {requestId: request.id, address: request.ip})
         return await reply.code(operation.method === 'POST' ? 201 : 200).send(output)
       },
