@@ -87,6 +87,7 @@ import Stage from './commands/stage.ts'
 import StagerArgs from './commands/stager/args.ts'
 import TagDelete from './commands/tag/delete.ts'
 import TagList from './commands/tag/list.ts'
+import TargetCommand from './commands/target.ts'
 import TokenList from './commands/token/list.ts'
 import TokenRevoke from './commands/token/revoke.ts'
 import UnsetEnv from './commands/unset-env.ts'
@@ -194,6 +195,7 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'service:update': ServiceUpdate,
   'tag:delete': TagDelete,
   'tag:list': TagList,
+  target: TargetCommand,
   'token:list': TokenList,
   'token:revoke': TokenRevoke,
   'user:add': UserAdd,

@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../lib/cli/base-command.ts'
-import type {CloudFoundryProof} from '../lib/cli/cloud-foundry-login.ts'
+import type {CloudFoundryProof} from '../lib/cli/cloud-foundry-proof.ts'
 import {confirmRealm} from '../lib/cli/confirm-realm.ts'
 import type {Context} from '../lib/cli/context.ts'
 import {findLoginPlace} from '../lib/cli/login-place.ts'

@@ -271,6 +271,11 @@ describe('secrets', function () {
     const cf = ['--cf', foundation.url, '--org', 'acme', '--space', 'dev', '-u', ALICE, '--password-stdin']
     await tellAll(['login', ...cf], {input: PASSWORD})
     await tellAll(['login', ...cf], {input: `${PASSWORD}x`, exitCode: 4})
+    await tellAll(['target'])
+    const inCi = {HOLDFAST_CF_API: foundation.url, HOLDFAST_CF_USERNAME: ALICE, HOLDFAST_CF_ORG: 'acme', HOLDFAST_CF_SPACE: 'dev'}
+    await tellAll(['target'], {env: {...inCi, HOLDFAST_CF_PASSWORD: PASSWORD}})
+    await tellAll(['target', '--cf-secret-stdin'], {env: inCi, input: PASSWORD})
+    await tellAll(['target'], {env: {...inCi, HOLDFAST_CF_PASSWORD: `${PASSWORD}x`}, exitCode: 4})
     await tellAll(['set-env', 'shop', 'DIEGO_DOCKER_CACHE', 'true'], {env})
     await tellAll(['env', 'shop'], {env})
     await tellAll(['stage', 'shop'], {env})

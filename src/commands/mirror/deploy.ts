@@ -1,6 +1,7 @@
 import {resolve} from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {CF_SECRET_FLAG} from '../../lib/cli/cloud-foundry-flags.ts'
 import type {Context} from '../../lib/cli/context.ts'
 import {readPlan} from '../../lib/cli/mirror-plan.ts'
 import {parseMirrorUrl} from '../../lib/cli/mirror-values.ts'
@@ -29,6 +30,7 @@ HOLDFAST_NOTIFY_URL is told what came of it, in the form that Slack takes.`
     '<%= config.bin %> <%= command.id %> --environment staging --only proxy --directory mirror',
   ]
   static override readonly flags = {
+    ...CF_SECRET_FLAG,
     environment: Flags.option({
       env: 'HOLDFAST_ENVIRONMENT',
       options: ['staging', 'production'] as const,

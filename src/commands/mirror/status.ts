@@ -1,6 +1,7 @@
 import {resolve} from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../../lib/cli/base-command.ts'
+import {CF_SECRET_FLAG} from '../../lib/cli/cloud-foundry-flags.ts'
 import type {Context} from '../../lib/cli/context.ts'
 import type {ClientReport} from '../../lib/cli/mirror-client-report.ts'
 import {type MirrorPlan, readPlan} from '../../lib/cli/mirror-plan.ts'
@@ -44,6 +45,7 @@ its machine, or in its container with --mirror.`
     '<%= config.bin %> <%= command.id %> --mirror http://127.0.0.1:5000',
   ]
   static override readonly flags = {
+    ...CF_SECRET_FLAG,
     environment: Flags.option({
       env: 'HOLDFAST_ENVIRONMENT',
       options: ['staging', 'production'] as const,

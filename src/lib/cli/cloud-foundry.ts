@@ -1,18 +1,19 @@
-/** The way to Cloud Foundry: the session of `holdfast login --cf`, in the keychain, else that of the cf command line; and what is targeted. */
+/** The way to Cloud Foundry: the session that variables describe, else that of `holdfast login --cf`, in the keychain, else that of the cf command line; and what is targeted. */
 import type {CloudFoundryPlatformOptions} from '../apps/cloud-foundry-platform.ts'
 import type {Controller} from '../cloud-foundry/controller.ts'
-import {LOCAL_APPS_HINT, type NamedGuid, type SessionState, type SessionStore} from '../cloud-foundry/session.ts'
+import {createMemorySession, LOCAL_APPS_HINT, type NamedGuid, type SessionState, type SessionStore} from '../cloud-foundry/session.ts'
 import {createSessionFileStore, readCfSession, sessionFile} from '../cloud-foundry/session-file.ts'
-import type {CloudFoundryNetwork, RenewedTokens} from '../cloud-foundry/uaa.ts'
+import type {RenewedTokens} from '../cloud-foundry/uaa.ts'
 import {HoldfastError} from '../core/errors.ts'
-import {SYSTEM_CLOCK} from '../core/retry.ts'
 import {Secret} from '../core/secret.ts'
-import {shellCommand} from '../core/shell.ts'
+import {shellCommand, shellWord} from '../core/shell.ts'
 import {parseRegistryHost} from '../oci/reference.ts'
 import type {LoginKey} from '../records/store.ts'
+import {cloudFoundryNetwork} from './cloud-foundry-network.ts'
+import {openVariableSession} from './cloud-foundry-variables.ts'
 import type {Context} from './context.ts'
 import {homeDirectory} from './home-directory.ts'
-import {readInputFile} from './input-file.ts'
+import type {Settings} from './settings.ts'
 
 const MINUTE_MS = 60_000
 const LOGIN_HINT = 'holdfast login --cf API'
@@ -35,13 +36,6 @@ interface KeptSecrets {
   readonly clientSecret?: string | undefined
 }
 
-export async function cloudFoundryNetwork(context: Context): Promise<CloudFoundryNetwork> {
-  const {proxyFor, userAgent, onExchange} = await context.loginNetwork()
-  const {signal, environment} = context
-  const ca = environment.HOLDFAST_CF_CA_FILE ? (await readInputFile(environment.HOLDFAST_CF_CA_FILE, signal)).toString('utf8') : undefined
-  return {proxyFor, userAgent, onExchange, signal, ca, now: () => new Date(), sleep: (ms) => SYSTEM_CLOCK.sleep(ms, signal)}
-}
-
 /** Where a session of ours is in the keychain; no login of a registry stands there. */
 function secretsKey(api: string): LoginKey {
   return {registry: parseRegistryHost(new URL(api).host), account: 'session of Cloud Foundry'}
@@ -56,6 +50,17 @@ export async function keepSession(context: Context, {accessToken, refreshToken, 
   }
   await (await context.keychain()).writeSecret(secretsKey(target.api), new Secret(JSON.stringify(secrets)))
   await (await context.records()).saveSetting('cloud-foundry', JSON.stringify(target))
+}
+
+/** Targets another space with a session of ours. */
+export async function keepTarget(
+  context: Context,
+  target: {readonly organization: NamedGuid; readonly space?: NamedGuid | undefined},
+): Promise<void> {
+  const remembered = await rememberedTarget(context)
+  if (remembered === undefined) return
+  const {space: _, ...rest} = remembered
+  await (await context.records()).saveSetting('cloud-foundry', JSON.stringify({...rest, ...target}))
 }
 
 /** Forgets the session; answers its API, undefined when there was none. */
@@ -102,31 +107,47 @@ function secretOf(text: string | undefined): Secret | undefined {
   return text === undefined ? undefined : new Secret(text)
 }
 
-interface OpenSession {
+/** Where a session is from, the first of them that there is. */
+export type SessionKind = 'variables' | 'holdfast' | 'cf'
+
+export interface OpenSession {
+  readonly kind: SessionKind
   readonly store: SessionStore
   readonly target: Omit<RememberedTarget, 'login' | 'clientId' | 'grantType'>
-  /** The command that targets a space of an org. */
-  readonly targetHint: (organization: string) => string
 }
 
-/** Ours before that of cf; undefined where there is neither. */
-async function findSession(context: Context): Promise<OpenSession | undefined> {
-  const own = await rememberedTarget(context)
-  if (own !== undefined) {
-    return {
-      store: createKeychainSession(context, own),
-      target: own,
-      targetHint: (organization) => shellCommand`holdfast login --cf ${own.api} --org ${organization} --space SPACE`,
-    }
+/** That of variables before ours before that of cf; undefined where there is none. @throws {HoldfastError} as `openVariableSession`, `readCfSession`. */
+export async function findSession(context: Context): Promise<OpenSession | undefined> {
+  const ofVariables = await openVariableSession(context)
+  if (ofVariables !== undefined) {
+    return {kind: 'variables', store: createMemorySession(ofVariables, 'export HOLDFAST_CF_PASSWORD=…'), target: ofVariables}
   }
+  const own = await rememberedTarget(context)
+  if (own !== undefined) return {kind: 'holdfast', store: createKeychainSession(context, own), target: own}
   const file = sessionFile(context.environment.CF_HOME || homeDirectory())
   const session = await readCfSession(file)
-  if (session === undefined) return undefined
-  return {
-    store: createSessionFileStore(file),
-    target: session,
-    targetHint: (organization) => shellCommand`cf target -o ${organization} -s SPACE`,
-  }
+  return session === undefined ? undefined : {kind: 'cf', store: createSessionFileStore(file), target: session}
+}
+
+/** The command that targets a space. */
+export function targetHint(kind: SessionKind, organization = 'ORG', space = 'SPACE'): string {
+  if (kind === 'variables') return `export HOLDFAST_CF_ORG=${shellWord(organization)} HOLDFAST_CF_SPACE=${shellWord(space)}`
+  return shellCommand`${kind} target -o ${organization} -s ${space}`
+}
+
+/** What a session targets, or HOLDFAST_CF_ORG and HOLDFAST_CF_SPACE instead. @throws {HoldfastError} OBJECT_NOT_FOUND */
+export async function readTarget(
+  {cloudFoundry}: Settings,
+  {target}: OpenSession,
+  controller: Controller,
+): Promise<{readonly organization?: NamedGuid | undefined; readonly space?: NamedGuid | undefined}> {
+  const {organization: organizationName, space: spaceName} = cloudFoundry
+  if (organizationName === undefined && spaceName === undefined) return target
+  const {findOrganization, findSpace} = await import('../cloud-foundry/targets.ts')
+  const organization = organizationName === undefined ? target.organization : await findOrganization(controller, organizationName)
+  // A space of the session is one of its org.
+  if (organization === undefined || spaceName === undefined) return {organization}
+  return {organization, space: await findSpace(controller, organization, spaceName)}
 }
 
 /** Opens the Cloud Controller of a session. */
@@ -164,19 +185,24 @@ export async function requireFoundation(context: Context): Promise<Foundation> {
   const foundation = await findFoundation(context)
   if (foundation !== undefined) return foundation
   throw new HoldfastError('CONFIGURATION', 'cannot work on Cloud Foundry: there is no session', {
-    hints: ['cf login', 'holdfast login --cf API --org ORG --space SPACE', LOCAL_APPS_HINT],
+    hints: [
+      'cf login',
+      'holdfast login --cf API --org ORG --space SPACE',
+      'export HOLDFAST_CF_API=… HOLDFAST_CF_USERNAME=… HOLDFAST_CF_PASSWORD=…',
+      LOCAL_APPS_HINT,
+    ],
   })
 }
 
 async function foundationOf(context: Context, session: OpenSession): Promise<Foundation> {
-  const {api, organization, space} = session.target
-  if (organization === undefined || space === undefined) {
-    throw new HoldfastError('CONFIGURATION', `cannot work on Cloud Foundry: no space is targeted at "${api}"`, {
-      hints: [session.targetHint(organization?.name ?? 'ORG'), LOCAL_APPS_HINT],
-    })
-  }
   const [controller, network] = await Promise.all([openController(context, session), cloudFoundryNetwork(context)])
-  return {controller, organization, space, network, stagingTimeoutMs: stagingTimeout(context)}
+  const {organization, space} = await readTarget(context.settings, session, controller)
+  if (organization !== undefined && space !== undefined) {
+    return {controller, organization, space, network, stagingTimeoutMs: stagingTimeout(context)}
+  }
+  throw new HoldfastError('CONFIGURATION', `cannot work on Cloud Foundry: no space is targeted at "${session.target.api}"`, {
+    hints: [targetHint(session.kind, organization?.name), LOCAL_APPS_HINT],
+  })
 }
 
 /** In minutes, as cf has it. */

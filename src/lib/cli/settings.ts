@@ -5,6 +5,7 @@
 import {HoldfastError} from '../core/errors.ts'
 import {MINIMUM_RATE, type MinimumRate} from '../core/rate-watch.ts'
 import {excerpt} from '../core/redaction.ts'
+import {Secret} from '../core/secret.ts'
 import {parseRegistryHost, type RegistryHost} from '../oci/reference.ts'
 import {parseListenAddress} from './listen-address.ts'
 
@@ -31,6 +32,7 @@ export interface SettingFlags {
   readonly collector?: string | undefined
   readonly 'trust-host'?: readonly string[] | undefined
   readonly 'min-rate'?: number | undefined
+  readonly 'cf-secret-stdin'?: boolean | undefined
 }
 
 /** A host that is trusted with the credentials and blobs of a registry for one run. */
@@ -39,6 +41,23 @@ interface TrustedHost {
   readonly registry?: RegistryHost
   /** `host` or `host:port` */
   readonly host: string
+}
+
+/** The foundation that variables name, and who logs in there for this run. */
+export interface CloudFoundrySettings {
+  readonly api: string | undefined
+  readonly username: string | undefined
+  readonly password: Secret | undefined
+  /** The identity provider of the user. */
+  readonly origin: string | undefined
+  readonly clientId: string | undefined
+  readonly clientSecret: Secret | undefined
+  readonly passcode: Secret | undefined
+  /** The password, the client's secret or the passcode is on standard input. */
+  readonly isSecretOnStdin: boolean
+  /** Instead of the targeted ones, of whichever session. */
+  readonly organization: string | undefined
+  readonly space: string | undefined
 }
 
 export interface Settings {
@@ -56,6 +75,7 @@ export interface Settings {
   readonly minimumRate: MinimumRate
   /** The mirror that damaged copies are healed from as well: a declared registry's name, or a URL. */
   readonly mirror: string | undefined
+  readonly cloudFoundry: CloudFoundrySettings
 }
 
 /** @throws {HoldfastError} USAGE for an address that is none; CONFIGURATION for a trusted host in the environment without its registry, and for a rate that is none; INVALID_REFERENCE. */
@@ -71,6 +91,27 @@ export function readSettings(flags: SettingFlags, environment: Readonly<Record<s
     mirror: environment.HOLDFAST_MIRROR || undefined,
     trustedHosts: readTrustedHosts(flags['trust-host'], environment.HOLDFAST_TRUST_HOST),
     minimumRate: readMinimumRate(flags['min-rate'], environment.HOLDFAST_MIN_RATE),
+    cloudFoundry: readCloudFoundry(flags['cf-secret-stdin'], environment),
+  }
+}
+
+function readCloudFoundry(isSecretOnStdin = false, environment: Readonly<Record<string, string | undefined>>): CloudFoundrySettings {
+  const text = (name: string): string | undefined => environment[`HOLDFAST_CF_${name}`] || undefined
+  const secret = (name: string): Secret | undefined => {
+    const value = text(name)
+    return value === undefined ? undefined : new Secret(value)
+  }
+  return {
+    api: text('API'),
+    username: text('USERNAME'),
+    password: secret('PASSWORD'),
+    origin: text('ORIGIN'),
+    clientId: text('CLIENT_ID'),
+    clientSecret: secret('CLIENT_SECRET'),
+    passcode: secret('PASSCODE'),
+    isSecretOnStdin,
+    organization: text('ORG'),
+    space: text('SPACE'),
   }
 }
 

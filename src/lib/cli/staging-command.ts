@@ -13,6 +13,7 @@ import {formatReference, manifestReference, parseReference, type Reference} from
 import type {OpenedPlatform, PlatformPlace} from './app-platform.ts'
 import {BaseCommand} from './base-command.ts'
 import {describeCheck} from './cached-report.ts'
+import {CF_SECRET_FLAG} from './cloud-foundry-flags.ts'
 import type {Context} from './context.ts'
 import {type EachApp, type EachAppRequest, forEachApp} from './each-app.ts'
 import {GLOBAL_FLAGS, type GlobalFlags} from './global-flags.ts'
@@ -24,6 +25,7 @@ import {readSecret} from './standard-input.ts'
 import type {AccessFlags} from './transfer-flags.ts'
 
 export const PLATFORM_FLAGS = {
+  ...CF_SECRET_FLAG,
   cf: Flags.boolean({
     allowNo: true,
     env: 'HOLDFAST_CF',
@@ -35,6 +37,7 @@ export const PLATFORM_FLAGS = {
 
 export interface PlatformFlags {
   readonly cf?: boolean | undefined
+  readonly 'cf-secret-stdin'?: boolean | undefined
 }
 
 export const CACHE_FLAGS = {

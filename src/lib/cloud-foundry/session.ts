@@ -51,6 +51,18 @@ export interface Session {
   renew(refused: Secret): Promise<Secret>
 }
 
+/** A session that ends with the run. */
+export function createMemorySession(state: SessionState, loginHint = 'holdfast login --cf API'): SessionStore {
+  let current = state
+  return {
+    loginHint,
+    load: async () => current,
+    async saveTokens(tokens) {
+      current = {...current, ...tokens, refreshToken: tokens.refreshToken ?? current.refreshToken}
+    },
+  }
+}
+
 export function createSession(store: SessionStore, network: CloudFoundryNetwork): Session {
   let current: SessionState | undefined
   let renewing: Promise<Secret> | undefined
