@@ -1,12 +1,12 @@
 /** What an app runs: the user's image or the cached copy, pinned or not, and whether the source has moved on since. */
 import {hasCode} from '../core/errors.ts'
 import {parseReference, type Reference} from '../oci/reference.ts'
-import {CACHE_VARIABLE, isOptIn} from './opt-in.ts'
 import type {Platform, PlatformApp, ReleaseUnderWay} from './platform.ts'
 
 export interface AppStatus {
   readonly app: string
-  readonly hasOptedIn: boolean
+  /** Absent when it is unknown: lists read no app's variables. */
+  readonly hasOptedIn?: boolean
   /** What it runs; absent when nothing was ever staged. */
   readonly image?: string
   /** It runs a copy from the cache. */
@@ -35,16 +35,12 @@ export interface StatusDependencies {
 }
 
 export async function statusOf(app: PlatformApp, {platform, digestOf}: StatusDependencies): Promise<AppStatus> {
-  const [variable, release, underWay] = await Promise.all([
-    platform.readVariable(app, CACHE_VARIABLE),
-    platform.currentRelease(app),
-    platform.releaseUnderWay(app),
-  ])
-  const {staged, name} = app
+  const [release, underWay] = await Promise.all([platform.currentRelease(app), platform.releaseUnderWay(app)])
+  const {staged, name, hasOptedIn} = app
   const isCached = staged !== undefined && release?.image === staged.cached
   const status: AppStatus = {
     app: name,
-    hasOptedIn: isOptIn(variable),
+    ...(hasOptedIn === undefined ? {} : {hasOptedIn}),
     ...(release === undefined ? {} : {image: release.image}),
     isCached,
     isPinned: release !== undefined && isPinned(release.image),

@@ -2,7 +2,16 @@
  * The apps of a space of Cloud Foundry. What Holdfast has noted of an app is in its annotations, so that everybody who works on the space sees it.
  * Today's Cloud Foundry pins nothing and keeps the credentials of an image with the droplet: hence a package of its own with the pinned reference and the cache's credentials.
  */
-import {annotateApp, type CloudFoundryApp, findApp, listImageApps, readVariable, setVariable} from '../cloud-foundry/apps.ts'
+import {
+  annotateApp,
+  type CloudFoundryApp,
+  findApp,
+  labelApp,
+  listImageApps,
+  listLabelledApps,
+  readVariable,
+  setVariable,
+} from '../cloud-foundry/apps.ts'
 import type {Controller} from '../cloud-foundry/controller.ts'
 import {activeDeployment, type Deployment, setCurrentDroplet} from '../cloud-foundry/deployments.ts'
 import {countInstances, type InstanceCounts} from '../cloud-foundry/instances.ts'
@@ -15,6 +24,7 @@ import {
   readDropletOf,
 } from '../cloud-foundry/releases.ts'
 import {awaitOther, cancelActive, DEFAULT_ROLLOUT, type Rollout, type RolloutProgress, rollOut} from '../cloud-foundry/rollouts.ts'
+import {type SurveyedApp, surveyApps} from '../cloud-foundry/survey.ts'
 import type {CloudFoundryNetwork} from '../cloud-foundry/uaa.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
@@ -28,6 +38,9 @@ const NOTE = {
   stagedAt: 'holdfast-staged-at',
   previous: 'holdfast-previous',
 } as const
+
+/** The user's choice as lists can select it, `true` or `false`: reading the variables of an app is an event of its audit log, and not allowed to everybody. */
+const OPT_IN_LABEL = 'holdfast-opt-in'
 
 export interface CloudFoundryPlatformOptions {
   readonly controller: Controller
@@ -46,9 +59,18 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
   const dependencies = {controller, waiting: network, onProgress: options.onProgress}
   /** What only this platform knows of the apps that it has answered. */
   const known = new WeakMap<PlatformApp, CloudFoundryApp>()
+  /** What was read of several apps together. */
+  const surveyed = new WeakMap<PlatformApp, SurveyedApp>()
   const describe = (app: CloudFoundryApp): PlatformApp => {
     const staged = readNote(app.annotations)
-    const described = {id: app.guid, name: app.name, ...(staged === undefined ? {} : {staged})}
+    const label = app.labels[OPT_IN_LABEL]
+    const described: PlatformApp = {
+      id: app.guid,
+      name: app.name,
+      ...(staged === undefined ? {} : {staged}),
+      ...(label === 'true' || label === 'false' ? {hasOptedIn: label === 'true'} : {}),
+      ...(app.runsImages ? {} : {isBuiltFromSource: true}),
+    }
     known.set(described, app)
     return described
   }
@@ -94,14 +116,31 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     description: `space "${space.name}" of org "${organization.name}" at ${new URL(controller.api).host}`,
     findApp: async (name) => describe(await findApp(controller, space.guid, name)),
     listApps: async () => (await listImageApps(controller, space.guid)).map(describe),
+    async surveyApps() {
+      const apps = await listImageApps(controller, space.guid)
+      const survey = await surveyApps(controller, apps)
+      return apps.map((app) => {
+        const described = describe(app)
+        surveyed.set(described, survey.get(app.guid) ?? {})
+        return described
+      })
+    },
+    async listAppsWithoutImage() {
+      const apps = await listLabelledApps(controller, space.guid, OPT_IN_LABEL, 'true')
+      return apps.filter(({runsImages}) => !runsImages).map(describe)
+    },
+    async markOptIn(app, hasOptedIn) {
+      await labelApp(controller, await appOf(app), {[OPT_IN_LABEL]: String(hasOptedIn)})
+    },
     readVariable: async (app, name) => await readVariable(controller, await appOf(app), name),
     setVariable: async (app, name, value) => await setVariable(controller, await appOf(app), name, value),
     async currentRelease(platformApp) {
       const app = await appOf(platformApp)
       assertRunsImages(app)
-      const droplet = await currentDroplet(controller, app)
+      const seen = surveyed.get(platformApp)
+      const droplet = seen === undefined ? await currentDroplet(controller, app) : seen.droplet
       if (droplet?.image !== undefined) return {id: droplet.guid, image: droplet.image}
-      const image = await newestPackageImage(controller, app)
+      const image = seen === undefined ? await newestPackageImage(controller, app) : seen.packageImage
       return image === undefined ? undefined : {id: '', image}
     },
     async settle(platformApp, onStep) {
@@ -116,6 +155,8 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     },
     async releaseUnderWay(platformApp) {
       const app = await appOf(platformApp)
+      const seen = surveyed.get(platformApp)
+      if (seen !== undefined) return seen.deployment === undefined ? undefined : describeUnderWay(seen.deployment, undefined)
       const deployment = await activeDeployment(controller, app)
       if (deployment === undefined) return undefined
       const {webProcess} = deployment

@@ -2,6 +2,7 @@
 import {HoldfastError} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import type {AppRecord, AppRecordStore} from '../records/store.ts'
+import {isOptIn} from './opt-in.ts'
 import type {Platform, PlatformApp, Release} from './platform.ts'
 
 const APP_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
@@ -38,12 +39,18 @@ export function createLocalPlatform(records: AppRecordStore, now: () => Date): P
     async listApps() {
       return (await records.listAppRecords()).map(describe)
     },
+    async surveyApps() {
+      return (await records.listAppRecords()).map(describe)
+    },
+    listAppsWithoutImage: async () => [],
     async readVariable({id}) {
       return (await load(id)).optIn
     },
     async setVariable(app, _name, value) {
       await change(app, ({optIn: _, ...record}) => (value === undefined ? record : {...record, optIn: value}))
     },
+    // The choice itself is in the record.
+    markOptIn: async () => {},
     async currentRelease({id}) {
       const {image} = await load(id)
       return image === undefined ? undefined : {id: image, image}
@@ -72,6 +79,6 @@ export async function addLocalApp(records: AppRecordStore, name: string, now: ()
   if ((await records.findAppRecord(name)) === undefined) await records.saveAppRecord({name, updatedAt: now().toISOString()})
 }
 
-function describe({name, staged}: AppRecord): PlatformApp {
-  return {id: name, name, ...(staged === undefined ? {} : {staged})}
+function describe({name, staged, optIn}: AppRecord): PlatformApp {
+  return {id: name, name, hasOptedIn: isOptIn(optIn), ...(staged === undefined ? {} : {staged})}
 }

@@ -13,6 +13,10 @@ export interface PlatformApp {
   readonly name: string
   /** What Holdfast has noted of it; absent for one that it never staged, or has let go. */
   readonly staged?: StagedImageRecord
+  /** What lists know of the user's choice; absent when it is unknown. The variable itself decides. */
+  readonly hasOptedIn?: boolean
+  /** It runs no image. */
+  readonly isBuiltFromSource?: true
 }
 
 /** What an app runs. */
@@ -54,9 +58,15 @@ export interface Platform {
   findApp(name: string): Promise<PlatformApp>
   /** Those that run images, by name. */
   listApps(): Promise<readonly PlatformApp[]>
+  /** The same, with what each runs, read for all of them together: `currentRelease` and `releaseUnderWay` of these return what was read then. */
+  surveyApps(): Promise<readonly PlatformApp[]>
+  /** Those that have opted in and run no image, by name. */
+  listAppsWithoutImage(): Promise<readonly PlatformApp[]>
   readVariable(app: PlatformApp, name: string): Promise<string | undefined>
   /** Undefined takes it away. */
   setVariable(app: PlatformApp, name: string, value: string | undefined): Promise<void>
+  /** Makes what lists know of the user's choice agree with it. */
+  markOptIn(app: PlatformApp, hasOptedIn: boolean): Promise<void>
   /** Undefined for an app that was never staged. */
   currentRelease(app: PlatformApp): Promise<Release | undefined>
   /** Waits until a release that is under way has ended; what an interrupted run began is finished so. */

@@ -8,7 +8,7 @@ import {shellCommand} from '../core/shell.ts'
 import type {StepListener} from '../core/step.ts'
 import {formatReference, parseReference, type Reference, type RegistryHost} from '../oci/reference.ts'
 import type {StagedImageRecord} from '../records/store.ts'
-import {CACHE_VARIABLE, isOptIn} from './opt-in.ts'
+import {CACHE_VARIABLE, isOptIn, readOptIn} from './opt-in.ts'
 import type {Platform, PlatformApp, PullCredentials, Release} from './platform.ts'
 
 export interface StageRequest {
@@ -58,7 +58,8 @@ export interface StageOutcome {
 export async function stageApp(name: string, request: StageRequest, dependencies: StageDependencies): Promise<StageOutcome> {
   const {platform, onStep} = dependencies
   const app = await platform.findApp(name)
-  if (!isOptIn(await platform.readVariable(app, CACHE_VARIABLE))) return await unstage(app, request, dependencies)
+  const hasOptedIn = request.isDryRun ? isOptIn(await platform.readVariable(app, CACHE_VARIABLE)) : await readOptIn(platform, app)
+  if (!hasOptedIn) return await unstage(app, request, dependencies)
   if (!request.isDryRun) await platform.settle(app, onStep)
   const current = await platform.currentRelease(app)
   const staged = await stagedOf(app, current, dependencies)

@@ -10,6 +10,9 @@ export interface CloudFoundryApp {
   /** Of lifecycle `docker`: it runs images. */
   readonly runsImages: boolean
   readonly annotations: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, string>>
+  /** What it runs, or is being moved to; absent for an app that was never staged. */
+  readonly dropletGuid?: string
 }
 
 /**
@@ -38,6 +41,29 @@ export async function listImageApps(controller: Controller, spaceGuid: string): 
     if (app.runsImages) apps.push(app)
   }
   return apps
+}
+
+/** Those with a label of that value, by name, whatever they are built from. */
+export async function listLabelledApps(
+  controller: Controller,
+  spaceGuid: string,
+  label: string,
+  value: string,
+): Promise<readonly CloudFoundryApp[]> {
+  const purpose = `list apps with the label "${label}"`
+  const query = {space_guids: spaceGuid, label_selector: `${label}=${value}`, order_by: 'name'}
+  const apps: CloudFoundryApp[] = []
+  for await (const json of controller.list('/v3/apps', {query, purpose})) apps.push(readApp(json, purpose))
+  return apps
+}
+
+/** Replaces labels; those that are not named stay. */
+export async function labelApp(
+  controller: Controller,
+  {guid, name}: CloudFoundryApp,
+  labels: Readonly<Record<string, string>>,
+): Promise<void> {
+  await controller.send('PATCH', `/v3/apps/${guid}`, {json: {metadata: {labels}}, purpose: `label app "${name}"`})
 }
 
 /** Replaces annotations; null takes one away, and those that are not named stay. */
@@ -73,14 +99,19 @@ export function encodeFilter(value: string): string {
 }
 
 function readApp(json: unknown, purpose: string): CloudFoundryApp {
-  const annotations = valueAt(json, 'metadata', 'annotations')
+  const dropletGuid = textAt(json, 'relationships', 'current_droplet', 'data', 'guid')
   return {
     guid: requireText(purpose, json, 'guid'),
     name: requireText(purpose, json, 'name'),
     isStarted: textAt(json, 'state') === 'STARTED',
     runsImages: textAt(json, 'lifecycle', 'type') === 'docker',
-    annotations: Object.fromEntries(
-      Object.entries(Object(annotations)).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
-    ),
+    annotations: textsAt(json, 'metadata', 'annotations'),
+    labels: textsAt(json, 'metadata', 'labels'),
+    ...(dropletGuid === undefined ? {} : {dropletGuid}),
   }
+}
+
+function textsAt(json: unknown, ...path: readonly string[]): Readonly<Record<string, string>> {
+  const entries = Object.entries(Object(valueAt(json, ...path)))
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
 }

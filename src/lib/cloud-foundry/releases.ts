@@ -118,7 +118,7 @@ export async function poll<Answer>(
   }
 }
 
-function readDroplet(json: unknown, purpose: string): Droplet {
+export function readDroplet(json: unknown, purpose: string): Droplet {
   const image = textAt(json, 'image')
   return {guid: requireText(purpose, json, 'guid'), ...(image === undefined ? {} : {image})}
 }

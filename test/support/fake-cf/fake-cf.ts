@@ -20,6 +20,7 @@ import {
   unprocessable,
 } from './errors.ts'
 import {type ImageCredentials, type Instance, resolveImage} from './instances.ts'
+import {isSelected} from './label-selector.ts'
 import {type App, type Droplet, type Policy, type SecurityGroup, State} from './state.ts'
 import {type FakeClient, FakeUaa, type FakeUser} from './uaa.ts'
 import * as view from './views.ts'
@@ -375,6 +376,7 @@ export class FakeCloudFoundry {
         ({query}) => {
           const found = named(state.apps, query)
             .filter((app) => within(query, 'space_guids', app.spaceGuid) && within(query, 'lifecycle_type', app.lifecycle))
+            .filter(({labels}) => isSelected(query, labels))
             .toSorted((a, b) => (query.get('order_by') === 'name' && a.name !== b.name ? (a.name < b.name ? -1 : 1) : 0))
           return this.#page(
             '/v3/apps',
@@ -412,6 +414,14 @@ export class FakeCloudFoundry {
         const found = state.droplets.filter((droplet) => droplet.appGuid === app.guid)
         return this.#page(
           `/v3/apps/${app.guid}/droplets`,
+          query,
+          found.map((droplet) => view.viewDroplet(droplet, true)),
+        )
+      }),
+      route('GET', '/v3/droplets', ['guids', 'app_guids', 'states', 'space_guids', ...PAGING], ({query}) => {
+        const found = state.droplets.filter((one) => within(query, 'guids', one.guid) && within(query, 'app_guids', one.appGuid))
+        return this.#page(
+          '/v3/droplets',
           query,
           found.map((droplet) => view.viewDroplet(droplet, true)),
         )
