@@ -11,9 +11,14 @@ export default class Env extends StagingCommand<OptIn> {
 
   async run(): Promise<OptIn> {
     const {args, flags} = await this.parse(Env)
-    const [{CACHE_VARIABLE, isOptIn}, {platform, place}] = await Promise.all([import('../lib/apps/opt-in.ts'), this.openPlatform(flags)])
-    const value = await platform.readVariable(await platform.findApp(args.app), CACHE_VARIABLE)
+    const [{CACHE_VARIABLE, isOptIn, markOptIn}, {platform, place}] = await Promise.all([
+      import('../lib/apps/opt-in.ts'),
+      this.openPlatform(flags),
+    ])
+    const app = await platform.findApp(args.app)
+    const value = await platform.readVariable(app, CACHE_VARIABLE)
     const hasOptedIn = isOptIn(value)
+    await markOptIn(platform, app, hasOptedIn)
     if (value === undefined) this.output.note(text`${CACHE_VARIABLE} is not set`)
     else this.output.print(text`${CACHE_VARIABLE}=${value}`)
     if (value !== undefined && !hasOptedIn) this.output.warn(text`"${value}" does not opt in: only "true" does`)

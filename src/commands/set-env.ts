@@ -27,7 +27,7 @@ export default class SetEnv extends StagingCommand<OptIn> {
   async run(): Promise<OptIn> {
     const {args, flags} = await this.parse(SetEnv)
     const {app: name, variable, value} = args
-    const [{assertCacheVariable, isOptIn}, {addLocalApp}, {platform, place}] = await Promise.all([
+    const [{assertCacheVariable, changeOptIn}, {addLocalApp}, {platform, place}] = await Promise.all([
       import('../lib/apps/opt-in.ts'),
       import('../lib/apps/local-platform.ts'),
       this.openPlatform(flags),
@@ -35,8 +35,9 @@ export default class SetEnv extends StagingCommand<OptIn> {
     assertCacheVariable(variable, name)
     // Where there is no platform, an app begins with this choice.
     if (platform.kind === 'local') await addLocalApp(await this.openContext(flags).records(), name, () => new Date())
-    await platform.setVariable(await platform.findApp(name), variable, value)
-    const hasOptedIn = isOptIn(value)
+    const app = await platform.findApp(name)
+    const hasOptedIn = await changeOptIn(platform, app, value)
+    if (app.isBuiltFromSource) this.output.warn(text`app "${name}" is built from source code: it runs no image that could be cached`)
     if (!hasOptedIn) this.output.warn(text`"${value}" does not opt in: only "true" does`)
     this.output.print(text`app "${name}" of ${platform.description} ${hasOptedIn ? 'has opted in' : 'has not opted in'}`)
     this.output.note(text`it takes effect with: holdfast stage ${name}`)

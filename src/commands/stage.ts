@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type {StageOutcome} from '../lib/apps/stage-app.ts'
-import {describeOutcome} from '../lib/cli/app-report.ts'
+import {describeOutcome, describeSkipped} from '../lib/cli/app-report.ts'
 import type {EachApp} from '../lib/cli/each-app.ts'
 import {ROLLOUT_FLAGS} from '../lib/cli/rollout-flags.ts'
 import {CACHE_FLAGS, StagingCommand} from '../lib/cli/staging-command.ts'
@@ -42,6 +42,7 @@ With --all, every app that has opted in, or did; the failure of one does not sto
       app: args.app,
       isAll: flags.all,
       select: 'opted-in',
+      isDryRun: flags['dry-run'],
       platform: dependencies.platform,
       place,
       findCopy: dependencies.findCopy,
@@ -56,6 +57,9 @@ With --all, every app that has opted in, or did; the failure of one does not sto
         return outcome
       },
       onFailure: (message) => this.output.note(escapeText(message)),
+      onSkipped: (skipped) => {
+        for (const line of describeSkipped(skipped)) this.output.note(line)
+      },
     })
   }
 }

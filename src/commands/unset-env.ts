@@ -15,9 +15,12 @@ export default class UnsetEnv extends StagingCommand<OptIn> {
   async run(): Promise<OptIn> {
     const {args, flags} = await this.parse(UnsetEnv)
     const {app: name, variable} = args
-    const [{assertCacheVariable}, {platform, place}] = await Promise.all([import('../lib/apps/opt-in.ts'), this.openPlatform(flags)])
+    const [{assertCacheVariable, changeOptIn}, {platform, place}] = await Promise.all([
+      import('../lib/apps/opt-in.ts'),
+      this.openPlatform(flags),
+    ])
     assertCacheVariable(variable, name)
-    await platform.setVariable(await platform.findApp(name), variable, undefined)
+    await changeOptIn(platform, await platform.findApp(name), undefined)
     this.output.print(text`app "${name}" of ${platform.description} has opted out`)
     this.output.note(text`it takes effect with: holdfast stage ${name}`)
     return {...place, app: name, variable, hasOptedIn: false}

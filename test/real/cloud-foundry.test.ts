@@ -9,6 +9,7 @@ import {type CfSession, writeCfSession} from '../support/cf-session.ts'
 import {spawnChild} from '../support/child-process.ts'
 import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
 import {FakeCloudFoundry} from '../support/fake-cf/fake-cf.ts'
+import {noMetadata} from '../support/fake-cf/state.ts'
 import {createHoldfast, HOLDFAST_LAUNCHER, type Holdfast, type JsonRun} from '../support/holdfast.ts'
 import {createImage, createLayer} from '../support/images.ts'
 import {startDesktopSession} from '../support/keyring.ts'
@@ -112,8 +113,10 @@ describe('apps of Cloud Foundry', function () {
     const shown = await user.run(['env', 'shop', '--debug'])
     assert.equal(shown.stdout, 'DIEGO_DOCKER_CACHE=true\n')
     outputs.push(shown.stderr)
+    assert.deepEqual(JSON.parse(changes()[1]?.body ?? ''), {metadata: {labels: {'holdfast-opt-in': 'true'}}})
     await succeed('unset-env shop DIEGO_DOCKER_CACHE')
-    assert.deepEqual(JSON.parse(changes()[1]?.body ?? ''), {var: {DIEGO_DOCKER_CACHE: null}})
+    assert.deepEqual(JSON.parse(changes()[2]?.body ?? ''), {var: {DIEGO_DOCKER_CACHE: null}})
+    assert.equal(foundation.app('shop').labels.get('holdfast-opt-in'), 'false')
     assert.deepEqual(Object.fromEntries(foundation.app('shop').variables), {SECRET: CANARY})
     await fail('USAGE', 2, 'set-env shop SECRET x')
   })
@@ -379,6 +382,95 @@ describe('apps of Cloud Foundry', function () {
     foundation.deployments.behaviours.set('shop', (index) => (index === 0 ? 'RUNNING' : 'STARTING'))
     assert.equal(first(await succeed('stage shop --no-wait')).underWay, 'deploying')
     assert.equal(foundation.state.deployments[0]?.reason, 'DEPLOYING')
+  })
+
+  it('are listed, 120 of them, in a few requests that read no variable, also for an auditor', async () => {
+    for (let index = 0; index < 120; index++) {
+      const name = `app-${String(index).padStart(3, '0')}`
+      const app = await foundation.addApp(spaceGuid, {name, variables: {SECRET: CANARY}})
+      if (index === 2) app.labels.set('holdfast-opt-in', 'true')
+      if (index === 3) app.labels.set('holdfast-opt-in', 'false')
+      if (index === 0) continue
+      foundation.state.droplets.push({
+        guid: `droplet-${index}`,
+        appGuid: app.guid,
+        packageGuid: '',
+        image: `r/${name}:v1`,
+        credentials: undefined,
+        metadata: noMetadata(),
+      })
+      app.dropletGuid = `droplet-${index}`
+    }
+    foundation.addUser({name: 'eve', password: 'password of eve', role: 'auditor'})
+    const home = join(folder, `u${count++}`)
+    const {home: cfHome} = await writeCfSession(
+      join(home, 'cf'),
+      foundation,
+      {username: 'eve', password: 'password of eve'},
+      {organization: 'acme', space: 'dev'},
+    )
+    const auditor = await createHoldfast(home, {CF_HOME: cfHome})
+    foundation.requests.length = 0
+    const {exitCode, stdout, envelope} = await auditor.json(['app', 'list'])
+    assert.equal(exitCode, 0, stdout)
+    const asked = foundation.requests.map(({method, path}) => `${method} ${path.split('?')[0]}`)
+    assert.ok(asked.length <= 8, asked.join('\n'))
+    assert.deepEqual(foundation.state.auditEvents, [])
+    const {apps} = envelope.result as {apps: {code: string; status: {hasOptedIn?: boolean; image?: string}}[]}
+    assert.equal(apps.length, 120)
+    assert.deepEqual(
+      apps.slice(0, 4).map(({status}) => [status.image, status.hasOptedIn]),
+      [
+        [undefined, undefined],
+        ['r/app-001:v1', undefined],
+        ['r/app-002:v1', true],
+        ['r/app-003:v1', false],
+      ],
+    )
+    const {stdout: listed} = await auditor.run(['app', 'list'])
+    assert.match(listed, /^app-001 +not cached, not pinned, opt-in unknown: holdfast env app-001 +- +r\/app-001:v1/m)
+  })
+
+  it('have their opt-in mirrored in a label that can be selected, is written where it is missing, and repaired where it disagrees', async () => {
+    const label = () => ['shop', 'blog', 'mine'].map((name) => foundation.app(name).labels.get('holdfast-opt-in'))
+    // What the genuine cf sets, which knows no label.
+    await addShop()
+    await foundation.addApp(spaceGuid, {name: 'blog', image})
+    await foundation.addApp(spaceGuid, {name: 'mine', image, variables: {DIEGO_DOCKER_CACHE: 'true'}})
+    const code = await foundation.addApp(spaceGuid, {name: 'code', lifecycle: 'buildpack'})
+    code.labels.set('holdfast-opt-in', 'true')
+    const dry = await succeed('stage --all --dry-run')
+    assert.deepEqual([changes(), label()], [[], [undefined, undefined, undefined]])
+    const skipped = [
+      {app: 'blog', reason: 'not-opted-in'},
+      {app: 'code', reason: 'no-image'},
+    ]
+    assert.deepEqual(dry.skipped, skipped)
+    const all = await user.run(['stage', '--all'])
+    assert.equal(all.exitCode, 0, all.stderr)
+    assert.match(all.stderr, /^skipped 1 app without the opt-in \(holdfast set-env APP DIEGO_DOCKER_CACHE true\): blog$/m)
+    assert.match(all.stderr, /^skipped 1 app that opted in and run no image, since they are built from source code: code$/m)
+    assert.deepEqual(label(), ['true', 'false', 'true'])
+    foundation.state.auditEvents.length = 0
+    assert.deepEqual((await succeed('stage --all')).skipped, skipped)
+    assert.equal(foundation.state.auditEvents.length, 2, 'apps that were staged are read again, and no other')
+    foundation.app('shop').labels.set('holdfast-opt-in', 'false')
+    foundation.app('blog').labels.set('holdfast-opt-in', 'true')
+    assert.equal((await succeed('env blog')).hasOptedIn, false)
+    await succeed('stage shop')
+    assert.deepEqual(label(), ['true', 'false', 'true'])
+    const authorization = String((await session.read()).AccessToken)
+    const selected = await fetch(`${foundation.url}/v3/apps?label_selector=holdfast-opt-in=true`, {headers: {authorization}})
+    assert.deepEqual(
+      ((await selected.json()) as {resources: {name: string}[]}).resources.map(({name}) => name),
+      ['shop', 'mine', 'code'],
+    )
+  })
+
+  it('are warned of when they run no image and opt in', async () => {
+    await foundation.addApp(spaceGuid, {name: 'code', lifecycle: 'buildpack'})
+    const {exitCode, envelope} = await run('set-env code DIEGO_DOCKER_CACHE true')
+    assert.deepEqual([exitCode, envelope.warnings], [0, ['app "code" is built from source code: it runs no image that could be cached']])
   })
 
   it('get new credentials, and keep their image to the byte', async () => {

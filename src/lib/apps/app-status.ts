@@ -2,13 +2,13 @@
 import {hasCode} from '../core/errors.ts'
 import {parseReference, type Reference} from '../oci/reference.ts'
 import {releaseOf} from './move-app.ts'
-import {CACHE_VARIABLE, isOptIn} from './opt-in.ts'
 import type {Platform, PlatformApp, ReleaseUnderWay} from './platform.ts'
 import {type RunningDependencies, readRunning, releaseBefore} from './running.ts'
 
 export interface AppStatus {
   readonly app: string
-  readonly hasOptedIn: boolean
+  /** Absent when it is unknown: lists read no app's variables. */
+  readonly hasOptedIn?: boolean
   /** What it runs; absent when nothing was ever staged. */
   readonly image?: string
   /** It runs a copy from the cache. */
@@ -38,16 +38,13 @@ export interface StatusDependencies {
 }
 
 export async function statusOf(app: PlatformApp, {platform, findCopy, digestOf}: StatusDependencies): Promise<AppStatus> {
-  const [variable, running, underWay] = await Promise.all([
-    platform.readVariable(app, CACHE_VARIABLE),
-    readRunning(app, {platform, findCopy}),
-    platform.releaseUnderWay(app),
-  ])
+  const [running, underWay] = await Promise.all([readRunning(app, {platform, findCopy}), platform.releaseUnderWay(app)])
   const staged = running.kind === 'copy' ? running.staged : undefined
   const previous = releaseBefore(releaseOf(running), app.note)
+  const {name, hasOptedIn} = app
   const status: AppStatus = {
-    app: app.name,
-    hasOptedIn: isOptIn(variable),
+    app: name,
+    ...(hasOptedIn === undefined ? {} : {hasOptedIn}),
     ...(running.kind === 'nothing' ? {} : {image: running.image}),
     isCached: running.kind === 'copy' || running.kind === 'orphan',
     isPinned: running.kind !== 'nothing' && isPinned(running.image),

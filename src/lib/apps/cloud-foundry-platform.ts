@@ -3,7 +3,17 @@
  * that everybody who works on the space sees it. Today's Cloud Foundry pins nothing and keeps the credentials of an image with the droplet: hence a package with the pinned
  * reference and the cache's credentials.
  */
-import {annotateApp, type CloudFoundryApp, findApp, listImageApps, readApp, readVariable, setVariable} from '../cloud-foundry/apps.ts'
+import {
+  annotateApp,
+  type CloudFoundryApp,
+  findApp,
+  labelApp,
+  listImageApps,
+  listLabelledApps,
+  readApp,
+  readVariable,
+  setVariable,
+} from '../cloud-foundry/apps.ts'
 import type {Controller} from '../cloud-foundry/controller.ts'
 import {activeDeployment, type Deployment, setCurrentDroplet} from '../cloud-foundry/deployments.ts'
 import {countInstances, type InstanceCounts} from '../cloud-foundry/instances.ts'
@@ -23,11 +33,15 @@ import {
   renewPackage,
 } from '../cloud-foundry/releases.ts'
 import {awaitOther, cancelActive, DEFAULT_ROLLOUT, type Rollout, type RolloutProgress, rollOut} from '../cloud-foundry/rollouts.ts'
+import {type SurveyedApp, surveyApps} from '../cloud-foundry/survey.ts'
 import type {CloudFoundryNetwork} from '../cloud-foundry/uaa.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import {APP_NOTE, readAppNote, readReleaseNote, writeAppNote, writeReleaseNote} from './annotations.ts'
 import type {Platform, PlatformApp, Release, ReleaseRequest, ReleaseUnderWay} from './platform.ts'
+
+/** The user's choice as lists can select it, `true` or `false`: reading the variables of an app is an event of its audit log, and not allowed to every user. */
+const OPT_IN_LABEL = 'holdfast-opt-in'
 
 export interface CloudFoundryPlatformOptions {
   readonly controller: Controller
@@ -46,10 +60,19 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
   const dependencies = {controller, waiting: network, onProgress: options.onProgress}
   /** What only this platform knows of the apps that it has answered. */
   const known = new WeakMap<PlatformApp, CloudFoundryApp>()
+  /** What was read of several apps together. */
+  const surveyed = new WeakMap<PlatformApp, SurveyedApp>()
   const describe = (app: CloudFoundryApp): PlatformApp => {
     const note = readAppNote(app.annotations)
-    const owner = `${new URL(controller.api).host}/${app.guid}`
-    const described = {id: app.guid, name: app.name, owner, ...(note === undefined ? {} : {note})}
+    const label = app.labels[OPT_IN_LABEL]
+    const described: PlatformApp = {
+      id: app.guid,
+      name: app.name,
+      owner: `${new URL(controller.api).host}/${app.guid}`,
+      ...(note === undefined ? {} : {note}),
+      ...(label === 'true' || label === 'false' ? {hasOptedIn: label === 'true'} : {}),
+      ...(app.runsImages ? {} : {isBuiltFromSource: true}),
+    }
     known.set(described, app)
     return described
   }
@@ -63,11 +86,16 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
   }
 
   /** The droplet's own annotations, else those of its package: `cf restage` builds our package again, and annotates nothing. */
-  const releaseOf = async (app: CloudFoundryApp, {guid, image = '', annotations, packageGuid}: Droplet): Promise<Release> => {
+  const releaseOf = async (
+    app: CloudFoundryApp,
+    {guid, image = '', annotations, packageGuid}: Droplet,
+    seen?: SurveyedApp,
+  ): Promise<Release> => {
     const own = readReleaseNote(annotations)
     // Copies are pinned: what is not is not asked about.
     if (own.staged !== undefined || packageGuid === undefined || !image.includes('@')) return {id: guid, image, ...own}
-    const {staged} = readReleaseNote((await findPackage(controller, app, packageGuid))?.annotations ?? {})
+    const built = seen === undefined ? await findPackage(controller, app, packageGuid) : seen.dropletPackage
+    const {staged} = readReleaseNote(built?.annotations ?? {})
     return {id: guid, image, ...own, ...(staged === undefined ? {} : {staged})}
   }
 
@@ -95,14 +123,31 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     description: `space "${space.name}" of org "${organization.name}" at ${new URL(controller.api).host}`,
     findApp: async (name) => describe(await findApp(controller, space.guid, name)),
     listApps: async () => (await listImageApps(controller, space.guid)).map(describe),
+    async surveyApps() {
+      const apps = await listImageApps(controller, space.guid)
+      const survey = await surveyApps(controller, apps)
+      return apps.map((app) => {
+        const described = describe(app)
+        surveyed.set(described, survey.get(app.guid) ?? {})
+        return described
+      })
+    },
+    async listAppsWithoutImage() {
+      const apps = await listLabelledApps(controller, space.guid, OPT_IN_LABEL, 'true')
+      return apps.filter(({runsImages}) => !runsImages).map(describe)
+    },
+    async markOptIn(app, hasOptedIn) {
+      await labelApp(controller, await appOf(app), {[OPT_IN_LABEL]: String(hasOptedIn)})
+    },
     readVariable: async (app, name) => await readVariable(controller, await appOf(app), name),
     setVariable: async (app, name, value) => await setVariable(controller, await appOf(app), name, value),
     async currentRelease(platformApp) {
       const app = await appOf(platformApp)
       assertRunsImages(app)
-      const droplet = await currentDroplet(controller, app)
-      if (droplet?.image !== undefined) return await releaseOf(app, droplet)
-      const newest = (await recentPackages(controller, app))[0]
+      const seen = surveyed.get(platformApp)
+      const droplet = seen === undefined ? await currentDroplet(controller, app) : seen.droplet
+      if (droplet?.image !== undefined) return await releaseOf(app, droplet, seen)
+      const newest = seen === undefined ? (await recentPackages(controller, app))[0] : seen.newestPackage
       return newest === undefined ? undefined : {id: '', image: newest.image, ...readReleaseNote(newest.annotations)}
     },
     async findRelease(platformApp, releaseId) {
@@ -134,6 +179,8 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     },
     async releaseUnderWay(platformApp) {
       const app = await appOf(platformApp)
+      const seen = surveyed.get(platformApp)
+      if (seen !== undefined) return seen.deployment === undefined ? undefined : describeUnderWay(seen.deployment, undefined)
       const deployment = await activeDeployment(controller, app)
       if (deployment === undefined) return undefined
       const {webProcess} = deployment

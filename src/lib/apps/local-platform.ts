@@ -2,6 +2,7 @@
 import {HoldfastError} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import type {AppRecord, AppRecordStore} from '../records/store.ts'
+import {isOptIn} from './opt-in.ts'
 import type {AppNote, Platform, PlatformApp, Release} from './platform.ts'
 
 const APP_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
@@ -37,12 +38,18 @@ export function createLocalPlatform(records: AppRecordStore, now: () => Date): P
     async listApps() {
       return (await records.listAppRecords()).map(describe)
     },
+    async surveyApps() {
+      return (await records.listAppRecords()).map(describe)
+    },
+    listAppsWithoutImage: async () => [],
     async readVariable({id}) {
       return (await load(id)).optIn
     },
     async setVariable(app, _name, value) {
       await change(app, ({optIn: _, ...record}) => (value === undefined ? record : {...record, optIn: value}))
     },
+    // The choice itself is in the record.
+    markOptIn: async () => {},
     async currentRelease({id}) {
       const record = await load(id)
       return record.image === undefined ? undefined : releaseOf(record, record.image)
@@ -90,12 +97,13 @@ export async function addLocalApp(records: AppRecordStore, name: string, now: ()
   if ((await records.findAppRecord(name)) === undefined) await records.saveAppRecord({name, updatedAt: now().toISOString()})
 }
 
-function describe({name, image, previousImage, staged}: AppRecord): PlatformApp {
-  if (staged === undefined && previousImage === undefined) return {id: name, name}
+function describe({name, image, previousImage, staged, optIn}: AppRecord): PlatformApp {
+  const app = {id: name, name, hasOptedIn: isOptIn(optIn)}
+  if (staged === undefined && previousImage === undefined) return app
   const note: AppNote = {
     ...(staged === undefined ? {} : {staged}),
     ...(image === undefined ? {} : {release: image}),
     ...(previousImage === undefined ? {} : {previous: previousImage}),
   }
-  return {id: name, name, note}
+  return {...app, note}
 }

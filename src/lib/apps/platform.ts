@@ -16,6 +16,10 @@ export interface PlatformApp {
   readonly owner?: string
   /** What Holdfast has noted of it; absent for one that it never staged, or has let go. */
   readonly note?: AppNote
+  /** What lists know of the user's choice; absent when it is unknown. The variable itself decides. */
+  readonly hasOptedIn?: boolean
+  /** It runs no image. */
+  readonly isBuiltFromSource?: true
 }
 
 /** What is noted of an app. What its releases are copies of stands on the releases; here it is a cache of that. */
@@ -80,9 +84,15 @@ export interface Platform {
   findApp(name: string): Promise<PlatformApp>
   /** Those that run images, by name. */
   listApps(): Promise<readonly PlatformApp[]>
+  /** The same, with what each runs, read for all of them together: `currentRelease` and `releaseUnderWay` of these return what was read then. */
+  surveyApps(): Promise<readonly PlatformApp[]>
+  /** Those that have opted in and run no image, by name. */
+  listAppsWithoutImage(): Promise<readonly PlatformApp[]>
   readVariable(app: PlatformApp, name: string): Promise<string | undefined>
   /** Undefined takes it away. */
   setVariable(app: PlatformApp, name: string, value: string | undefined): Promise<void>
+  /** Makes what lists know of the user's choice agree with it. */
+  markOptIn(app: PlatformApp, hasOptedIn: boolean): Promise<void>
   /** Undefined for an app that has no image. */
   currentRelease(app: PlatformApp): Promise<Release | undefined>
   /** @throws {HoldfastError} OBJECT_NOT_FOUND when it is not kept any more. */

@@ -9,7 +9,7 @@ import type {StepListener} from '../core/step.ts'
 import {formatReference, parseReference, type Reference, type RegistryHost, type RepositoryName} from '../oci/reference.ts'
 import type {StagedImageRecord} from '../records/store.ts'
 import {completeNote, moveApp, nameCredentials, releaseOf} from './move-app.ts'
-import {CACHE_VARIABLE, isOptIn} from './opt-in.ts'
+import {CACHE_VARIABLE, isOptIn, readOptIn} from './opt-in.ts'
 import type {Platform, PlatformApp, PullCredentials, UnderWay} from './platform.ts'
 import {assertIsSource, type Running, readRunning, unknownSource} from './running.ts'
 
@@ -66,7 +66,7 @@ export interface StageOutcome {
 export async function stageApp(name: string, request: StageRequest, dependencies: StageDependencies): Promise<StageOutcome> {
   const {platform, onStep} = dependencies
   const found = await platform.findApp(name)
-  const hasOptedIn = isOptIn(await platform.readVariable(found, CACHE_VARIABLE))
+  const hasOptedIn = request.isDryRun ? isOptIn(await platform.readVariable(found, CACHE_VARIABLE)) : await readOptIn(platform, found)
   const app = request.isDryRun ? found : await platform.settle(found, onStep)
   const running = await readRunning(app, dependencies)
   if (request.image !== undefined) await assertIsSource(app, request.image, dependencies, running)

@@ -6,6 +6,7 @@ import type {StageOutcome} from '../apps/stage-app.ts'
 import type {App} from '../collector/objects.ts'
 import {shellCommand} from '../core/shell.ts'
 import {type TerminalText, text} from '../core/terminal-text.ts'
+import type {EachApp} from './each-app.ts'
 import {describeInstances} from './rollout-flags.ts'
 import {formatTable} from './table.ts'
 import {formatBytes, formatCount, formatMinute} from './units.ts'
@@ -20,12 +21,13 @@ export function describeAppRows(rows: readonly AppRow[]): readonly TerminalText[
   const table = rows.map(({code, responsibles, publications, status}) => [
     code,
     status === undefined ? '-' : describeState(status),
-    status?.source ?? status?.image ?? '-',
+    status?.source ?? '-',
+    status?.image === undefined ? '-' : shortenDigest(status.image),
     status?.stagedAt === undefined ? '-' : formatMinute(status.stagedAt),
     responsibles?.join(', ') || '-',
     publications?.join(', ') || '-',
   ])
-  return formatTable(['APP', 'STATE', 'IMAGE', 'SINCE (UTC)', 'RESPONSIBLES', 'PUBLICATIONS'], table)
+  return formatTable(['APP', 'STATE', 'SOURCE', 'RUNS', 'SINCE (UTC)', 'RESPONSIBLES', 'PUBLICATIONS'], table)
 }
 
 const UNDER_WAY: Readonly<Record<ReleaseUnderWay['state'], string>> = {
@@ -35,13 +37,20 @@ const UNDER_WAY: Readonly<Record<ReleaseUnderWay['state'], string>> = {
   canceling: 'deployment is being cancelled',
 }
 
+/** As much of a digest as tells images apart; `app show` shows the whole. */
+function shortenDigest(image: string): string {
+  return image.replace(/(@sha(?:256|512):[0-9a-f]{12})[0-9a-f]+$/, '$1…')
+}
+
 /** `cached, pinned, moved`. */
-function describeState({hasOptedIn, isCached, isPinned, drift, image, underWay}: AppStatus): string {
-  if (image === undefined) return hasOptedIn ? 'opted in, no image yet' : 'no image yet'
+function describeState({app, hasOptedIn, isCached, isPinned, drift, image, underWay}: AppStatus): string {
+  const unknown = hasOptedIn === undefined ? [`opt-in unknown: ${shellCommand`holdfast env ${app}`}`] : []
+  if (image === undefined) return [hasOptedIn ? 'opted in, no image yet' : 'no image yet', ...unknown].join(', ')
   const parts = [
     isCached ? 'cached' : hasOptedIn ? 'opted in, not cached: holdfast stage' : 'not cached',
     isPinned ? 'pinned' : 'not pinned',
   ]
+  parts.push(...unknown)
   if (underWay !== undefined) parts.push(UNDER_WAY[underWay.state])
   if (drift === 'moved') parts.push('the source has moved')
   if (drift === 'unknown') parts.push('the source cannot be asked')
@@ -83,6 +92,24 @@ export function describeOutcome({app, action, image, source, underWay}: StageOut
   if (action === 'unchanged') return text`app "${app}" ran its cached copy before: nothing to do`
   if (action === 'uncached') return text`app "${app}" has opted out and runs ${image ?? 'nothing yet'}`
   return text`app "${app}" has not opted in: holdfast set-env ${app} DIEGO_DOCKER_CACHE true`
+}
+
+/** How many names a line of many apps shows. */
+const MAX_NAMES = 10
+
+/** A line for each reason, with the apps that were left alone for it. */
+export function describeSkipped(skipped: NonNullable<EachApp<unknown>['skipped']>): readonly TerminalText[] {
+  const namesOf = (reason: (typeof skipped)[number]['reason']): readonly string[] =>
+    skipped.filter((one) => one.reason === reason).map(({app}) => app)
+  const line = (names: readonly string[], why: string): readonly TerminalText[] => {
+    if (names.length === 0) return []
+    const more = names.length > MAX_NAMES ? `, and ${names.length - MAX_NAMES} more` : ''
+    return [text`skipped ${formatCount(names.length, 'app')} ${why}: ${names.slice(0, MAX_NAMES).join(', ')}${more}`]
+  }
+  return [
+    ...line(namesOf('not-opted-in'), 'without the opt-in (holdfast set-env APP DIEGO_DOCKER_CACHE true)'),
+    ...line(namesOf('no-image'), 'that opted in and run no image, since they are built from source code'),
+  ]
 }
 
 export function describeRefresh(refresh: Refresh): TerminalText {

@@ -20,7 +20,7 @@ export async function findAppRows(
 ): Promise<readonly AppRow[]> {
   const findCopy = copyFinder(context)
   const statuses: AppStatus[] = []
-  for (const app of await platform.listApps())
+  for (const app of await platform.surveyApps())
     statuses.push(await statusOf(app, {platform, findCopy, ...(hasDrift ? {digestOf: digestOf(context)} : {})}))
   const rows = new Map(statuses.map((status) => [status.app, {code: status.app, status} as AppRow]))
   for (const app of await collectorApps(context, collector, statuses.length > 0)) rows.set(app.code, {...rows.get(app.code), ...app})

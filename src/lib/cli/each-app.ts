@@ -1,5 +1,5 @@
 /** One app, or all that run from the cache or are to: the failure of one does not stop the others. */
-import {CACHE_VARIABLE, isOptIn} from '../apps/opt-in.ts'
+import {CACHE_VARIABLE, isOptIn, markOptIn} from '../apps/opt-in.ts'
 import type {Platform, PlatformApp} from '../apps/platform.ts'
 import {type RunningDependencies, readRunning} from '../apps/running.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
@@ -12,6 +12,14 @@ import {formatCount} from './units.ts'
 export interface EachApp<Outcome> extends PlatformPlace {
   readonly apps: readonly Outcome[]
   readonly failures: readonly {readonly app: string; readonly error: ErrorBody}[]
+  /** With --all of apps that are to run from the cache: those that were left alone, and why. */
+  readonly skipped?: readonly SkippedApp[]
+}
+
+interface SkippedApp {
+  readonly app: string
+  /** `not-opted-in`: it has not opted in. `no-image`: it has, and is built from source code. */
+  readonly reason: 'not-opted-in' | 'no-image'
 }
 
 export interface EachAppRequest<Outcome> {
@@ -24,8 +32,11 @@ export interface EachAppRequest<Outcome> {
   /** Which ones `--all` means: those that run from the cache, or those that do and those that are to. */
   readonly select: 'cached' | 'opted-in'
   readonly findCopy: RunningDependencies['findCopy']
+  /** Nothing is changed. */
+  readonly isDryRun?: boolean | undefined
   readonly run: (app: string) => Promise<Outcome>
   readonly onFailure: (message: string) => void
+  readonly onSkipped?: ((skipped: readonly SkippedApp[]) => void) | undefined
   readonly leaves: (describe: () => Leftover) => void
   /** What stays of the app that is worked on when the command stops now; undefined when nothing of it was changed. */
   readonly left: () => string | undefined
@@ -35,12 +46,13 @@ export interface EachAppRequest<Outcome> {
  * @throws {HoldfastError} USAGE unless one app or --all is named; what `run` throws for the one app; {PartialFailure} when some of all failed.
  */
 export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Promise<EachApp<Outcome>> {
-  const {verb, app, isAll, platform, place, run, onFailure, leaves, left} = request
+  const {verb, app, isAll, platform, place, select, run, onFailure, onSkipped, leaves, left} = request
   if ((app === undefined) !== (isAll === true)) {
     throw new HoldfastError('USAGE', `cannot ${verb}: name one app, or --all`, {hints: [`holdfast ${verb} APP`, `holdfast ${verb} --all`]})
   }
   const apps: Outcome[] = []
   const failures: EachApp<Outcome>['failures'][number][] = []
+  const skipped: SkippedApp[] = []
   const done: string[] = []
   let current: string | undefined
   leaves(() => {
@@ -55,7 +67,10 @@ export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Pro
   for (const candidate of await platform.listApps()) {
     current = undefined
     try {
-      if (!(await isMeant(platform, candidate, request))) continue
+      if (!(await isMeant(platform, candidate, request))) {
+        skipped.push({app: candidate.name, reason: 'not-opted-in'})
+        continue
+      }
       current = candidate.name
       apps.push(await run(candidate.name))
       done.push(candidate.name)
@@ -66,7 +81,11 @@ export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Pro
       failures.push({app: candidate.name, error: body})
     }
   }
-  const result = {...place, apps, failures}
+  if (select === 'opted-in') {
+    for (const {name} of await platform.listAppsWithoutImage()) skipped.push({app: name, reason: 'no-image'})
+    if (skipped.length > 0) onSkipped?.(skipped)
+  }
+  const result = {...place, apps, failures, ...(select === 'opted-in' ? {skipped} : {})}
   if (failures.length === 0) return result
   const names = failures.map((failure) => failure.app)
   throw new PartialFailure(
@@ -79,9 +98,16 @@ export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Pro
 async function isMeant(
   platform: Platform,
   app: PlatformApp,
-  {select, findCopy}: Pick<EachAppRequest<unknown>, 'select' | 'findCopy'>,
+  {select, findCopy, isDryRun}: Pick<EachAppRequest<unknown>, 'select' | 'findCopy' | 'isDryRun'>,
 ): Promise<boolean> {
-  if (select === 'opted-in') return app.note !== undefined || isOptIn(await platform.readVariable(app, CACHE_VARIABLE))
+  if (select === 'opted-in') return app.note !== undefined || (app.hasOptedIn ?? (await findOptIn(platform, app, isDryRun === true)))
   const {kind} = await readRunning(app, {platform, findCopy})
   return kind === 'copy' || kind === 'orphan'
+}
+
+/** Of an app that no list knows the choice of: the variable is read once, and what lists go by is written. */
+async function findOptIn(platform: Platform, app: PlatformApp, isDryRun: boolean): Promise<boolean> {
+  const hasOptedIn = isOptIn(await platform.readVariable(app, CACHE_VARIABLE))
+  if (!isDryRun) await markOptIn(platform, app, hasOptedIn)
+  return hasOptedIn
 }

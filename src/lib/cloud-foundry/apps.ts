@@ -1,7 +1,7 @@
 /** Apps of a space, their annotations and one variable of theirs (API v3, apps). */
 import {HoldfastError} from '../core/errors.ts'
 import type {Controller} from './controller.ts'
-import {annotationsAt, requireText, textAt, valueAt} from './fields.ts'
+import {annotationsAt, requireText, textAt, textsAt, valueAt} from './fields.ts'
 
 export interface CloudFoundryApp {
   readonly guid: string
@@ -10,6 +10,9 @@ export interface CloudFoundryApp {
   /** Of lifecycle `docker`: it runs images. */
   readonly runsImages: boolean
   readonly annotations: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, string>>
+  /** What it runs, or is being moved to; absent for an app that was never staged. */
+  readonly dropletGuid?: string
 }
 
 /**
@@ -46,6 +49,29 @@ export async function listImageApps(controller: Controller, spaceGuid: string): 
   return apps
 }
 
+/** Those with a label of that value, by name, whatever they are built from. */
+export async function listLabelledApps(
+  controller: Controller,
+  spaceGuid: string,
+  label: string,
+  value: string,
+): Promise<readonly CloudFoundryApp[]> {
+  const purpose = `list apps with the label "${label}"`
+  const query = {space_guids: spaceGuid, label_selector: `${label}=${value}`, order_by: 'name'}
+  const apps: CloudFoundryApp[] = []
+  for await (const json of controller.list('/v3/apps', {query, purpose})) apps.push(decodeApp(json, purpose))
+  return apps
+}
+
+/** Replaces labels; those that are not named stay. */
+export async function labelApp(
+  controller: Controller,
+  {guid, name}: CloudFoundryApp,
+  labels: Readonly<Record<string, string>>,
+): Promise<void> {
+  await controller.send('PATCH', `/v3/apps/${guid}`, {json: {metadata: {labels}}, purpose: `label app "${name}"`})
+}
+
 /** Replaces annotations; null takes one away, and those that are not named stay. */
 export async function annotateApp(
   controller: Controller,
@@ -79,11 +105,14 @@ export function encodeFilter(value: string): string {
 }
 
 function decodeApp(json: unknown, purpose: string): CloudFoundryApp {
+  const dropletGuid = textAt(json, 'relationships', 'current_droplet', 'data', 'guid')
   return {
     guid: requireText(purpose, json, 'guid'),
     name: requireText(purpose, json, 'name'),
     isStarted: textAt(json, 'state') === 'STARTED',
     runsImages: textAt(json, 'lifecycle', 'type') === 'docker',
     annotations: annotationsAt(json),
+    labels: textsAt(json, 'metadata', 'labels'),
+    ...(dropletGuid === undefined ? {} : {dropletGuid}),
   }
 }

@@ -148,7 +148,7 @@ export function crashHints(app: string): readonly string[] {
   return [shellCommand`cf logs ${app} --recent`, shellCommand`cf app ${app}`]
 }
 
-function readDeployment(purpose: string, json: unknown): Deployment {
+export function readDeployment(purpose: string, json: unknown): Deployment {
   const [error, strategy] = [textAt(json, 'status', 'details', 'error'), textAt(json, 'strategy')]
   const processes: unknown = valueAt(json, 'new_processes')
   const webProcess = textAt(

@@ -18,8 +18,13 @@ export function requireText(purpose: string, json: unknown, ...path: readonly st
   throw new HoldfastError('REGISTRY_UNAVAILABLE', `cannot ${purpose}: the answer has no ${path.join('.')}, as a Cloud Controller’s would`)
 }
 
+/** The texts of an object at a path, by name; what is no text is omitted. */
+export function textsAt(json: unknown, ...path: readonly string[]): Readonly<Record<string, string>> {
+  const entries = Object.entries(Object(valueAt(json, ...path)))
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+}
+
 /** The annotations of anything that has some. */
 export function annotationsAt(json: unknown): Readonly<Record<string, string>> {
-  const entries: readonly [string, unknown][] = Object.entries(Object(valueAt(json, 'metadata', 'annotations')))
-  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+  return textsAt(json, 'metadata', 'annotations')
 }

@@ -233,7 +233,7 @@ export async function poll<Answer>(
   }
 }
 
-function readDroplet(json: unknown, purpose: string): Droplet {
+export function readDroplet(json: unknown, purpose: string): Droplet {
   const image = textAt(json, 'image')
   const packageGuid = /\/v3\/packages\/([^/?]+)$/.exec(textAt(json, 'links', 'package', 'href') ?? '')?.[1]
   return {
@@ -244,7 +244,7 @@ function readDroplet(json: unknown, purpose: string): Droplet {
   }
 }
 
-function readPackage(json: unknown): ImagePackage | undefined {
+export function readPackage(json: unknown): ImagePackage | undefined {
   const [guid, image, username] = [textAt(json, 'guid'), textAt(json, 'data', 'image'), textAt(json, 'data', 'username')]
   if (guid === undefined || image === undefined) return undefined
   return {

@@ -20,6 +20,7 @@ import {
   unprocessable,
 } from './errors.ts'
 import {type ImageCredentials, type Instance, resolveImage} from './instances.ts'
+import {isSelected} from './label-selector.ts'
 import {changeMetadata, changePackage, metadataIn} from './metadata.ts'
 import {type App, type Droplet, noMetadata, type Policy, type SecurityGroup, State} from './state.ts'
 import {type FakeClient, FakeUaa, type FakeUser} from './uaa.ts'
@@ -384,6 +385,7 @@ export class FakeCloudFoundry {
         ({query}) => {
           const found = named(state.apps, query)
             .filter((app) => within(query, 'space_guids', app.spaceGuid) && within(query, 'lifecycle_type', app.lifecycle))
+            .filter(({labels}) => isSelected(query, labels))
             .toSorted((a, b) => (query.get('order_by') === 'name' && a.name !== b.name ? (a.name < b.name ? -1 : 1) : 0))
           return this.#page(
             '/v3/apps',
@@ -419,6 +421,14 @@ export class FakeCloudFoundry {
         const found = state.droplets.filter((droplet) => droplet.appGuid === app.guid)
         return this.#page(
           `/v3/apps/${app.guid}/droplets`,
+          query,
+          found.map((droplet) => view.viewDroplet(this.url, droplet, true)),
+        )
+      }),
+      route('GET', '/v3/droplets', ['guids', 'app_guids', 'states', 'space_guids', ...PAGING], ({query}) => {
+        const found = state.droplets.filter((one) => within(query, 'guids', one.guid) && within(query, 'app_guids', one.appGuid))
+        return this.#page(
+          '/v3/droplets',
           query,
           found.map((droplet) => view.viewDroplet(this.url, droplet, true)),
         )
@@ -585,7 +595,7 @@ export class FakeCloudFoundry {
       }),
       route('POST', '/v3/packages', [], ({body}) => view.viewPackage(this.#addPackage(body)), 201),
       route('GET', '/v3/packages', ['app_guids', 'types', 'states', 'guids', ...PAGING], ({query}) => {
-        const found = state.packages.filter(({appGuid}) => within(query, 'app_guids', appGuid))
+        const found = state.packages.filter(({guid, appGuid}) => within(query, 'guids', guid) && within(query, 'app_guids', appGuid))
         if (query.get('order_by') === '-created_at') found.reverse()
         return this.#page('/v3/packages', query, found.map(view.viewPackage))
       }),
