@@ -61,7 +61,7 @@ export interface BuilderSettings {
   readonly daemonPath?: string | undefined
 }
 
-interface BuilderLogin {
+export interface BuilderLogin {
   /** As it was written; what is printed. */
   readonly server: string
   readonly username: string

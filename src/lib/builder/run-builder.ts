@@ -8,6 +8,7 @@ import type {RegistryCredential} from '../content/remote/endpoint.ts'
 import type {BlobReader, SourceStore, TargetStore} from '../content/store.ts'
 import {writeFileAtomically} from '../core/atomic-file.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
+import type {Secret} from '../core/secret.ts'
 import type {Digest} from '../oci/digest.ts'
 import type {ImageConfig} from '../oci/image-config.ts'
 import {
@@ -27,8 +28,13 @@ import {formatInstance, type RegistryInstance} from '../service-discovery/instan
 import {formatStagingResult} from '../staging/staging-result.ts'
 import {readImageConfig} from '../staging/write-staging-result.ts'
 import {BuilderError} from './builder-error.ts'
-import type {BuilderSettings, CacheSettings} from './builder-flags.ts'
+import type {BuilderLogin, BuilderSettings, CacheSettings} from './builder-flags.ts'
 import {type DockerNames, dockerNames} from './docker-names.ts'
+
+interface BasicCredential {
+  readonly username: string
+  readonly password: Secret
+}
 
 interface OpenedCache {
   /** The registry's name in references. */
@@ -41,6 +47,8 @@ export interface BuilderDependencies {
     reference: Reference,
     access: {readonly isInsecure: boolean; readonly credential: RegistryCredential | undefined},
   ) => Promise<SourceStore & BlobReader>
+  /** For registries that take no keys of their account but a password made of them; undefined for every other registry. */
+  readonly exchangeKeys?: ((registry: RegistryHost, login: BuilderLogin) => Promise<BasicCredential> | undefined) | undefined
   /** The registry called `name`, at one of its instances. */
   readonly openCache: (name: RegistryHost, instance: RegistryInstance, requireTls: boolean) => Promise<OpenedCache>
   readonly records: CachedImageStore & BlobLocationStore
@@ -108,10 +116,9 @@ interface Looked {
 /** The image as it is at its origin: without it there is nothing to stage. */
 async function openSource(settings: BuilderSettings, names: DockerNames, dependencies: BuilderDependencies): Promise<Looked> {
   const {insecureRegistries, login} = settings
-  const credential: RegistryCredential | undefined =
-    login === undefined ? undefined : {kind: 'basic', username: login.username, password: login.password.reveal()}
   try {
     const reference = parseReference(settings.dockerRef)
+    const credential = login === undefined ? undefined : await credentialFor(reference.registry, login, dependencies)
     const isInsecure = insecureRegistries.includes(reference.registry)
     const store = await dependencies.openSource(reference, {isInsecure, credential})
     const found = await store.statManifest(reference.repository, manifestReference(reference), call(dependencies))
@@ -120,11 +127,25 @@ async function openSource(settings: BuilderSettings, names: DockerNames, depende
     const config = await readImageConfig({repository: reference.repository, digest, name: names.image}, store, call(dependencies))
     return {reference, store, digest, config}
   } catch (error) {
+    if (error instanceof BuilderError) throw error
     const {repository, tag} = names
     throw stepFailure(
       error,
       `failed to fetch metadata from [${repository}] with tag [${tag}] and insecure registries [${insecureRegistries.join(' ')}]`,
     )
+  }
+}
+
+async function credentialFor(
+  registry: RegistryHost,
+  login: BuilderLogin,
+  {exchangeKeys}: BuilderDependencies,
+): Promise<RegistryCredential> {
+  try {
+    const {username, password} = (await exchangeKeys?.(registry, login)) ?? login
+    return {kind: 'basic', username, password: password.reveal()}
+  } catch (error) {
+    throw stepFailure(error, `failed to get ECR credentials from [${registry}]`)
   }
 }
 
