@@ -65,7 +65,8 @@ describe('the builder', function () {
   it('writes what the Cloud Controller reads of an image, and caches nothing unless told to', async () => {
     const file = resultFile()
     const {exitCode, stdout, stderr} = await build(file, ['-dockerRef', `${origin.host}/shop/web:v1`])
-    assert.deepEqual([exitCode, stdout, stderr], [0, 'Staging process started ...\n', ''])
+    assert.deepEqual([exitCode, stdout, stderr], [0, 'Staging process started ...\nStaging process finished\n', ''])
+    assert.match(await readFile(file, 'utf8'), /^[^\n]+\n$/)
     const result = await readResult(file)
     assert.deepEqual(Object.keys(result), ['lifecycle_type', 'lifecycle_metadata', 'process_types', 'execution_metadata'])
     assert.deepEqual(result.lifecycle_metadata, {docker_image: `${origin.host}/shop/web:v1`})
@@ -99,10 +100,12 @@ describe('the builder', function () {
         `Pulling docker image ${ref} ...`,
         'Docker image pulled.',
         `Docker image will be cached as ${cached}`,
+        `Tagging docker image ${ref} as ${cached} ...`,
         'Docker image tagged.',
         `Pushing docker image ${cached}`,
         'Docker image pushed.',
         'Docker image caching completed.',
+        'Staging process finished',
         '',
       ])
       assert.deepEqual((await readResult(file)).lifecycle_metadata, {docker_image: `${cached}@${image.digest}`})
@@ -119,6 +122,28 @@ describe('the builder', function () {
     const result = await readResult(file)
     assert.deepEqual(Object.keys(result), ['execution_metadata', 'detected_start_command', 'docker_image'])
     assert.match(String(result.docker_image), new RegExp(`^${cache.host}/[0-9a-f-]{36}$`))
+  })
+
+  it('fetches metadata with the given credentials, cached or not, from the image’s own registry, whatever the login server is', async () => {
+    const guarded = await startDockerRegistry({root: origin.root, htpasswd: PULLER})
+    afterwards(() => guarded.stop())
+    const ref = `${guarded.host}/shop/web:v1`
+    // As the Cloud Controller of today calls it.
+    const insecure = `-insecureDockerRegistries=${guarded.host}`
+    const builder = (file: string, ...more: readonly string[]) =>
+      user.run(['builder', `-outputMetadataJSONFilename=${file}`, `-dockerRef=${ref}`, insecure, ...more])
+    const login = [`-dockerUser=${PULLER.username}`, `-dockerPassword=${PULLER.password}`]
+    for (const more of [[], ['-dockerLoginServer', 'https://other.example.com'], cachingAt(cache.port)]) {
+      const file = resultFile()
+      const {exitCode, stdout, stderr} = await builder(file, ...login, ...more)
+      assert.equal(exitCode, 0, stdout + stderr)
+      assert.deepEqual((await readResult(file)).process_types, {web: '/app serve --all'})
+    }
+    const file = resultFile()
+    const nobody = await builder(file)
+    assert.equal(nobody.exitCode, 2)
+    assert.match(nobody.stderr, /^Staging process failed: failed to fetch metadata from \[shop\/web\] with tag \[v1\]/)
+    assert.equal(existsSync(file), false)
   })
 
   it('logs in to the origin alone, and shows the password nowhere', async () => {
@@ -166,7 +191,7 @@ describe('the builder', function () {
     const ref = `${origin.host}/shop/large:v1`
     const {exitCode, stdout, stderr} = await build(file, ['-dockerRef', ref, ...cachingAt(Number(relay.host.split(':')[1]))])
     assert.equal(exitCode, 2, stdout + stderr)
-    assert.match(stderr, new RegExp(`^failed to cache image ${ref} .+\n$`))
+    assert.match(stderr, new RegExp(`^failed to cache image ${ref} (.+)\\nStaging process failed: \\1\\n$`))
     assert.equal(existsSync(file), false)
     const revived = await startDockerRegistry({root: dying.root, port: dying.port})
     afterwards(() => revived.stop())
@@ -183,9 +208,23 @@ describe('the builder', function () {
     assert.match(missing.stderr, words)
     assert.equal(existsSync(file), false)
     const flag = await user.run(['builder', '-noSuchFlag'])
-    assert.deepEqual([flag.exitCode, flag.stderr], [2, 'flag provided but not defined: -noSuchFlag\n'])
+    assert.equal(flag.exitCode, 2)
+    assert.match(flag.stderr, /^flag provided but not defined: -noSuchFlag\nUsage of builder:\n {2}-cacheDockerImage\n/)
+    const help = await user.run(['builder', '-h'])
+    assert.deepEqual([help.exitCode, help.stdout], [0, ''])
+    assert.equal(help.stderr, flag.stderr.slice(flag.stderr.indexOf('Usage')))
+    const ips = await user.run(['builder', '-dockerRegistryIPs', 'a:1'])
+    assert.equal(ips.exitCode, 2)
+    assert.match(ips.stderr, /^invalid value "a:1" for flag -dockerRegistryIPs: unexpected format for \[a:1\]\n/)
     const nothing = await user.run(['builder', '-cacheDockerImage'])
-    assert.deepEqual([nothing.exitCode, nothing.stdout, nothing.stderr], [1, '', 'missing flag: dockerRef required\n'])
+    assert.deepEqual([nothing.exitCode, nothing.stdout], [1, ''])
+    assert.match(nothing.stderr, /^missing flag: dockerRef required\n {2}-cacheDockerImage\n/)
+    const unwritable = await build('/proc/nope/x', ['-dockerRef', `${origin.host}/shop/web:v1`])
+    assert.equal(unwritable.exitCode, 2)
+    assert.match(unwritable.stderr, /^Staging process failed: failed to save metadata to \[\/proc\/nope\/x\] due to .+\n$/)
+    const unnamed = await build(file, ['-dockerRef', 'UPPER/case:v1'])
+    assert.equal(unnamed.exitCode, 2)
+    assert.match(unnamed.stderr, /^Staging process failed: failed to fetch metadata from \[UPPER\/case\] with tag \[v1\]/)
     const json = await user.json(['builder', '-cacheDockerImage'])
     assert.deepEqual([json.exitCode, json.envelope.ok], [1, false])
   })

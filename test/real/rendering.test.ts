@@ -3,8 +3,11 @@ import assert from 'node:assert/strict'
 import type {ChildProcess} from 'node:child_process'
 import {once} from 'node:events'
 import {readFile, stat} from 'node:fs/promises'
+import type {IncomingMessage} from 'node:http'
+import {get} from 'node:https'
 import {join} from 'node:path'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
+import {createCertificateAuthority} from '../support/certificates.ts'
 import {spawnChild} from '../support/child-process.ts'
 import {type ContainerClients, createContainerClients} from '../support/clients.ts'
 import {startDockerRegistry} from '../support/docker-registry.ts'
@@ -14,6 +17,7 @@ import {createImage, createLayer} from '../support/images.ts'
 import {startNginx} from '../support/nginx.ts'
 import {PATIENCE_MS} from '../support/patience.ts'
 import {pushImage} from '../support/push-image.ts'
+import {registryReleases} from '../support/registry-releases.ts'
 import {findProgram, needs} from '../support/required-program.ts'
 import {command, type ServedCollector, serveCollector} from '../support/served-collector.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
@@ -24,7 +28,7 @@ const LARGE_LAYER_BYTES = 20_000_000
 
 describe('a rendered registry', function () {
   this.timeout(180_000)
-  needs('docker-registry', 'nginx', 'skopeo', 'podman', 'buildah')
+  needs('docker-registry', 'nginx', 'skopeo', 'podman', 'buildah', 'openssl')
   const afterwards = cleanUpAfterwards()
   let directory: string
   let owner: Holdfast
@@ -32,6 +36,7 @@ describe('a rendered registry', function () {
   let clients: ContainerClients
   let front: string
   let folder: string
+  let registry: string
 
   before(async () => {
     const temporary = await createTemporaryDirectory('rendering')
@@ -44,6 +49,7 @@ describe('a rendered registry', function () {
     afterwards(collector.stop)
     const [registryPort, frontPort] = [await freePort(), await freePort()]
     front = `127.0.0.1:${frontPort}`
+    registry = `127.0.0.1:${registryPort}`
     folder = join(directory, 'rendered')
     await command(owner, [
       'registry',
@@ -150,5 +156,56 @@ describe('a rendered registry', function () {
     assert.equal(await deliver(before), 202, 'a rendering that failed has ended the secret')
     await command(owner, ['registry', 'render', 'internal', '--directory', folder, '--collector-url', `http://${front}`])
     assert.deepEqual([await deliver(before), await deliver(await secretOf())], [401, 202])
+  })
+
+  it('speaks TLS where it has a certificate, on the port that --nginx-listen names', async () => {
+    const authority = await createCertificateAuthority(join(directory, 'ca'))
+    const {certificateFile, keyFile} = await authority.issue('front')
+    const port = await freePort()
+    const secure = join(directory, 'secure')
+    const flags = ['--collector-url', `https://127.0.0.1:${port}`, '--tls-cert', certificateFile, '--tls-key', keyFile]
+    await command(owner, [
+      ...['registry', 'render', 'internal', '--directory', secure, ...flags, '--nginx-listen', String(port)],
+      ...['--listen', registry, '--collector-address', collector.host, '--storage', join(directory, 'storage')],
+    ])
+    // nginx answers plain HTTP on a port with TLS by 400.
+    const plain = `http://127.0.0.1:${port}/v2/`
+    const nginx = await startNginx({directory: join(directory, 'nginx-tls'), include: join(secure, 'nginx.conf'), url: plain})
+    afterwards(nginx.stop)
+    assert.equal((await fetch(plain)).status, 400)
+    const [response] = (await once(get(`https://127.0.0.1:${port}/v2/`, {ca: authority.ca}), 'response')) as [IncomingMessage]
+    response.resume()
+    assert.equal(response.statusCode, 401)
+    const syntax = await owner.json(['registry', 'render', 'internal', '--directory', secure, ...flags, '--nginx-listen', `${port} ssl`])
+    assert.deepEqual([syntax.exitCode, syntax.envelope.error?.code], [2, 'USAGE'])
+  })
+
+  it('logs no secret of its notifications, in any release', async () => {
+    for (const {program, version} of await registryReleases()) {
+      const port = await freePort()
+      const logged = join(directory, `logged-${version}`)
+      await command(owner, [
+        ...['registry', 'render', 'internal', '--directory', logged, '--collector-url', `http://${front}`, '--nginx-listen', front],
+        ...[
+          '--listen',
+          `127.0.0.1:${port}`,
+          '--collector-address',
+          collector.host,
+          '--storage',
+          join(directory, `logged-${version}-storage`),
+        ],
+        ...(version.startsWith('v3') || version.startsWith('3') ? ['--distribution-version', '3'] : []),
+      ])
+      const [secret = ''] = /hfe_[A-Za-z0-9_-]+/.exec(await readFile(join(logged, 'config.yml'), 'utf8')) ?? []
+      assert.notEqual(secret, '')
+      const child = spawnChild(program, ['serve', join(logged, 'config.yml')], {stdio: 'pipe', env: {PATH: process.env.PATH}})
+      let said = ''
+      for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (said += chunk.toString()))
+      const ended = once(child, 'exit')
+      await until(async () => (await fetch(`http://127.0.0.1:${port}/v2/`).catch(() => undefined))?.status === 401, PATIENCE_MS)
+      child.kill('SIGTERM')
+      await ended
+      assert.ok(!said.includes(secret), `${version} logs the secret: ${said}`)
+    }
   })
 })

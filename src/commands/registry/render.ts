@@ -112,9 +112,9 @@ names. The keys of the bucket are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of
     }),
     'nginx-listen': Flags.string({
       env: 'HOLDFAST_NGINX_LISTEN',
-      helpValue: 'ADDRESS',
+      helpValue: '[ADDRESS:]PORT',
       summary:
-        'Where nginx listens, also behind a proxy that has the certificate. Default: the port of --collector-url, else 443 with a certificate and 80 without.',
+        'Port or address of nginx, also behind a proxy that has the certificate; TLS with --tls-cert. Default: the port of --collector-url, else 443 with a certificate and 80 without.',
     }),
     'tls-cert': Flags.string({
       env: 'HOLDFAST_TLS_CERT',

@@ -8,11 +8,13 @@ import {HoldfastError} from '../core/errors.ts'
 import {rememberSecrets} from '../core/known-secrets.ts'
 import {excerpt} from '../core/redaction.ts'
 import type {Secret} from '../core/secret.ts'
+import type {RegistryHost} from '../oci/reference.ts'
 
 const run = promisify(execFile)
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 const MAX_REASON_CHARACTERS = 2_000
 const HUB_KEY = 'https://index.docker.io/v1/'
+const HUB_HOSTS = ['index.docker.io', 'docker.io', 'registry-1.docker.io']
 
 type EngineKind = 'docker' | 'podman' | 'skopeo'
 
@@ -23,6 +25,8 @@ export interface EngineRequest {
   readonly isSourceInsecure: boolean
   readonly isTargetInsecure: boolean
   readonly login?: {readonly server: string; readonly username: string; readonly password: Secret} | undefined
+  /** The image's own registry, which is shown the login whichever server it names. */
+  readonly sourceRegistry: RegistryHost
   /** Told of each step. */
   readonly onStep: (step: 'pulled' | 'tagged' | 'pushing' | 'pushed') => void
   /** What those programs need to find their things. */
@@ -42,7 +46,7 @@ export async function copyWithEngine(request: EngineRequest): Promise<void> {
   try {
     // Also when nobody logs in: what the machine's users have is none of the builder's business.
     const config = join(folder, 'config.json')
-    await writeFile(config, JSON.stringify({auths: login === undefined ? {} : authsOf(login)}), {mode: 0o600})
+    await writeFile(config, JSON.stringify({auths: login === undefined ? {} : authsOf(login, request.sourceRegistry)}), {mode: 0o600})
     const call = async (...args: readonly string[]): Promise<void> => {
       try {
         await run(program, [...args], {
@@ -99,8 +103,8 @@ async function engineOf({program, environment, signal}: EngineRequest): Promise<
   throw new HoldfastError('UNSUPPORTED', `cannot use "${program}" as an engine: it is neither docker, podman nor skopeo`)
 }
 
-function authsOf({server, username, password}: NonNullable<EngineRequest['login']>): object {
+function authsOf({server, username, password}: NonNullable<EngineRequest['login']>, sourceRegistry: RegistryHost): object {
   const auth = Buffer.from(`${username}:${password.reveal()}`).toString('base64')
-  const {host} = new URL(server)
-  return {[host === 'index.docker.io' ? HUB_KEY : host]: {auth}}
+  const named = URL.canParse(server) && new URL(server).host !== '' ? new URL(server).host : server
+  return Object.fromEntries([named, sourceRegistry].map((host) => [HUB_HOSTS.includes(host) ? HUB_KEY : host, {auth}]))
 }

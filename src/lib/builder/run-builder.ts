@@ -6,8 +6,11 @@ import {randomUUID} from 'node:crypto'
 import {cacheImages} from '../caching/cache-images.ts'
 import type {RegistryCredential} from '../content/remote/endpoint.ts'
 import type {BlobReader, SourceStore, TargetStore} from '../content/store.ts'
+import {writeFileAtomically} from '../core/atomic-file.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
-import {isDigest} from '../oci/digest.ts'
+import type {Secret} from '../core/secret.ts'
+import type {Digest} from '../oci/digest.ts'
+import type {ImageConfig} from '../oci/image-config.ts'
 import {
   DEFAULT_TAG,
   DOCKER_HUB,
@@ -22,12 +25,16 @@ import {
 import type {BlobLocationStore, CachedImageStore} from '../records/store.ts'
 import {withFailover} from '../service-discovery/failover.ts'
 import {formatInstance, type RegistryInstance} from '../service-discovery/instance.ts'
-import {writeStagingResult} from '../staging/write-staging-result.ts'
+import {formatStagingResult} from '../staging/staging-result.ts'
+import {readImageConfig} from '../staging/write-staging-result.ts'
 import {BuilderError} from './builder-error.ts'
-import type {BuilderSettings, CacheSettings} from './builder-flags.ts'
+import type {BuilderLogin, BuilderSettings, CacheSettings} from './builder-flags.ts'
+import {type DockerNames, dockerNames} from './docker-names.ts'
 
-/** Where docker.io is logged in to. */
-const HUB_LOGIN_HOSTS = ['index.docker.io', 'docker.io', 'registry-1.docker.io']
+interface BasicCredential {
+  readonly username: string
+  readonly password: Secret
+}
 
 interface OpenedCache {
   /** The registry's name in references. */
@@ -40,6 +47,8 @@ export interface BuilderDependencies {
     reference: Reference,
     access: {readonly isInsecure: boolean; readonly credential: RegistryCredential | undefined},
   ) => Promise<SourceStore & BlobReader>
+  /** For registries that take no keys of their account but a password made of them; undefined for every other registry. */
+  readonly exchangeKeys?: ((registry: RegistryHost, login: BuilderLogin) => Promise<BasicCredential> | undefined) | undefined
   /** The registry called `name`, at one of its instances. */
   readonly openCache: (name: RegistryHost, instance: RegistryInstance, requireTls: boolean) => Promise<OpenedCache>
   readonly records: CachedImageStore & BlobLocationStore
@@ -63,78 +72,103 @@ export interface BuilderResult {
 /** @throws {BuilderError} exit code 2; there is no result file then. INTERRUPTED passes. */
 export async function runBuilder(settings: BuilderSettings, dependencies: BuilderDependencies): Promise<BuilderResult> {
   dependencies.say('Staging process started ...')
-  try {
-    return await build(settings, dependencies)
-  } catch (error) {
-    if (error instanceof BuilderError || hasCode(error, 'INTERRUPTED')) throw error
-    throw new BuilderError(2, `Staging process failed: ${messageOf(error)}`, error)
-  }
+  const result = await build(settings, dependencies).catch((error: unknown) => {
+    throw asFailure(error)
+  })
+  dependencies.say('Staging process finished')
+  return result
+}
+
+/** With a line of its own before it, where the builder prints one. */
+function asFailure(error: unknown, before?: string): unknown {
+  if (error instanceof BuilderError || hasCode(error, 'INTERRUPTED')) return error
+  const failure = `Staging process failed: ${messageOf(error)}`
+  return before === undefined ? new BuilderError(2, failure, {cause: error}) : new BuilderError(2, before, {cause: error, more: [failure]})
+}
+
+/** What the builder says of a step that failed. */
+function stepFailure(error: unknown, reason: string): unknown {
+  if (hasCode(error, 'INTERRUPTED')) return error
+  return new BuilderError(2, `Staging process failed: ${reason} due to ${messageOf(error)}`, {cause: error})
 }
 
 async function build(settings: BuilderSettings, dependencies: BuilderDependencies): Promise<BuilderResult> {
-  const reference = parseReference(settings.dockerRef)
-  const source = await openSource(settings, reference, dependencies)
-  const {store, digest} = source
+  const names = dockerNames(settings.dockerRef, settings.isFirstGeneration)
+  const {reference, store, digest, config} = await openSource(settings, names, dependencies)
   const {resultFile, cache} = settings
   if (cache === undefined) {
-    const dockerImage = plainName(reference)
-    await writeResult(store, {reference, digest, dockerImage, resultFile, isFirstGeneration: false}, dependencies)
+    const dockerImage = imageName(reference, names)
+    await writeResult(settings, {config, dockerImage})
     return {resultFile, dockerImage, digest}
   }
-  const cached = await cacheDockerImage(settings, cache, {reference, store}, dependencies)
-  const {isFirstGeneration} = cache
-  await writeResult(cached.store, {...cached, resultFile, isFirstGeneration}, dependencies)
+  const cached = await cacheDockerImage(settings, cache, {reference, store, names}, dependencies)
+  await writeResult(settings, cached)
   return {resultFile, dockerImage: cached.dockerImage, digest: cached.digest}
 }
 
 interface Looked {
+  readonly reference: Reference
   readonly store: SourceStore & BlobReader
-  readonly digest: string
+  readonly digest: Digest
+  readonly config: ImageConfig
 }
 
 /** The image as it is at its origin: without it there is nothing to stage. */
-async function openSource(settings: BuilderSettings, reference: Reference, dependencies: BuilderDependencies): Promise<Looked> {
+async function openSource(settings: BuilderSettings, names: DockerNames, dependencies: BuilderDependencies): Promise<Looked> {
   const {insecureRegistries, login} = settings
-  const isInsecure = insecureRegistries.includes(reference.registry)
-  const credential: RegistryCredential | undefined =
-    login !== undefined && isLoginFor(login.server, reference.registry)
-      ? {kind: 'basic', username: login.username, password: login.password.reveal()}
-      : undefined
-  const wanted = manifestReference(reference)
   try {
+    const reference = parseReference(settings.dockerRef)
+    const credential = login === undefined ? undefined : await credentialFor(reference.registry, login, dependencies)
+    const isInsecure = insecureRegistries.includes(reference.registry)
     const store = await dependencies.openSource(reference, {isInsecure, credential})
-    const found = await store.statManifest(reference.repository, wanted, call(dependencies))
+    const found = await store.statManifest(reference.repository, manifestReference(reference), call(dependencies))
     if (found === undefined) throw new HoldfastError('MANIFEST_NOT_FOUND', 'manifest unknown')
-    return {store, digest: found.digest}
+    const {digest} = found
+    const config = await readImageConfig({repository: reference.repository, digest, name: names.image}, store, call(dependencies))
+    return {reference, store, digest, config}
   } catch (error) {
-    if (hasCode(error, 'INTERRUPTED')) throw error
-    const insecure = insecureRegistries.join(' ')
-    const reason = `failed to fetch metadata from [${reference.repository}] with tag [${wanted}] and insecure registries [${insecure}] due to ${messageOf(error)}`
-    throw new BuilderError(2, `Staging process failed: ${reason}`, error)
+    if (error instanceof BuilderError) throw error
+    const {repository, tag} = names
+    throw stepFailure(
+      error,
+      `failed to fetch metadata from [${repository}] with tag [${tag}] and insecure registries [${insecureRegistries.join(' ')}]`,
+    )
+  }
+}
+
+async function credentialFor(
+  registry: RegistryHost,
+  login: BuilderLogin,
+  {exchangeKeys}: BuilderDependencies,
+): Promise<RegistryCredential> {
+  try {
+    const {username, password} = (await exchangeKeys?.(registry, login)) ?? login
+    return {kind: 'basic', username, password: password.reveal()}
+  } catch (error) {
+    throw stepFailure(error, `failed to get ECR credentials from [${registry}]`)
   }
 }
 
 interface CachedCopy {
-  readonly store: SourceStore & BlobReader
-  readonly reference: Reference
-  readonly digest: string
+  readonly config: ImageConfig
+  readonly digest: Digest
   readonly dockerImage: string
 }
 
 async function cacheDockerImage(
   settings: BuilderSettings,
   cache: CacheSettings,
-  {reference, store}: {readonly reference: Reference; readonly store: SourceStore & BlobReader},
+  {reference, store, names}: {readonly reference: Reference; readonly store: SourceStore & BlobReader; readonly names: DockerNames},
   dependencies: BuilderDependencies,
 ): Promise<CachedCopy> {
   const {say} = dependencies
-  const {dockerRef, login} = settings
+  const {login} = settings
   say('Caching docker image ...')
   if (login !== undefined) {
     say(`Logging to ${login.server} ...`)
     say('Logged in.')
   }
-  say(`Pulling docker image ${dockerRef} ...`)
+  say(`Pulling docker image ${names.image} ...`)
   const guid = randomUUID()
   const list = {description: 'the given addresses', emptyHints: [], find: async () => cache.instances}
   try {
@@ -142,27 +176,26 @@ async function cacheDockerImage(
       const name = parseRegistryHost(cache.name === undefined ? formatInstance(instance) : `${cache.name.host}:${cache.name.port}`)
       const target = await dependencies.openCache(name, instance, cache.requireTls)
       const image = `${name}/${guid}`
-      await copy(settings, {source: {reference, store}, target, guid, image, instance}, dependencies)
+      await copy(settings, {source: {reference, store, name: names.image}, target, guid, image, instance}, dependencies)
       const repository = parseRepositoryName(guid)
       const found = await target.store.statManifest(repository, DEFAULT_TAG, call(dependencies))
       if (found === undefined) throw new HoldfastError('INTEGRITY', `the cache does not have ${image} after it was pushed`)
       say('Docker image caching completed.')
       const cached: Reference = {registry: target.registry, repository, digest: found.digest}
+      const described = {repository, digest: found.digest, name: image}
       return {
-        store: target.store,
-        reference: cached,
+        config: await readImageConfig(described, target.store, call(dependencies)),
         digest: found.digest,
         dockerImage: cache.pinDigest ? formatPinned(cached, found.digest) : image,
       }
     })
   } catch (error) {
-    if (hasCode(error, 'INTERRUPTED')) throw error
-    throw new BuilderError(2, `failed to cache image ${dockerRef} ${messageOf(error)}`, error)
+    throw asFailure(error, `failed to cache image ${names.image} ${messageOf(error)}`)
   }
 }
 
 interface CopyRequest {
-  readonly source: {readonly reference: Reference; readonly store: SourceStore}
+  readonly source: {readonly reference: Reference; readonly store: SourceStore; readonly name: string}
   readonly target: OpenedCache
   readonly guid: string
   readonly image: string
@@ -177,6 +210,7 @@ async function copy(settings: BuilderSettings, request: CopyRequest, dependencie
     pulled: () => {
       say('Docker image pulled.')
       say(`Docker image will be cached as ${image}`)
+      say(`Tagging docker image ${source.name} as ${image} ...`)
     },
     tagged: () => say('Docker image tagged.'),
     pushing: () => say(`Pushing docker image ${image}`),
@@ -191,6 +225,7 @@ async function copy(settings: BuilderSettings, request: CopyRequest, dependencie
       isSourceInsecure: settings.insecureRegistries.includes(source.reference.registry),
       isTargetInsecure: settings.cache?.requireTls !== true,
       login: settings.login,
+      sourceRegistry: source.reference.registry,
       environment: dependencies.environment,
       onStep: (step) => lines[step](),
       signal,
@@ -209,34 +244,28 @@ async function copy(settings: BuilderSettings, request: CopyRequest, dependencie
   lines.pushed()
 }
 
-interface ResultRequest {
-  readonly reference: Reference
-  readonly digest: string
-  readonly dockerImage: string
-  readonly resultFile: string
-  readonly isFirstGeneration: boolean
-}
-
 async function writeResult(
-  store: SourceStore & BlobReader,
-  {reference, digest, dockerImage, resultFile, isFirstGeneration}: ResultRequest,
-  dependencies: BuilderDependencies,
+  {resultFile, isFirstGeneration}: BuilderSettings,
+  {config, dockerImage}: {readonly config: ImageConfig; readonly dockerImage: string},
 ): Promise<void> {
-  if (!isDigest(digest)) throw new HoldfastError('INTEGRITY', `"${digest}" is no digest`)
-  const image = {repository: reference.repository, digest, pinnedReference: dockerImage, tagReference: dockerImage}
-  await writeStagingResult(image, store, {file: resultFile, format: isFirstGeneration ? '2015' : 'current', ...call(dependencies)})
+  let text: string
+  try {
+    text = formatStagingResult(isFirstGeneration ? '2015' : 'current', dockerImage, config)
+  } catch (error) {
+    const ports = config.exposedPorts.map((port) => `${port}:{}`).sort()
+    throw asFailure(error, `failed to parse image ports map[${ports.join(' ')}] ${messageOf(error)}`)
+  }
+  try {
+    await writeFileAtomically(resultFile, text)
+  } catch (error) {
+    throw stepFailure(error, `failed to save metadata to [${resultFile}]`)
+  }
 }
 
-/** As the builder names what it does not cache: Docker Hub's images without their host. */
-function plainName(reference: Reference): string {
-  const {registry, repository, tag, digest} = reference
-  const host = registry === DOCKER_HUB ? '' : `${registry}/`
-  return `${host}${repository}${digest === undefined ? `:${tag ?? DEFAULT_TAG}` : `@${digest}`}`
-}
-
-function isLoginFor(server: string, registry: RegistryHost): boolean {
-  const {host} = new URL(server)
-  return host === registry || (registry === DOCKER_HUB && HUB_LOGIN_HOSTS.includes(host))
+/** As the builder names what it does not cache; a tag beside a digest, which no platform takes, is omitted. */
+function imageName({registry, repository, tag, digest}: Reference, {image}: DockerNames): string {
+  if (tag === undefined || digest === undefined) return image
+  return `${registry === DOCKER_HUB ? '' : `${registry}/`}${repository}@${digest}`
 }
 
 function call({signal}: BuilderDependencies): {readonly signal?: AbortSignal} {

@@ -4,6 +4,7 @@ import type {BuilderDependencies} from '../builder/run-builder.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {excerpt} from '../core/redaction.ts'
 import {foreignProgramEnvironment} from '../credentials/child-environments.ts'
+import {type EcrKeys, isEcrHost, requestEcrPassword} from '../object-storage/ecr.ts'
 import type {Context} from './context.ts'
 import type {GlobalFlags} from './global-flags.ts'
 import type {SettingFlags} from './settings.ts'
@@ -67,9 +68,21 @@ export async function builderAccess(context: Context): Promise<Omit<BuilderDepen
       const endpoint = await withTrustedHosts(records, await undeclaredEndpoint(registry, {insecure: true}))
       return await context.openRegistry({...endpoint, plainHttp: 'fallback'}, credential)
     },
+    exchangeKeys: (registry, {username, password}) =>
+      isEcrHost(registry) ? exchangeEcrKeys(context, registry, {accessKey: username, secretKey: password}) : undefined,
     async openCache(name, instance, requireTls) {
       const endpoint = await undeclaredEndpoint(requireTls ? name : parseRegistryHost(formatInstance(instance)), {plainHttp: !requireTls})
       return {registry: name, store: await context.openRegistry(await withTrustedHosts(records, endpoint))}
     },
   }
+}
+
+async function exchangeEcrKeys(context: Context, registry: string, keys: EcrKeys): ReturnType<typeof requestEcrPassword> {
+  const {proxyFor, onExchange} = await context.loginNetwork()
+  const {AWS_ENDPOINT_URL_ECR: endpoint} = context.environment
+  if (endpoint && !URL.canParse(endpoint)) {
+    throw new HoldfastError('CONFIGURATION', `cannot use "AWS_ENDPOINT_URL_ECR": "${excerpt(endpoint)}" is not a URL`)
+  }
+  const network = {proxyFor, onExchange, signal: context.signal, endpoint: endpoint ? new URL(endpoint) : undefined}
+  return await requestEcrPassword(registry, keys, network)
 }

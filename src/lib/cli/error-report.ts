@@ -22,7 +22,7 @@ export interface ErrorReport {
   readonly body: ErrorBody
   readonly exitCode: number
   /** What people are told instead, where another program's words are the contract. */
-  readonly plain?: string
+  readonly plain?: readonly string[]
   /** What succeeded all the same. */
   readonly result?: unknown
   /** Where it came from, cause by cause; shown with `--debug`. */
@@ -43,7 +43,7 @@ export function reportError(thrown: unknown, commandId?: string): ErrorReport {
     ...((error instanceof PartialFailure || error instanceof InterruptedPartway) && error.result !== undefined
       ? {result: error.result}
       : {}),
-    ...(error instanceof BuilderError ? {plain: error.plain} : {}),
+    ...(error instanceof BuilderError ? {plain: error.lines} : {}),
   }
 }
 
@@ -62,8 +62,8 @@ export function errorBody(thrown: unknown): ErrorBody {
 }
 
 /** Lines for people: what failed, its code, and what to try. */
-export function formatError(body: ErrorBody, paint: Paint, plain?: string): readonly TerminalText[] {
-  if (plain !== undefined) return [escapeText(plain)]
+export function formatError(body: ErrorBody, paint: Paint, plain?: readonly string[]): readonly TerminalText[] {
+  if (plain !== undefined) return plain.map(escapeText)
   return [
     joinText([paint.error(text`Error:`), escapeText(body.message), paint.faint(text`(${body.code})`)]),
     ...(body.hints.length === 0 ? [] : [text`Try:`, ...body.hints.map((hint) => text`  ${hint}`)]),

@@ -135,8 +135,9 @@ export const PLAN_FLAGS = {
   }),
   'nginx-listen': Flags.string({
     env: 'HOLDFAST_NGINX_LISTEN',
-    helpValue: 'ADDRESS',
-    summary: 'Where nginx listens. Default: the port of --url; behind a trusted proxy 443 with a certificate, else 80.',
+    helpValue: '[ADDRESS:]PORT',
+    summary:
+      'Port or address of nginx; TLS with --tls-cert. Default: the port of --url; behind a trusted proxy 443 with a certificate, else 80.',
   }),
   'tls-cert': Flags.string({
     env: 'HOLDFAST_TLS_CERT',

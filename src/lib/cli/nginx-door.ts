@@ -1,6 +1,8 @@
 /** Where an nginx of ours listens, and with which certificate: what its URL says, so that clients find it there. */
+import {isIP} from 'node:net'
 import {resolve} from 'node:path'
 import {HoldfastError} from '../core/errors.ts'
+import {excerpt} from '../core/redaction.ts'
 
 export interface DoorFlags {
   readonly 'nginx-listen'?: string | undefined
@@ -29,10 +31,11 @@ export interface Door {
 
 const HTTP_PORT = 80
 const HTTPS_PORT = 443
+const MAX_PORT = 65_535
 
 /**
- * The port of the URL, with TLS where the URL says https; behind another proxy port 443 with a certificate, else 80; or what `--nginx-listen` says.
- * @throws {HoldfastError} USAGE for https that nothing speaks, and for a certificate that nothing uses.
+ * The port of the URL, with TLS where the URL says https; behind another proxy port 443 with a certificate, else 80; or the port or address of `--nginx-listen`.
+ * @throws {HoldfastError} USAGE for https that nothing speaks, for a certificate that nothing uses, and for what is no port or address.
  */
 export function nginxDoor(flags: DoorFlags, {url, isBehindProxy, proxyHint}: DoorOptions): Door {
   const [certificateFile, keyFile] = [flags['tls-cert'], flags['tls-key']]
@@ -49,17 +52,33 @@ export function nginxDoor(flags: DoorFlags, {url, isBehindProxy, proxyHint}: Doo
   if (tls === undefined && url?.protocol === 'https:' && !isBehindProxy) {
     throw wrong(`"${url.origin}" needs a certificate, or a proxy before nginx that has one`, '--tls-cert FILE --tls-key FILE', proxyHint)
   }
-  const wantsTls = given !== undefined && /\sssl\b/.test(given)
-  if (tls === undefined && wantsTls) throw wrong(`"${given}" needs a certificate`, '--tls-cert FILE --tls-key FILE')
   const usual = tls === undefined ? HTTP_PORT : HTTPS_PORT
   const clientPort = url === undefined ? usual : Number(url.port || (url.protocol === 'https:' ? HTTPS_PORT : HTTP_PORT))
-  const address = given ?? String(isBehindProxy ? usual : clientPort)
+  const address = given === undefined ? String(isBehindProxy ? usual : clientPort) : parseAddress(given, usual)
+  if (address === undefined) {
+    const certificate = tls === undefined && /\bssl\b/.test(given ?? '') ? ' --tls-cert FILE --tls-key FILE' : ''
+    throw wrong(
+      `"${excerpt(given ?? '')}" is not a port or an address; a certificate makes it TLS`,
+      `--nginx-listen ${usual}${certificate}`,
+    )
+  }
   return {
-    listen: tls === undefined || wantsTls ? address : `${address} ssl`,
+    // What has a certificate speaks TLS.
+    listen: tls === undefined ? address : `${address} ssl`,
     port: isBehindProxy ? usual : clientPort,
     tls,
     scheme: url === undefined ? undefined : url.protocol === 'https:' ? 'https' : 'http',
   }
+}
+
+/** `PORT`, `ADDRESS`, or both, as nginx takes them; undefined for everything else that nginx may take. */
+function parseAddress(text: string, usualPort: number): string | undefined {
+  if (isIP(text) === 6) return `[${text}]:${usualPort}`
+  const [, host, port = String(usualPort)] = /^(?:([0-9.]+|localhost|\[[0-9a-fA-F:.]+\])(?::([0-9]{1,5}))?)$/.exec(text) ?? []
+  const isPort = (digits: string): boolean => /^[0-9]{1,5}$/.test(digits) && Number(digits) > 0 && Number(digits) <= MAX_PORT
+  if (host === undefined || !isPort(port)) return undefined
+  if (isPort(host)) return text === host ? host : undefined
+  return host === 'localhost' || isIP(host.replace(/^\[|\]$/g, '')) !== 0 ? `${host}:${port}` : undefined
 }
 
 /**

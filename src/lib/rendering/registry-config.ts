@@ -60,7 +60,8 @@ export function renderRegistryConfig(values: RegistryConfigValues): string {
   for (const [part, value] of Object.entries(plain)) assertPlain(part, value)
   return stringify({
     version: 0.1,
-    log: {level: 'info'},
+    // At the level info it prints where it notifies, with the secret of the notifications.
+    log: {level: 'warn'},
     storage: {
       ...(typeof storage === 'string' ? {filesystem: {rootdirectory: storage}} : s3(storage, version)),
       delete: {enabled: true},

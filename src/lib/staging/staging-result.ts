@@ -15,12 +15,14 @@ interface Port {
 }
 
 /**
- * The result as JSON text.
+ * The result as JSON text, to the byte as the builder writes it, with a line break at its end.
  * @param dockerImage what the platform shall run: a pinned reference for today's, the tag form for 2015's.
  * @throws {HoldfastError} INVALID_MANIFEST when an exposed port of the image is not `number[/tcp|udp]`.
  */
 export function formatStagingResult(format: StagingResultFormat, dockerImage: string, config: ImageConfig): string {
-  const startCommand = [...config.entrypoint, ...config.command].join(' ')
+  // With an entrypoint and no command it ends in a space, as the builder's does.
+  const words = config.command.join(' ')
+  const startCommand = config.entrypoint.length === 0 ? words : `${config.entrypoint.join(' ')} ${words}`
   const executionMetadata = formatExecutionMetadata(config, format)
   const result =
     format === '2015'
@@ -31,19 +33,25 @@ export function formatStagingResult(format: StagingResultFormat, dockerImage: st
           process_types: {web: startCommand},
           execution_metadata: executionMetadata,
         }
-  return JSON.stringify(result)
+  return `${formatGoJson(result)}\n`
 }
 
 /** A JSON string inside the JSON: keys are left out when empty; ports and user came after 2015's first shape. */
 function formatExecutionMetadata(config: ImageConfig, format: StagingResultFormat): string {
   const ports = format === '2015' ? [] : config.exposedPorts.map(parsePort).sort(byPortThenProtocol)
-  return JSON.stringify({
+  return formatGoJson({
     ...(config.command.length === 0 ? {} : {cmd: config.command}),
     ...(config.entrypoint.length === 0 ? {} : {entrypoint: config.entrypoint}),
     ...(config.workingDirectory === '' ? {} : {workdir: config.workingDirectory}),
     ...(ports.length === 0 ? {} : {ports}),
     ...(config.user === '' || format === '2015' ? {} : {user: config.user}),
   })
+}
+
+/** JSON as Go's `encoding/json` writes it: safe within HTML, and of well-formed text. */
+function formatGoJson(value: object): string {
+  const wellFormed = JSON.stringify(value, (_, part: unknown) => (typeof part === 'string' ? part.toWellFormed() : part))
+  return wellFormed.replace(/[<>&\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 function parsePort(text: string): Port {

@@ -29,25 +29,36 @@ export async function writeStagingResult(
   store: BlobReader & ManifestReader,
   options: CallOptions & {readonly file: string; readonly format: StagingResultFormat},
 ): Promise<void> {
-  const config = await readImageConfig(image, store, options)
+  const config = await readImageConfig({...image, name: image.pinnedReference}, store, options)
   const dockerImage = options.format === '2015' ? image.tagReference : image.pinnedReference
   await writeFileAtomically(options.file, formatStagingResult(options.format, dockerImage, config))
 }
 
-async function readImageConfig(image: StagedImage, store: BlobReader & ManifestReader, {signal}: CallOptions): Promise<ImageConfig> {
+interface DescribedImage {
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  /** For messages. */
+  readonly name: string
+}
+
+/** The configuration of an image; of an index, that of the image that cells run. @throws {HoldfastError} as `writeStagingResult`. */
+export async function readImageConfig(
+  image: DescribedImage,
+  store: BlobReader & ManifestReader,
+  {signal}: CallOptions,
+): Promise<ImageConfig> {
   const call = signal === undefined ? {} : {signal}
   const manifest = await readImageManifest(image, image.digest, store, call)
   return parseImageConfig(await readBlobBytes(store, image.repository, manifest.config, MAX_CONFIG_BYTES, call))
 }
 
-async function readImageManifest(image: StagedImage, digest: Digest, store: ManifestReader, call: CallOptions): Promise<ImageManifest> {
+async function readImageManifest(image: DescribedImage, digest: Digest, store: ManifestReader, call: CallOptions): Promise<ImageManifest> {
   const raw = await store.readManifest(image.repository, digest, call)
-  if (raw === undefined) throw new HoldfastError('MANIFEST_NOT_FOUND', `cannot stage "${image.pinnedReference}": ${digest} is not there`)
+  if (raw === undefined) throw new HoldfastError('MANIFEST_NOT_FOUND', `cannot stage "${image.name}": ${digest} is not there`)
   const manifest = parseManifest(raw)
   if (manifest.kind === 'image') return manifest
   const runnable = manifest.manifests.filter((child) => child.platform !== undefined && child.platform.os !== 'unknown')
   const chosen = runnable.find((child) => child.platform !== undefined && matchesPlatform(child.platform, CELL_PLATFORM)) ?? runnable[0]
-  if (chosen === undefined)
-    throw new HoldfastError('INVALID_MANIFEST', `cannot stage "${image.pinnedReference}": its index names no platform`)
+  if (chosen === undefined) throw new HoldfastError('INVALID_MANIFEST', `cannot stage "${image.name}": its index names no platform`)
   return readImageManifest(image, chosen.digest, store, call)
 }

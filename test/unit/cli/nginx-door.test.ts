@@ -17,7 +17,13 @@ describe('where nginx listens', () => {
     ['https://m:5443', {}, true, '80', 80, 'https'],
     ['https://m:5443', TLS, true, '443 ssl', 443, 'https'],
     ['https://m', {...TLS, 'nginx-listen': '127.0.0.1:8443'}, false, '127.0.0.1:8443 ssl', 443, 'https'],
-    ['https://m', {...TLS, 'nginx-listen': '8443 ssl'}, false, '8443 ssl', 443, 'https'],
+    ['https://m', {...TLS, 'nginx-listen': '8443'}, false, '8443 ssl', 443, 'https'],
+    ['https://m', {...TLS, 'nginx-listen': '8443'}, true, '8443 ssl', 443, 'https'],
+    ['https://m', {...TLS, 'nginx-listen': '10.0.0.1'}, false, '10.0.0.1:443 ssl', 443, 'https'],
+    ['https://m', {...TLS, 'nginx-listen': '[2001:db8::1]:8443'}, false, '[2001:db8::1]:8443 ssl', 443, 'https'],
+    ['https://m', {...TLS, 'nginx-listen': '2001:db8::1'}, false, '[2001:db8::1]:443 ssl', 443, 'https'],
+    ['http://m', {'nginx-listen': '10.0.0.1'}, false, '10.0.0.1:80', 80, 'http'],
+    ['http://m', {'nginx-listen': 'localhost:8080'}, false, 'localhost:8080', 80, 'http'],
     ['https://m', {'nginx-listen': '127.0.0.1:8080'}, true, '127.0.0.1:8080', 80, 'https'],
     [undefined, {}, false, '80', 80, undefined],
     [undefined, TLS, false, '443 ssl', 443, undefined],
@@ -40,6 +46,32 @@ describe('where nginx listens', () => {
         (error) => hasCode(error, 'USAGE') && error.hints.length > 0,
         `${url} ${JSON.stringify(flags)}`,
       )
+  })
+
+  it('is a port or an address, and nothing else that nginx would read', () => {
+    for (const text of [
+      '443 ssl',
+      '8443 ssl http2',
+      'unix:/run/nginx.sock',
+      '*:80',
+      '0',
+      '70000',
+      '10.0.0:80',
+      '10.0.0.1:0',
+      '80:90',
+      '80;',
+      '',
+    ]) {
+      assert.throws(
+        () => door('https://m', {...TLS, 'nginx-listen': text}),
+        (error) => hasCode(error, 'USAGE') && error.hints[0] === '--nginx-listen 443',
+        text,
+      )
+    }
+    assert.throws(
+      () => door(undefined, {'nginx-listen': '443 ssl'}),
+      (error) => hasCode(error, 'USAGE') && error.hints[0] === '--nginx-listen 80 --tls-cert FILE --tls-key FILE',
+    )
   })
 
   it('is another port than that of what is behind it', () => {

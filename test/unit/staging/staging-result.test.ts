@@ -15,7 +15,7 @@ describe('the staging result', () => {
     )
     assert.equal(
       text,
-      String.raw`{"lifecycle_type":"docker","lifecycle_metadata":{"docker_image":"docker-registry.service.cf.internal:8080/guid"},"process_types":{"web":"/app -x"},"execution_metadata":"{\"cmd\":[\"-x\"],\"entrypoint\":[\"/app\"],\"workdir\":\"/w\",\"ports\":[{\"Port\":8081,\"Protocol\":\"tcp\"}],\"user\":\"u\"}"}`,
+      String.raw`{"lifecycle_type":"docker","lifecycle_metadata":{"docker_image":"docker-registry.service.cf.internal:8080/guid"},"process_types":{"web":"/app -x"},"execution_metadata":"{\"cmd\":[\"-x\"],\"entrypoint\":[\"/app\"],\"workdir\":\"/w\",\"ports\":[{\"Port\":8081,\"Protocol\":\"tcp\"}],\"user\":\"u\"}"}${'\n'}`,
     )
   })
 
@@ -27,13 +27,24 @@ describe('the staging result', () => {
     )
     assert.equal(
       text,
-      String.raw`{"execution_metadata":"{\"cmd\":[\"-x\"],\"entrypoint\":[\"/app\"],\"workdir\":\"/w\"}","detected_start_command":{"web":"/app -x"},"docker_image":"10.244.2.6:8080/guid"}`,
+      String.raw`{"execution_metadata":"{\"cmd\":[\"-x\"],\"entrypoint\":[\"/app\"],\"workdir\":\"/w\"}","detected_start_command":{"web":"/app -x"},"docker_image":"10.244.2.6:8080/guid"}${'\n'}`,
     )
   })
 
   it('leaves away what the image does not say', () => {
     const result = JSON.parse(formatStagingResult('current', 'x', config({Cmd: ['/app']}))) as {execution_metadata: string}
     assert.equal(result.execution_metadata, '{"cmd":["/app"]}')
+  })
+
+  it('ends the command of an entrypoint alone in a space, and escapes as Go does', () => {
+    const entrypoint = formatStagingResult('current', 'x', config({Entrypoint: ['/app']}))
+    assert.deepEqual((JSON.parse(entrypoint) as {process_types: object}).process_types, {web: '/app '})
+    const text = formatStagingResult('current', 'x', config({Cmd: ['a<b>&"c"\u2028\u007f']}))
+    assert.equal(
+      text,
+      String.raw`{"lifecycle_type":"docker","lifecycle_metadata":{"docker_image":"x"},"process_types":{"web":"a\u003cb\u003e\u0026\"c\"\u2028${'\u007f'}"},"execution_metadata":"{\"cmd\":[\"a\\u003cb\\u003e\\u0026\\\"c\\\"\\u2028${'\u007f'}\"]}"}${'\n'}`,
+    )
+    assert.ok(formatStagingResult('current', 'x', config({Cmd: ['\ud800']})).includes('\ufffd'))
   })
 
   it('sorts ports by number, and tcp before udp', () => {
