@@ -43,7 +43,7 @@ describe('a plan of changes', () => {
   })
 
   it('is refused for a document that names an object twice', () => {
-    for (const [wanted, word] of [
+    const twice: readonly (readonly [CollectorDocument, RegExp])[] = [
       [{users: [{name: 'ann'}, {name: 'ann', administrator: true}]}, /user "ann" twice/],
       [{apps: [{code: 'x'}, {code: 'x'}]}, /app "x" twice/],
       [
@@ -55,7 +55,8 @@ describe('a plan of changes', () => {
         },
         /repository "lab\/base" twice/,
       ],
-    ] as const) {
+    ]
+    for (const [wanted, word] of twice) {
       assert.throws(
         () => plan(wanted),
         (error) => hasCode(error, 'USAGE') && word.test(error.message),
