@@ -124,10 +124,73 @@ describe('a document of a collector', function () {
     )
     assert.deepEqual(await apply(), ['change user bob'])
     assert.partialDeepStrictEqual(await command(holdfast, ['user', 'show', 'bob']), {privileges: ['Pusher', 'Puller'], isDisabled: true})
-    assert.deepEqual(await apply('--prune'), ['remove service web', 'remove group unnamed'])
+    assert.deepEqual(await apply('--prune', '--yes'), ['remove service web', 'remove group unnamed'])
     assert.deepEqual(await apply('--prune'), [])
     const {stdout} = await holdfast.run(['apply', file, '--dry-run'])
     assert.equal(stdout, '')
+  })
+
+  it('removes nothing without being told so by a flag: there is no terminal, and no variable is an agreement', async () => {
+    await apply()
+    await writeFile(file, 'services: []\n')
+    const asked = await holdfast.json(['apply', file, '--prune'], {env: {HOLDFAST_YES: 'true', HOLDFAST_PRUNE: 'true'}})
+    assert.deepEqual([asked.envelope.error?.code, asked.exitCode], ['INPUT_REQUIRED', 2])
+    assert.deepEqual(asked.envelope.error?.hints, [`holdfast apply ${file} --prune --yes`])
+    const unasked = await holdfast.json(['apply', file], {env: {HOLDFAST_YES: 'true', HOLDFAST_PRUNE: 'true'}})
+    assert.partialDeepStrictEqual(unasked.envelope.result, {changes: []})
+    assert.equal(((await command(holdfast, ['service', 'list'])) as {services: unknown[]}).services.length, 1)
+    assert.deepEqual(await apply('--prune', '--yes'), ['remove service web'])
+    // A missing section is no empty one.
+    await writeFile(file, '')
+    assert.deepEqual(await apply('--prune', '--yes'), [])
+  })
+
+  it('is refused when it would remove most of a kind, unless so many may go; what went is restored by what was exported', async () => {
+    await writeFile(file, `groups: [a, b, c, d, e]\nusers:\n${['v', 'w'].map((name) => `  - {name: ${name}, groups: [a]}`).join('\n')}\n`)
+    await apply()
+    const {stdout: exported} = await holdfast.run(['export'])
+    await writeFile(file, 'groups: []\n')
+    const {envelope, exitCode} = await holdfast.json(['apply', file, '--prune', '--yes'])
+    assert.deepEqual([envelope.error?.code, exitCode], ['CONFLICT', 6])
+    assert.match(envelope.error?.message ?? '', /5 of 5 groups would be removed, which is more than half; nothing was changed/)
+    assert.equal((await holdfast.json(['apply', file, '--prune', '--yes', '--max-removals', '4'])).exitCode, 6)
+    assert.equal((await apply('--prune', '--yes', '--max-removals', '5')).length, 5)
+    const removed = await command(holdfast, ['collector', 'removed'])
+    assert.ok(ajv.validate('collector-removed.schema.json', removed), ajv.errorsText())
+    assert.equal((removed as {removed: unknown[]}).removed.length, 5)
+    const restored = await command(holdfast, ['group', 'restore', 'a'])
+    assert.ok(ajv.validate('group-restore.schema.json', restored), ajv.errorsText())
+    await writeFile(file, exported)
+    assert.deepEqual(
+      await apply(),
+      ['b', 'c', 'd', 'e'].map((name) => `restore group ${name}`),
+    )
+    assert.equal((await holdfast.run(['export'])).stdout, exported)
+    assert.equal((await holdfast.json(['group', 'restore', 'a'])).exitCode, 3)
+  })
+
+  it('is applied as a plan that was reviewed, if the collector has not changed since', async () => {
+    await apply()
+    await writeFile(file, 'services: []\ngroups: [ops, everybody, new]\n')
+    const plan = join(directory, 'plan.json')
+    const planned = await holdfast.json(['apply', file, '--prune', '--dry-run', '--save-plan', plan])
+    assert.equal(planned.exitCode, 0, planned.stdout)
+    assert.equal(((await command(holdfast, ['service', 'list'])) as {services: unknown[]}).services.length, 1)
+    await command(holdfast, ['group', 'add', 'meanwhile'])
+    const refused = await holdfast.json(['apply', '--plan', plan])
+    assert.deepEqual([refused.envelope.error?.code, refused.exitCode], ['CONFLICT', 6])
+    await command(holdfast, ['group', 'remove', 'meanwhile', '--yes'])
+    // What the plan is not about may change.
+    await command(holdfast, ['user', 'update', 'bob', '--email', 'bob@example.com'])
+    const applied = (await command(holdfast, ['apply', '--plan', plan])) as Applied
+    assert.deepEqual(
+      applied.changes.map(({action, kind, name}) => `${action} ${kind} ${name}`),
+      ['add group new', 'remove service web'],
+    )
+    for (const args of [[], [file, '--plan', plan], ['--plan', file], ['--plan', plan, '--prune'], [file, '--save-plan', plan]]) {
+      assert.equal((await holdfast.json(['apply', ...args])).exitCode, 2, args.join(' '))
+    }
+    assert.equal((await holdfast.json(['apply', '--plan', join(directory, 'missing.json')])).exitCode, 10)
   })
 
   it('is refused as a whole when it is none, by line or by property', async () => {
@@ -156,13 +219,15 @@ describe('a document of a collector', function () {
     assert.match(large.envelope.error?.message ?? '', /it has more than 1048576 bytes/)
   })
 
-  it('is finished by the next run when the first one was killed', async () => {
+  it('is applied as a whole or not at all when the run is killed', async () => {
     const users = Array.from({length: 300}, (_, number) => `  - {name: user-${number}, groups: [everybody], privileges: [Puller]}`)
     await writeFile(file, `groups: [everybody]\nusers:\n${users.join('\n')}\n`)
     const child = spawnChild(process.execPath, [HOLDFAST_LAUNCHER, 'apply', file], {env: holdfast.env, stdio: 'ignore'})
     await new Promise((resolve) => setTimeout(resolve, 400))
     child.kill('SIGKILL')
     await once(child, 'exit')
+    const {users: found} = (await command(holdfast, ['user', 'list'])) as {users: unknown[]}
+    assert.ok(found.length === 0 || found.length === 300, `${found.length} users of 300`)
     await apply()
     const {users: all} = (await command(holdfast, ['user', 'list'])) as {users: {groups: string[]; privileges: string[]}[]}
     assert.equal(all.length, 300)

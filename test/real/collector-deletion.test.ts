@@ -7,7 +7,7 @@ import {Ajv2020} from 'ajv/dist/2020.js'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {type DockerRegistry, startDockerRegistry} from '../support/docker-registry.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
-import {createImage, createLayer} from '../support/images.ts'
+import {createImage, createIndex, createLayer} from '../support/images.ts'
 import {fetchManifest, pushImage} from '../support/push-image.ts'
 import {needs} from '../support/required-program.ts'
 import {command, type ServedCollector, serveCollector} from '../support/served-collector.ts'
@@ -178,7 +178,8 @@ describe('deleting through a collector', function () {
 
   it('deletes repositories, several at once, also below the namespace of a user who was removed, and does not learn of them again', async () => {
     await push('users/gone/a', {v1: one, v2: one})
-    await push('users/gone/b', {v1: two})
+    const platform = createImage([createLayer('app', 'arm64')], {architecture: 'arm64'})
+    await push('users/gone/b', {v1: createIndex({'linux/amd64': two, 'linux/arm64': platform})})
     await command(owner, ['user', 'remove', 'gone', '--yes'])
     const names = ['users/gone/a', 'users/gone/b']
     assert.deepEqual(await fail('mia', ['repository', 'delete', 'genuine', ...names]), ['INPUT_REQUIRED', 2])
@@ -192,6 +193,7 @@ describe('deleting through a collector', function () {
     assert.ok(await isThere('users/gone/a', 'v1'))
     assert.partialDeepStrictEqual(await run('mia', 'repository delete', ['genuine', ...names, '--yes']), {failures: []})
     for (const tag of ['v1', 'v2']) assert.ok(!(await isThere('users/gone/a', tag)))
+    for (const {digest} of [two, platform]) assert.ok(!(await isThere('users/gone/b', digest)), 'the manifest of a platform is left')
     await command(owner, ['registry', 'discover', 'genuine'])
     assert.deepEqual(await fail('mia', ['repository', 'show', 'genuine', 'users/gone/a']), ['OBJECT_NOT_FOUND', 3])
   })
@@ -227,5 +229,23 @@ describe('deleting through a collector', function () {
     assert.partialDeepStrictEqual(await run('mia', 'tag delete', ['embedded/users/ann/web:v1', '--by-collector']), {failures: []})
     assert.equal((await fetch(manifest, {headers: bearer})).status, 404)
     assert.deepEqual(await deletionsSeenBy('ann', 'users/ann/web'), ['mia v1'])
+  })
+
+  it('lets managers discover and check the registries that they are responsible for, and users change their own passwords', async () => {
+    assert.partialDeepStrictEqual(await run('mia', 'registry discover', ['genuine']), {isComplete: true})
+    assert.deepEqual(await fail('bob', ['registry', 'discover', 'genuine']), ['DENIED', 5])
+    const authorization = `Basic ${Buffer.from(`mia:${PASSWORD}`).toString('base64')}`
+    const trust = await fetch(`${collector.url}/api/v1/registries/genuine/trust`, {headers: {authorization}})
+    assert.equal(trust.status, 200)
+    const bob = await machineOf('bob')
+    const change = (lines: string) => bob.json(['user', 'password', '--password-stdin'], {input: lines})
+    assert.equal((await change('wrong\nanother horse\n')).exitCode, 5)
+    assert.equal((await change('another horse\n')).exitCode, 2)
+    const {exitCode, envelope} = await change(`${PASSWORD}\nanother horse\n`)
+    assert.equal(exitCode, 0, JSON.stringify(envelope))
+    assert.ok(ajv.validate('user-password.schema.json', envelope.result), ajv.errorsText())
+    assert.deepEqual(await fail('bob', ['user', 'show', 'bob']), ['UNAUTHENTICATED', 4])
+    const variable = `HOLDFAST_AUTH_${collector.host.replaceAll(/[.:]/g, '_')}_PASSWORD`
+    assert.equal((await bob.json(['user', 'show', 'bob'], {env: {[variable]: 'another horse'}})).exitCode, 0)
   })
 })

@@ -176,7 +176,8 @@ describe('a directory', function () {
         groupBase: settings.groupBase,
         groupFilter: settings.groupFilter,
       }
-      await writeFile(file, JSON.stringify({ldap: [ldap]}))
+      const rights = [{group: 'Équipe, Ops', source: 'corp', privileges: ['Manager', 'Pusher'], administrator: true}]
+      await writeFile(file, JSON.stringify({ldap: [ldap], rights}))
       await command(owner, ['user', 'add', 'root', '--password-stdin', '--administrator'], 'password of the collector')
       await command(owner, ['collector', 'settings', '--policy', 'public'])
       collector = await serveCollector(owner, ['--directories', file])
@@ -193,7 +194,7 @@ describe('a directory', function () {
       return {status: response.status, subject: claims.sub, access: claims.access}
     }
 
-    it('makes its people users, with its groups, at their first login; privileges are not its to give', async () => {
+    it('makes its people users, with its groups, at their first login; privileges are not its to give without a rule', async () => {
       assert.deepEqual(await token('dora'), {
         status: 200,
         subject: 'dora',
@@ -207,6 +208,13 @@ describe('a directory', function () {
       })
       assert.equal((await token('dora', 'wrong')).status, 401)
       assert.equal((await token('nobody')).status, 401)
+    })
+
+    it('gives the members of its groups the privileges that the file says, at each login, and may make them administrators', async () => {
+      const jose = () => command(owner, ['user', 'show', 'jose'])
+      const logins = await Promise.all(Array.from({length: 12}, () => token('jose')))
+      assert.deepEqual([...new Set(logins.map(({status}) => status))], [200])
+      assert.partialDeepStrictEqual(await jose(), {privileges: ['Manager', 'Pusher'], isAdministrator: true, groups: ['Équipe, Ops']})
     })
 
     it('stands for nobody whose account is the collector’s own, and gives nothing back to who was disabled', async () => {
@@ -224,6 +232,15 @@ describe('a directory', function () {
       await slapd.stop()
       assert.equal((await token('other-person')).status, 503)
       assert.equal((await token('root', 'password of the collector')).status, 200)
+    })
+
+    it('is refused with rights for a directory that the file does not have', async () => {
+      const file = join(directory, 'rights.yaml')
+      await writeFile(file, 'rights: [{group: ops, source: corp, privileges: [Puller]}]')
+      const {envelope, exitCode} = await owner.json(['serve', '--authenticate', '--listen', '127.0.0.1:0', '--directories', file])
+      assert.deepEqual([envelope.error?.code, exitCode], ['CONFIGURATION', 10])
+      await writeFile(file, 'rights: [{group: ops, privileges: [Owner]}]')
+      assert.equal((await owner.json(['serve', '--authenticate', '--listen', '127.0.0.1:0', '--directories', file])).exitCode, 2)
     })
 
     it('is refused where passwords would be sent without TLS', async () => {

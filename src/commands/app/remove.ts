@@ -14,7 +14,7 @@ export default class AppRemove extends CollectorCommand<{readonly removed: strin
     const {args, flags} = await this.parse(AppRemove)
     const {name} = args
     const [collector, {removeApp}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/apps.ts')])
-    const question = {message: text`Remove app ${name} for good?`, flag: `holdfast app remove ${name} --yes`}
+    const question = {message: text`Remove app ${name}?`, flag: `holdfast app remove ${name} --yes`}
     if (!flags.yes && !(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', `app "${name}" was not removed`)
     const result = await collector.run(removeApp, {code: name})
     this.output.print(escapeText(name))

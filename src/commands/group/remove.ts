@@ -14,7 +14,7 @@ export default class GroupRemove extends CollectorCommand<{readonly removed: str
     const {args, flags} = await this.parse(GroupRemove)
     const {name} = args
     const [collector, {removeGroup}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/groups.ts')])
-    const question = {message: text`Remove group ${name} for good?`, flag: `holdfast group remove ${name} --yes`}
+    const question = {message: text`Remove group ${name}?`, flag: `holdfast group remove ${name} --yes`}
     if (!flags.yes && !(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', `group "${name}" was not removed`)
     const result = await collector.run(removeGroup, {name: name})
     this.output.print(escapeText(name))

@@ -14,7 +14,7 @@ export default class ServiceRemove extends CollectorCommand<{readonly removed: s
     const {args, flags} = await this.parse(ServiceRemove)
     const {name} = args
     const [collector, {removeService}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/services.ts')])
-    const question = {message: text`Remove service ${name} for good?`, flag: `holdfast service remove ${name} --yes`}
+    const question = {message: text`Remove service ${name}?`, flag: `holdfast service remove ${name} --yes`}
     if (!flags.yes && !(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', `service "${name}" was not removed`)
     const result = await collector.run(removeService, {name: name})
     this.output.print(escapeText(name))

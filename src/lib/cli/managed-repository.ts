@@ -5,7 +5,9 @@ import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../collector/objects.ts'
 import {ownTokens, type SweeperOptions} from '../collector/sweeper.ts'
 import type {ContentStore} from '../content/store.ts'
 import type {AddressPolicy} from '../core/address-policy.ts'
+import {hasCode} from '../core/errors.ts'
 import type {Digest} from '../oci/digest.ts'
+import {childManifests, parseManifest} from '../oci/manifest.ts'
 import type {RepositoryName, Tag} from '../oci/reference.ts'
 import {deleteTag} from '../tags/delete-tag.ts'
 import {createDeletionJournal} from '../tags/deletion-journal.ts'
@@ -35,6 +37,17 @@ export async function openManagedRepository(
     const {recordRemoval} = await import('./removed-images.ts')
     await recordRemoval({registry: host, repository, digest}, context)
   }
+  const platformsOf = async (digest: Digest): Promise<readonly Digest[]> => {
+    try {
+      const raw = await store.readManifest(repository, digest, {signal})
+      const manifest = raw === undefined ? undefined : parseManifest(raw)
+      return manifest?.kind === 'index' ? childManifests(manifest).map((child) => child.digest) : []
+    } catch (error) {
+      // What cannot be read can still be deleted.
+      if (hasCode(error, 'INVALID_MANIFEST', 'INTEGRITY', 'UNSUPPORTED')) return []
+      throw error
+    }
+  }
   return {
     async listTags() {
       // The sizes are another question, of two requests for each image.
@@ -51,10 +64,13 @@ export async function openManagedRepository(
       if (manifestDeleted) await recordGone(digest)
       return {digest, manifestDeleted, siblings}
     },
-    async deleteManifest(digest) {
-      const wasThere = await store.deleteManifest(repository, digest, {signal})
-      await recordGone(digest)
-      return wasThere
+    async deleteImage(digest) {
+      const platforms = await platformsOf(digest)
+      // The image goes first: one that has lost a platform cannot be pulled, and would still be listed.
+      for (const one of [digest, ...platforms]) {
+        await store.deleteManifest(repository, one, {signal})
+        await recordGone(one)
+      }
     },
   }
 }

@@ -1,10 +1,7 @@
 /** Plans of `apply` in files: made by a dry run, reviewed, and applied later. */
-import type {Static} from 'typebox'
-import type {PlanShape} from '../collector/api/document.ts'
+import type {Plan} from '../collector/api/document.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {readInputFile} from './input-file.ts'
-
-export type Plan = Static<typeof PlanShape>
 
 /** A document has a megabyte at most, and the plan names each of its values up to three times. */
 const MAX_PLAN_BYTES = 16 * 1024 * 1024

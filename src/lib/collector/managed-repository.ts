@@ -30,8 +30,8 @@ export interface ManagedRepository {
    * @throws {HoldfastError} MANIFEST_NOT_FOUND; CONFLICT with `details.siblings` when they would go along and may not; UNSUPPORTED; whatever the registry refuses with.
    */
   deleteTag(tag: Tag, options: {readonly includeSiblings: boolean}): Promise<DeletedRegistryTag>
-  /** Deletes a manifest with every tag that names it. @returns whether there was one. @throws {HoldfastError} as the registry refuses. */
-  deleteManifest(digest: Digest): Promise<boolean>
+  /** Deletes an image with every tag that names it; of several platforms, with their manifests. @throws {HoldfastError} as the registry refuses. */
+  deleteImage(digest: Digest): Promise<void>
 }
 
 /** Opens a repository for what the collector does there itself. */

@@ -297,7 +297,7 @@ interface RepositoryDescription {
 }
 
 /** What users say of a repository. */
-export interface DescribedRepository {
+interface DescribedRepository {
   readonly registry: string
   readonly name: string
   readonly description: string

@@ -216,7 +216,7 @@ async function deleteImages(
 ): Promise<void> {
   const images = Map.groupBy(tags, ({digest}) => digest)
   for (const [digest, named] of images) {
-    await opened.deleteManifest(digest)
+    await opened.deleteImage(digest)
     await onDeleted(
       named.map(({tag}) => tag),
       digest,

@@ -1,4 +1,4 @@
-import {Type} from 'typebox'
+import {type Static, Type} from 'typebox'
 import {HoldfastError} from '../../core/errors.ts'
 import {applyChange} from '../document/apply.ts'
 import {DocumentShape} from '../document/document.ts'
@@ -32,6 +32,8 @@ export const PlanShape = shape({
   document: DocumentShape,
   changes: Type.Array(ChangeShape),
 })
+
+export type Plan = Static<typeof PlanShape>
 
 export const exportAll = defineOperation({
   id: 'document.export',
