@@ -53,6 +53,7 @@ async function fill(store: CollectorStore): Promise<void> {
   const puller = await store.findGroup('DockerRegistriesPuller')
   const facts = {url: 'http://127.0.0.1:1', insecure: false, restricted: true, tokenHeader: 'x5c', tokenLifeSeconds: 900} as const
   const registry = await store.addManagedRegistry({name: 'bench', service: 'bench', ...facts})
+  await store.markProven(registry, new Date().toISOString())
   await store.updateManagedRegistry(registry.id, {publications: [everybody.id], eventsSecretHash: hashOpaqueToken(eventsSecret)})
   for (let number = 0; number < users; number++) {
     const user = await store.addUser({name: `user-${number}`, source: 'internal', passwordHash})

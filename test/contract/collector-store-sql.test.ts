@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import {once} from 'node:events'
-import {readFile, stat, writeFile} from 'node:fs/promises'
+import {mkdir, readFile, rm, stat, writeFile} from 'node:fs/promises'
 import {type AddressInfo, createServer} from 'node:net'
 import {join} from 'node:path'
 import {openCollectorStore} from '../../src/lib/collector/sql/open.ts'
@@ -8,6 +8,7 @@ import {hasCode} from '../../src/lib/core/errors.ts'
 import {type Postgres, startPostgres} from '../support/postgres.ts'
 import {needs} from '../support/required-program.ts'
 import {runOk} from '../support/run-program.ts'
+import {mountSmallDisk} from '../support/small-disk.ts'
 import {createTemporaryDirectory, type TemporaryDirectory} from '../support/temporary-directory.ts'
 import {until} from '../support/until.ts'
 import {collectorStoreContract} from './collector-store.ts'
@@ -49,6 +50,27 @@ describe('the collector store over SQLite', () => {
     await store.close()
   })
 
+  it('fails with STORAGE while its disk is full, can be read meanwhile, and goes on when there is room again', async function () {
+    const folder = join(directory.path, 'small')
+    await mkdir(folder)
+    const disk = await mountSmallDisk(this, folder, 4 * 1024 * 1024)
+    const store = await openCollectorStore({file: join(folder, 'c.db')})
+    try {
+      await store.addGroup('before')
+      await writeFile(join(folder, 'filler'), Buffer.alloc(8 * 1024 * 1024)).catch(() => {})
+      const fill = async (): Promise<void> => {
+        for (let count = 0; count < 10_000; count++) await store.addGroup(`group-${count}`)
+      }
+      await assert.rejects(fill(), (error) => hasCode(error, 'STORAGE'))
+      assert.equal((await store.findGroup('before'))?.name, 'before')
+      await rm(join(folder, 'filler'))
+      assert.equal((await store.addGroup('after')).name, 'after')
+    } finally {
+      await store.close()
+      await disk.unmount()
+    }
+  })
+
   it('is refused by name when the file is something else', async () => {
     const file = join(directory.path, 'other.db')
     const content = 'not a database, but a text that is long enough to be looked at'.repeat(20)
@@ -86,7 +108,8 @@ describe('the collector store over PostgreSQL', function () {
       for (let count = 0; ; count++) {
         try {
           await store.addGroup(`g-${writer}-${count}`)
-        } catch {
+        } catch (error) {
+          assert.ok(hasCode(error, 'STORAGE'), String(error))
           failures++
           return
         }
@@ -97,6 +120,7 @@ describe('the collector store over PostgreSQL', function () {
     await dying.stop()
     await Promise.all(writers)
     assert.equal(failures, 20)
+    await assert.rejects(store.listGroups(), (error) => hasCode(error, 'STORAGE'))
     await store.close()
   })
 

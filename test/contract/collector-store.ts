@@ -225,6 +225,41 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
       await store.removeManagedRegistry(lab.id)
       assert.deepEqual(await store.listManagedRegistries(), [])
     })
+
+    const facts = {insecure: false, restricted: true, tokenHeader: 'x5c', tokenLifeSeconds: 900} as const
+
+    it('have places and services of their own, and say which of them is taken; the registry of serve takes no place', async () => {
+      await addRegistry('lab')
+      const conflict = (reason: string) => (error: unknown) => hasCode(error, 'CONFLICT') && error.message.endsWith(reason)
+      const url = 'http://LAB.example.com:80'
+      await assert.rejects(
+        store.addManagedRegistry({...facts, name: 'two', service: 'two', url}),
+        conflict(`cannot add registry "two": another registry is at "${url}"`),
+      )
+      await assert.rejects(
+        store.addManagedRegistry({...facts, name: 'two', service: 'lab.example.com', url: 'https://two.example.com'}),
+        conflict('cannot add registry "two": another registry has the service "lab.example.com"'),
+      )
+      const two = await store.addManagedRegistry({...facts, name: 'two', service: 'two', url: 'https://two.example.com'})
+      await assert.rejects(
+        store.updateManagedRegistry(two.id, {url}),
+        conflict(`cannot change registry "two": another registry is at "${url}"`),
+      )
+      await store.addManagedRegistry({...facts, name: 'embedded', service: 'embedded', url})
+    })
+
+    it('are proven until their URL or service changes, and not by a proof of what was there before', async () => {
+      const lab = await addRegistry('lab')
+      const provenAt = async () => (await store.findManagedRegistry({name: 'lab'}))?.provenAt
+      await store.markProven(lab, PAST)
+      assert.equal(await provenAt(), PAST)
+      await store.updateManagedRegistry(lab.id, {restricted: false, url: lab.url})
+      assert.equal(await provenAt(), PAST)
+      await store.updateManagedRegistry(lab.id, {service: 'another'})
+      assert.equal(await provenAt(), undefined)
+      await store.markProven(lab, PAST)
+      assert.equal(await provenAt(), undefined)
+    })
   })
 
   describe('what was removed', () => {

@@ -1,6 +1,8 @@
 /** What the collector acknowledged is there after it was killed, whatever it was doing. */
 import assert from 'node:assert/strict'
+import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {reply, startScriptedRegistry} from '../integration/remote/scripted-registry.ts'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
 import {startDockerRegistry} from '../support/docker-registry.ts'
 import {createHoldfast, type Holdfast} from '../support/holdfast.ts'
@@ -9,6 +11,7 @@ import {pushImage} from '../support/push-image.ts'
 import {needs} from '../support/required-program.ts'
 import {command, serveCollector} from '../support/served-collector.ts'
 import {createTemporaryDirectory} from '../support/temporary-directory.ts'
+import {until} from '../support/until.ts'
 
 const TYPE = 'application/vnd.docker.distribution.events.v1+json'
 const DIGEST = `sha256:${'a'.repeat(64)}`
@@ -33,7 +36,14 @@ describe('a collector that is killed', function () {
   })
 
   it('has every notification that it acknowledged, each once, however often it is delivered again', async () => {
-    await command(owner, ['registry', 'manage', 'lab', '--url', 'http://127.0.0.1:1'])
+    // It proves that it trusts the collector, and cannot be swept: its events alone tell what it has.
+    const lab = await startScriptedRegistry(({url, headers}, response) => {
+      if (headers.authorization === undefined) {
+        reply(response, 401, {'www-authenticate': 'Bearer realm="http://127.0.0.1:1/token",service="lab"'})
+      } else reply(response, url === '/v2/' ? 200 : 500)
+    })
+    afterwards(lab.close)
+    await command(owner, ['registry', 'manage', 'lab', '--url', lab.url, '--service', 'lab'])
     const {secret} = (await command(owner, ['registry', 'renew-events-secret', 'lab'])) as {secret: string}
     const acknowledged = new Set<string>()
     const deliver = async (url: string, number: number): Promise<void> => {
@@ -55,7 +65,7 @@ describe('a collector that is killed', function () {
       const delivering = (async () => {
         for (;;) await deliver(collector.url, next++)
       })().catch(() => {})
-      await new Promise((resolve) => setTimeout(resolve, 150 + round * 37))
+      await until(() => acknowledged.size > (round + 1) * 10)
       await collector.kill()
       await delivering
     }
@@ -74,11 +84,16 @@ describe('a collector that is killed', function () {
   })
 
   it('forgets nothing in the midst of a sweep, and finishes with the next one', async () => {
+    const bundle = join(directory, 'authority.pem')
+    await writeFile(bundle, ((await command(owner, ['collector', 'keys', 'export'])) as {authority: string}).authority)
+    const token = {realm: 'http://127.0.0.1:1/token', service: 'lab', issuer: 'holdfast', rootCertBundle: bundle}
     const registry = await startDockerRegistry()
+    const trusting = await startDockerRegistry({root: registry.root, token})
     afterwards(registry.stop)
+    afterwards(trusting.stop)
     const image = createImage([createLayer('app', 'some content')])
     for (let number = 0; number < 40; number++) await pushImage(registry.url, `repository-${number}`, 'v1', image)
-    await command(owner, ['registry', 'manage', 'lab', '--url', registry.url])
+    await command(owner, ['registry', 'manage', 'lab', '--url', trusting.url, '--service', 'lab'])
     await command(owner, ['registry', 'discover', 'lab'])
     const found = async () => ((await command(owner, ['search', 'repository-'])) as {count: number}).count
     assert.equal(await found(), 40)

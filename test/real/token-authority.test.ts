@@ -377,7 +377,19 @@ describe('the collector as an authority', function () {
     }
     const summary = async (name: string) => (await check(name)).map(({name: step, status}) => `${step} ${status}`)
     await command(owner, ['registry', 'discover', 'genuine'])
-    assert.deepEqual(await summary(genuine.host), ['challenge ok', 'token ok', 'catalog ok', 'events failed', 'index ok'])
+    for (const name of ['genuine', genuine.host]) {
+      assert.deepEqual(await summary(name), ['challenge ok', 'token ok', 'catalog ok', 'events failed', 'index ok'], name)
+    }
+    assert.deepEqual((await summary('embedded')).slice(0, 4), ['challenge ok', 'token ok', 'catalog ok', 'events ok'])
+    // A registry that was declared under the name of another one that is managed is neither of them without a word.
+    await command(owner, ['registry', 'add', 'genuine', origin.url, '--plain-http'])
+    const {envelope: both} = await owner.json(['registry', 'check', 'genuine'])
+    assert.deepEqual(
+      [both.error?.code, both.error?.hints],
+      ['CONFLICT', [`holdfast registry check ${origin.host}`, `holdfast registry check ${genuine.host}`]],
+    )
+    assert.deepEqual(await check(origin.host), undefined)
+    await command(owner, ['registry', 'remove', 'genuine', '--yes'])
     const {secret} = (await command(owner, ['registry', 'renew-events-secret', 'genuine'])) as {secret: string}
     assert.match((await check(genuine.host))[3]?.detail ?? '', /not notified of anything/)
     const event = {

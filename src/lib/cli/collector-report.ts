@@ -2,6 +2,7 @@
 
 import type {PlannedChange} from '../collector/document/plan.ts'
 import type {App, Group, IndexedRepository, ManagedRegistry, Service, User} from '../collector/objects.ts'
+import {isProven} from '../collector/registry-place.ts'
 import type {AuditRow, IssuedToken, RemovedObject} from '../collector/store.ts'
 import {type TerminalText, text} from '../core/terminal-text.ts'
 import {formatTable} from './table.ts'
@@ -48,15 +49,16 @@ export function describeServices(services: readonly Service[]): readonly Termina
 }
 
 export function describeManagedRegistries(registries: readonly ManagedRegistry[]): readonly TerminalText[] {
-  const rows = registries.map(({name, url, service, restricted, responsibles, publications}) => [
-    name,
-    url,
-    service,
-    restricted ? 'yes' : 'no',
-    list(responsibles),
-    list(publications),
+  const rows = registries.map((registry) => [
+    registry.name,
+    registry.url,
+    registry.service,
+    isProven(registry) ? 'yes' : 'no',
+    registry.restricted ? 'yes' : 'no',
+    list(registry.responsibles),
+    list(registry.publications),
   ])
-  return formatTable(['REGISTRY', 'URL', 'SERVICE', 'RESTRICTED', 'RESPONSIBLE', 'PUBLISHED TO'], rows)
+  return formatTable(['REGISTRY', 'URL', 'SERVICE', 'PROVEN', 'RESTRICTED', 'RESPONSIBLE', 'PUBLISHED TO'], rows)
 }
 
 export function describeTokens(tokens: readonly (Omit<IssuedToken, 'subject'> & {readonly account: string})[]): readonly TerminalText[] {

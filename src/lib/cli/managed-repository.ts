@@ -2,7 +2,8 @@
 import {repositoryScope} from '../auth/scope.ts'
 import type {ManagedRepository, RegistryTag} from '../collector/managed-repository.ts'
 import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../collector/objects.ts'
-import {ownTokens, type SweeperOptions} from '../collector/sweeper.ts'
+import {createMint} from '../collector/own-tokens.ts'
+import type {SweeperOptions} from '../collector/sweeper.ts'
 import type {ContentStore} from '../content/store.ts'
 import type {AddressPolicy} from '../core/address-policy.ts'
 import {hasCode} from '../core/errors.ts'
@@ -88,7 +89,7 @@ async function openStore(context: Context, registry: ManagedRegistry, own: OwnRi
     endpointOf(context, registry),
     context.httpClients(own.mayConnect),
   ])
-  const mint = ownTokens(registry, own)
+  const mint = createMint(registry, own)
   return createRemoteStore({
     endpoint,
     http: openHttp(endpoint),

@@ -1,7 +1,7 @@
 /** Managed registries as sources of sweeps: the embedded one is read where it lies, the others with tokens that are minted here. */
 import {CATALOG_SCOPE, repositoryScope} from '../auth/scope.ts'
 import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../collector/objects.ts'
-import type {MintToken} from '../collector/sweeper.ts'
+import type {MintToken} from '../collector/own-tokens.ts'
 import type {ProbeRegistry} from '../collector/trust-check.ts'
 import type {RegistryEndpoint} from '../content/remote/endpoint.ts'
 import type {AddressPolicy} from '../core/address-policy.ts'

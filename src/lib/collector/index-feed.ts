@@ -4,6 +4,7 @@ import {type IndexChange, indexChange} from '../events/index-changes.ts'
 import type {EventIndex, EventLog} from '../events/record-events.ts'
 import type {RegistryEvent} from '../events/registry-event.ts'
 import {found} from './api/operation.ts'
+import {isProven} from './registry-place.ts'
 import type {CollectorStore, LoggedEvent} from './store.ts'
 
 /** The subject of the collector's own tokens: no user can be called so. */
@@ -11,16 +12,17 @@ export const OWN_ACTOR = '#collector'
 
 /** Where events go; registries by their names. @param onChange told after the index has changed. */
 export function createEventFeed(store: CollectorStore, onChange: () => void): {readonly log: EventLog; readonly index: EventIndex} {
-  const idOf = async (name: string): Promise<number> => found(await store.findManagedRegistry({name}), 'registry', name).id
   return {
     log: {
-      async append(registry, events) {
+      async append(name, events) {
+        const registry = found(await store.findManagedRegistry({name}), 'registry', name)
         const changes = new Map<string, IndexChange>()
-        for (const event of events) {
+        // What is not proven is kept in the log, and changes nothing: the next sweep finds what it was about.
+        for (const event of isProven(registry) ? events : []) {
           const change = indexChange(event)
           if (change !== undefined) changes.set(event.id, change)
         }
-        return await store.appendEvents(await idOf(registry), events.map(toLogged), changes)
+        return await store.appendEvents(registry.id, events.map(toLogged), changes)
       },
     },
     // The log has changed the index already, in the same transaction: whoever is killed in between has both or neither.

@@ -93,6 +93,8 @@ export interface ManagedRegistry {
   /** How long a token of it is good. */
   readonly tokenLifeSeconds: number
   readonly createdAt: string
+  /** ISO 8601: when what is at its URL last proved that it trusts this collector. */
+  readonly provenAt?: string
 }
 
 /** A repository of a managed registry, as discovery and events found it, and as people describe it. */

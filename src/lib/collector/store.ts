@@ -127,12 +127,15 @@ interface RegistryChange extends Partial<Omit<RegistryFacts, 'name'>> {
 }
 
 export interface ManagedRegistryStore {
-  /** @throws {HoldfastError} CONFLICT when the name or the service is taken. */
+  /** @throws {HoldfastError} CONFLICT when the name, the service, or the place of the URL is taken; the registry of `serve` takes no place. */
   addManagedRegistry(registry: RegistryFacts): Promise<ManagedRegistry>
   findManagedRegistry(by: {readonly name: string} | {readonly service: string}): Promise<ManagedRegistry | undefined>
   /** By name. */
   listManagedRegistries(): Promise<readonly ManagedRegistry[]>
+  /** Another URL or service ends what was proven. @throws {HoldfastError} CONFLICT as `addManagedRegistry`. */
   updateManagedRegistry(id: number, change: RegistryChange): Promise<void>
+  /** Records since when it is proven, or that it is not; nothing when its URL or service has changed meanwhile. */
+  markProven(registry: Pick<ManagedRegistry, 'id' | 'url' | 'service'>, provenAt: string | undefined): Promise<void>
   /** What is known of its repositories goes as well. */
   removeManagedRegistry(id: number): Promise<void>
   findEventsSecretHash(id: number): Promise<string | undefined>

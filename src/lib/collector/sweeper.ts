@@ -1,56 +1,38 @@
 /** Sweeps the managed registries in turn: one replica each, by the collector's own tokens. */
-import type {Scope} from '../auth/scope.ts'
+import {HoldfastError} from '../core/errors.ts'
 import {createSweepSchedule, type SweepReport} from '../discovery/schedule.ts'
 import {type SweepResult, sweepRegistry} from '../discovery/sweep.ts'
 import type {SweepSource} from '../discovery/sweep-ports.ts'
-import {createRegistryTokens} from '../tokens/registry-token.ts'
-import {createSweepIndex, OWN_ACTOR} from './index-feed.ts'
-import type {KeyRings} from './key-ring.ts'
+import {createSweepIndex} from './index-feed.ts'
 import {createLeases} from './leases.ts'
-import type {ManagedRegistry, TokenHeader} from './objects.ts'
+import type {ManagedRegistry} from './objects.ts'
+import {createMint, type MintToken} from './own-tokens.ts'
+import {type ProofOptions, proveRegistry} from './proof.ts'
 import type {CollectorStore} from './store.ts'
-import {checkTrust, type ProbeRegistry, type TrustStep} from './trust-check.ts'
+import {checkTrust, type TrustStep} from './trust-check.ts'
 
-/** A token of the collector itself outlasts the reading of one repository. */
-const OWN_TOKEN_LIFE_SECONDS = 300
 /** How often it is looked which registries there are. */
 const REGISTRIES_CHECK_MS = 10_000
-
-/** Gives a token that opens the registry for these scopes, to the collector alone. */
-export type MintToken = (scopes: readonly Scope[]) => Promise<string>
 
 /** Opens a registry for a sweep. */
 export type OpenSweepSource = (registry: ManagedRegistry, mint: MintToken) => Promise<SweepSource>
 
-export interface SweeperOptions {
+export interface SweeperOptions extends ProofOptions {
   readonly store: CollectorStore
-  readonly keys: KeyRings
-  readonly issuer: string
   readonly openSource: OpenSweepSource
-  /** Opens a registry for single requests. */
-  readonly openProbe: (registry: ManagedRegistry) => Promise<ProbeRegistry>
-  readonly now: () => Date
-}
-
-/** Mints tokens of the collector's own for a registry. */
-export function ownTokens(
-  registry: ManagedRegistry,
-  {keys, issuer, now}: Pick<SweeperOptions, 'keys' | 'issuer' | 'now'>,
-): (scopes: readonly Scope[], header?: TokenHeader) => Promise<string> {
-  return async (scopes, header = registry.tokenHeader) => {
-    const tokens = createRegistryTokens(await keys.current(), issuer)
-    const claims = {subject: OWN_ACTOR, audience: registry.service, access: scopes, lifeSeconds: OWN_TOKEN_LIFE_SECONDS}
-    return tokens.issue(claims, header, now()).reveal()
-  }
 }
 
 /** Asks a registry whether it trusts this collector. */
 export async function checkTrustNow(registry: ManagedRegistry, options: SweeperOptions): Promise<readonly TrustStep[]> {
   const {store, issuer, openProbe, now} = options
+  // What it proves now counts now; what it does not is among the steps.
+  await proveRegistry(registry, options).catch((error: unknown) => {
+    if (!(error instanceof HoldfastError)) throw error
+  })
   const [last] = await store.listEvents({registry: registry.name, limit: 1})
   return await checkTrust(registry, {
     probe: await openProbe(registry),
-    mint: ownTokens(registry, options),
+    mint: createMint(registry, options),
     issuer,
     lastEventAt: last?.receivedAt,
     hasEventsSecret: (await store.findEventsSecretHash(registry.id)) !== undefined,
@@ -59,11 +41,14 @@ export async function checkTrustNow(registry: ManagedRegistry, options: SweeperO
   })
 }
 
-/** Sweeps one registry, now. */
+/**
+ * Sweeps one registry, now.
+ * @throws {HoldfastError} CONFIGURATION when it has not proven that it trusts this collector; what opening it throws.
+ */
 export async function sweepNow(registry: ManagedRegistry, options: SweeperOptions, signal?: AbortSignal): Promise<SweepResult> {
-  const {store, openSource} = options
-  const source = await openSource(registry, ownTokens(registry, options))
-  return await sweepRegistry(source, createSweepIndex(store, registry.id), signal === undefined ? {} : {signal})
+  await proveRegistry(registry, options)
+  const source = await options.openSource(registry, createMint(registry, options))
+  return await sweepRegistry(source, createSweepIndex(options.store, registry.id), signal === undefined ? {} : {signal})
 }
 
 export interface Sweeper {

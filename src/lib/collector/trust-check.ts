@@ -1,8 +1,9 @@
 /** Does a registry trust this collector, and does the collector hear of it? Asked with tokens of the collector's own, step by step; says which setting is wrong. */
 import {parseChallenges} from '../auth/challenge.ts'
-import {CATALOG_SCOPE, type Scope} from '../auth/scope.ts'
+import {CATALOG_SCOPE} from '../auth/scope.ts'
 import {HoldfastError} from '../core/errors.ts'
-import {type ManagedRegistry, TOKEN_HEADERS, type TokenHeader} from './objects.ts'
+import {EMBEDDED_REGISTRY, type ManagedRegistry, TOKEN_HEADERS, type TokenHeader} from './objects.ts'
+import type {MintToken} from './own-tokens.ts'
 
 /** As much as distribution forgives (its token specification). */
 const CLOCK_LEEWAY_MS = 60_000
@@ -25,7 +26,7 @@ export type ProbeRegistry = (path: string, token: string | undefined) => Promise
 
 export interface TrustFacts {
   readonly probe: ProbeRegistry
-  readonly mint: (scopes: readonly Scope[], header?: TokenHeader) => Promise<string>
+  readonly mint: MintToken
   readonly issuer: string
   /** When the registry last notified of something. */
   readonly lastEventAt: string | undefined
@@ -37,7 +38,7 @@ export interface TrustFacts {
 
 export async function checkTrust(registry: ManagedRegistry, facts: TrustFacts): Promise<readonly TrustStep[]> {
   const steps: TrustStep[] = []
-  const challenge = await step('challenge', () => checkChallenge(registry, facts))
+  const challenge = await step('challenge', () => checkChallenge(registry, facts.probe))
   steps.push(challenge)
   const token = challenge.status === 'ok' ? await step('token', () => checkToken(registry, facts)) : skipped('token', 'challenge')
   steps.push(token)
@@ -61,7 +62,8 @@ function skipped(name: TrustStep['name'], ground: string): TrustStep {
   return {name, status: 'skipped', detail: `${ground} failed`, hints: []}
 }
 
-async function checkChallenge({name, service}: ManagedRegistry, {probe}: TrustFacts): Promise<Finding> {
+/** Asks as nobody: a registry that trusts a collector asks for a token of its own service. */
+export async function checkChallenge({name, service}: ManagedRegistry, probe: ProbeRegistry): Promise<Finding> {
   const {status, headers} = await probe('/v2/', undefined)
   const bearer = parseChallenges(headers['www-authenticate'] ?? '').find(({scheme}) => scheme.toLowerCase() === 'bearer')
   if (status !== 401 || bearer === undefined) {
@@ -82,7 +84,11 @@ async function checkChallenge({name, service}: ManagedRegistry, {probe}: TrustFa
   return {detail: `tokens of ${realm} for ${service}`}
 }
 
-async function checkToken(registry: ManagedRegistry, {probe, mint, issuer, now}: TrustFacts): Promise<Finding> {
+/** Asks with a token of the collector that has no rights: a registry that trusts it takes that. */
+export async function checkToken(
+  registry: ManagedRegistry,
+  {probe, mint, issuer, now}: Pick<TrustFacts, 'probe' | 'mint' | 'issuer' | 'now'>,
+): Promise<Finding> {
   const ask = async (header?: TokenHeader): Promise<ProbeAnswer> => await probe('/v2/', await mint([], header))
   const {status, headers} = await ask()
   if (status === 200) return {detail: `a token of the form ${registry.tokenHeader} is taken`}
@@ -119,6 +125,7 @@ async function checkCatalog({probe, mint}: TrustFacts): Promise<Finding> {
 }
 
 function checkEvents({name}: ManagedRegistry, {lastEventAt, hasEventsSecret}: TrustFacts): TrustStep {
+  if (name === EMBEDDED_REGISTRY) return {name: 'events', status: 'ok', detail: 'serve records what happens there itself', hints: []}
   const hints = [`holdfast registry render ${name} --collector-url URL   # notifications in its configuration`]
   if (!hasEventsSecret) return {name: 'events', status: 'failed', detail: 'no secret for its notifications was ever made', hints}
   if (lastEventAt === undefined)

@@ -101,6 +101,8 @@ function collectorLines(registryName: string, eventsFrom: readonly string[]): re
     '        proxy_pass http://holdfast_collector;',
     '    }',
     '    location = /init/registry/token { proxy_pass http://holdfast_collector; }',
+    '    # A search of this registry, whatever else the collector knows.',
+    `    location = /v1/search { proxy_pass http://holdfast_collector/search/${registryName}; }`,
     '    location /v1/ { proxy_pass http://holdfast_collector; }',
     '    location /api/ { proxy_pass http://holdfast_collector; }',
     '    location = /openapi.json { proxy_pass http://holdfast_collector; }',

@@ -2,7 +2,7 @@ import {isIP} from 'node:net'
 import {Type} from 'typebox'
 import {createAddressPolicy} from '../../core/address-policy.ts'
 import {HoldfastError} from '../../core/errors.ts'
-import type {ManagedRegistry} from '../objects.ts'
+import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../objects.ts'
 import {assertPrivilege, type Call, defineOperation, found, groupIds, shape} from './operation.ts'
 import {GroupNames, ManagedRegistryShape, Nothing, RegistryName, RegistryService, RegistryUrl, Removed, TokenHeaderForm} from './shapes.ts'
 
@@ -33,6 +33,7 @@ export const manageRegistry = defineOperation({
   async run({name, url, service, insecure = false, restricted = true, tokenHeader = 'x5c', tokenLifeSeconds, ...groups}, call) {
     await assertPrivilege(call, 'Manager', `manage registry "${name}"`)
     assertNoMetadata(name, url)
+    assertNotReserved(call, name, service)
     const own =
       groups.responsibles !== undefined && groups.publications !== undefined ? [] : primaryGroupOf(call, name, groups.responsibles)
     const responsibles = await groupIds(call, groups.responsibles ?? own)
@@ -86,6 +87,7 @@ export const updateManagedRegistry = defineOperation({
   async run({name, responsibles, publications, ...facts}, call) {
     const registry = await answerable(call, name, 'change')
     if (facts.url !== undefined) assertNoMetadata(name, facts.url)
+    if (name !== EMBEDDED_REGISTRY) assertNotReserved(call, name, facts.service)
     await call.store.updateManagedRegistry(registry.id, {
       ...facts,
       responsibles: await groupIds(call, responsibles),
@@ -156,6 +158,15 @@ function primaryGroupOf({caller}: Call, registry: string, responsibles: readonly
             `holdfast registry manage ${registry} --url URL --responsible ${first} --publication ${first}`,
             `holdfast user update ${name} --primary-group ${first}   # by an administrator`,
           ],
+  })
+}
+
+/** `serve` makes its registry known itself: a user who did so before would answer for it. @throws {HoldfastError} USAGE */
+function assertNotReserved({caller}: Call, name: string, service: string | undefined): void {
+  const isTaken = name === EMBEDDED_REGISTRY ? caller.kind === 'user' && !caller.user.isAdministrator : service === EMBEDDED_REGISTRY
+  if (!isTaken) return
+  throw new HoldfastError('USAGE', `cannot manage registry "${name}": "${EMBEDDED_REGISTRY}" is the registry of serve`, {
+    hints: ['holdfast serve --authenticate'],
   })
 }
 

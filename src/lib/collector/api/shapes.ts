@@ -98,6 +98,9 @@ export const ManagedRegistryShape = shape({
   tokenHeader: TokenHeaderForm,
   tokenLifeSeconds: Type.Integer(),
   createdAt: Time,
+  provenAt: Type.Optional(
+    Type.String({description: 'when what is at its URL last proved that it trusts the collector; until then nothing of it is indexed'}),
+  ),
 })
 
 export const RepositoryShape = shape({

@@ -2,6 +2,7 @@
 import {setImmediate as breathe} from 'node:timers/promises'
 import {decide} from '../../access/decide.ts'
 import type {ManagedRegistry} from '../objects.ts'
+import {isProven} from '../registry-place.ts'
 import type {CollectorStore} from '../store.ts'
 import {type Account, type Standing, standingOf} from '../subjects.ts'
 import {createSearchIndex, type Searchable, type SearchIndex, type SearchResults, search} from './search.ts'
@@ -83,7 +84,7 @@ export function createSearchService(store: CollectorStore, now: () => Date): Sea
 /** In pages, between which others get a turn. */
 async function readIndex(store: CollectorStore): Promise<SearchIndex> {
   const found: Searchable[] = []
-  for (const registry of await store.listManagedRegistries()) {
+  for (const registry of (await store.listManagedRegistries()).filter(isProven)) {
     for (let after = ''; ; ) {
       const page = await store.listRepositories(registry.id, {after, limit: PAGE_SIZE})
       for (const repository of page) found.push({registry, repository})

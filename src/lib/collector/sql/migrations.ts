@@ -1,6 +1,8 @@
 /** The schema as forward migrations for both databases. One that was released is never edited: a change is a new one at the end. */
 import {type ColumnDefinitionBuilder, type CreateTableBuilder, type Kysely, sql} from 'kysely'
 import type {Migration} from 'kysely/migration'
+import {EMBEDDED_REGISTRY} from '../objects.ts'
+import {placeOf} from '../registry-place.ts'
 
 export type Dialect = 'sqlite' | 'postgres'
 
@@ -230,6 +232,22 @@ export function migrations(dialect: Dialect): Readonly<Record<string, Migration>
           .alterTable('user')
           .addColumn('primary_group_id', 'integer', (column) => column.references('group.id').onDelete('set null'))
           .execute()
+      },
+    },
+    '008-registry-place': {
+      async up(database: Kysely<unknown>) {
+        await database.schema.alterTable('registry').addColumn('url_key', 'text').execute()
+        await database.schema.alterTable('registry').addColumn('proven_at', 'text').execute()
+        const {rows} = await sql<{id: number; name: string; url: string}>`select id, name, url from registry order by id`.execute(database)
+        const taken = new Set<string>()
+        for (const {id: registryId, name, url} of rows) {
+          const place = name === EMBEDDED_REGISTRY ? undefined : placeOf(url)
+          // Of several at one place the first one keeps it; the others are as they are until they are changed.
+          if (place === undefined || taken.has(place)) continue
+          taken.add(place)
+          await sql`update registry set url_key = ${place} where id = ${registryId}`.execute(database)
+        }
+        await database.schema.createIndex('registry_url_key').unique().on('registry').column('url_key').execute()
       },
     },
   }

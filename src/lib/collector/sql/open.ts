@@ -7,9 +7,10 @@ import {HoldfastError} from '../../core/errors.ts'
 import {settlesWithin} from '../../core/settle-within.ts'
 import {createBusyRetry} from '../../records/sqlite/busy-retry.ts'
 import {openConnection} from '../../records/sqlite/connection.ts'
-import {databaseFailure, isBusy} from '../../records/sqlite/failure.ts'
+import {databaseFailure, isUnavailable} from '../../records/sqlite/failure.ts'
 import type {CollectorStore} from '../store.ts'
 import {migrations} from './migrations.ts'
+import {namingOutages} from './outage.ts'
 import {createSqlStore} from './store.ts'
 import type {Tables} from './tables.ts'
 
@@ -51,7 +52,7 @@ export async function openCollectorStore(location: DatabaseLocation, signal?: Ab
   } finally {
     signal?.removeEventListener('abort', cut)
   }
-  return {...createSqlStore(database, dialect), close}
+  return {...namingOutages(createSqlStore(database, dialect), name), close}
 }
 
 interface OpenDatabase {
@@ -82,7 +83,7 @@ async function openSqlite(file: string): Promise<OpenDatabase> {
     try {
       return retry(work)
     } catch (error) {
-      throw isBusy(error) ? databaseFailure('write', file, error) : error
+      throw isUnavailable(error) ? databaseFailure('write', file, error) : error
     }
   }
   return {
@@ -103,6 +104,8 @@ async function openSqlite(file: string): Promise<OpenDatabase> {
   }
 }
 
+const NOTHING_DONE = {changes: 0, lastInsertRowid: 0}
+
 /** What kysely wants of a driver, over Node's. */
 function adapt(connection: DatabaseSync, guard: <T>(work: () => T) => T): SqliteDatabase {
   const values = (parameters: readonly unknown[]): SQLInputValue[] => parameters.map(toInput)
@@ -114,7 +117,9 @@ function adapt(connection: DatabaseSync, guard: <T>(work: () => T) => T): Sqlite
       return {
         reader: prepared.columns().length > 0,
         all: (parameters) => guard(() => prepared.all(...values(parameters))),
-        run: (parameters) => guard(() => prepared.run(...values(parameters))),
+        // A full disk ends the transaction by itself; what it says must not be lost behind a second failure.
+        run: (parameters) =>
+          statement === 'rollback' && !connection.isTransaction ? NOTHING_DONE : guard(() => prepared.run(...values(parameters))),
         iterate: (parameters) => prepared.iterate(...values(parameters)),
       }
     },
@@ -134,7 +139,13 @@ async function openPostgres(url: string): Promise<OpenDatabase> {
     sockets.add(socket)
     return socket.once('close', () => sockets.delete(socket))
   }
-  const pool = new pg.Pool({connectionString: url, max: MAX_CONNECTIONS, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, stream: openSocket})
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: MAX_CONNECTIONS,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    stream: openSocket,
+  })
   // A connection that breaks while idle is replaced at the next query; one that breaks between two queries of a transaction fails the second.
   pool.on('error', () => {})
   pool.on('connect', (client) => void client.on('error', () => {}))

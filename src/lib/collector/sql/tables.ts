@@ -69,6 +69,9 @@ interface RegistryTable {
   /** Of the secret that its notifications carry; null: none are taken. */
   events_secret_hash: string | null
   created_at: string
+  /** The place of its URL, which no other registry has; null for that of `serve`. */
+  url_key: string | null
+  proven_at: string | null
 }
 
 interface RegistryGroupTable {

@@ -21,19 +21,32 @@ export function present<T extends object>(fields: T): {[K in keyof T]?: Exclude<
   }
 }
 
-/** Whether a statement was refused since a row with that key is there (SQLite: SQLITE_CONSTRAINT; PostgreSQL: 23505). */
-function isDuplicate(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  return ('code' in error && error.code === '23505') || /UNIQUE constraint failed/.test(error.message)
+/** The column or constraint whose value another row has already, when that is why a statement failed (SQLite: SQLITE_CONSTRAINT; PostgreSQL: 23505). */
+function duplicateIn(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  if ('code' in error && error.code === '23505') return 'constraint' in error ? String(error.constraint) : ''
+  return /UNIQUE constraint failed: ([\w., ]+)/.exec(error.message)?.[1]
 }
 
-/** @throws {HoldfastError} CONFLICT when `work` fails since the object is there. */
-export async function refuseDuplicate<T>(kind: string, name: string, verb: 'add' | 'restore', work: () => Promise<T>): Promise<T> {
+/**
+ * @param reasons what conflicts, by a part of the column's name; the name itself where none fits
+ * @throws {HoldfastError} CONFLICT when `work` fails since the object, or something of it that must be unique, is there.
+ */
+export async function refuseDuplicate<T>(
+  kind: string,
+  name: string,
+  verb: 'add' | 'change' | 'restore',
+  work: () => Promise<T>,
+  reasons: Readonly<Record<string, string>> = {},
+): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    if (!isDuplicate(error)) throw error
-    throw new HoldfastError('CONFLICT', `cannot ${verb} ${kind} "${name}": there is one already`, {hints: [`holdfast ${kind} list`]})
+    const column = duplicateIn(error)
+    if (column === undefined) throw error
+    const reason = Object.entries(reasons).find(([part]) => column.includes(part))?.[1] ?? 'there is one already'
+    const list = kind === 'registry' ? 'holdfast registry managed' : `holdfast ${kind} list`
+    throw new HoldfastError('CONFLICT', `cannot ${verb} ${kind} "${name}": ${reason}`, {hints: [list]})
   }
 }
 

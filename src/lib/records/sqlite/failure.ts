@@ -7,7 +7,9 @@ const PRIMARY_CODE_MASK = 0xff
 const SQLITE_BUSY = 5
 const SQLITE_LOCKED = 6
 const SQLITE_READONLY = 8
+const SQLITE_IOERR = 10
 const SQLITE_CORRUPT = 11
+const SQLITE_FULL = 13
 const SQLITE_CANTOPEN = 14
 const SQLITE_NOTADB = 26
 
@@ -24,6 +26,12 @@ function resultCode(error: unknown): number | undefined {
 export function isBusy(error: unknown): boolean {
   const code = resultCode(error)
   return code === SQLITE_BUSY || code === SQLITE_LOCKED
+}
+
+/** Whether the disk or another process is in the way: the same statement may succeed later. */
+export function isUnavailable(error: unknown): boolean {
+  const code = resultCode(error)
+  return isBusy(error) || [SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN].some((known) => known === code)
 }
 
 /** Whether the file, or its folder, may be read and not written. */

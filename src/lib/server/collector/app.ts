@@ -25,6 +25,7 @@ export interface CollectorAppOptions extends ApiOptions, EventRoutesOptions, Hea
   readonly keys: KeyRings
   readonly searchFor: SearchFor
   readonly catalogFor: CatalogFor
+  readonly publicUrl?: string | undefined
   readonly providers: readonly IdentityProvider[]
   /** Addresses or networks whose `X-Forwarded-*` headers are believed; nobody's when empty. */
   readonly trustedProxies: readonly string[]

@@ -25,12 +25,14 @@ interface CatalogRequest {
 
 /**
  * Answers a page for whoever the `Authorization` header names.
- * @throws {HoldfastError} UNAUTHENTICATED with `details.service` for a challenge; OBJECT_NOT_FOUND; RATE_LIMITED
+ * @throws {HoldfastError} UNAUTHENTICATED with `details.service` for a challenge; RATE_LIMITED, OVERLOADED
  */
 export type CatalogFor = (authorization: string, request: CatalogRequest) => Promise<CatalogPage>
 
 interface CatalogRoutesOptions {
   readonly catalogFor: CatalogFor
+  /** Where clients find `/token`, when it does not follow from their requests. */
+  readonly publicUrl?: string | undefined
   readonly listener?: ServerListener | undefined
 }
 
@@ -39,7 +41,7 @@ interface Route {
   readonly Querystring: Readonly<Record<string, unknown>>
 }
 
-export function addCatalogRoutes(app: FastifyInstance, {catalogFor, listener}: CatalogRoutesOptions): void {
+export function addCatalogRoutes(app: FastifyInstance, {catalogFor, publicUrl, listener}: CatalogRoutesOptions): void {
   const errorHandler = createFailureHandler(DISTRIBUTION_FORM, listener)
   app.get<Route>('/catalog/:registry', {errorHandler}, async (request, reply) => {
     const {n, last = ''} = request.query
@@ -56,7 +58,7 @@ export function addCatalogRoutes(app: FastifyInstance, {catalogFor, listener}: C
       return reply.send({repositories: page.repositories})
     } catch (error) {
       if (!(error instanceof HoldfastError && error.code === 'UNAUTHENTICATED')) throw error
-      const realm = `${request.protocol}://${request.host}/token`
+      const realm = `${publicUrl ?? `${request.protocol}://${request.host}`}/token`
       return reply
         .code(401)
         .header('www-authenticate', `Bearer realm="${realm}",service="${String(error.details.service)}",scope="registry:catalog:*"`)

@@ -1,16 +1,22 @@
 /** `/events/<registry>`: where registries deliver their notifications. They deliver again whatever is not answered in half a second, in order, for ever. */
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
+import type {Prover} from '../../collector/proof.ts'
 import type {CollectorStore} from '../../collector/store.ts'
 import {HoldfastError} from '../../core/errors.ts'
+import {settlesWithin} from '../../core/settle-within.ts'
 import {decodeNotifications, MAX_NOTIFICATION_BYTES} from '../../events/decode-notifications.ts'
 import type {EventRecorder} from '../../events/record-events.ts'
 import {matchesHash} from '../../tokens/opaque-token.ts'
 
 const BEARER = /^Bearer +([^ ]+)$/i
 
+/** A registry waits half a second, and delivers again what is not answered by then. */
+const PROOF_MS = 2_000
+
 export interface EventRoutesOptions {
   readonly store: CollectorStore
   readonly recorder: EventRecorder
+  readonly prover: Prover
 }
 
 /** The bodies are read here as bytes: their media types are the registries' own, and one that is none of JSON is answered like the others. */
@@ -22,7 +28,7 @@ export async function addEventRoutes(app: FastifyInstance, options: EventRoutesO
   })
 }
 
-async function answer(request: FastifyRequest, reply: FastifyReply, {store, recorder}: EventRoutesOptions): Promise<FastifyReply> {
+async function answer(request: FastifyRequest, reply: FastifyReply, {store, recorder, prover}: EventRoutesOptions): Promise<FastifyReply> {
   const {registry: name} = request.params as {readonly registry: string}
   const registry = await store.findManagedRegistry({name})
   const hash = registry === undefined ? undefined : await store.findEventsSecretHash(registry.id)
@@ -34,6 +40,8 @@ async function answer(request: FastifyRequest, reply: FastifyReply, {store, reco
   }
   const body = request.body instanceof Uint8Array ? request.body : new Uint8Array()
   const {events} = decodeNotifications(request.headers['content-type'], body)
+  // The first events of a new registry may come before its first sweep.
+  await settlesWithin(prover.isProven(registry), PROOF_MS)
   try {
     await recorder.record(registry.name, events)
   } catch (error) {

@@ -1,4 +1,7 @@
-/** `/v1/search` and `/v1/_ping`, as docker and podman ask them (Docker Registry HTTP API v1, the part that clients still use). */
+/**
+ * `/v1/search` and `/v1/_ping`, as docker and podman ask them (Docker Registry HTTP API v1, the part that clients still use), and `/search/NAME`, which nginx puts in the
+ * place of the first for one registry. A search is one of one registry: names in its results have none.
+ */
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
 import type {Searchable} from '../../collector/search/search.ts'
 import type {ServerListener} from '../server-events.ts'
@@ -13,11 +16,16 @@ interface SearchAnswer {
   readonly results: readonly Searchable[]
 }
 
-/** Searches for whoever the `Authorization` header names. */
-export type SearchFor = (
-  authorization: string,
-  search: {readonly term: string; readonly limit: number; readonly host: string; readonly address: string},
-) => Promise<SearchAnswer>
+interface SearchQuestion {
+  readonly term: string
+  readonly limit: number
+  /** The registry that is meant: by its name, or by the host of the request. */
+  readonly registry: {readonly name: string} | {readonly host: string}
+  readonly address: string
+}
+
+/** Searches one registry for the account that the `Authorization` header names; a registry that is not there, or not proven, has nothing. */
+export type SearchFor = (authorization: string, search: SearchQuestion) => Promise<SearchAnswer>
 
 interface SearchRoutesOptions {
   readonly searchFor: SearchFor
@@ -27,17 +35,27 @@ interface SearchRoutesOptions {
 export function addSearchRoutes(app: FastifyInstance, {searchFor, listener}: SearchRoutesOptions): void {
   const errorHandler = createFailureHandler(DISTRIBUTION_FORM, listener)
   app.get('/v1/_ping', async (_request, reply) => await reply.header('x-docker-registry-standalone', 'true').send(true))
-  app.get('/v1/search', {errorHandler}, async (request, reply) => await answer(request, reply, searchFor))
+  app.get('/v1/search', {errorHandler}, async (request, reply) => await answer(request, reply, searchFor, {host: request.host}))
+  app.get<{Params: {registry: string}}>('/search/:registry', {errorHandler}, async (request, reply) => {
+    return await answer(request, reply, searchFor, {name: request.params.registry})
+  })
 }
 
-async function answer(request: FastifyRequest, reply: FastifyReply, searchFor: SearchFor): Promise<FastifyReply> {
+type SearchRequest = Pick<FastifyRequest, 'query' | 'headers' | 'ip'>
+
+async function answer(
+  request: SearchRequest,
+  reply: FastifyReply,
+  searchFor: SearchFor,
+  registry: SearchQuestion['registry'],
+): Promise<FastifyReply> {
   const {q = '', n} = request.query as {readonly q?: unknown; readonly n?: unknown}
   const term = typeof q === 'string' ? q : ''
   const wanted = n === undefined ? DEFAULT_RESULTS : Number(n)
   if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAX_RESULTS || term.length > MAX_TERM_CHARACTERS) {
     return reply.code(400).send({errors: [{code: 'UNSUPPORTED', message: `n must be 1 to ${MAX_RESULTS}, and q short`}]})
   }
-  const search = {term, limit: wanted, host: request.host, address: request.ip}
+  const search = {term, limit: wanted, registry, address: request.ip}
   const {count, results} = await searchFor(request.headers.authorization ?? '', search)
   return reply.send({
     query: term,

@@ -12,6 +12,8 @@ import {createKeyRings, type KeyRings} from '../../collector/key-ring.ts'
 import {createAccountAuthenticator, createLocalTokenService} from '../../collector/local-token-service.ts'
 import type {ManagedRepository} from '../../collector/managed-repository.ts'
 import type {ManagedRegistry} from '../../collector/objects.ts'
+import {Prover} from '../../collector/proof.ts'
+import {isProven, registryAt} from '../../collector/registry-place.ts'
 import {createSearchService} from '../../collector/search/search-service.ts'
 import {createSecretMaker} from '../../collector/secret-maker.ts'
 import type {CollectorStore} from '../../collector/store.ts'
@@ -110,17 +112,23 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     }
     throw new HoldfastError('UNAUTHENTICATED', 'cannot search: it is not known who asks')
   }
-  const searchFor: SearchFor = async (authorization, {term, limit, host, address}) => {
+  const searchFor: SearchFor = async (authorization, {term, limit, registry: meant, address}) => {
     const {account, service} = await identify(authorization, address)
     const registries = await store.listManagedRegistries()
-    const registry = registries.find((one) => (service === undefined ? new URL(one.url).host === host : one.service === service))
-    return await searchService.searchFor(account, term, {registry: registry?.name, limit})
+    const named = 'name' in meant ? registries.find(({name}) => name === meant.name) : undefined
+    // A token says which registry it is for; a path that names another one is not answered with it.
+    const registry =
+      service === undefined
+        ? (named ?? ('host' in meant ? registryAt(registries, meant.host) : undefined))
+        : registries.find((one) => one.service === service)
+    if (registry === undefined || !isProven(registry) || ('name' in meant && registry.name !== meant.name)) return {count: 0, results: []}
+    return await searchService.searchFor(account, term, {registry: registry.name, limit})
   }
 
   const catalogFor: CatalogFor = async (authorization, {registry: name, after, limit, address}) => {
     const registry = await store.findManagedRegistry({name})
-    if (registry === undefined) throw new HoldfastError('OBJECT_NOT_FOUND', 'there is no such registry')
-    const {service} = registry
+    // A registry that is not there is like one of which nothing may be pulled.
+    const service = registry?.service ?? name
     const token = BEARER.exec(authorization)?.[1]
     const verified = token === undefined ? 'malformed' : verifier.tokens().verify(token, (audience) => audience === service, now())
     const basic = parseBasic(authorization)
@@ -131,6 +139,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
           ? undefined
           : await accountOf(verified.subject, store)
     if (account === undefined) throw new HoldfastError('UNAUTHENTICATED', 'cannot list: it is not known who asks', {details: {service}})
+    if (registry === undefined) return {repositories: [], hasMore: false}
     return await listPullable(store, registry, await standingOf(account, registry, store), {after, limit})
   }
 
@@ -157,6 +166,8 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     searchFor,
     catalogFor,
     recorder,
+    prover: new Prover(sweeping),
+    publicUrl: options.publicUrl,
     keys,
     metrics,
     search: searchService,
