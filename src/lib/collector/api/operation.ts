@@ -8,7 +8,6 @@ import {HoldfastError} from '../../core/errors.ts'
 import type {Secret} from '../../core/secret.ts'
 import type {SweepResult} from '../../discovery/sweep.ts'
 import type {ManagedRegistry, Privilege, User} from '../objects.ts'
-import type {SearchService} from '../search/search-service.ts'
 import type {CollectorStore} from '../store.ts'
 import type {TrustStep} from '../trust-check.ts'
 
@@ -34,8 +33,6 @@ export interface Call {
   readonly sweep?: ((registry: ManagedRegistry) => Promise<SweepResult>) | undefined
   /** Asks a registry whether it trusts this collector, where that is done. */
   readonly checkTrust?: ((registry: ManagedRegistry) => Promise<readonly TrustStep[]>) | undefined
-  /** A search that keeps its index from one call to the next. */
-  readonly search?: SearchService | undefined
 }
 
 export interface Operation<Input extends TObject = TObject, Output extends TSchema = TSchema> {

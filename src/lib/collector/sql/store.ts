@@ -10,13 +10,15 @@ import {createEventStore} from './events.ts'
 import {createGroupStore} from './groups.ts'
 import {createIndexStore} from './index-store.ts'
 import {createFailureStore} from './login-failures.ts'
+import type {Dialect} from './migrations.ts'
 import {createManagedRegistryStore} from './registries.ts'
+import {createSearchStore, type SearchLimits} from './search.ts'
 import {createServiceStore} from './services.ts'
 import type {Tables} from './tables.ts'
 import {createRefreshTokenStore, createSessionStore} from './tokens.ts'
 import {createUserStore} from './users.ts'
 
-export function createSqlStore(database: Kysely<Tables>): Omit<CollectorStore, 'close'> {
+export function createSqlStore(database: Kysely<Tables>, dialect: Dialect, limits: SearchLimits): Omit<CollectorStore, 'close'> {
   return {
     ...createUserStore(database),
     ...createGroupStore(database),
@@ -30,6 +32,7 @@ export function createSqlStore(database: Kysely<Tables>): Omit<CollectorStore, '
     ...createEventStore(database),
     ...createAuditStore(database),
     ...createIndexStore(database),
+    ...createSearchStore(database, dialect, limits),
     ...createCachedImageNoteStore(database),
     ...createFailureStore(database),
   }

@@ -20,12 +20,11 @@ export interface ApiOptions extends CallerDependencies {
   readonly now: () => Date
   readonly version: string
   readonly sweep?: Call['sweep']
-  readonly search?: Call['search']
   readonly checkTrust?: Call['checkTrust']
 }
 
 export function addApiRoutes(app: FastifyInstance, options: ApiOptions): void {
-  const {store, secrets, now, version, sweep, search, checkTrust} = options
+  const {store, secrets, now, version, sweep, checkTrust} = options
   for (const operation of OPERATIONS) {
     app.route({
       method: operation.method,
@@ -33,7 +32,7 @@ export function addApiRoutes(app: FastifyInstance, options: ApiOptions): void {
       handler: async (request, reply) => {
         const caller = await identifyCaller(request, options)
         const input = checkInput(operation, inputOf(request, operation))
-        const call = {store, secrets, now, caller, sweep, search, checkTrust}
+        const call = {store, secrets, now, caller, sweep, checkTrust}
         const {id: action} = operation
         const entry = {requestId: request.id, principal: caller.user.name, address: request.ip, action, object: objectOf(input, operation)}
         try {

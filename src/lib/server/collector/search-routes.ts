@@ -1,22 +1,17 @@
 /** `/v1/search` and `/v1/_ping`, as docker and podman ask them (Docker Registry HTTP API v1, the part that clients still use). */
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
-import type {Searchable} from '../../collector/search/search.ts'
+import type {SearchResults} from '../../collector/search/search-service.ts'
 import {HoldfastError} from '../../core/errors.ts'
 
 const DEFAULT_RESULTS = 25
 const MAX_RESULTS = 100
 const MAX_TERM_CHARACTERS = 255
 
-interface SearchAnswer {
-  readonly count: number
-  readonly results: readonly Searchable[]
-}
-
 /** Searches for whoever the `Authorization` header names. */
 export type SearchFor = (
   authorization: string,
   search: {readonly term: string; readonly limit: number; readonly host: string; readonly address: string},
-) => Promise<SearchAnswer>
+) => Promise<SearchResults>
 
 export function addSearchRoutes(app: FastifyInstance, searchFor: SearchFor): void {
   app.get('/v1/_ping', async (_request, reply) => await reply.header('x-docker-registry-standalone', 'true').send(true))
@@ -39,7 +34,7 @@ async function answer(request: FastifyRequest, reply: FastifyReply, searchFor: S
       num_pages: Math.ceil(count / wanted),
       page: 1,
       page_size: wanted,
-      results: results.map(({repository}) => ({
+      results: results.map((repository) => ({
         name: repository.name,
         description: repository.description,
         star_count: repository.stars,
