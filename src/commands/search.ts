@@ -6,15 +6,19 @@ import type {IndexedRepository} from '../lib/collector/objects.ts'
 import {text} from '../lib/core/terminal-text.ts'
 
 interface SearchResult {
-  /** How many there are for whoever asks. */
+  /** How many there are for the account that asks; at least so many where there are more. */
   readonly count: number
+  /** There are more than were counted. */
+  readonly isMore: boolean
   readonly repositories: readonly Omit<IndexedRepository, 'name'>[]
 }
 
 export default class Search extends CollectorCommand<SearchResult> {
   static override readonly summary = 'Find repositories of the managed registries by name and description.'
   static override readonly description =
-    'The exact name first, then official ones, by stars and by pulls. A user finds what he may pull, and nothing else. The term may begin with "docker:".'
+    `The exact name first, then names that end with the term, begin with it and contain it, then descriptions; among equals official ones, by stars and by pulls.
+A user finds what he may pull, and nothing else. Terms of one or two characters are looked for in names alone. At most 1000 matches are ranked and counted.
+The term may begin with "docker:".`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> web',
     '<%= config.bin %> <%= command.id %> "docker: web"',
@@ -30,12 +34,12 @@ export default class Search extends CollectorCommand<SearchResult> {
     const {args, flags} = await this.parse(Search)
     const [collector, {searchRepositories}] = await Promise.all([this.openCollector(flags), import('../lib/collector/api/access.ts')])
     const {registry, limit} = flags
-    // As OpenSVC's collector has it: the kind of thing to search for, before the term.
-    const term = args.term.replace(/^docker:\s*/, '')
-    const result = await collector.run(searchRepositories, {term, limit, ...(registry === undefined ? {} : {registry})})
+    const result = await collector.run(searchRepositories, {term: args.term, limit, ...(registry === undefined ? {} : {registry})})
     this.printRows(describeRepositories(result.repositories), text`nothing was found`)
-    if (result.count > result.repositories.length)
+    if (result.isMore) this.output.note(text`more than ${result.count}: a longer term finds less`)
+    else if (result.count > result.repositories.length) {
       this.output.note(text`${result.count - result.repositories.length} more: --limit ${result.count}`)
+    }
     return result
   }
 }

@@ -4,6 +4,9 @@ import {isRepositoryName} from '../oci/reference.ts'
 /** `users/…`, `groups/…` and `apps/…` belong to somebody; everything else to the registry. */
 export type OwnedClass = 'users' | 'groups' | 'apps'
 
+/** What stands for the owner of a path that belongs to the registry, where owners are kept: no name holds these characters. */
+export const ROOT_OWNER = '(root)'
+
 export type RepositoryPath =
   /** `owner` is the second component as it is written: an id when it is a number without leading zeros, else a name. */
   | {readonly kind: 'owned'; readonly class: OwnedClass; readonly owner: string}

@@ -121,14 +121,15 @@ export function describeDecisions(
 export function describeRepositories(
   repositories: readonly (Omit<IndexedRepository, 'name'> & {readonly name: string})[],
 ): readonly TerminalText[] {
-  const rows = repositories.map(({registry, name, stars, pulls, isOfficial, description}) => [
+  const rows = repositories.map(({registry, name, stars, pulls, isOfficial, isAutomated, description}) => [
     `${registry}/${name}`,
     String(stars),
     String(pulls),
     isOfficial ? 'yes' : NONE,
+    isAutomated ? 'yes' : NONE,
     description || NONE,
   ])
-  return formatTable(['REPOSITORY', 'STARS', 'PULLS', 'OFFICIAL', 'DESCRIPTION'], rows)
+  return formatTable(['REPOSITORY', 'STARS', 'PULLS', 'OFFICIAL', 'AUTOMATED', 'DESCRIPTION'], rows)
 }
 
 export function describeIndexedTags(

@@ -10,8 +10,8 @@ import type {CollectorStore, LoggedEvent} from './store.ts'
 /** The subject of the collector's own tokens: no user can be called so. */
 export const OWN_ACTOR = '#collector'
 
-/** Where events go; registries by their names. @param onChange told after the index has changed. */
-export function createEventFeed(store: CollectorStore, onChange: () => void): {readonly log: EventLog; readonly index: EventIndex} {
+/** Where events go; registries by their names. */
+export function createEventFeed(store: CollectorStore): {readonly log: EventLog; readonly index: EventIndex} {
   return {
     log: {
       async append(name, events) {
@@ -26,7 +26,7 @@ export function createEventFeed(store: CollectorStore, onChange: () => void): {r
       },
     },
     // The log has changed the index already, in the same transaction: whoever is killed in between has both or neither.
-    index: {apply: async () => onChange()},
+    index: {apply: async () => {}},
   }
 }
 

@@ -152,6 +152,16 @@ export interface AccessStore {
   groupsOfUser(userId: number): Promise<ReadonlySet<number>>
   groupsOfApp(appId: number): Promise<GroupIds>
   groupsOfRegistry(registryId: number): Promise<GroupIds>
+  /** Apps that are published to one of these groups, or that one of them is responsible for. */
+  appsOfGroups(groups: ReadonlySet<number>): Promise<readonly RelatedApp[]>
+}
+
+/** An app, and what the groups that were asked about are to it. */
+interface RelatedApp {
+  readonly id: number
+  readonly code: string
+  readonly isPublished: boolean
+  readonly isResponsible: boolean
 }
 
 interface NewRefreshToken {
@@ -339,6 +349,28 @@ export interface IndexStore {
   replaceStars(repositoryId: number, userIds: readonly number[]): Promise<void>
 }
 
+/** Repositories of one registry, by the owners of their paths: `users/ann`, `apps/7`, or `ROOT_OWNER`. */
+export interface VisibleRepositories {
+  readonly registryId: number
+  readonly owners: readonly string[] | 'all'
+}
+
+export interface SearchStore {
+  /**
+   * The best `limit` repositories of these whose name or description contains the term, in lower case; all for the empty one. Terms of one or two characters are
+   * looked for in names alone. The name itself comes first, then names whose last component it is, components that begin with it, names that contain it, and
+   * descriptions; among equals official ones, then by stars, by pulls and by name. Of more matches than can be ranked, those that come first in the index are.
+   * @returns how many were found; with `isMore`, there are more than that.
+   */
+  searchRepositories(
+    visible: readonly VisibleRepositories[],
+    term: string,
+    limit: number,
+  ): Promise<{readonly count: number; readonly isMore: boolean; readonly results: readonly IndexedRepository[]}>
+  /** Names in their order: those after a name, and so many. */
+  listVisible(visible: VisibleRepositories, page: {readonly after: string; readonly limit: number}): Promise<readonly string[]>
+}
+
 /** Which cached reference stands for what. */
 export interface CachedImageNote {
   /** `host[:port]`, as in references. */
@@ -380,6 +412,7 @@ export interface CollectorStore
     EventStore,
     AuditStore,
     IndexStore,
+    SearchStore,
     TombstoneStore {
   /**
    * Does all of the work or none, as if no other change were made meanwhile; the work may be begun again, and must use the store that it is given alone.

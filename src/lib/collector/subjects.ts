@@ -33,8 +33,11 @@ export interface Standing {
   readonly resolve: (repository: string) => Promise<ResolvedPath>
 }
 
+/** What of the store it takes. */
+type StandingStore = Pick<CollectorStore, 'findApp' | 'findGroup' | 'groupsOfApp' | 'groupsOfRegistry' | 'groupsOfUser' | 'readDocument'>
+
 /** Reads what the account is to the registry. */
-export async function standingOf(account: Account, registry: ManagedRegistry, store: CollectorStore): Promise<Standing> {
+export async function standingOf(account: Account, registry: ManagedRegistry, store: StandingStore): Promise<Standing> {
   const [groups, registryGroups] = await Promise.all([groupsOf(account, store), store.groupsOfRegistry(registry.id)])
   const relation = {
     restricted: registry.restricted,
@@ -66,7 +69,7 @@ function principalOf(account: Account, {policy}: Settings): Principal {
 }
 
 /** A user's groups; of a service those that its app is published to. */
-async function groupsOf(account: Account, store: CollectorStore): Promise<ReadonlySet<number>> {
+export async function groupsOf(account: Account, store: StandingStore): Promise<ReadonlySet<number>> {
   if (account.kind === 'user') return await store.groupsOfUser(account.user.id)
   const app = await store.findApp(account.service.app)
   return app === undefined ? new Set() : (await store.groupsOfApp(app.id)).publications
@@ -77,7 +80,7 @@ async function relationTo(
   owner: string,
   account: Account,
   groups: ReadonlySet<number>,
-  store: CollectorStore,
+  store: StandingStore,
 ): Promise<OwnerRelation> {
   const id = ownerId(owner)
   switch (type) {
@@ -95,11 +98,15 @@ async function relationTo(
       if (app === undefined) return 'foreign'
       if (account.kind === 'service') return app.code === account.service.app ? 'own' : 'foreign'
       const {publications, responsibles} = await store.groupsOfApp(app.id)
-      const [isPublished, isResponsible] = [intersects(groups, publications), intersects(groups, responsibles)]
-      if (isPublished) return isResponsible ? 'published-and-responsible' : 'published'
-      return isResponsible ? 'responsible' : 'foreign'
+      return appRelation(intersects(groups, publications), intersects(groups, responsibles))
     }
   }
+}
+
+/** What a user is to an app, by the app's groups that the user is in. */
+export function appRelation(isPublished: boolean, isResponsible: boolean): OwnerRelation {
+  if (isPublished) return isResponsible ? 'published-and-responsible' : 'published'
+  return isResponsible ? 'responsible' : 'foreign'
 }
 
 function intersects(a: ReadonlySet<number>, b: ReadonlySet<number>): boolean {

@@ -71,17 +71,20 @@ export const searchRepositories = defineOperation({
   path: '/search',
   summary: 'Finds repositories by name and description: what the caller may pull, the best first.',
   input: shape({
-    term: Type.String({maxLength: 255}),
+    term: Type.String({maxLength: 255, description: 'what name or description contains; may begin with "docker:"'}),
     registry: Type.Optional(RegistryName),
     limit: Type.Optional(Limit),
   }),
-  output: shape({count: Type.Integer({description: 'how many there are for the caller'}), repositories: Type.Array(RepositoryShape)}),
+  output: shape({
+    count: Type.Integer({description: 'how many there are for the caller; at least so many where there are more'}),
+    isMore: Type.Boolean({description: 'there are more than were counted'}),
+    repositories: Type.Array(RepositoryShape),
+  }),
   async run({term, registry, limit = DEFAULT_RESULTS}, call) {
     const {caller} = call
     const account = caller.kind === 'machine' ? ('everything' as const) : ({kind: 'user', user: caller.user} as const)
-    const service = call.search ?? createSearchService(call.store, call.now)
-    const {count, results} = await service.searchFor(account, term, {registry, limit})
-    return {count, repositories: results.map(({repository}) => ({...repository}))}
+    const {count, isMore, results} = await createSearchService(call.store).searchFor(account, term, {registry, limit})
+    return {count, isMore, repositories: results.map((repository) => ({...repository}))}
   },
 })
 

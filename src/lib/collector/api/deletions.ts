@@ -119,7 +119,6 @@ export const deleteRepositories = defineOperation({
           const known = await call.store.findRepository(managed.id, name)
           if (known === undefined && tags.length === 0) found(undefined, 'repository', name)
           if (known !== undefined) await call.store.forgetRepository(known.id)
-          call.search?.invalidate()
           await call.audit?.([{...deletion(managed, name), action: 'repository.delete', outcome: 'granted', rule}])
         }
         deleted.push({repository: name, tags: gone})

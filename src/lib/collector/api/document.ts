@@ -89,7 +89,6 @@ export const applyAll = defineOperation({
     })
     const {state, changes} = planned
     if (!isDryRun) {
-      call.search?.invalidate()
       await call.audit?.(
         changes.map(({action, kind, name}) => ({action: `${kind}.${action}`, object: name, outcome: 'granted' as const, rule: 'apply'})),
       )

@@ -9,7 +9,6 @@ import type {Secret} from '../../core/secret.ts'
 import type {SweepResult} from '../../discovery/sweep.ts'
 import type {OpenManagedRepository} from '../managed-repository.ts'
 import type {ManagedRegistry, Privilege, User} from '../objects.ts'
-import type {SearchService} from '../search/search-service.ts'
 import type {AuditEntry, CollectorStore} from '../store.ts'
 import type {TrustStep} from '../trust-check.ts'
 
@@ -41,8 +40,6 @@ export interface Call {
   readonly audit?: ((entries: readonly Pick<AuditEntry, 'action' | 'object' | 'outcome' | 'rule'>[]) => Promise<void>) | undefined
   /** Proves that a password is the user's, as a login does. @throws {HoldfastError} UNAUTHENTICATED, RATE_LIMITED. */
   readonly provePassword?: ((name: string, password: Secret) => Promise<unknown>) | undefined
-  /** A search that keeps its index from one call to the next. */
-  readonly search?: SearchService | undefined
 }
 
 export interface Operation<Input extends TObject = TObject, Output extends TSchema = TSchema> {

@@ -12,7 +12,7 @@ export interface Settings {
 
 const DEFAULTS: Settings = {policy: 'private', responsibleSees: true}
 
-export async function readSettings(store: DocumentStore): Promise<Settings> {
+export async function readSettings(store: Pick<DocumentStore, 'readDocument'>): Promise<Settings> {
   const content = await store.readDocument(DOCUMENT)
   return content === undefined ? DEFAULTS : {...DEFAULTS, ...JSON.parse(content)}
 }

@@ -1,99 +1,60 @@
-/** Searches for somebody: over what is indexed of all registries, and only what he may pull. */
-import {setImmediate as breathe} from 'node:timers/promises'
-import {decide} from '../../access/decide.ts'
-import type {ManagedRegistry} from '../objects.ts'
+/** Searches for an account: what it may pull of all registries, or of one, by the indexes of the database. What another process wrote is found at once. */
+import type {IndexedRepository, ManagedRegistry} from '../objects.ts'
 import {isProven} from '../registry-place.ts'
-import type {CollectorStore} from '../store.ts'
-import {type Account, type Standing, standingOf} from '../subjects.ts'
-import {createSearchIndex, type Searchable, type SearchIndex, type SearchResults, search} from './search.ts'
+import type {CollectorStore, VisibleRepositories} from '../store.ts'
+import type {Account} from '../subjects.ts'
+import {visibleIn} from './visible.ts'
 
-/** What another replica wrote is found after so long. */
-const INDEX_LIFE_MS = 30_000
-/** However often things change, a new index is not begun before. */
-const MIN_INDEX_LIFE_MS = 1_000
-/** Repositories that are read at once. */
-const PAGE_SIZE = 1_000
+export interface SearchResults {
+  /** How many there are for the account; with `isMore`, at least so many. */
+  readonly count: number
+  readonly isMore: boolean
+  /** The best `limit` of them. */
+  readonly results: readonly IndexedRepository[]
+}
+
+interface SearchOptions {
+  /** The name of the only registry to look in. */
+  readonly registry?: string | undefined
+  readonly limit: number
+}
 
 export interface SearchService {
-  /** @param registry the name of the only one to look in. */
-  searchFor(
-    account: Account | 'everything',
-    term: string,
-    options: {readonly registry?: string | undefined; readonly limit: number},
-  ): Promise<SearchResults>
-  /** What is indexed has changed: the next search but one knows it. */
-  invalidate(): void
+  /** Finds by name and description; an empty term finds everything. */
+  searchFor(account: Account | 'everything', term: string, options: SearchOptions): Promise<SearchResults>
+  /** One page of the names that an account may pull from a registry, and whether there are more. */
+  listFor(account: Account, registry: ManagedRegistry, page: {readonly after: string; readonly limit: number}): Promise<CatalogPage>
 }
 
-export function createSearchService(store: CollectorStore, now: () => Date): SearchService {
-  let current: SearchIndex | undefined
-  let building: Promise<SearchIndex> | undefined
-  let builtAt = Number.NEGATIVE_INFINITY
-  let isStale = false
+interface CatalogPage {
+  readonly repositories: readonly string[]
+  readonly hasMore: boolean
+}
 
-  const build = (): Promise<SearchIndex> => {
-    isStale = false
-    builtAt = now().getTime()
-    building = readIndex(store)
-      .then((index) => {
-        current = index
-        return index
-      })
-      .finally(() => {
-        building = undefined
-      })
-    return building
-  }
-
-  /** An index that is there is used while a newer one is made. */
-  const index = async (): Promise<SearchIndex> => {
-    const age = now().getTime() - builtAt
-    if (building === undefined && (age > INDEX_LIFE_MS || (isStale && age > MIN_INDEX_LIFE_MS))) {
-      const built = build()
-      // Whoever has no index yet waits for it and sees its failure; otherwise the next search tries again.
-      if (current !== undefined) built.catch(() => {})
-    }
-    return current ?? (await (building ?? build()))
-  }
-
+export function createSearchService(store: CollectorStore): SearchService {
   return {
     async searchFor(account, term, {registry, limit}) {
-      const found = await index()
-      if (account === 'everything') return await search(found, term, {mayPull: async () => true, registry, limit})
-      const standings = new Map<number, Promise<Standing>>()
-      const standingAt = (managed: ManagedRegistry): Promise<Standing> => {
-        const known = standings.get(managed.id) ?? standingOf(account, managed, store)
-        standings.set(managed.id, known)
-        return known
-      }
-      return await search(found, term, {
-        registry,
-        limit,
-        async mayPull({registry: managed, repository}) {
-          const standing = await standingAt(managed)
-          return decide('pull', standing.principal, standing.registry, await standing.resolve(repository.name), standing.options).granted
-        },
-      })
+      const all = (await store.listManagedRegistries()).filter(isProven)
+      const registries = all.filter(({name}) => registry === undefined || name === registry)
+      const visible = await Promise.all(
+        registries.map((managed): VisibleRepositories | Promise<VisibleRepositories> =>
+          account === 'everything' ? {registryId: managed.id, owners: 'all'} : visibleIn(account, managed, store),
+        ),
+      )
+      return await store.searchRepositories(visible, parseTerm(term), limit)
     },
-    invalidate() {
-      isStale = true
+    async listFor(account, registry, {after, limit}) {
+      const names = await store.listVisible(await visibleIn(account, registry, store), {after, limit: limit + 1})
+      return {repositories: names.slice(0, limit), hasMore: names.length > limit}
     },
   }
 }
 
-/** In pages, between which others get a turn. */
-async function readIndex(store: CollectorStore): Promise<SearchIndex> {
-  const found: Searchable[] = []
-  for (const registry of (await store.listManagedRegistries()).filter(isProven)) {
-    for (let after = ''; ; ) {
-      const page = await store.listRepositories(registry.id, {after, limit: PAGE_SIZE})
-      for (const repository of page) found.push({registry, repository})
-      await breathe()
-      if (page.length < PAGE_SIZE) break
-      after = page.at(-1)?.name ?? after
-    }
-  }
-  return await createSearchIndex(found, async () => {
-    await breathe()
-  })
+/** As OpenSVC's collector has it, the kind of thing to search for may stand before the term: `docker: web`. */
+function parseTerm(text: string): string {
+  return text
+    .replace(/^\s*docker:/i, '')
+    .replaceAll(/\p{Cc}+/gu, ' ')
+    .trim()
+    .toLowerCase()
 }

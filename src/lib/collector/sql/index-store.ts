@@ -115,6 +115,7 @@ export function createIndexStore(database: Kysely<Tables>): IndexStore {
     async describeRepository(id, {description, isOfficial, isAutomated}) {
       const change = present({
         description,
+        description_key: description?.toLowerCase(),
         is_official: isOfficial === undefined ? undefined : toBit(isOfficial),
         is_automated: isAutomated === undefined ? undefined : toBit(isAutomated),
       })
@@ -276,9 +277,12 @@ async function learnTags(database: Kysely<Tables>, repositoryId: number, tags: r
     .execute()
 }
 
-type RepositoryRow = Selectable<Tables['repository']> & {readonly registry: string; readonly stars: number | string | null}
+type RepositoryRow = Omit<Selectable<Tables['repository']>, 'description_key' | 'owner' | 'leaf'> & {
+  readonly registry: string
+  readonly stars: number | string | null
+}
 
-function toRepositories(rows: readonly RepositoryRow[]): readonly IndexedRepository[] {
+export function toRepositories(rows: readonly RepositoryRow[]): readonly IndexedRepository[] {
   return rows.flatMap((row) =>
     isRepositoryName(row.name)
       ? [

@@ -1,6 +1,7 @@
 /** The schema as forward migrations for both databases. One that was released is never edited: a change is a new one at the end. */
 import {type ColumnDefinitionBuilder, type CreateTableBuilder, type Kysely, sql} from 'kysely'
 import type {Migration} from 'kysely/migration'
+import {ROOT_OWNER} from '../../access/repository-path.ts'
 import {EMBEDDED_REGISTRY} from '../objects.ts'
 import {placeOf} from '../registry-place.ts'
 
@@ -250,5 +251,83 @@ export function migrations(dialect: Dialect): Readonly<Record<string, Migration>
         await database.schema.createIndex('registry_url_key').unique().on('registry').column('url_key').execute()
       },
     },
+    '009-search': {
+      async up(database: Kysely<unknown>) {
+        await addSearchColumns(database, dialect)
+        const index = (name: string) => database.schema.createIndex(name).on('repository')
+        await index('repository_owner').columns(['registry_id', 'owner', 'name']).execute()
+        await index('repository_official')
+          .column('registry_id')
+          .where('is_official' as never, '=', sql.lit(1))
+          .execute()
+        await (dialect === 'sqlite' ? addTrigramsToSqlite : addTrigramsToPostgres)(database)
+      },
+    },
+  }
+}
+
+/** Descriptions that are changed at once. */
+const DESCRIPTIONS = 500
+
+/** The owner and the last component follow from the name: the database makes them, so that they cannot differ from it. */
+async function addSearchColumns(database: Kysely<unknown>, dialect: Dialect): Promise<void> {
+  const [position, kept] = dialect === 'sqlite' ? (['instr', 'virtual'] as const) : (['strpos', 'stored'] as const)
+  // `users/ann` of `users/ann/web`: the second slash is looked for behind the first.
+  const first = `${position}(name, '/')`
+  const second = `${position}(substr(name, ${first} + 1), '/')`
+  const folder = `substr(name, 1, ${first} - 1)`
+  const owner = `case
+    when name in ('users', 'groups', 'apps') then '(reserved)'
+    when ${first} = 0 or ${folder} not in ('users', 'groups', 'apps') then '${ROOT_OWNER}'
+    when ${second} = 0 then '(reserved)'
+    else substr(name, 1, ${first} + ${second} - 1) end`
+  const leaf = `substr(name, length(rtrim(name, replace(name, '/', ''))) + 1)`
+  for (const [column, expression] of [
+    ['owner', owner],
+    ['leaf', leaf],
+  ] as const) {
+    await sql.raw(`alter table repository add column ${column} text generated always as (${expression}) ${kept}`).execute(database)
+  }
+  await sql`alter table repository add column description_key text not null default ''`.execute(database)
+  for (let after = 0; ; ) {
+    const {rows} = await sql<{readonly id: number; readonly description: string}>`
+      select id, description from repository where description <> '' and id > ${after} order by id limit ${sql.lit(DESCRIPTIONS)}`.execute(
+      database,
+    )
+    for (const {id, description} of rows) {
+      await sql`update repository set description_key = ${description.toLowerCase()} where id = ${id}`.execute(database)
+    }
+    const last = rows.at(-1)
+    if (last === undefined) return
+    after = last.id
+  }
+}
+
+/** FTS5 with trigrams over the rows of the table, without a copy of them; triggers keep it as they are. */
+async function addTrigramsToSqlite(database: Kysely<unknown>): Promise<void> {
+  const columns = 'name, description_key, owner'
+  const values = (row: 'old' | 'new'): string => `${row}.id, ${row}.name, ${row}.description_key, ${row}.owner`
+  const add = `insert into repository_search (rowid, ${columns}) values (${values('new')});`
+  const remove = `insert into repository_search (repository_search, rowid, ${columns}) values ('delete', ${values('old')});`
+  for (const statement of [
+    'create index repository_leaf on repository (leaf, registry_id, owner)',
+    `create virtual table repository_search using fts5(${columns}, content='repository', content_rowid='id', tokenize='trigram', detail=none, columnsize=0)`,
+    "insert into repository_search (repository_search) values ('rebuild')",
+    `create trigger repository_search_added after insert on repository begin ${add} end`,
+    `create trigger repository_search_removed after delete on repository begin ${remove} end`,
+    `create trigger repository_search_changed after update of name, description_key on repository begin ${remove} ${add} end`,
+  ]) {
+    await sql.raw(statement).execute(database)
+  }
+}
+
+async function addTrigramsToPostgres(database: Kysely<unknown>): Promise<void> {
+  for (const statement of [
+    'create extension if not exists pg_trgm',
+    'create index repository_leaf on repository (leaf text_pattern_ops, registry_id, owner)',
+    'create index repository_name_search on repository using gin (name gin_trgm_ops)',
+    'create index repository_description_search on repository using gin (description_key gin_trgm_ops)',
+  ]) {
+    await sql.raw(statement).execute(database)
   }
 }

@@ -4,13 +4,16 @@ import type {DatabaseSync, SQLInputValue} from 'node:sqlite'
 import {type Dialect, Kysely, PostgresDialect, type SqliteDatabase, SqliteDialect} from 'kysely'
 import {Migrator} from 'kysely/migration'
 import {HoldfastError} from '../../core/errors.ts'
+import {excerpt} from '../../core/redaction.ts'
 import {settlesWithin} from '../../core/settle-within.ts'
+import {shellCommand} from '../../core/shell.ts'
 import {createBusyRetry} from '../../records/sqlite/busy-retry.ts'
 import {openConnection} from '../../records/sqlite/connection.ts'
 import {databaseFailure, isUnavailable} from '../../records/sqlite/failure.ts'
 import type {CollectorStore} from '../store.ts'
 import {migrations} from './migrations.ts'
 import {namingOutages} from './outage.ts'
+import {SEARCH_LIMITS, type SearchLimits} from './search.ts'
 import {createSqlStore} from './store.ts'
 import type {Tables} from './tables.ts'
 
@@ -26,7 +29,11 @@ const CLOSE_TIMEOUT_MS = 3_000
  * Opens the store with the newest schema; the signal gives that up.
  * @throws {HoldfastError} CONFIGURATION when the database is damaged or of a newer Holdfast; STORAGE when it cannot be reached or written.
  */
-export async function openCollectorStore(location: DatabaseLocation, signal?: AbortSignal): Promise<CollectorStore> {
+export async function openCollectorStore(
+  location: DatabaseLocation,
+  signal?: AbortSignal,
+  limits: SearchLimits = SEARCH_LIMITS,
+): Promise<CollectorStore> {
   const dialect = 'file' in location ? 'sqlite' : 'postgres'
   const name = 'file' in location ? location.file : 'PostgreSQL'
   signal?.throwIfAborted()
@@ -48,11 +55,11 @@ export async function openCollectorStore(location: DatabaseLocation, signal?: Ab
     signal?.throwIfAborted()
   } catch (error) {
     await close()
-    throw signal?.aborted ? signal.reason : unusable(name, error)
+    throw signal?.aborted ? signal.reason : unusable(location, error)
   } finally {
     signal?.removeEventListener('abort', cut)
   }
-  return {...namingOutages(createSqlStore(database, dialect), name), close}
+  return {...namingOutages(createSqlStore(database, dialect, limits), name), close}
 }
 
 interface OpenDatabase {
@@ -63,7 +70,20 @@ interface OpenDatabase {
   readonly cut: () => void
 }
 
-function unusable(name: string, cause: unknown): HoldfastError {
+function nameOf(location: DatabaseLocation): string {
+  return 'file' in location ? location.file : 'PostgreSQL'
+}
+
+/** As `psql` takes it. */
+function databaseName(location: DatabaseLocation): string {
+  return 'file' in location ? '' : decodeURIComponent(new URL(location.postgresUrl).pathname.slice(1))
+}
+
+/** SQLSTATE of a right that is missing, of a file of an extension that is not there, and of a feature that is not. */
+const NO_EXTENSION = ['42501', '58P01', '0A000']
+
+function unusable(location: DatabaseLocation, cause: unknown): HoldfastError {
+  const name = nameOf(location)
   if (cause instanceof HoldfastError) return cause
   const reason = cause instanceof Error ? cause.message : String(cause)
   if (/corrupted migrations|previously executed migration/.test(reason)) {
@@ -71,6 +91,18 @@ function unusable(name: string, cause: unknown): HoldfastError {
       hints: ['install the newer Holdfast that wrote it'],
       cause,
     })
+  }
+  if (cause instanceof Error && /pg_trgm/.test(reason) && 'code' in cause && NO_EXTENSION.includes(String(cause.code))) {
+    return new HoldfastError(
+      'CONFIGURATION',
+      `cannot open "${name}": search takes the extension pg_trgm, which this account cannot create: ${excerpt(reason)}`,
+      {
+        hints: [
+          `${shellCommand`sudo -u postgres psql --dbname ${databaseName(location)} --command ${'CREATE EXTENSION pg_trgm'}`}   # once, by an administrator of PostgreSQL`,
+        ],
+        cause,
+      },
+    )
   }
   return new HoldfastError('STORAGE', `cannot open "${name}": ${reason}`, {cause})
 }

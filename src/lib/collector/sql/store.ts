@@ -10,7 +10,9 @@ import {createEventStore} from './events.ts'
 import {createGroupStore} from './groups.ts'
 import {createIndexStore} from './index-store.ts'
 import {createLoginHistory} from './login-history.ts'
+import type {Dialect} from './migrations.ts'
 import {createManagedRegistryStore} from './registries.ts'
+import {createSearchStore, type SearchLimits} from './search.ts'
 import {createServiceStore} from './services.ts'
 import type {Tables} from './tables.ts'
 import {createRefreshTokenStore, createSessionStore} from './tokens.ts'
@@ -18,12 +20,12 @@ import {createTombstoneStore} from './tombstones.ts'
 import {inSerializableTransaction} from './transaction.ts'
 import {createUserStore} from './users.ts'
 
-export function createSqlStore(database: Kysely<Tables>, dialect: 'sqlite' | 'postgres'): Omit<CollectorStore, 'close'> {
+export function createSqlStore(database: Kysely<Tables>, dialect: Dialect, limits: SearchLimits): Omit<CollectorStore, 'close'> {
   return {
     async transaction(work) {
       return await inSerializableTransaction(database, dialect, async (transaction) => {
         const store: CollectorStore = {
-          ...createSqlStore(transaction, dialect),
+          ...createSqlStore(transaction, dialect, limits),
           // One within another one is a part of it.
           transaction: (inner) => inner(store),
           close: async () => {},
@@ -44,6 +46,7 @@ export function createSqlStore(database: Kysely<Tables>, dialect: 'sqlite' | 'po
     ...createEventStore(database),
     ...createAuditStore(database),
     ...createIndexStore(database),
+    ...createSearchStore(database, dialect, limits),
     ...createCachedImageNoteStore(database),
     ...createLoginHistory(database),
   }

@@ -1,5 +1,5 @@
 /** The tables as kysely sees them, the same in SQLite and PostgreSQL: times are ISO 8601 texts in UTC, truth values 0 and 1. */
-import type {Generated} from 'kysely'
+import type {ColumnType, Generated} from 'kysely'
 import type {ObjectKind} from '../objects.ts'
 
 /** 0 or 1: SQLite has no truth values. */
@@ -85,6 +85,12 @@ interface RepositoryTable {
   registry_id: number
   name: string
   description: string
+  /** The description in lower case. */
+  description_key: Generated<string>
+  /** Whose the path is: `users/ann`, `apps/7`, or `ROOT_OWNER`. The database makes it from the name. */
+  readonly owner: ColumnType<string, never, never>
+  /** The last component of the name. The database makes it from the name. */
+  readonly leaf: ColumnType<string, never, never>
   is_official: Bit
   is_automated: Bit
   pulls: number

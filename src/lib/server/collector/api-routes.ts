@@ -21,13 +21,12 @@ export interface ApiOptions extends CallerDependencies {
   readonly now: () => Date
   readonly version: string
   readonly sweep?: Call['sweep']
-  readonly search?: Call['search']
   readonly checkTrust?: Call['checkTrust']
   readonly openRepository?: Call['openRepository']
 }
 
 export function addApiRoutes(app: FastifyInstance, options: ApiOptions): void {
-  const {store, secrets, now, version, sweep, search, checkTrust, openRepository} = options
+  const {store, secrets, now, version, sweep, checkTrust, openRepository} = options
   for (const operation of OPERATIONS) {
     app.route({
       method: operation.method,
@@ -36,7 +35,7 @@ export function addApiRoutes(app: FastifyInstance, options: ApiOptions): void {
         const caller = await identifyCaller(request, options)
         const input = checkInput(operation, inputOf(request, operation))
         const provePassword: Call['provePassword'] = (name, password) => options.verifyUser(name, password, request.ip)
-        const call = {store, secrets, now, caller, sweep, search, checkTrust, openRepository, provePassword}
+        const call = {store, secrets, now, caller, sweep, checkTrust, openRepository, provePassword}
         const output = await runOperation(operation, input, call, {requestId: request.id, address: request.ip})
         return await reply.code(operation.method === 'POST' ? 201 : 200).send(output)
       },

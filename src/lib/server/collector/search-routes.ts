@@ -3,7 +3,7 @@
  * place of the first for one registry. A search is one of one registry: names in its results have none.
  */
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
-import type {Searchable} from '../../collector/search/search.ts'
+import type {IndexedRepository} from '../../collector/objects.ts'
 import type {ServerListener} from '../server-events.ts'
 import {createFailureHandler, DISTRIBUTION_FORM} from './failures.ts'
 
@@ -13,7 +13,7 @@ const MAX_TERM_CHARACTERS = 255
 
 interface SearchAnswer {
   readonly count: number
-  readonly results: readonly Searchable[]
+  readonly results: readonly IndexedRepository[]
 }
 
 interface SearchQuestion {
@@ -63,7 +63,7 @@ async function answer(
     num_pages: Math.ceil(count / wanted),
     page: 1,
     page_size: wanted,
-    results: results.map(({repository}) => ({
+    results: results.map((repository) => ({
       name: repository.name,
       description: repository.description,
       star_count: repository.stars,

@@ -17,7 +17,7 @@ import {isProven, registryAt} from '../../collector/registry-place.ts'
 import {createSearchService} from '../../collector/search/search-service.ts'
 import {createSecretMaker} from '../../collector/secret-maker.ts'
 import type {CollectorStore} from '../../collector/store.ts'
-import {type Account, accountName, type Standing, serviceOfAccount, standingOf} from '../../collector/subjects.ts'
+import {type Account, accountName, serviceOfAccount, standingOf} from '../../collector/subjects.ts'
 import {checkTrustNow, type OpenSweepSource, type SweeperOptions, startSweeper, sweepNow} from '../../collector/sweeper.ts'
 import type {ContentStore} from '../../content/store.ts'
 import {awaitedLater} from '../../core/awaited-later.ts'
@@ -42,7 +42,6 @@ const KEYS_CHECK_MS = 60_000
 /** How long sweeps and events under way may take to end. */
 const CLOSE_MS = 5_000
 const SEARCH: readonly Scope[] = [{type: 'registry', name: 'catalog', actions: ['search']}]
-const CATALOG_PAGE_ENTRIES = 1_000
 const BEARER = /^Bearer +([^ ]+)$/i
 const HOST = /^[A-Za-z0-9._-]+(?::[0-9]{1,5})?$|^\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?$/
 
@@ -96,8 +95,8 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
   const metrics = createMetrics()
   const onDecision = ({action, rule, granted}: DecidedAction): void => metrics.decided(action, rule, granted)
   const tokens = createLocalTokenService({store, keys, authenticator, issuer, now, federation: options.federation, onDecision})
-  const searchService = createSearchService(store, now)
-  const recorder = createEventRecorder({...createEventFeed(store, () => searchService.invalidate()), ownActor: OWN_ACTOR})
+  const searchService = createSearchService(store)
+  const recorder = createEventRecorder({...createEventFeed(store), ownActor: OWN_ACTOR})
   const sweeping = {store, keys, issuer, openSource: options.openSource, openProbe: options.openProbe, now}
 
   const identify = async (authorization: string, address: string): Promise<{readonly account: Account; readonly service?: string}> => {
@@ -140,7 +139,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
           : await accountOf(verified.subject, store)
     if (account === undefined) throw new HoldfastError('UNAUTHENTICATED', 'cannot list: it is not known who asks', {details: {service}})
     if (registry === undefined) return {repositories: [], hasMore: false}
-    return await listPullable(store, registry, await standingOf(account, registry, store), {after, limit})
+    return await searchService.listFor(account, registry, {after, limit})
   }
 
   const app = await createCollectorApp({
@@ -170,7 +169,6 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     publicUrl: options.publicUrl,
     keys,
     metrics,
-    search: searchService,
     sweep: (registry) => sweepNow(registry, sweeping),
     checkTrust: (registry) => checkTrustNow(registry, sweeping),
     openRepository: (registry, repository) => options.openRepository(registry, repository, sweeping),
@@ -184,7 +182,6 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
   }
   const pending = new Set<Promise<unknown>>()
   const sweeper = startSweeper(sweeping, ({registry, outcome, durationMs}) => {
-    searchService.invalidate()
     if (outcome.kind !== 'elsewhere') metrics.swept(registry, durationMs, outcome.kind === 'swept' && outcome.result.complete)
     const error =
       outcome.kind === 'failed' ? outcome.error : outcome.kind === 'swept' && !outcome.result.complete ? outcome.result.reason : undefined
@@ -229,26 +226,6 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
       await settlesWithin(Promise.allSettled([sweeper.stop(), ...pending]), CLOSE_MS)
       await app.close()
     },
-  }
-}
-
-/** Names are read in pages until there are enough that may be pulled, and one more. */
-async function listPullable(
-  store: CollectorStore,
-  registry: ManagedRegistry,
-  {principal, registry: access, resolve, options}: Standing,
-  {after, limit}: {readonly after: string; readonly limit: number},
-): Promise<{readonly repositories: readonly string[]; readonly hasMore: boolean}> {
-  const repositories: string[] = []
-  for (let last = after; ; ) {
-    const page = await store.listRepositories(registry.id, {after: last, limit: CATALOG_PAGE_ENTRIES})
-    for (const {name} of page) {
-      if (!decide('pull', principal, access, await resolve(name), options).granted) continue
-      if (repositories.length === limit) return {repositories, hasMore: true}
-      repositories.push(name)
-    }
-    if (page.length < CATALOG_PAGE_ENTRIES) return {repositories, hasMore: false}
-    last = page.at(-1)?.name ?? last
   }
 }
 
