@@ -27,7 +27,7 @@ import {
 import type {CloudFoundryNetwork} from '../cloud-foundry/uaa.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
-import {APP_NOTE, readAppNote, readReleaseNote, writeAppNote, writeReleaseNote} from './annotations.ts'
+import {APP_NOTE, readAppNote, readCopy, writeAppNote, writeCopy} from './annotations.ts'
 import type {Platform, PlatformApp, Release, ReleaseRequest} from './platform.ts'
 
 export interface CloudFoundryPlatformOptions {
@@ -60,25 +60,40 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
 
   /** The droplet's own annotations, else those of its package: `cf restage` builds our package again, and annotates nothing. */
   const releaseOf = async (app: CloudFoundryApp, {guid, image = '', annotations, packageGuid}: Droplet): Promise<Release> => {
-    const own = readReleaseNote(annotations)
+    const own = readCopy(annotations)
     // Copies are pinned: what is not is not asked about.
-    if (own.staged !== undefined || packageGuid === undefined || !image.includes('@')) return {id: guid, image, ...own}
-    const {staged} = readReleaseNote((await findPackage(controller, app, packageGuid))?.annotations ?? {})
-    return {id: guid, image, ...own, ...(staged === undefined ? {} : {staged})}
+    const isTold = own !== undefined || packageGuid === undefined || !image.includes('@')
+    const staged = isTold ? own : readCopy((await findPackage(controller, app, packageGuid))?.annotations ?? {})
+    return {id: guid, image, ...(staged === undefined ? {} : {staged})}
+  }
+
+  const build = async (
+    app: CloudFoundryApp,
+    packageGuid: string,
+    {image, staged, onStep}: Pick<ReleaseRequest, 'image' | 'staged' | 'onStep'>,
+  ): Promise<Release> => {
+    onStep?.(
+      `staging app "${app.name}"`,
+      `app "${app.name}" runs what it ran; the package and the build that were begun for it stay at the platform, and the next run goes on with them`,
+    )
+    const guid = await buildPackage(controller, app, packageGuid, network, stagingTimeoutMs)
+    if (staged === undefined) return {id: guid, image}
+    await annotateDroplet(controller, app, guid, writeCopy(staged))
+    return {id: guid, image, staged}
   }
 
   /** A package that an interrupted run has made for the same copy, and that nothing was finished with; with credentials that are known to be today's. */
   const reusePackage = async (app: CloudFoundryApp, {image, staged, credentials}: ReleaseRequest): Promise<string | undefined> => {
     if (staged === undefined) return undefined
     const candidate = (await recentPackages(controller, app)).find((one) => {
-      const noted = readReleaseNote(one.annotations).staged
+      const noted = readCopy(one.annotations)
       return one.isReady && one.image === image && noted?.cached === staged.cached && noted.source === staged.source
     })
     if (candidate === undefined || (credentials === undefined && candidate.username !== undefined)) return undefined
     const droplets = await dropletsOf(controller, app, candidate.guid)
-    if (droplets.some(({annotations}) => readReleaseNote(annotations).staged !== undefined)) return undefined
+    if (droplets.some(({annotations}) => readCopy(annotations) !== undefined)) return undefined
     try {
-      await renewPackage(controller, app, candidate.guid, credentials, writeReleaseNote({staged}))
+      await renewPackage(controller, app, candidate.guid, credentials, writeCopy(staged))
       return candidate.guid
     } catch (error) {
       if (hasCode(error, 'PLATFORM_REFUSED') || hasCode(error, 'OBJECT_NOT_FOUND')) return undefined
@@ -99,7 +114,9 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
       const droplet = await currentDroplet(controller, app)
       if (droplet?.image !== undefined) return await releaseOf(app, droplet)
       const newest = (await recentPackages(controller, app))[0]
-      return newest === undefined ? undefined : {id: '', image: newest.image, ...readReleaseNote(newest.annotations)}
+      if (newest === undefined) return undefined
+      const staged = readCopy(newest.annotations)
+      return {id: '', image: newest.image, ...(staged === undefined ? {} : {staged})}
     },
     async findRelease(platformApp, releaseId) {
       const app = await appOf(platformApp)
@@ -110,13 +127,13 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     },
     async settle(platformApp, onStep) {
       const app = await appOf(platformApp)
-      const build = await activeBuild(controller, app)
-      if (build !== undefined) {
+      const building = await activeBuild(controller, app)
+      if (building !== undefined) {
         onStep?.(
           `waiting for the build of app "${app.name}" that is under way`,
           `the build of app "${app.name}" that was under way goes on at the platform, and nothing else was begun`,
         )
-        await awaitBuild(controller, app, build, network, stagingTimeoutMs)
+        await awaitBuild(controller, app, building, network, stagingTimeoutMs)
       }
       const deployment = await activeDeployment(controller, app)
       if (deployment !== undefined) {
@@ -129,23 +146,23 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
           if (!hasCode(error, 'STAGING_FAILED')) throw error
         })
       }
-      return build === undefined && deployment === undefined ? platformApp : describe(await readApp(controller, app))
+      return building === undefined && deployment === undefined ? platformApp : describe(await readApp(controller, app))
     },
     async prepare(platformApp, request) {
-      const {image, staged, credentials, credentialsName, onStep} = request
       const app = await appOf(platformApp)
       assertRunsImages(app)
       const packageGuid =
         (await reusePackage(app, request)) ??
-        (await createPackage(controller, app, image, credentials, staged === undefined ? {} : writeReleaseNote({staged})))
-      onStep?.(
-        `staging app "${app.name}"`,
-        `app "${app.name}" runs what it ran; the package and the build that were begun for it stay at the platform, and the next run goes on with them`,
-      )
-      const guid = await buildPackage(controller, app, packageGuid, network, stagingTimeoutMs)
-      const note = {...(staged === undefined ? {} : {staged}), ...(credentialsName === undefined ? {} : {credentials: credentialsName})}
-      if (Object.keys(note).length > 0) await annotateDroplet(controller, app, guid, writeReleaseNote(note))
-      return {id: guid, image, ...note}
+        (await createPackage(controller, app, request.image, request.credentials, writeCopy(request.staged)))
+      return await build(app, packageGuid, request)
+    },
+    async prepareAgain(platformApp, {id, image, staged}, onStep) {
+      const app = await appOf(platformApp)
+      const {packageGuid} = await readDropletOf(controller, app, id)
+      if (packageGuid === undefined) {
+        throw new HoldfastError('STAGING_FAILED', `cannot stage app "${app.name}": release ${id} does not tell what it was made of`)
+      }
+      return await build(app, packageGuid, {image, staged, onStep})
     },
     async activate(platformApp, {id}, onStep) {
       const app = await appOf(platformApp)
@@ -164,7 +181,7 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
       }
     },
     async mark(platformApp, releaseId, staged) {
-      await annotateDroplet(controller, await appOf(platformApp), releaseId, writeReleaseNote({staged}))
+      await annotateDroplet(controller, await appOf(platformApp), releaseId, writeCopy(staged))
     },
     async writeNote(platformApp, note) {
       await annotateApp(controller, await appOf(platformApp), writeAppNote(note))

@@ -52,6 +52,7 @@ export function createLocalPlatform(records: AppRecordStore, now: () => Date): P
     },
     settle: async (app) => app,
     prepare: async (_app, {image, staged}) => ({id: image, image, ...(staged === undefined ? {} : {staged})}),
+    prepareAgain: async (_app, release) => release,
     async activate(app, {image, staged}) {
       await change(app, (record) => {
         const {staged: _, previousStaged: __, ...rest} = record

@@ -8,7 +8,7 @@ import {shellCommand} from '../core/shell.ts'
 import type {StepListener} from '../core/step.ts'
 import {formatReference, parseReference, type Reference, type RegistryHost} from '../oci/reference.ts'
 import type {StagedImageRecord} from '../records/store.ts'
-import {completeNote, moveApp, nameCredentials, releaseOf} from './move-app.ts'
+import {completeNote, moveApp, releaseOf} from './move-app.ts'
 import {CACHE_VARIABLE, isOptIn} from './opt-in.ts'
 import type {Platform, PlatformApp, PullCredentials} from './platform.ts'
 import {assertIsSource, type Running, readRunning, unknownSource} from './running.ts'
@@ -95,7 +95,6 @@ async function stage(app: PlatformApp, running: Running, request: StageRequest, 
     image: cached,
     staged: {source, sourceDigest, cached, stagedAt: dependencies.now().toISOString()},
     credentials: pullCredentials,
-    credentialsName: nameCredentials(pullCredentials, app.note?.credentials),
     onStep,
   })
   await moveApp({app, running, to, previous}, platform, onStep)

@@ -97,7 +97,6 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
       onStep: this.onStep,
       findCopy: (image) => rememberedCopy(records, image),
       assertPullable: (image, credentials) => assertPullable(context, image, credentials),
-      isThere: (image) => isThere(context, image),
       openRegistry: async () => (await context.openTarget(flags.to)).registry,
     }
   }
@@ -189,17 +188,6 @@ async function assertPullable(context: Context, image: Reference, credentials: P
     })
   }
   throw new HoldfastError('MANIFEST_NOT_FOUND', `the platform could not pull "${formatReference(image)}": it is not there for it`)
-}
-
-/** Whether an image is there, for Holdfast itself; undefined when that cannot be asked. */
-async function isThere(context: Context, image: Reference): Promise<boolean | undefined> {
-  try {
-    const store = await context.openSource(image)
-    return (await store.statManifest(image.repository, manifestReference(image), {signal: context.signal})) !== undefined
-  } catch (error) {
-    if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
-    return undefined
-  }
 }
 
 /**
