@@ -20,7 +20,7 @@ import type {ImageCredentials} from './fake-cf/instances.ts'
 import type {Droplet} from './fake-cf/state.ts'
 
 const ANN = {username: 'ann', password: 'password of ann'}
-export const CACHE = parseRegistryHost('cache.example.com')
+const CACHE = parseRegistryHost('cache.example.com')
 export const APP = 'shop'
 
 /** A machine that Holdfast runs on: what it remembers, and when its next run stops. */
@@ -43,7 +43,11 @@ export interface AppWorlds {
 
 export async function startAppWorlds(): Promise<AppWorlds> {
   let world: AppWorld | undefined
-  const foundation = new FakeCloudFoundry({pollsUntilDone: 1, resolveImage: async (image, credentials) => pull(world, image, credentials)})
+  const foundation = new FakeCloudFoundry({
+    pollsUntilDone: 1,
+    accessTokenSeconds: 86_400,
+    resolveImage: async (image, credentials) => pull(world, image, credentials),
+  })
   await foundation.start()
   foundation.addUser({name: ANN.username, password: ANN.password, role: 'developer'})
   const token = await tokenOf(foundation)

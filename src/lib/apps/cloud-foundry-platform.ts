@@ -104,6 +104,7 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
   return {
     kind: 'cloud-foundry',
     description: `space "${space.name}" of org "${organization.name}" at ${new URL(controller.api).host}`,
+    space: `${organization.name}/${space.name}`,
     findApp: async (name) => describe(await findApp(controller, space.guid, name)),
     listApps: async () => (await listImageApps(controller, space.guid)).map(describe),
     readVariable: async (app, name) => await readVariable(controller, await appOf(app), name),

@@ -60,6 +60,8 @@ export interface Platform {
   readonly kind: 'cloud-foundry' | 'local'
   /** For people: `space "dev" of org "acme" at api.example.com`. */
   readonly description: string
+  /** `ORG/SPACE`, where a platform has spaces. */
+  readonly space?: string
   /** @throws {HoldfastError} OBJECT_NOT_FOUND with names that are near. */
   findApp(name: string): Promise<PlatformApp>
   /** Those that run images, by name. */

@@ -1,5 +1,6 @@
 /** Apps as people read them. */
 import type {AppStatus} from '../apps/app-status.ts'
+import type {AppCheck} from '../apps/check-app.ts'
 import type {Refresh} from '../apps/refresh-app.ts'
 import type {StageOutcome} from '../apps/stage-app.ts'
 import type {App} from '../collector/objects.ts'
@@ -62,4 +63,21 @@ export function describeRefresh(refresh: Refresh): TerminalText {
   if (!hasMoved) return text`app "${app}": ${source} is still ${oldDigest}`
   const layers = `${formatCount(newLayers, 'new layer')} of ${formatBytes(newBytes)}, ${goneLayers} gone`
   return text`app "${app}": ${source} has moved: ${oldDigest} → ${newDigest}; ${layers}; ${formatBytes(oldSizeBytes)} → ${formatBytes(newSizeBytes)}`
+}
+
+const VERDICTS: Readonly<Record<AppCheck['verdict'], string>> = {
+  pullable: 'would start',
+  gone: 'would not start: its image is gone',
+  refused: 'would not start: its registry refuses it',
+  unreachable: 'would not start: its registry cannot be reached',
+  unknown: 'not known',
+}
+
+export function describeChecks(checks: readonly AppCheck[]): readonly TerminalText[] {
+  const rows = checks.map(({app, space, verdict, image}) => [
+    space === undefined ? app : `${app} (${space})`,
+    VERDICTS[verdict],
+    image ?? '-',
+  ])
+  return formatTable(['APP', 'TODAY', 'IMAGE'], rows)
 }

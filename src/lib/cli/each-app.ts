@@ -10,7 +10,8 @@ import {formatCount} from './units.ts'
 
 export interface EachApp<Outcome> {
   readonly apps: readonly Outcome[]
-  readonly failures: readonly {readonly app: string; readonly error: ErrorBody}[]
+  /** `space`: where several were worked on. */
+  readonly failures: readonly {readonly app: string; readonly space?: string; readonly error: ErrorBody}[]
 }
 
 export interface EachAppRequest<Outcome> {
@@ -19,10 +20,12 @@ export interface EachAppRequest<Outcome> {
   readonly app: string | undefined
   readonly isAll: boolean | undefined
   readonly platform: Platform
-  /** Which ones `--all` means: those that run from the cache, or those that do and those that are to. */
-  readonly select: 'cached' | 'opted-in'
+  /** Where `--all` looks, when that is more than `platform`. */
+  readonly everywhere?: (() => Promise<readonly Platform[]>) | undefined
+  /** Which ones `--all` means: those that run from the cache, or those that do and those that are to; or whatever runs an image. */
+  readonly select: 'cached' | 'opted-in' | 'all'
   readonly findCopy: RunningDependencies['findCopy']
-  readonly run: (app: string) => Promise<Outcome>
+  readonly run: (app: string, platform: Platform) => Promise<Outcome>
   readonly onFailure: (message: string) => void
   readonly leaves: (describe: () => Leftover) => void
   /** What stays of the app that is worked on when the command stops now; undefined when nothing of it was changed. */
@@ -48,29 +51,34 @@ export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Pro
   })
   if (app !== undefined) {
     current = app
-    return {apps: [await run(app)], failures: []}
+    return {apps: [await run(app, platform)], failures: []}
   }
-  for (const candidate of await platform.listApps()) {
-    current = undefined
-    try {
-      if (!(await isMeant(platform, candidate, request))) continue
-      current = candidate.name
-      apps.push(await run(candidate.name))
-      done.push(candidate.name)
-    } catch (error) {
-      if (hasCode(error, 'INTERRUPTED')) throw error
-      const body = errorBody(error)
-      onFailure(`app "${candidate.name}": ${body.message}`)
-      failures.push({app: candidate.name, error: body})
+  const platforms = (await request.everywhere?.()) ?? [platform]
+  for (const place of platforms) {
+    const inSpace = platforms.length === 1 || place.space === undefined ? {} : {space: place.space}
+    const title = (name: string): string => (inSpace.space === undefined ? name : `${name} (${inSpace.space})`)
+    for (const candidate of await place.listApps()) {
+      current = undefined
+      try {
+        if (!(await isMeant(place, candidate, request))) continue
+        current = title(candidate.name)
+        apps.push(await run(candidate.name, place))
+        done.push(title(candidate.name))
+      } catch (error) {
+        if (hasCode(error, 'INTERRUPTED')) throw error
+        const body = errorBody(error)
+        onFailure(`app "${title(candidate.name)}": ${body.message}`)
+        failures.push({app: candidate.name, ...inSpace, error: body})
+      }
     }
   }
   const result = {apps, failures}
   if (failures.length === 0) return result
-  const names = failures.map((failure) => failure.app)
+  const names = failures.map(({app: name, space}) => (space === undefined ? name : `${name} (${space})`))
   throw new PartialFailure(
     `cannot ${verb} ${failures.length} of ${formatCount(apps.length + failures.length, 'app')}: ${names.join(', ')}`,
     result,
-    names.map((name) => `holdfast ${verb} ${shellWord(name)}`),
+    failures.map(({app: name, space}) => `holdfast ${verb} ${shellWord(name)}${space === undefined ? '' : `   # in space ${space}`}`),
   )
 }
 
@@ -80,6 +88,7 @@ async function isMeant(
   {select, findCopy}: Pick<EachAppRequest<unknown>, 'select' | 'findCopy'>,
 ): Promise<boolean> {
   if (select === 'opted-in') return app.note !== undefined || isOptIn(await platform.readVariable(app, CACHE_VARIABLE))
+  if (select === 'all') return true
   const {kind} = await readRunning(app, {platform, findCopy})
   return kind === 'copy' || kind === 'orphan'
 }

@@ -1,5 +1,6 @@
 /** The frame of commands that work on apps: which platform they are on, which registry is the cache, and what the platform pulls from it with. */
 import * as Flags from '@oclif/core/flags'
+import type {CheckDependencies} from '../apps/check-app.ts'
 import type {Platform, PullCredentials} from '../apps/platform.ts'
 import {rememberedCopy} from '../apps/remembered-copy.ts'
 import type {RollbackDependencies} from '../apps/rollback-app.ts'
@@ -79,9 +80,9 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
 
   /** @see forEachApp */
   protected async forEachApp<Outcome>(request: Omit<EachAppRequest<Outcome>, 'leaves' | 'left'>): Promise<EachApp<Outcome>> {
-    const run = async (app: string): Promise<Outcome> => {
+    const run = async (app: string, platform: Platform): Promise<Outcome> => {
       this.left = undefined
-      return await request.run(app)
+      return await request.run(app, platform)
     }
     return await forEachApp({...request, run, leaves: this.leaves, left: () => this.left})
   }
@@ -98,6 +99,21 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
       findCopy: (image) => rememberedCopy(records, image),
       assertPullable: (image, credentials) => assertPullable(context, image, credentials),
       openRegistry: async () => (await context.openTarget(flags.to)).registry,
+    }
+  }
+
+  /** What looking at apps works with: nothing is changed, and the cache is opened only where there are credentials for it. */
+  protected async checkDependencies(flags: CacheFlags & PlatformFlags): Promise<CheckDependencies> {
+    const context = this.openContext(flags)
+    const pullCredentials = await readPullCredentials(flags, context)
+    const [platform, records] = await Promise.all([this.openPlatform(flags), context.records()])
+    return {
+      platform,
+      pullCredentials,
+      ...(pullCredentials === undefined ? {} : {registry: (await context.openTarget(flags.to)).registry}),
+      findCopy: (image) => rememberedCopy(records, image),
+      assertPullable: (image, credentials) => assertPullable(context, image, credentials),
+      assertReadable: (image) => assertReadable(context, image),
     }
   }
 
@@ -188,6 +204,13 @@ async function assertPullable(context: Context, image: Reference, credentials: P
     })
   }
   throw new HoldfastError('MANIFEST_NOT_FOUND', `the platform could not pull "${formatReference(image)}": it is not there for it`)
+}
+
+/** Looks at the image with what Holdfast has for its registry. */
+async function assertReadable(context: Context, image: Reference): Promise<void> {
+  const store = await context.openSource(image)
+  if ((await store.statManifest(image.repository, manifestReference(image), {signal: context.signal})) !== undefined) return
+  throw new HoldfastError('MANIFEST_NOT_FOUND', `cannot find "${formatReference(image)}": its registry has no such image`)
 }
 
 /**
