@@ -20,7 +20,7 @@ import type {ImageCredentials} from './fake-cf/instances.ts'
 import type {Droplet} from './fake-cf/state.ts'
 
 const ANN = {username: 'ann', password: 'password of ann'}
-const CACHE = parseRegistryHost('cache.example.com')
+export const CACHE = parseRegistryHost('cache.example.com')
 export const APP = 'shop'
 
 /** A machine that Holdfast runs on: what it remembers, and when its next run stops. */

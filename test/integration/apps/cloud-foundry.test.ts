@@ -86,6 +86,26 @@ describe('an app of Cloud Foundry', () => {
     assert.equal((await optOut()).image, TWO)
   })
 
+  it('tells its source after another tool has gone back, and is rolled back to what it ran before that', async () => {
+    await world.stage()
+    const {guid: copy} = world.current()
+    await world.stage({image: TWO})
+    const {guid: ran} = world.current()
+    world.foundation.app(APP).dropletGuid = copy
+    assert.deepEqual(await world.show().then(({source, previous}) => [source, previous]), [ONE, ran])
+    await world.rollBack(true)
+    assert.equal(world.truth(), TWO)
+  })
+
+  it('is not staged from a copy that is named as its image', async () => {
+    await world.stage()
+    const {image} = world.current()
+    await assert.rejects(
+      world.stage({image}, newMachine()),
+      (error) => hasCode(error, 'USAGE') && error.message.endsWith(`copy of "${ONE}"`),
+    )
+  })
+
   it('is an error when it runs a copy of something unknown: its image does not come back by itself, and it is not cached again', async () => {
     await world.stage()
     const {image = ''} = world.current()
