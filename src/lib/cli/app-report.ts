@@ -27,12 +27,13 @@ export function describeAppRows(rows: readonly AppRow[]): readonly TerminalText[
 }
 
 /** `cached, pinned, moved`. */
-function describeState({hasOptedIn, isCached, isPinned, drift, image}: AppStatus): string {
+function describeState({hasOptedIn, isCached, isPinned, drift, image, source}: AppStatus): string {
   if (image === undefined) return hasOptedIn ? 'opted in, no image yet' : 'no image yet'
   const parts = [
     isCached ? 'cached' : hasOptedIn ? 'opted in, not cached: holdfast stage' : 'not cached',
     isPinned ? 'pinned' : 'not pinned',
   ]
+  if (isCached && source === undefined) parts.push('nothing says what it is a copy of')
   if (drift === 'moved') parts.push('the source has moved')
   if (drift === 'unknown') parts.push('the source cannot be asked')
   return parts.join(', ')
