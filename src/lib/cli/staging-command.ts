@@ -4,13 +4,14 @@ import type {CheckDependencies} from '../apps/check-app.ts'
 import type {Platform, PullCredentials} from '../apps/platform.ts'
 import {rememberedCopy} from '../apps/remembered-copy.ts'
 import type {RollbackDependencies} from '../apps/rollback-app.ts'
+import {referenceOf} from '../apps/running.ts'
 import type {StageDependencies} from '../apps/stage-app.ts'
 import {DEFAULT_RECHECK_MS} from '../caching/recheck.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
 import {shellCommand} from '../core/shell.ts'
 import {escapeText} from '../core/terminal-text.ts'
-import {formatReference, manifestReference, parseReference, type Reference} from '../oci/reference.ts'
+import {formatReference, manifestReference, type Reference} from '../oci/reference.ts'
 import {BaseCommand} from './base-command.ts'
 import {describeCheck} from './cached-report.ts'
 import type {Context} from './context.ts'
@@ -148,7 +149,8 @@ export abstract class StagingCommand<Result extends object> extends BaseCommand<
             },
           )
         }
-        if (owner !== undefined) for (const copy of own) await records.adoptCachedImages(parseReference(copy), app, owner)
+        const copies = own.flatMap((text) => referenceOf(text) ?? [])
+        if (owner !== undefined) for (const copy of copies) await records.adoptCachedImages(copy, app, owner)
         const progress = createProgress(output)
         const [outcome] = await cacheImages(
           {sources: [source], registry: target.registry, app, owner, recheckMs: DEFAULT_RECHECK_MS},
