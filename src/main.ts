@@ -3,6 +3,7 @@ import {fileURLToPath} from 'node:url'
 import type {Command} from '@oclif/core/command'
 import pjson from '../package.json' with {type: 'json'}
 import AppAdd from './commands/app/add.ts'
+import AppCheck from './commands/app/check.ts'
 import AppList from './commands/app/list.ts'
 import AppRemove from './commands/app/remove.ts'
 import AppRestore from './commands/app/restore.ts'
@@ -109,6 +110,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'app:add': AppAdd,
+  'app:check': AppCheck,
   'app:list': AppList,
   'app:remove': AppRemove,
   'app:restore': AppRestore,

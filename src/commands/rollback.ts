@@ -10,8 +10,8 @@ export default class RollbackApp extends StagingCommand<Rollback & PlatformPlace
   static override readonly summary = 'Go back to what an app ran before it was staged.'
   static override readonly description =
     `A deployment that is under way is cancelled at once, and the app runs what it ran before it. Rolled back again, it runs what it ran before the rollback.
-A cached copy is given the credentials that are named here, so that its instances can pull it; without them the release before must have those that the app was last given, and nothing
-is changed otherwise. The user’s own image needs none.`
+A platform keeps the credentials of a release with it. A cached copy is therefore given those that are named here; without them the platform first shows that it can still pull it. When it
+cannot, nothing is changed. The user’s own image needs no credentials.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> shop',
     '<%= config.bin %> <%= command.id %> shop --pull-username web@service --pull-password-stdin < secret',

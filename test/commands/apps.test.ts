@@ -172,6 +172,7 @@ describe('the commands of apps', function () {
   it('find which app runs which copy of what, from each of its names', async () => {
     await succeed('set-env shop DIEGO_DOCKER_CACHE true')
     const cached = String(stagedApp(await succeed('stage shop --image', [image])).image)
+    assert.partialDeepStrictEqual(stagedApp(await succeed('app check shop')), {image: cached, verdict: 'pullable', tried: 'own'})
     const guid = /\/([^@]+)@/.exec(cached)?.[1] ?? ''
     for (const query of ['shop', guid, image, cached]) {
       const {images} = await succeed('cached', [query])

@@ -477,13 +477,57 @@ describe('apps of Cloud Foundry', function () {
     await addShop()
     const {image: cached} = first(await succeed('stage shop'))
     const {apps} = await succeed('rotate-credentials --all')
-    assert.deepEqual(apps, [{app: 'shop', image: cached}])
+    assert.deepEqual(apps, [{app: 'shop', image: cached, space: 'acme/dev'}])
     assert.equal(runningImage(), cached)
     assert.equal(foundation.state.packages.length, 3)
     assert.deepEqual(digests(), [old.digest])
     const wrong = await user.json(['rotate-credentials', 'shop'], {env: {HOLDFAST_PULL_PASSWORD: 'wrong'}})
     assert.equal(wrong.envelope.error?.code, 'UNAUTHENTICATED')
     assert.equal(foundation.state.packages.length, 3)
+  })
+
+  it('of one name in two spaces share no copy; all of them get new credentials, and those that cannot are listed', async () => {
+    await addShop()
+    const other = foundation.addSpace('acme', 'prod')
+    await foundation.addApp(other.spaceGuid, {name: 'shop', image, variables: {DIEGO_DOCKER_CACHE: 'true'}})
+    const prod = await writeCfSession(join(folder, `u${count++}`, 'cf'), foundation, ANN, {organization: 'acme', space: 'prod'})
+    const one = String(first(await succeed('stage shop')).image)
+    const {envelope} = await user.json(['stage', 'shop'], {env: {CF_HOME: prod.home}})
+    const two = String(first(envelope.result as Record<string, unknown>).image)
+    assert.deepEqual([one.replace(/^.*@/, ''), one === two], [two.replace(/^.*@/, ''), false])
+    assert.deepEqual((await succeed('rotate-credentials --all')).apps, [
+      {app: 'shop', space: 'acme/dev', image: one},
+      {app: 'shop', space: 'acme/prod', image: two},
+    ])
+    const elsewhere = await run('rotate-credentials --all --to elsewhere.example.com')
+    assert.deepEqual([elsewhere.exitCode, elsewhere.envelope.error?.code], [9, 'PARTIAL'], elsewhere.stdout)
+    const {failures} = elsewhere.envelope.result as {failures: {app: string; space: string; error: {code: string}}[]}
+    assert.deepEqual(
+      failures.map(({app, space, error}) => [app, space, error.code]),
+      [
+        ['shop', 'acme/dev', 'CONFLICT'],
+        ['shop', 'acme/prod', 'CONFLICT'],
+      ],
+    )
+  })
+
+  it('are checked as the platform would pull, and the command fails when one would not start', async () => {
+    await addShop()
+    await foundation.addApp(spaceGuid, {name: 'blog', image: `${origin.host}/no/such:v1`})
+    await succeed('stage shop')
+    const {exitCode, envelope} = await run('app check --all')
+    assert.deepEqual([exitCode, envelope.error?.code], [9, 'PARTIAL'])
+    const {apps} = envelope.result as {apps: {app: string; verdict: string; tried: string}[]}
+    assert.deepEqual(
+      apps.map(({app, verdict, tried}) => [app, verdict, tried]),
+      [
+        ['blog', 'gone', 'platform'],
+        ['shop', 'pullable', 'platform'],
+      ],
+    )
+    const running = foundation.app('shop').dropletGuid
+    assert.equal(first(await succeed('app check shop --build')).tried, 'build')
+    assert.equal(foundation.app('shop').dropletGuid, running)
   })
 
   it('are found by their exact name', async () => {

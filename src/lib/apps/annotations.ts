@@ -1,6 +1,6 @@
 /** What Holdfast writes on the packages, droplets and apps of Cloud Foundry: one name for one fact, whatever it stands on. Written by others too, so nothing of it is trusted. */
 import type {StagedImageRecord} from '../records/store.ts'
-import type {AppNote, Release} from './platform.ts'
+import type {AppNote} from './platform.ts'
 
 const STAGED = {
   source: 'holdfast-source',
@@ -9,12 +9,9 @@ const STAGED = {
   stagedAt: 'holdfast-staged-at',
 } as const
 
-const CREDENTIALS = 'holdfast-credentials'
-
 /** The annotations of an app. */
 export const APP_NOTE = {
   ...STAGED,
-  credentials: CREDENTIALS,
   release: 'holdfast-release',
   previous: 'holdfast-previous',
   pendingTo: 'holdfast-pending-release',
@@ -22,29 +19,30 @@ export const APP_NOTE = {
 } as const
 
 type Annotations = Readonly<Record<string, string>>
-type ReleaseNote = Pick<Release, 'staged' | 'credentials'>
-
-export function readReleaseNote(annotations: Annotations): ReleaseNote {
-  const staged = readStaged(annotations)
-  const credentials = annotations[CREDENTIALS]
-  return {...(staged === undefined ? {} : {staged}), ...(credentials === undefined ? {} : {credentials})}
+/** What a release is a copy of; undefined when it says nothing, or not everything. */
+export function readCopy(annotations: Annotations): StagedImageRecord | undefined {
+  const {source, sourceDigest, cached, stagedAt} = STAGED
+  const [a, b, c, d] = [annotations[source], annotations[sourceDigest], annotations[cached], annotations[stagedAt]]
+  return a === undefined || b === undefined || c === undefined || d === undefined
+    ? undefined
+    : {source: a, sourceDigest: b, cached: c, stagedAt: d}
 }
 
-export function writeReleaseNote({staged, credentials}: ReleaseNote): Annotations {
-  const {source, sourceDigest, cached, stagedAt} = STAGED
+/** None for what is no copy. */
+export function writeCopy(staged: StagedImageRecord | undefined): Annotations {
+  if (staged === undefined) return {}
   return {
-    ...(staged === undefined
-      ? {}
-      : {[source]: staged.source, [sourceDigest]: staged.sourceDigest, [cached]: staged.cached, [stagedAt]: staged.stagedAt}),
-    ...(credentials === undefined ? {} : {[CREDENTIALS]: credentials}),
+    [STAGED.source]: staged.source,
+    [STAGED.sourceDigest]: staged.sourceDigest,
+    [STAGED.cached]: staged.cached,
+    [STAGED.stagedAt]: staged.stagedAt,
   }
 }
 
 /** Undefined when there is nothing of ours. */
 export function readAppNote(annotations: Annotations): AppNote | undefined {
-  const staged = readStaged(annotations)
-  const [credentials, release, previous, to, before] = [
-    annotations[CREDENTIALS],
+  const staged = readCopy(annotations)
+  const [release, previous, to, before] = [
     annotations[APP_NOTE.release],
     annotations[APP_NOTE.previous],
     annotations[APP_NOTE.pendingTo],
@@ -52,7 +50,6 @@ export function readAppNote(annotations: Annotations): AppNote | undefined {
   ]
   const note: AppNote = {
     ...(staged === undefined ? {} : {staged}),
-    ...(credentials === undefined ? {} : {credentials}),
     ...(release === undefined ? {} : {release}),
     ...(previous === undefined ? {} : {previous}),
     ...(to === undefined ? {} : {pending: {to, ...(before === undefined ? {} : {previous: before})}}),
@@ -62,15 +59,7 @@ export function readAppNote(annotations: Annotations): AppNote | undefined {
 
 /** Every annotation of an app; null takes one away. */
 export function writeAppNote(note: AppNote | undefined): Readonly<Record<string, string | null>> {
-  const {staged, credentials, release, previous, pending} = note ?? {}
-  const values = {...staged, credentials, release, previous, pendingTo: pending?.to, pendingPrevious: pending?.previous}
+  const {staged, release, previous, pending} = note ?? {}
+  const values = {...staged, release, previous, pendingTo: pending?.to, pendingPrevious: pending?.previous}
   return Object.fromEntries(Object.entries(APP_NOTE).map(([field, name]) => [name, values[field as keyof typeof APP_NOTE] ?? null]))
-}
-
-function readStaged(annotations: Annotations): StagedImageRecord | undefined {
-  const {source, sourceDigest, cached, stagedAt} = STAGED
-  const [a, b, c, d] = [annotations[source], annotations[sourceDigest], annotations[cached], annotations[stagedAt]]
-  return a === undefined || b === undefined || c === undefined || d === undefined
-    ? undefined
-    : {source: a, sourceDigest: b, cached: c, stagedAt: d}
 }

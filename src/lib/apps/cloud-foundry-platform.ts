@@ -37,7 +37,7 @@ import {type SurveyedApp, surveyApps} from '../cloud-foundry/survey.ts'
 import type {CloudFoundryNetwork} from '../cloud-foundry/uaa.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
-import {APP_NOTE, readAppNote, readReleaseNote, writeAppNote, writeReleaseNote} from './annotations.ts'
+import {APP_NOTE, readAppNote, readCopy, writeAppNote, writeCopy} from './annotations.ts'
 import type {Platform, PlatformApp, Release, ReleaseRequest, ReleaseUnderWay} from './platform.ts'
 
 /** The user's choice as lists can select it, `true` or `false`: reading the variables of an app is an event of its audit log, and not allowed to every user. */
@@ -91,26 +91,45 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     {guid, image = '', annotations, packageGuid}: Droplet,
     seen?: SurveyedApp,
   ): Promise<Release> => {
-    const own = readReleaseNote(annotations)
-    // Copies are pinned: what is not is not asked about.
-    if (own.staged !== undefined || packageGuid === undefined || !image.includes('@')) return {id: guid, image, ...own}
+    const own = readCopy(annotations)
+    const staged = own ?? (await copyOfPackage(app, image, packageGuid, seen))
+    return {id: guid, image, ...(staged === undefined ? {} : {staged})}
+  }
+
+  /** What the package of a droplet says. Copies are pinned: what is not is not asked about. */
+  const copyOfPackage = async (app: CloudFoundryApp, image: string, packageGuid: string | undefined, seen: SurveyedApp | undefined) => {
+    if (packageGuid === undefined || !image.includes('@')) return undefined
     const built = seen === undefined ? await findPackage(controller, app, packageGuid) : seen.dropletPackage
-    const {staged} = readReleaseNote(built?.annotations ?? {})
-    return {id: guid, image, ...own, ...(staged === undefined ? {} : {staged})}
+    return readCopy(built?.annotations ?? {})
+  }
+
+  const build = async (
+    app: CloudFoundryApp,
+    packageGuid: string,
+    {image, staged, onStep}: Pick<ReleaseRequest, 'image' | 'staged' | 'onStep'>,
+  ): Promise<Release> => {
+    onStep?.(
+      `staging app "${app.name}"`,
+      `app "${app.name}" runs what it ran; the package and the build that were begun for it stay at the platform, and the next run goes on with them`,
+    )
+    const guid = await buildPackage(controller, app, packageGuid, network, stagingTimeoutMs)
+    if (staged === undefined) return {id: guid, image}
+    await annotateDroplet(controller, app, guid, writeCopy(staged))
+    return {id: guid, image, staged}
   }
 
   /** A package that an interrupted run has made for the same copy, and that nothing was finished with; with credentials that are known to be today's. */
   const reusePackage = async (app: CloudFoundryApp, {image, staged, credentials}: ReleaseRequest): Promise<string | undefined> => {
     if (staged === undefined) return undefined
     const candidate = (await recentPackages(controller, app)).find((one) => {
-      const noted = readReleaseNote(one.annotations).staged
+      const noted = readCopy(one.annotations)
       return one.isReady && one.image === image && noted?.cached === staged.cached && noted.source === staged.source
     })
     if (candidate === undefined || (credentials === undefined && candidate.username !== undefined)) return undefined
     const droplets = await dropletsOf(controller, app, candidate.guid)
-    if (droplets.some(({annotations}) => readReleaseNote(annotations).staged !== undefined)) return undefined
+    if (droplets.some(({annotations}) => readCopy(annotations) !== undefined)) return undefined
     try {
-      await renewPackage(controller, app, candidate.guid, credentials, writeReleaseNote({staged}))
+      await renewPackage(controller, app, candidate.guid, credentials, writeCopy(staged))
       return candidate.guid
     } catch (error) {
       if (hasCode(error, 'PLATFORM_REFUSED') || hasCode(error, 'OBJECT_NOT_FOUND')) return undefined
@@ -121,6 +140,7 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
   return {
     kind: 'cloud-foundry',
     description: `space "${space.name}" of org "${organization.name}" at ${new URL(controller.api).host}`,
+    space: `${organization.name}/${space.name}`,
     findApp: async (name) => describe(await findApp(controller, space.guid, name)),
     listApps: async () => (await listImageApps(controller, space.guid)).map(describe),
     async surveyApps() {
@@ -148,7 +168,9 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
       const droplet = seen === undefined ? await currentDroplet(controller, app) : seen.droplet
       if (droplet?.image !== undefined) return await releaseOf(app, droplet, seen)
       const newest = seen === undefined ? (await recentPackages(controller, app))[0] : seen.newestPackage
-      return newest === undefined ? undefined : {id: '', image: newest.image, ...readReleaseNote(newest.annotations)}
+      if (newest === undefined) return undefined
+      const staged = readCopy(newest.annotations)
+      return {id: '', image: newest.image, ...(staged === undefined ? {} : {staged})}
     },
     async findRelease(platformApp, releaseId) {
       const app = await appOf(platformApp)
@@ -159,13 +181,13 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     },
     async settle(platformApp, onStep) {
       const app = await appOf(platformApp)
-      const build = await activeBuild(controller, app)
-      if (build !== undefined) {
+      const building = await activeBuild(controller, app)
+      if (building !== undefined) {
         onStep?.(
           `waiting for the build of app "${app.name}" that is under way`,
           `the build of app "${app.name}" that was under way goes on at the platform, and nothing else was begun`,
         )
-        await awaitBuild(controller, app, build, network, stagingTimeoutMs)
+        await awaitBuild(controller, app, building, network, stagingTimeoutMs)
       }
       const deployment = await activeDeployment(controller, app)
       if (deployment !== undefined) {
@@ -175,7 +197,7 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
         )
         await awaitOther(app, deployment, rollout, dependencies)
       }
-      return build === undefined && deployment === undefined ? platformApp : describe(await readApp(controller, app))
+      return building === undefined && deployment === undefined ? platformApp : describe(await readApp(controller, app))
     },
     async releaseUnderWay(platformApp) {
       const app = await appOf(platformApp)
@@ -197,20 +219,20 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
       return droplet === undefined ? undefined : await releaseOf(app, droplet)
     },
     async prepare(platformApp, request) {
-      const {image, staged, credentials, credentialsName, onStep} = request
       const app = await appOf(platformApp)
       assertRunsImages(app)
       const packageGuid =
         (await reusePackage(app, request)) ??
-        (await createPackage(controller, app, image, credentials, staged === undefined ? {} : writeReleaseNote({staged})))
-      onStep?.(
-        `staging app "${app.name}"`,
-        `app "${app.name}" runs what it ran; the package and the build that were begun for it stay at the platform, and the next run goes on with them`,
-      )
-      const guid = await buildPackage(controller, app, packageGuid, network, stagingTimeoutMs)
-      const note = {...(staged === undefined ? {} : {staged}), ...(credentialsName === undefined ? {} : {credentials: credentialsName})}
-      if (Object.keys(note).length > 0) await annotateDroplet(controller, app, guid, writeReleaseNote(note))
-      return {id: guid, image, ...note}
+        (await createPackage(controller, app, request.image, request.credentials, writeCopy(request.staged)))
+      return await build(app, packageGuid, request)
+    },
+    async prepareAgain(platformApp, {id, image, staged}, onStep) {
+      const app = await appOf(platformApp)
+      const {packageGuid} = await readDropletOf(controller, app, id)
+      if (packageGuid === undefined) {
+        throw new HoldfastError('STAGING_FAILED', `cannot stage app "${app.name}": release ${id} does not tell what it was made of`)
+      }
+      return await build(app, packageGuid, {image, staged, onStep})
     },
     async activate(platformApp, {id}, onStep) {
       const app = await appOf(platformApp)
@@ -239,7 +261,7 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
       return state === 'paused' ? 'paused' : 'deploying'
     },
     async mark(platformApp, releaseId, staged) {
-      await annotateDroplet(controller, await appOf(platformApp), releaseId, writeReleaseNote({staged}))
+      await annotateDroplet(controller, await appOf(platformApp), releaseId, writeCopy(staged))
     },
     async writeNote(platformApp, note) {
       await annotateApp(controller, await appOf(platformApp), writeAppNote(note))

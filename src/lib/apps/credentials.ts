@@ -1,5 +1,4 @@
 /** Giving an app other credentials to pull its cached copy with. */
-import {randomUUID} from 'node:crypto'
 import {HoldfastError} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import {parseReference, type Reference, type RegistryHost} from '../oci/reference.ts'
@@ -36,8 +35,7 @@ export async function rotateCredentials(name: string, dependencies: RotationDepe
   const image = parseReference(staged.cached)
   assertInCache(app, image, registry)
   await assertPullable(image, pullCredentials)
-  const credentialsName = pullCredentials === undefined ? undefined : `${randomUUID()} ${pullCredentials.username}`
-  const to = await platform.prepare(app, {image: staged.cached, staged, credentials: pullCredentials, credentialsName, onStep})
+  const to = await platform.prepare(app, {image: staged.cached, staged, credentials: pullCredentials, onStep})
   // Going back means another image, not the old password.
   const underWay = await moveApp({app, running, to, previous: releaseBefore(running.release, app.note)}, platform, onStep)
   return {app: name, image: staged.cached, ...(underWay === undefined ? {} : {underWay})}

@@ -61,6 +61,7 @@ export function createLocalPlatform(records: AppRecordStore, now: () => Date): P
     releaseUnderWay: async () => undefined,
     cancelRelease: async () => undefined,
     prepare: async (_app, {image, staged}) => ({id: image, image, ...(staged === undefined ? {} : {staged})}),
+    prepareAgain: async (_app, release) => release,
     async activate(app, {image, staged}) {
       await change(app, (record) => {
         const {staged: _, previousStaged: __, ...rest} = record

@@ -1,7 +1,6 @@
 /** Moving an app from what it runs to another release: the note says what is going on before it does, and is completed afterwards, so that a run can stop anywhere. */
-import {randomUUID} from 'node:crypto'
 import type {StepListener} from '../core/step.ts'
-import type {AppNote, Platform, PlatformApp, PullCredentials, Release, UnderWay} from './platform.ts'
+import type {AppNote, Platform, PlatformApp, Release, UnderWay} from './platform.ts'
 import {type Running, releaseBefore} from './running.ts'
 
 export interface Move {
@@ -28,12 +27,10 @@ export async function moveApp(
   const underWay = await platform.activate(app, to, onStep)
   if (underWay !== undefined) return underWay
   const staged = to.staged ?? note?.staged
-  const credentials = to.credentials ?? note?.credentials
   const moved: AppNote = {
     release: to.id,
     ...(staged === undefined ? {} : {staged}),
     ...before,
-    ...(credentials === undefined ? {} : {credentials}),
   }
   await platform.writeNote(app, moved)
   return undefined
@@ -57,17 +54,10 @@ function settledNote({note}: PlatformApp, running: Running): AppNote {
     ...(staged === undefined ? {} : {staged}),
     ...(release === undefined ? {} : {release}),
     ...(previous === undefined ? {} : {previous}),
-    ...(note?.credentials === undefined ? {} : {credentials: note.credentials}),
   }
 }
 
 /** The release that an app runs; undefined when it runs none. */
 export function releaseOf(running: Running): string | undefined {
   return running.kind === 'nothing' ? undefined : running.release
-}
-
-/** The name of credentials that are the same as before as far as is known, or another one. */
-export function nameCredentials(credentials: PullCredentials | undefined, known: string | undefined): string | undefined {
-  if (credentials === undefined) return undefined
-  return known?.endsWith(` ${credentials.username}`) ? known : `${randomUUID()} ${credentials.username}`
 }

@@ -32,8 +32,6 @@ export interface AppNote {
   readonly previous?: string
   /** A move that was begun: once `to` runs, `previous` is the release before. */
   readonly pending?: {readonly to: string; readonly previous?: string}
-  /** Names the credentials that it was last given; see {@link Release}. */
-  readonly credentials?: string
 }
 
 /** What an app runs, or can be moved to. */
@@ -43,8 +41,6 @@ export interface Release {
   readonly image: string
   /** What the image is a copy of, as it stands on the release itself. */
   readonly staged?: StagedImageRecord
-  /** Names the credentials that it pulls with: `<uuid> <user name>`. They are never read; two releases with one name had the same ones. */
-  readonly credentials?: string
 }
 
 /** Of an app that is still being moved: `paused` waits for the user to continue a canary deployment. */
@@ -60,6 +56,9 @@ export interface ReleaseUnderWay {
   readonly instances?: {readonly running: number; readonly starting: number; readonly crashed: number}
 }
 
+/** `pullsAs`: the user name that its instances pull with; absent where they pull without one. The password comes back from nowhere. */
+export type KeptRelease = Release & {readonly pullsAs?: string}
+
 export interface PullCredentials {
   readonly username: string
   readonly password: Secret
@@ -71,8 +70,6 @@ export interface ReleaseRequest {
   readonly staged?: StagedImageRecord | undefined
   /** What the platform pulls the image with; absent: it pulls without credentials. */
   readonly credentials?: PullCredentials | undefined
-  /** A name for the credentials; see {@link Release}. */
-  readonly credentialsName?: string | undefined
   readonly onStep?: StepListener | undefined
 }
 
@@ -80,6 +77,8 @@ export interface Platform {
   readonly kind: 'cloud-foundry' | 'local'
   /** For people: `space "dev" of org "acme" at api.example.com`. */
   readonly description: string
+  /** `ORG/SPACE`, where a platform has spaces. */
+  readonly space?: string
   /** @throws {HoldfastError} OBJECT_NOT_FOUND with names that are near. */
   findApp(name: string): Promise<PlatformApp>
   /** Those that run images, by name. */
@@ -96,7 +95,7 @@ export interface Platform {
   /** Undefined for an app that has no image. */
   currentRelease(app: PlatformApp): Promise<Release | undefined>
   /** @throws {HoldfastError} OBJECT_NOT_FOUND when it is not kept any more. */
-  findRelease(app: PlatformApp, releaseId: string): Promise<Release & {readonly pullsAs?: string}>
+  findRelease(app: PlatformApp, releaseId: string): Promise<KeptRelease>
   /** Waits until builds and releases that are under way have ended, however they end; returns the app as it is then. */
   settle(app: PlatformApp, onStep?: StepListener): Promise<PlatformApp>
   /** The release that the app is being moved to now; undefined where there is none. */
@@ -105,6 +104,11 @@ export interface Platform {
   cancelRelease(app: PlatformApp, onStep?: StepListener): Promise<Release | undefined>
   /** Makes a release of an image; the app goes on with what it runs. Uses what an interrupted run has made for the same image. */
   prepare(app: PlatformApp, request: ReleaseRequest): Promise<Release>
+  /**
+   * Makes a release of what a kept one was made of, with the credentials that are kept with it: shows whether the platform can still pull it.
+   * @throws {HoldfastError} STAGING_FAILED when it cannot
+   */
+  prepareAgain(app: PlatformApp, release: Release, onStep?: StepListener): Promise<Release>
   /** Makes the app run a release, and keeps the one before. Returns undefined when it runs it, and how far it is when the platform was not to be waited for. */
   activate(app: PlatformApp, release: Release, onStep?: StepListener): Promise<UnderWay | undefined>
   /** Writes on a release of an older version what it is a copy of. */

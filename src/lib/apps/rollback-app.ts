@@ -1,14 +1,15 @@
 /**
- * Going back to the release before. A platform keeps the credentials of a release with it, so a cached copy is given today's, or is known to have them, before anything changes.
+ * Going back to the release before. A platform keeps the credentials of a release with it: a cached copy is given today's, or the platform shows that it can still pull it,
+ * before anything changes.
  */
-import {HoldfastError} from '../core/errors.ts'
+import {HoldfastError, hasCode} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import type {StepListener} from '../core/step.ts'
-import {parseReference, type Reference, type RegistryHost} from '../oci/reference.ts'
+import {parseReference, type RegistryHost} from '../oci/reference.ts'
 import {assertInCache} from './credentials.ts'
-import {moveApp, nameCredentials, releaseOf} from './move-app.ts'
-import type {Platform, PlatformApp, Release, UnderWay} from './platform.ts'
-import {judgeRelease, type Running, type RunningDependencies, readRunning, releaseBefore} from './running.ts'
+import {moveApp, releaseOf} from './move-app.ts'
+import type {KeptRelease, PlatformApp, Release, UnderWay} from './platform.ts'
+import {judgeRelease, type RunningDependencies, readRunning, releaseBefore} from './running.ts'
 import type {StageDependencies} from './stage-app.ts'
 
 export interface Rollback {
@@ -25,16 +26,14 @@ export interface Rollback {
 
 export interface RollbackDependencies extends Pick<StageDependencies, 'platform' | 'pullCredentials' | 'assertPullable' | 'onStep'> {
   readonly findCopy: RunningDependencies['findCopy']
-  /** Whether an image is there, asked with what Holdfast itself has; undefined when it cannot be asked. */
-  readonly isThere: (image: Reference) => Promise<boolean | undefined>
   /** The cache that the credentials are for. */
   readonly openRegistry: () => Promise<RegistryHost>
 }
 
 /**
  * Goes back to the release before; a release that is under way is cancelled, and not waited for.
- * @throws {HoldfastError} OBJECT_NOT_FOUND when no release before is known, or the platform has let it go; MANIFEST_NOT_FOUND when its copy is gone from the cache; USAGE
- * when its credentials are not known to be today's, and none are given; what the platform throws.
+ * @throws {HoldfastError} OBJECT_NOT_FOUND when no release before is known, or the platform has let it go; STAGING_FAILED when the platform cannot pull it any more; what the
+ * platform throws.
  */
 export async function rollBackApp(name: string, dependencies: RollbackDependencies): Promise<Rollback> {
   const {platform, onStep} = dependencies
@@ -61,55 +60,35 @@ export async function rollBackApp(name: string, dependencies: RollbackDependenci
   }
 }
 
-/** The release to go back to, or another one of the same image, whose instances can pull it. */
+/** The release to go back to, or another one of the same image that the platform can pull. */
 async function prepareReturn(app: PlatformApp, releaseId: string, dependencies: RollbackDependencies): Promise<Release> {
-  const {platform, pullCredentials, assertPullable, isThere, openRegistry, onStep} = dependencies
+  const {platform, pullCredentials, assertPullable, openRegistry, onStep} = dependencies
   const target = await platform.findRelease(app, releaseId)
   const judged = await judgeRelease(app, target, dependencies)
-  if (platform.kind === 'local' || judged.kind !== 'copy') return target
+  if (judged.kind !== 'copy') return target
   const {staged} = judged
+  if (pullCredentials === undefined) return await prepareAgain(app, {...target, staged}, dependencies)
   const image = parseReference(staged.cached)
-  if (pullCredentials !== undefined) {
-    assertInCache(app, image, await openRegistry())
-    await assertPullable(image, pullCredentials)
-    const credentialsName = nameCredentials(pullCredentials, app.note?.credentials)
-    return await platform.prepare(app, {image: staged.cached, staged, credentials: pullCredentials, credentialsName, onStep})
-  }
-  const marked = await markTarget(app, target, judged, platform)
-  if (target.pullsAs === undefined) {
-    await assertPullable(image, undefined)
-    return marked
-  }
-  if (target.credentials === undefined || target.credentials !== app.note?.credentials)
-    throw staleCredentials(app, target.pullsAs, staged.cached)
-  if ((await isThere(image)) === false) {
+  assertInCache(app, image, await openRegistry())
+  await assertPullable(image, pullCredentials)
+  return await platform.prepare(app, {image: staged.cached, staged, credentials: pullCredentials, onStep})
+}
+
+/** The platform pulls it with what it has: that is known to nothing else. */
+async function prepareAgain(app: PlatformApp, target: KeptRelease, {platform, onStep}: RollbackDependencies): Promise<Release> {
+  try {
+    return await platform.prepareAgain(app, target, onStep)
+  } catch (error) {
+    if (!hasCode(error, 'STAGING_FAILED')) throw error
+    const username = target.pullsAs ?? 'NAME'
     throw new HoldfastError(
-      'MANIFEST_NOT_FOUND',
-      `cannot roll back app "${app.name}": its copy "${staged.cached}" is gone from the cache`,
+      'STAGING_FAILED',
+      `cannot roll back app "${app.name}": the platform cannot pull "${target.image}" with the credentials of then; it runs what it ran: ${error.message}`,
       {
-        hints: [shellCommand`holdfast stage ${app.name} --image ${staged.source}`],
+        hints: [`${shellCommand`holdfast rollback ${app.name} --pull-username ${username}`} --pull-password-stdin < FILE`],
+        details: error.details,
+        cause: error,
       },
     )
   }
-  return marked
-}
-
-/** A release of an older version tells what it is a copy of from now on. */
-async function markTarget(
-  app: PlatformApp,
-  target: Release,
-  judged: Extract<Running, {kind: 'copy'}>,
-  platform: Platform,
-): Promise<Release> {
-  if (judged.isMarked) return target
-  await platform.mark(app, target.id, judged.staged)
-  return {...target, staged: judged.staged}
-}
-
-function staleCredentials({name}: PlatformApp, username: string, image: string): HoldfastError {
-  return new HoldfastError(
-    'USAGE',
-    `cannot roll back app "${name}": the release before pulls "${image}" as "${username}" with a password that is not known to be today’s`,
-    {hints: [shellCommand`holdfast rollback ${name} --pull-username ${username} --pull-password-stdin < FILE`]},
-  )
 }

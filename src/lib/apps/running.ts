@@ -148,7 +148,7 @@ function registryOf(image: string): RegistryHost | undefined {
 }
 
 /** Undefined for text that is no reference: it was written by others. */
-function referenceOf(image: string): Reference | undefined {
+export function referenceOf(image: string): Reference | undefined {
   try {
     return parseReference(image)
   } catch {

@@ -8,7 +8,7 @@ import {shellCommand} from '../core/shell.ts'
 import type {StepListener} from '../core/step.ts'
 import {formatReference, parseReference, type Reference, type RegistryHost, type RepositoryName} from '../oci/reference.ts'
 import type {StagedImageRecord} from '../records/store.ts'
-import {completeNote, moveApp, nameCredentials, releaseOf} from './move-app.ts'
+import {completeNote, moveApp, releaseOf} from './move-app.ts'
 import {CACHE_VARIABLE, isOptIn, readOptIn} from './opt-in.ts'
 import type {Platform, PlatformApp, PullCredentials, UnderWay} from './platform.ts'
 import {assertIsSource, type Running, readRunning, unknownSource} from './running.ts'
@@ -99,7 +99,6 @@ async function stage(app: PlatformApp, running: Running, request: StageRequest, 
     image: cached,
     staged: {source, sourceDigest, cached, stagedAt: dependencies.now().toISOString()},
     credentials: pullCredentials,
-    credentialsName: nameCredentials(pullCredentials, app.note?.credentials),
     onStep,
   })
   const underWay = await moveApp({app, running, to, previous}, platform, onStep)

@@ -21,6 +21,8 @@ export interface PlatformPlace {
   readonly space?: TargetedSpace
 }
 
+export type RolloutOptions = Pick<CloudFoundryPlatformOptions, 'rollout' | 'onProgress'>
+
 export interface OpenedPlatform {
   readonly platform: Platform
   readonly place: PlatformPlace
@@ -33,7 +35,7 @@ export interface OpenedPlatform {
 export async function openPlatform(
   context: Context,
   isCloudFoundry: boolean | undefined,
-  rollout: Pick<CloudFoundryPlatformOptions, 'rollout' | 'onProgress'> = {},
+  rollout: RolloutOptions = {},
 ): Promise<OpenedPlatform> {
   const foundation = isCloudFoundry === false ? undefined : await (isCloudFoundry === true ? requireFoundation : findFoundation)(context)
   if (foundation === undefined) {

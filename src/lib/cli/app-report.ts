@@ -1,5 +1,6 @@
 /** Apps as people read them. */
 import type {AppStatus} from '../apps/app-status.ts'
+import type {AppCheck} from '../apps/check-app.ts'
 import type {ReleaseUnderWay} from '../apps/platform.ts'
 import type {Refresh} from '../apps/refresh-app.ts'
 import type {StageOutcome} from '../apps/stage-app.ts'
@@ -43,7 +44,7 @@ function shortenDigest(image: string): string {
 }
 
 /** `cached, pinned, moved`. */
-function describeState({app, hasOptedIn, isCached, isPinned, drift, image, underWay}: AppStatus): string {
+function describeState({app, hasOptedIn, isCached, isPinned, drift, image, source, underWay}: AppStatus): string {
   const unknown = hasOptedIn === undefined ? [`opt-in unknown: ${shellCommand`holdfast env ${app}`}`] : []
   if (image === undefined) return [hasOptedIn ? 'opted in, no image yet' : 'no image yet', ...unknown].join(', ')
   const parts = [
@@ -52,6 +53,7 @@ function describeState({app, hasOptedIn, isCached, isPinned, drift, image, under
   ]
   parts.push(...unknown)
   if (underWay !== undefined) parts.push(UNDER_WAY[underWay.state])
+  if (isCached && source === undefined) parts.push('nothing says what it is a copy of')
   if (drift === 'moved') parts.push('the source has moved')
   if (drift === 'unknown') parts.push('the source cannot be asked')
   return parts.join(', ')
@@ -117,4 +119,21 @@ export function describeRefresh(refresh: Refresh): TerminalText {
   if (!hasMoved) return text`app "${app}": ${source} is still ${oldDigest}`
   const layers = `${formatCount(newLayers, 'new layer')} of ${formatBytes(newBytes)}, ${goneLayers} gone`
   return text`app "${app}": ${source} has moved: ${oldDigest} → ${newDigest}; ${layers}; ${formatBytes(oldSizeBytes)} → ${formatBytes(newSizeBytes)}`
+}
+
+const VERDICTS: Readonly<Record<AppCheck['verdict'], string>> = {
+  pullable: 'would start',
+  gone: 'would not start: its image is gone',
+  refused: 'would not start: its registry refuses it',
+  unreachable: 'would not start: its registry cannot be reached',
+  unknown: 'not known',
+}
+
+export function describeChecks(checks: readonly AppCheck[]): readonly TerminalText[] {
+  const rows = checks.map(({app, space, verdict, image}) => [
+    space === undefined ? app : `${app} (${space})`,
+    VERDICTS[verdict],
+    image ?? '-',
+  ])
+  return formatTable(['APP', 'TODAY', 'IMAGE'], rows)
 }

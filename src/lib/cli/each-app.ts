@@ -11,7 +11,8 @@ import {formatCount} from './units.ts'
 
 export interface EachApp<Outcome> extends PlatformPlace {
   readonly apps: readonly Outcome[]
-  readonly failures: readonly {readonly app: string; readonly error: ErrorBody}[]
+  /** `space`: where several were worked on. */
+  readonly failures: readonly {readonly app: string; readonly space?: string; readonly error: ErrorBody}[]
   /** With --all of apps that are to run from the cache: those that were left alone, and why. */
   readonly skipped?: readonly SkippedApp[]
 }
@@ -29,12 +30,14 @@ export interface EachAppRequest<Outcome> {
   readonly isAll: boolean | undefined
   readonly platform: Platform
   readonly place: PlatformPlace
-  /** Which ones `--all` means: those that run from the cache, or those that do and those that are to. */
-  readonly select: 'cached' | 'opted-in'
+  /** Where `--all` looks, when that is more than `platform`. */
+  readonly everywhere?: (() => Promise<readonly Platform[]>) | undefined
+  /** Which ones `--all` means: those that run from the cache, or those that do and those that are to; or all that run an image. */
+  readonly select: 'cached' | 'opted-in' | 'all'
   readonly findCopy: RunningDependencies['findCopy']
   /** Nothing is changed. */
   readonly isDryRun?: boolean | undefined
-  readonly run: (app: string) => Promise<Outcome>
+  readonly run: (app: string, platform: Platform) => Promise<Outcome>
   readonly onFailure: (message: string) => void
   readonly onSkipped?: ((skipped: readonly SkippedApp[]) => void) | undefined
   readonly leaves: (describe: () => Leftover) => void
@@ -62,23 +65,28 @@ export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Pro
   })
   if (app !== undefined) {
     current = app
-    return {...place, apps: [await run(app)], failures: []}
+    return {...place, apps: [await run(app, platform)], failures: []}
   }
-  for (const candidate of await platform.listApps()) {
-    current = undefined
-    try {
-      if (!(await isMeant(platform, candidate, request))) {
-        skipped.push({app: candidate.name, reason: 'not-opted-in'})
-        continue
+  const platforms = (await request.everywhere?.()) ?? [platform]
+  for (const one of platforms) {
+    const inSpace = platforms.length === 1 || one.space === undefined ? {} : {space: one.space}
+    const title = (name: string): string => (inSpace.space === undefined ? name : `${name} (${inSpace.space})`)
+    for (const candidate of await one.listApps()) {
+      current = undefined
+      try {
+        if (!(await isMeant(one, candidate, request))) {
+          skipped.push({app: candidate.name, reason: 'not-opted-in'})
+          continue
+        }
+        current = title(candidate.name)
+        apps.push(await run(candidate.name, one))
+        done.push(title(candidate.name))
+      } catch (error) {
+        if (hasCode(error, 'INTERRUPTED')) throw error
+        const body = errorBody(error)
+        onFailure(`app "${title(candidate.name)}": ${body.message}`)
+        failures.push({app: candidate.name, ...inSpace, error: body})
       }
-      current = candidate.name
-      apps.push(await run(candidate.name))
-      done.push(candidate.name)
-    } catch (error) {
-      if (hasCode(error, 'INTERRUPTED')) throw error
-      const body = errorBody(error)
-      onFailure(`app "${candidate.name}": ${body.message}`)
-      failures.push({app: candidate.name, error: body})
     }
   }
   if (select === 'opted-in') {
@@ -87,11 +95,11 @@ export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Pro
   }
   const result = {...place, apps, failures, ...(select === 'opted-in' ? {skipped} : {})}
   if (failures.length === 0) return result
-  const names = failures.map((failure) => failure.app)
+  const names = failures.map(({app: name, space}) => (space === undefined ? name : `${name} (${space})`))
   throw new PartialFailure(
     `cannot ${verb} ${failures.length} of ${formatCount(apps.length + failures.length, 'app')}: ${names.join(', ')}`,
     result,
-    names.map((name) => `holdfast ${verb} ${shellWord(name)}`),
+    failures.map(({app: name, space}) => `holdfast ${verb} ${shellWord(name)}${space === undefined ? '' : `   # in space ${space}`}`),
   )
 }
 
@@ -101,6 +109,7 @@ async function isMeant(
   {select, findCopy, isDryRun}: Pick<EachAppRequest<unknown>, 'select' | 'findCopy' | 'isDryRun'>,
 ): Promise<boolean> {
   if (select === 'opted-in') return app.note !== undefined || (app.hasOptedIn ?? (await findOptIn(platform, app, isDryRun === true)))
+  if (select === 'all') return true
   const {kind} = await readRunning(app, {platform, findCopy})
   return kind === 'copy' || kind === 'orphan'
 }

@@ -1,16 +1,18 @@
 /** The frame of commands that work on apps: which platform they are on, which registry is the cache, and what the platform pulls from it with. */
 import * as Flags from '@oclif/core/flags'
-import type {PullCredentials} from '../apps/platform.ts'
+import type {CheckDependencies} from '../apps/check-app.ts'
+import type {Platform, PullCredentials} from '../apps/platform.ts'
 import {rememberedCopy} from '../apps/remembered-copy.ts'
 import type {RollbackDependencies} from '../apps/rollback-app.ts'
+import {referenceOf} from '../apps/running.ts'
 import type {StageDependencies} from '../apps/stage-app.ts'
 import {DEFAULT_RECHECK_MS} from '../caching/recheck.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
 import {shellCommand} from '../core/shell.ts'
 import {escapeText} from '../core/terminal-text.ts'
-import {formatReference, manifestReference, parseReference, type Reference} from '../oci/reference.ts'
-import type {OpenedPlatform, PlatformPlace} from './app-platform.ts'
+import {formatReference, manifestReference, type Reference} from '../oci/reference.ts'
+import type {OpenedPlatform, PlatformPlace, RolloutOptions} from './app-platform.ts'
 import {BaseCommand} from './base-command.ts'
 import {describeCheck} from './cached-report.ts'
 import {CF_SECRET_FLAG} from './cloud-foundry-flags.ts'
@@ -72,9 +74,13 @@ export abstract class StagingCommand<Result extends PlatformPlace> extends BaseC
   /** Flags of a rollout count where the command has them. */
   protected async openPlatform(flags: PlatformFlags & GlobalFlags & RolloutFlags): Promise<OpenedPlatform> {
     const {openPlatform} = await import('./app-platform.ts')
-    const context = this.openContext(flags)
-    const rollout = readRollout(flags, context.environment)
-    return await openPlatform(context, flags.cf, {rollout, onProgress: (progress) => this.output.note(describeProgress(progress))})
+    return await openPlatform(this.openContext(flags), flags.cf, this.rollout(flags))
+  }
+
+  /** How apps are moved, and who is told how far that has come. */
+  protected rollout(flags: PlatformFlags & GlobalFlags & RolloutFlags): RolloutOptions {
+    const rollout = readRollout(flags, this.openContext(flags).environment)
+    return {rollout, onProgress: (progress) => this.output.note(describeProgress(progress))}
   }
 
   /** Says what is left to do for an app that is still being moved. */
@@ -94,9 +100,9 @@ export abstract class StagingCommand<Result extends PlatformPlace> extends BaseC
 
   /** @see forEachApp */
   protected async forEachApp<Outcome>(request: Omit<EachAppRequest<Outcome>, 'leaves' | 'left'>): Promise<EachApp<Outcome>> {
-    const run = async (app: string): Promise<Outcome> => {
+    const run = async (app: string, platform: Platform): Promise<Outcome> => {
       this.left = undefined
-      return await request.run(app)
+      return await request.run(app, platform)
     }
     return await forEachApp({...request, run, leaves: this.leaves, left: () => this.left})
   }
@@ -114,8 +120,25 @@ export abstract class StagingCommand<Result extends PlatformPlace> extends BaseC
       onStep: this.onStep,
       findCopy: (image) => rememberedCopy(records, image),
       assertPullable: (image, credentials) => assertPullable(context, image, credentials),
-      isThere: (image) => isThere(context, image),
       openRegistry: async () => (await context.openTarget(flags.to)).registry,
+    }
+    return {dependencies, place}
+  }
+
+  /** What looking at apps works with: nothing is changed, and the cache is opened only where there are credentials for it. */
+  protected async checkDependencies(
+    flags: CacheFlags & PlatformFlags,
+  ): Promise<{readonly dependencies: CheckDependencies; readonly place: PlatformPlace}> {
+    const context = this.openContext(flags)
+    const pullCredentials = await readPullCredentials(flags, context)
+    const [{platform, place}, records] = await Promise.all([this.openPlatform(flags), context.records()])
+    const dependencies: CheckDependencies = {
+      platform,
+      pullCredentials,
+      ...(pullCredentials === undefined ? {} : {registry: (await context.openTarget(flags.to)).registry}),
+      findCopy: (image) => rememberedCopy(records, image),
+      assertPullable: (image, credentials) => assertPullable(context, image, credentials),
+      assertReadable: (image) => assertReadable(context, image),
     }
     return {dependencies, place}
   }
@@ -154,7 +177,8 @@ export abstract class StagingCommand<Result extends PlatformPlace> extends BaseC
             },
           )
         }
-        if (owner !== undefined) for (const copy of own) await records.adoptCachedImages(parseReference(copy), app, owner)
+        const copies = own.flatMap((text) => referenceOf(text) ?? [])
+        if (owner !== undefined) for (const copy of copies) await records.adoptCachedImages(copy, app, owner)
         const progress = createProgress(output)
         const [outcome] = await cacheImages(
           {sources: [source], registry: target.registry, prefix: target.prefix, app, owner, recheckMs: DEFAULT_RECHECK_MS},
@@ -213,15 +237,11 @@ async function assertPullable(context: Context, image: Reference, credentials: P
   throw new HoldfastError('MANIFEST_NOT_FOUND', `the platform could not pull "${formatReference(image)}": it is not there for it`)
 }
 
-/** Whether an image is there, for Holdfast itself; undefined when that cannot be asked. */
-async function isThere(context: Context, image: Reference): Promise<boolean | undefined> {
-  try {
-    const store = await context.openSource(image)
-    return (await store.statManifest(image.repository, manifestReference(image), {signal: context.signal})) !== undefined
-  } catch (error) {
-    if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
-    return undefined
-  }
+/** Looks at the image with what Holdfast has for its registry. */
+async function assertReadable(context: Context, image: Reference): Promise<void> {
+  const store = await context.openSource(image)
+  if ((await store.statManifest(image.repository, manifestReference(image), {signal: context.signal})) !== undefined) return
+  throw new HoldfastError('MANIFEST_NOT_FOUND', `cannot find "${formatReference(image)}": its registry has no such image`)
 }
 
 /**

@@ -137,6 +137,37 @@ describe('the fake foundation', () => {
     assert.equal(foundation.state.auditEvents.length, 1)
   })
 
+  it('keeps metadata of packages and droplets, changes a package’s credentials, and builds one package of an app at a time', async () => {
+    const metadata = {annotations: {source: 'alpine:3.20'}}
+    const relationships = {app: {data: {guid: foundation.app('shop').guid}}}
+    const made = await ask('developer', 'POST', '/v3/packages', {
+      type: 'docker',
+      relationships,
+      data: {image: '127.0.0.1:1/x:v1'},
+      metadata,
+    })
+    const path = `/v3/packages/${made.json.guid}`
+    assert.deepEqual(made.json.metadata, {labels: {}, annotations: {source: 'alpine:3.20'}})
+    const changed = await ask('developer', 'PATCH', path, {username: 'ann', password: 'secret', metadata: {annotations: {source: null}}})
+    assert.deepEqual(changed.json.data, {image: '127.0.0.1:1/x:v1', username: 'ann', password: '***'})
+    assert.deepEqual(changed.json.metadata, {labels: {}, annotations: {}})
+    const droplet = await ask('developer', 'GET', `${app()}/droplets/current`)
+    assert.match(JSON.stringify(droplet.json.links), /"package":\{"href":"[^"]+\/v3\/packages\/[^"]+"\}/)
+    const annotated = await ask('developer', 'PATCH', `/v3/droplets/${droplet.json.guid}`, {metadata})
+    assert.deepEqual(annotated.json.metadata, {labels: {}, annotations: {source: 'alpine:3.20'}})
+    const build = {package: {guid: made.json.guid}}
+    assert.equal((await ask('developer', 'POST', '/v3/builds', build)).status, 201)
+    assert.deepEqual(errorOf(await ask('developer', 'POST', '/v3/builds', build)), [
+      422,
+      'Only one build can be STAGING at a time per application.',
+      'CF-UnprocessableEntity',
+      10008,
+    ])
+    const {json} = await ask('developer', 'GET', `/v3/builds?app_guids=${foundation.app('shop').guid}&states=STAGING`)
+    assert.equal((json.resources as object[]).length, 1)
+    assert.deepEqual((await ask('developer', 'GET', `${path}/droplets`)).json.resources, [])
+  })
+
   it('hides a package’s password, and refuses a tag and a digest together', async () => {
     const relationships = {app: {data: {guid: foundation.app('shop').guid}}}
     const made = await ask('developer', 'POST', '/v3/packages', {

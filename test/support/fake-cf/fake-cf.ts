@@ -22,7 +22,7 @@ import {
 import {type ImageCredentials, type Instance, resolveImage} from './instances.ts'
 import {isSelected} from './label-selector.ts'
 import {changeMetadata, changePackage, metadataIn} from './metadata.ts'
-import {type App, type Droplet, noMetadata, type Policy, type SecurityGroup, State} from './state.ts'
+import {type App, type Droplet, noMetadata, type Package, type Policy, type SecurityGroup, State} from './state.ts'
 import {type FakeClient, FakeUaa, type FakeUser} from './uaa.ts'
 import * as view from './views.ts'
 
@@ -237,13 +237,21 @@ export class FakeCloudFoundry {
     this.#disabledFeatures.delete(name)
   }
 
-  /** The next deployment is cancelled by another user while it is under way. */
-  cancelNextDeployment(): void {
-    this.#isCancelling = true
+  /** Whether the foundation can pull the image of a package with its credentials. */
+  async canPull({image = '', credentials}: Package): Promise<boolean> {
+    return await this.#resolveImage(image, credentials).then(
+      () => true,
+      () => false,
+    )
   }
 
-  /** The next build ends with this error. */
-  failNextBuild(error: string): void {
+  /** The next deployment is cancelled by another user while it is under way. */
+  cancelNextDeployment(isCancelled = true): void {
+    this.#isCancelling = isCancelled
+  }
+
+  /** The next build ends with this error; undefined takes that back. */
+  failNextBuild(error: string | undefined): void {
     this.#failingBuild = error
   }
 

@@ -1,6 +1,6 @@
 /** What an app runs and what that is a copy of: the one decision that every command on apps builds on. */
 import assert from 'node:assert/strict'
-import {readAppNote, readReleaseNote, writeAppNote, writeReleaseNote} from '../../../src/lib/apps/annotations.ts'
+import {readAppNote, readCopy, writeAppNote, writeCopy} from '../../../src/lib/apps/annotations.ts'
 import type {AppNote, Release} from '../../../src/lib/apps/platform.ts'
 import {assertIsSource, judgeRelease, releaseBefore, whatRuns} from '../../../src/lib/apps/running.ts'
 import {hasCode} from '../../../src/lib/core/errors.ts'
@@ -148,16 +148,13 @@ describe('an image to cache', () => {
 
 describe('annotations', () => {
   it('give back what was written, on an app and on a release, with every part and with none', () => {
-    const full: AppNote = {staged: staged('1'), release: 'd2', previous: 'd1', credentials: 'x ann', pending: {to: 'd3', previous: 'd2'}}
+    const full: AppNote = {staged: staged('1'), release: 'd2', previous: 'd1', pending: {to: 'd3', previous: 'd2'}}
     for (const note of [full, {release: 'd1'}, {pending: {to: 'd3'}}, {staged: staged('1')}]) {
       const written = Object.entries(writeAppNote(note)).filter((entry): entry is [string, string] => entry[1] !== null)
       assert.deepEqual(readAppNote(Object.fromEntries(written)), note)
     }
-    assert.deepEqual(readReleaseNote(writeReleaseNote({staged: staged('1'), credentials: 'x ann'})), {
-      staged: staged('1'),
-      credentials: 'x ann',
-    })
-    assert.deepEqual(writeReleaseNote({}), {})
+    assert.deepEqual(readCopy(writeCopy(staged('1'))), staged('1'))
+    assert.equal(readCopy(writeCopy(undefined)), undefined)
     assert.equal(readAppNote({'someone-else': 'x'}), undefined)
   })
   it('are all taken away when the app is let go', () => {

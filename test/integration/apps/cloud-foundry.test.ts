@@ -1,0 +1,272 @@
+/** Apps of Cloud Foundry when something goes wrong between two calls: nothing that its user named is lost, and nothing is changed before it is known to work. */
+import assert from 'node:assert/strict'
+import {hasCode} from '../../../src/lib/core/errors.ts'
+import {APP, type AppWorld, type AppWorlds, newMachine, startAppWorlds} from '../../support/app-world.ts'
+import {cfPush, cfRestage} from '../../support/fake-cf/other-tools.ts'
+
+const ONE = 'origin.example.com/shop/web:v1'
+const TWO = 'origin.example.com/shop/web:v2'
+
+describe('an app of Cloud Foundry', () => {
+  let worlds: AppWorlds
+  let world: AppWorld
+
+  before(async () => {
+    worlds = await startAppWorlds()
+  })
+  after(() => worlds.close())
+  beforeEach(async () => {
+    world = await worlds.create(ONE)
+  })
+
+  const post = (path: string) => world.foundation.requests.filter(({method, path: asked}) => method === 'POST' && asked === path).length
+  const optOut = async () => {
+    await world.optIn(undefined)
+    return await world.stage({}, newMachine())
+  }
+
+  it('tells what it runs is a copy of on its package and its droplet, in the same words', async () => {
+    await world.stage()
+    const {metadata, packageGuid} = world.current()
+    const made = world.foundation.state.packages.find(({guid}) => guid === packageGuid)
+    assert.equal(metadata.annotations.get('holdfast-source'), ONE)
+    assert.deepEqual(metadata.annotations, made?.metadata.annotations)
+  })
+
+  it('is still told from its source when its annotations are lost, and its package too', async () => {
+    await world.stage()
+    world.foundation.app(APP).annotations.clear()
+    world.foundation.state.packages.length = 0
+    assert.deepEqual(await world.show().then(({isCached, source}) => [isCached, source]), [true, ONE])
+    assert.equal((await optOut()).image, ONE)
+  })
+
+  for (const [title, goWrong] of [
+    [
+      'staging failed',
+      async () => {
+        world.foundation.failNextBuild('out of disk')
+        await assert.rejects(world.stage({image: TWO}), (error) => hasCode(error, 'STAGING_FAILED'))
+      },
+    ],
+    [
+      'another user cancelled the deployment',
+      async () => {
+        world.foundation.cancelNextDeployment()
+        await assert.rejects(world.stage({image: TWO}), (error) => hasCode(error, 'DEPLOYMENT_CANCELLED'))
+      },
+    ],
+    ['it was rolled back and on again', () => world.rollBack(true).then(() => world.rollBack(true))],
+    ['cf restaged it', () => cfRestage(world.foundation, APP)],
+    [
+      'two machines staged at once',
+      () => Promise.allSettled([world.stage({isRefresh: true}), world.stage({isRefresh: true}, newMachine())]),
+    ],
+    ['its credentials were rotated', () => world.rotate()],
+  ] as const) {
+    it(`is shown as a copy, refreshed, rotated and given its image back by a machine that knows nothing, after ${title}`, async () => {
+      await world.stage()
+      world.moveTag(ONE)
+      await goWrong()
+      assert.deepEqual(await world.show().then(({isCached, source}) => [isCached, source]), [true, ONE])
+      world.machine = newMachine()
+      await world.rotate()
+      assert.equal((await world.stage({isRefresh: true})).source, ONE)
+      assert.equal(world.truth(), ONE)
+      assert.deepEqual([(await optOut()).image, world.current().image], [ONE, ONE])
+      assert.deepEqual([...world.foundation.app(APP).annotations], [])
+    })
+  }
+
+  it('runs what cf pushed, and is staged from that', async () => {
+    await world.stage()
+    await cfPush(world.foundation, APP, TWO)
+    assert.deepEqual(await world.show().then(({isCached, image}) => [isCached, image]), [false, TWO])
+    assert.equal((await world.stage()).source, TWO)
+    assert.equal((await optOut()).image, TWO)
+  })
+
+  it('tells its source after another tool has gone back, and is rolled back to what it ran before that', async () => {
+    await world.stage()
+    const {guid: copy} = world.current()
+    await world.stage({image: TWO})
+    const {guid: ran} = world.current()
+    world.foundation.app(APP).dropletGuid = copy
+    assert.deepEqual(await world.show().then(({source, previous}) => [source, previous]), [ONE, ran])
+    await world.rollBack(true)
+    assert.equal(world.truth(), TWO)
+  })
+
+  it('is not staged from a copy that is named as its image', async () => {
+    await world.stage()
+    const {image} = world.current()
+    await assert.rejects(
+      world.stage({image}, newMachine()),
+      (error) => hasCode(error, 'USAGE') && error.message.endsWith(`copy of "${ONE}"`),
+    )
+  })
+
+  it('is an error when it runs a copy of something unknown: its image does not come back by itself, and it is not cached again', async () => {
+    await world.stage()
+    const {image = ''} = world.current()
+    await cfPush(world.foundation, APP, image)
+    world.foundation.state.packages.at(-1)?.metadata.annotations.clear()
+    world.foundation.app(APP).annotations.clear()
+    world.machine = newMachine()
+    for (const prepare of [async () => {}, () => world.optIn(undefined)]) {
+      await prepare()
+      await assert.rejects(
+        world.stage(),
+        (error) => hasCode(error, 'SOURCE_UNKNOWN') && error.hints[0]?.includes('stage shop --image') === true,
+      )
+      assert.equal(world.current().image, image)
+    }
+    assert.equal((await world.stage({image: ONE})).image, ONE)
+    assert.equal(world.current().image, ONE)
+  })
+
+  it('keeps its annotations until its user’s image runs', async () => {
+    await world.stage()
+    await world.optIn(undefined)
+    world.foundation.failNextBuild('out of disk')
+    await assert.rejects(world.stage({}, newMachine()), (error) => hasCode(error, 'STAGING_FAILED'))
+    assert.equal(world.foundation.app(APP).annotations.get('holdfast-source'), ONE)
+    assert.equal((await world.stage({}, newMachine())).image, ONE)
+  })
+
+  it('is noted as staged only when the deployment is done; before it the note says what is going on', async () => {
+    world.foundation.cancelNextDeployment()
+    await assert.rejects(world.stage())
+    const {annotations} = world.foundation.app(APP)
+    assert.deepEqual([annotations.has('holdfast-source'), annotations.has('holdfast-pending-release')], [false, true])
+    await world.stage()
+    assert.deepEqual([annotations.get('holdfast-source'), annotations.has('holdfast-pending-release')], [ONE, false])
+  })
+
+  it('of an older version tells its source from the app’s note, which is written on its release before the next one', async () => {
+    await world.stage()
+    const {metadata, packageGuid, guid} = world.current()
+    const made = world.foundation.state.packages.find((one) => one.guid === packageGuid)
+    for (const {annotations} of [metadata, made?.metadata ?? metadata]) annotations.clear()
+    world.foundation.app(APP).annotations.delete('holdfast-release')
+    world.machine = newMachine()
+    await world.stage({image: TWO})
+    assert.equal(world.current().image === undefined, false)
+    assert.equal((await world.rollBack(true)).previous === guid, false)
+    assert.equal(world.truth(), ONE)
+    assert.equal((await optOut()).image, ONE)
+  })
+
+  describe('whose run was stopped', () => {
+    it('at its package: the next run uses that, with the credentials of today', async () => {
+      world.machine.requestsLeft = 7
+      world.machine.stopsBefore = true
+      while (post('/v3/packages') === 0) {
+        await assert.rejects(world.stage(), (error) => hasCode(error, 'INTERRUPTED'))
+        world.machine.requestsLeft = 8
+        world.machine.stopsBefore = !world.machine.stopsBefore
+      }
+      world.machine.requestsLeft = Number.POSITIVE_INFINITY
+      const password = world.newPassword()
+      await world.stage()
+      assert.equal(post('/v3/packages'), 1)
+      assert.equal(world.current().credentials?.password, password)
+    })
+
+    it('at its build: the next one waits for it, and two builds are never asked for at once', async () => {
+      const runs = await Promise.allSettled([world.stage(), world.stage({}, newMachine())])
+      assert.ok(runs.some(({status}) => status === 'fulfilled'))
+      const {builds} = world.foundation.state
+      assert.equal(builds.length, 2)
+      assert.ok(world.foundation.requests.some(({method, path, status}) => method === 'POST' && path === '/v3/builds' && status === 422))
+      assert.equal(world.truth(), ONE)
+    })
+
+    it('in a rollback, before or after its deployment: there is a release to go back to', async () => {
+      await world.stage()
+      for (let requests = 1; requests < 40; requests++) {
+        const ran = world.current().guid
+        world.machine.requestsLeft = requests
+        const isDone = await world.rollBack(true).then(
+          () => true,
+          () => false,
+        )
+        world.machine.requestsLeft = Number.POSITIVE_INFINITY
+        if (world.current().guid !== ran) assert.equal(await world.before(), ran)
+        else assert.notEqual(await world.before(), undefined)
+        if (isDone) return
+      }
+      assert.fail('the rollback never ended')
+    })
+  })
+
+  describe('that is rolled back', () => {
+    beforeEach(async () => {
+      await world.stage()
+      await world.stage({image: TWO})
+    })
+
+    it('without credentials, when the platform shows that it can still pull', async () => {
+      await world.rollBack(false)
+      assert.equal(world.truth(), ONE)
+    })
+
+    it('after a rotation, with the credentials of today', async () => {
+      await world.rotate()
+      world.endPasswords()
+      await world.rollBack(true)
+      assert.deepEqual([world.truth(), world.current().credentials?.password], [ONE, world.passwords.at(-1)])
+    })
+
+    it('after a rotation without credentials: refused before anything changes, with the command that has them', async () => {
+      await world.rotate()
+      world.endPasswords()
+      const before = [world.current().guid, Object.fromEntries(world.foundation.app(APP).annotations)]
+      await assert.rejects(world.rollBack(false), (error) => {
+        assert.ok(hasCode(error, 'STAGING_FAILED'))
+        assert.equal(error.hints[0], 'holdfast rollback shop --pull-username platform --pull-password-stdin < FILE')
+        return true
+      })
+      assert.deepEqual([world.current().guid, Object.fromEntries(world.foundation.app(APP).annotations)], before)
+    })
+
+    it('after a rotation that was stopped: to another image, not to the old password', async () => {
+      const before = await world.before()
+      for (let requests = 4; ; requests++) {
+        const ran = world.current().guid
+        world.machine.requestsLeft = requests
+        const isDone = await world.rotate().then(
+          () => true,
+          () => false,
+        )
+        world.machine.requestsLeft = Number.POSITIVE_INFINITY
+        assert.equal(await world.before(), before, `after ${requests} requests from ${ran}`)
+        if (isDone) return
+      }
+    })
+
+    it('to the image of its user: as it is, without credentials', async () => {
+      await optOut()
+      await world.optIn('true')
+      await world.stage()
+      assert.equal((await world.rollBack(false)).image, TWO)
+    })
+  })
+
+  it('shows the credentials of one cache to no other', async () => {
+    await world.stage()
+    const dependencies = world.dependencies(world.machine)
+    const {rotateCredentials} = await import('../../../src/lib/apps/credentials.ts')
+    const {parseRegistryHost} = await import('../../../src/lib/oci/reference.ts')
+    const asked: string[] = []
+    await assert.rejects(
+      rotateCredentials(APP, {
+        ...dependencies,
+        registry: parseRegistryHost('other.example.com'),
+        assertPullable: async ({registry}) => void asked.push(registry),
+      }),
+      (error) => hasCode(error, 'CONFLICT'),
+    )
+    assert.deepEqual(asked, [])
+  })
+})
