@@ -30,7 +30,7 @@ export interface StageDependencies {
   /** @throws {HoldfastError} when the image cannot be pulled with what the platform is given. */
   readonly assertPullable: (image: Reference, credentials: PullCredentials | undefined) => Promise<void>
   /** What the origin of an image wants, for an app that goes back to it; undefined for nobody's. */
-  readonly originCredentials: (source: Reference) => Promise<PullCredentials | undefined>
+  readonly originCredentials: (source: Reference, app: string) => Promise<PullCredentials | undefined>
   /** The source of a cached reference that this machine remembers. */
   readonly findSource: (image: string) => Promise<string | undefined>
   readonly now: () => Date
@@ -126,7 +126,7 @@ async function unstage(app: PlatformApp, {image, isDryRun}: StageRequest, depend
     return {...outcome, calls}
   }
   if (release !== undefined) {
-    const credentials = await dependencies.originCredentials(parseReference(release))
+    const credentials = await dependencies.originCredentials(parseReference(release), app.name)
     const {underWay} = await platform.release(app, {image: release, credentials, onStep})
     // Not every instance runs its user's image yet: what is noted is forgotten by the run after that.
     if (underWay !== undefined) return {...outcome, underWay}
