@@ -361,18 +361,21 @@ describe('apps of Cloud Foundry', function () {
     assert.equal(underWay, 'paused')
     assert.match(
       (await user.run(['app', 'show', 'shop'])).stdout,
-      /deployment: +canary paused; .*cf continue-deployment shop; holdfast rollback shop/,
+      /deployment: +canary paused; .*to go on: cf continue-deployment shop; to go back: holdfast rollback shop/,
     )
     assert.deepEqual((await run('stage shop')).envelope.error?.hints.slice(0, 2), ['cf continue-deployment shop', 'holdfast rollback shop'])
     foundation.deployments.continue(foundation.state.deployments[0] ?? assert.fail())
     assert.equal(first(await succeed('stage shop')).action, 'unchanged')
     assert.deepEqual([runningImage(), digests()], [cached, [old.digest, old.digest]])
+    assert.equal((await succeed('rollback shop --strategy canary')).underWay, 'paused')
+    assert.equal((await succeed('rollback shop')).hasCancelled, true)
+    assert.equal(runningImage(), cached)
     foundation.deployments.instanceQuota = 2
     const full = await run('rollback shop')
     assert.equal(full.envelope.error?.code, 'PLATFORM_REFUSED')
     assert.match(full.envelope.error?.hints.join('\n') ?? '', /--strategy recreate/)
     assert.equal((await succeed('rollback shop --strategy recreate')).image, image)
-    assert.deepEqual([runningImage(), foundation.app('shop').state, foundation.state.deployments.length], [image, 'STARTED', 1])
+    assert.deepEqual([runningImage(), foundation.app('shop').state, foundation.state.deployments.length], [image, 'STARTED', 2])
   })
 
   it('are followed by their first instance alone with --no-wait', async () => {

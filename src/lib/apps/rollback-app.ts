@@ -36,7 +36,8 @@ export async function rollBackApp(name: string, platform: Platform, onStep?: Ste
   const before = current === undefined ? '' : `; it ran ${current.image}, release ${current.id}`
   const {image, underWay} = await platform.rollback(app, staged.previous, (step, left) => onStep?.(step, `${left}${before}`))
   const result = {app: name, image, ...(underWay === undefined ? {} : {underWay})}
-  if (current === undefined) return result
+  // Still under way it can be cancelled, and then the release before is what it was.
+  if (current === undefined || underWay !== undefined) return result
   await platform.noteStaged(app, {...staged, previous: current.id})
   return {...result, previous: current.id}
 }

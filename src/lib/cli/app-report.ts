@@ -81,7 +81,7 @@ function describeUnderWay({app, underWay}: AppStatus): string | undefined {
     state === 'canceling'
       ? []
       : state === 'paused'
-        ? [shellCommand`cf continue-deployment ${app}`, shellCommand`holdfast rollback ${app}`]
+        ? [`to go on: ${shellCommand`cf continue-deployment ${app}`}`, `to go back: ${shellCommand`holdfast rollback ${app}`}`]
         : [`to cancel it: ${shellCommand`holdfast rollback ${app}`}`]
   return [UNDER_WAY[state], ...counts, ...said, ...next].join('; ')
 }

@@ -4,7 +4,7 @@ import {type CloudFoundryApp, findApp} from '../../../src/lib/cloud-foundry/apps
 import {activeDeployment} from '../../../src/lib/cloud-foundry/deployments.ts'
 import {
   awaitOther,
-  cancelActive,
+  cancelOther,
   DEFAULT_ROLLOUT,
   type Rollout,
   type RolloutDependencies,
@@ -271,12 +271,20 @@ describe('an app that is moved to a droplet', () => {
   })
 
   it('is cancelled at once, whatever its new instances do, and a deployment that is over is left alone', async () => {
-    assert.equal(await cancelActive(app, DEFAULT_ROLLOUT, dependencies), false)
     foundation.deployments.behaviours.set('shop', 'STARTING')
     foundation.deployments.add(foundation.app('shop'), foundation.state.droplets[1] ?? assert.fail(), {})
-    assert.equal(await cancelActive(app, DEFAULT_ROLLOUT, dependencies), true)
+    const other = (await activeDeployment(dependencies.controller, app)) ?? assert.fail()
+    assert.equal(await cancelOther(app, other, DEFAULT_ROLLOUT, dependencies), true)
     assert.deepEqual([cancellations(), lastReason(), foundation.app('shop').dropletGuid], [1, 'CANCELED', 'old'])
     assert.ok(time.elapsedMs() < MINUTE_MS)
+  })
+
+  it('is not said to be back where it was when the deployment was done before it could be cancelled', async () => {
+    foundation.deployments.add(foundation.app('shop'), foundation.state.droplets[1] ?? assert.fail(), {})
+    const other = (await activeDeployment(dependencies.controller, app)) ?? assert.fail()
+    await foundation.deployments.poll(foundation.deployments.find(other.guid))
+    assert.equal(await cancelOther(app, other, DEFAULT_ROLLOUT, dependencies), false)
+    assert.deepEqual([lastReason(), foundation.app('shop').dropletGuid], ['DEPLOYED', 'new'])
   })
 
   it('is not awaited for ever when the foundation does not end what it was told to cancel', async () => {
