@@ -92,11 +92,14 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     if (app.isStarted) {
       const {strategy} = rollout
       if (strategy === 'recreate') {
-        onStep?.(`stopping app "${app.name}", to start it with its release`, `app "${app.name}" may be stopped: cf start ${app.name}`)
+        onStep?.(
+          `stopping app "${app.name}", to start it with its release`,
+          `app "${app.name}" may be stopped: ${shellCommand`cf start ${app.name}`}`,
+        )
       } else {
         onStep?.(
           `${strategy} deployment of app "${app.name}"`,
-          `the ${strategy} deployment of app "${app.name}" goes on at the platform, if it has begun: cf app ${app.name}`,
+          `the ${strategy} deployment of app "${app.name}" goes on at the platform, if it has begun: ${shellCommand`cf app ${app.name}`}`,
         )
       }
       const state = await rollOut(app, droplet.guid, rollout, dependencies)

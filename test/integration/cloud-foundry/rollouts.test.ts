@@ -125,6 +125,17 @@ describe('an app that is moved to a droplet', () => {
     assert.equal(cancellations(), 0)
   })
 
+  it('is told what needs less room when the quota of its space stops the deployment that has begun', async () => {
+    foundation.deployments.behaviours.set('shop', 'STARTING')
+    foundation.deployments.complaints.set('shop', 'memory space_quota_exceeded')
+    const {message, hints} = await refusal(move({maxInFlight: 2}))
+    assert.match(message, /memory space_quota_exceeded; the deployment was cancelled/)
+    assert.deepEqual(
+      hints.slice(0, 2).map((hint) => hint.split('   #')[0]),
+      ['--max-in-flight 1', '--strategy recreate'],
+    )
+  })
+
   it('is left as it is where a deployment that fails is to be kept', async () => {
     foundation.deployments.behaviours.set('shop', 'CRASHED')
     const {message} = await refusal(move({onFailure: 'keep'}))
