@@ -21,6 +21,8 @@ const SERVER_ERRORS: readonly number[] = [500, 502, 503, 504]
 /** How long one request may wait for a foundation that asks to slow down, in all. */
 const MAX_RATE_LIMIT_WAIT_MS = 60_000
 const DEFAULT_RATE_LIMIT_WAIT_MS = 5_000
+/** Also where it says 0: each refusal brings the end nearer. */
+const MIN_RATE_LIMIT_WAIT_MS = 500
 
 /** CF-InvalidAuthToken and CF-NotAuthenticated. */
 const TOKEN_ERRORS: readonly number[] = [1000, 10002]
@@ -107,7 +109,7 @@ export function createController({api, insecure, session, network, onWarning}: C
         token = await session.renew(token)
       } else if (status === 429) {
         const toldMs = rateLimitWaitMs(answer.headers, network.now().getTime())
-        const waitMs = toldMs ?? DEFAULT_RATE_LIMIT_WAIT_MS
+        const waitMs = Math.max(MIN_RATE_LIMIT_WAIT_MS, toldMs ?? DEFAULT_RATE_LIMIT_WAIT_MS)
         waitedMs += waitMs
         if (waitedMs > MAX_RATE_LIMIT_WAIT_MS) throw rateLimited(failureOf(api, purpose, status, errors), toldMs)
         await network.sleep(waitMs)
@@ -191,8 +193,8 @@ function rateLimitWaitMs(headers: JsonResponse['headers'], nowMs: number): numbe
 }
 
 function rateLimited({code, message, details}: HoldfastError, waitMs: number | undefined): HoldfastError {
-  const when = waitMs === undefined ? 'it does not say how long' : `it takes requests again in ${formatSeconds(waitMs / 1000)}`
-  const hints = waitMs === undefined ? [] : [`sleep ${Math.ceil(waitMs / 1000)}   # then the same command again`]
+  const when = !waitMs ? 'it does not say how long' : `it takes requests again in ${formatSeconds(waitMs / 1000)}`
+  const hints = !waitMs ? [] : [`sleep ${Math.ceil(waitMs / 1000)}   # then the same command again`]
   return new HoldfastError(code, `${message}; ${when}`, {
     hints,
     details: {...details, ...(waitMs === undefined ? {} : {retryAfterMs: waitMs})},

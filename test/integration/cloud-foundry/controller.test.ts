@@ -54,6 +54,13 @@ describe('a Cloud Controller', () => {
     assert.ok(time.elapsedMs() <= MINUTE_MS)
   })
 
+  it('that says that there is nothing to wait for, and refuses all the time, is not asked for ever', async () => {
+    for (const told of [0, {'x-ratelimit-reset': '0'}]) {
+      foundation.rateLimitNext(1_000, told)
+      assert.equal((await refusal()).code, 'RATE_LIMITED')
+    }
+  })
+
   it('that is not there is named by a command that asks it, and not a registry', async () => {
     const session = {accessToken: async () => new Secret('t'), renew: async () => new Secret('t')}
     const controller = createController({api: 'http://127.0.0.1:1', insecure: false, session, network: time})
