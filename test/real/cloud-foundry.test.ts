@@ -216,6 +216,7 @@ describe('apps of Cloud Foundry', function () {
 
   it('keep running what they run when the platform could not pull, when staging fails, and when the foundation refuses', async () => {
     await addShop()
+    foundation.app('shop').labels.set('holdfast-opt-in', 'true')
     const wrong = await user.json(['stage', 'shop'], {env: {HOLDFAST_PULL_PASSWORD: 'wrong'}})
     assert.deepEqual([wrong.envelope.error?.code, wrong.exitCode], ['UNAUTHENTICATED', 4], wrong.stdout)
     assert.deepEqual(changes(), [])
@@ -568,6 +569,7 @@ describe('apps of Cloud Foundry', function () {
 
   it('are those of this machine when told so, or when no space is targeted', async () => {
     await addShop()
+    foundation.app('shop').labels.set('holdfast-opt-in', 'true')
     await fail('OBJECT_NOT_FOUND', 3, 'env shop --no-cf')
     const nobody = await createHoldfast(join(folder, `u${count++}`))
     const {envelope, exitCode} = await nobody.json(['env', 'shop', '--cf'])
