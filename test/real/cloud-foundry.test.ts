@@ -151,7 +151,8 @@ describe('apps of Cloud Foundry', function () {
     assert.equal(first(await succeed('stage shop')).action, 'unchanged')
     origin = await startDockerRegistry({root, port})
     assert.partialDeepStrictEqual((await succeed('app show shop')).status, {drift: 'moved', currentDigest: fresh.digest})
-    assert.equal(first(await succeed('refresh shop --stage')).isStaged, true)
+    const refreshed = await user.run(['refresh', 'shop', '--stage'])
+    assert.match(refreshed.stdout, new RegExp(`^${cache.host}/[0-9a-f-]{36}@${fresh.digest}$`, 'm'), refreshed.stderr)
     assert.deepEqual(new Set(digests()), new Set([fresh.digest]))
   })
 
@@ -216,6 +217,7 @@ describe('apps of Cloud Foundry', function () {
 
   it('keep running what they run when the platform could not pull, when staging fails, and when the foundation refuses', async () => {
     await addShop()
+    foundation.app('shop').labels.set('holdfast-opt-in', 'true')
     const wrong = await user.json(['stage', 'shop'], {env: {HOLDFAST_PULL_PASSWORD: 'wrong'}})
     assert.deepEqual([wrong.envelope.error?.code, wrong.exitCode], ['UNAUTHENTICATED', 4], wrong.stdout)
     assert.deepEqual(changes(), [])
@@ -363,18 +365,21 @@ describe('apps of Cloud Foundry', function () {
     assert.equal(underWay, 'paused')
     assert.match(
       (await user.run(['app', 'show', 'shop'])).stdout,
-      /deployment: +canary paused; .*cf continue-deployment shop; holdfast rollback shop/,
+      /deployment: +canary paused; .*to go on: cf continue-deployment shop; to go back: holdfast rollback shop/,
     )
     assert.deepEqual((await run('stage shop')).envelope.error?.hints.slice(0, 2), ['cf continue-deployment shop', 'holdfast rollback shop'])
     foundation.deployments.continue(foundation.state.deployments[0] ?? assert.fail())
     assert.equal(first(await succeed('stage shop')).action, 'unchanged')
     assert.deepEqual([runningImage(), digests()], [cached, [old.digest, old.digest]])
+    assert.equal((await succeed('rollback shop --strategy canary')).underWay, 'paused')
+    assert.equal((await succeed('rollback shop')).hasCancelled, true)
+    assert.equal(runningImage(), cached)
     foundation.deployments.instanceQuota = 2
     const full = await run('rollback shop')
     assert.equal(full.envelope.error?.code, 'PLATFORM_REFUSED')
     assert.match(full.envelope.error?.hints.join('\n') ?? '', /--strategy recreate/)
     assert.equal((await succeed('rollback shop --strategy recreate')).image, image)
-    assert.deepEqual([runningImage(), foundation.app('shop').state, foundation.state.deployments.length], [image, 'STARTED', 1])
+    assert.deepEqual([runningImage(), foundation.app('shop').state, foundation.state.deployments.length], [image, 'STARTED', 2])
   })
 
   it('are followed by their first instance alone with --no-wait', async () => {
@@ -471,6 +476,41 @@ describe('apps of Cloud Foundry', function () {
     await foundation.addApp(spaceGuid, {name: 'code', lifecycle: 'buildpack'})
     const {exitCode, envelope} = await run('set-env code DIEGO_DOCKER_CACHE true')
     assert.deepEqual([exitCode, envelope.warnings], [0, ['app "code" is built from source code: it runs no image that could be cached']])
+  })
+
+  it('whose image is private name what opens it when they opt out, and that rollback needs nothing', async () => {
+    const owner = {username: 'owner', password: 'password-of-the-owner'}
+    const open = await startDockerRegistry()
+    await pushImage(open.url, 'shop/web', 'v1', old)
+    await open.kill()
+    const closed = await startDockerRegistry({root: open.root, port: open.port, htpasswd: owner})
+    afterwards(() => closed.stop())
+    const mine = `${closed.host}/shop/web:v1`
+    await addShop({image: mine, credentials: owner})
+    const variable = `HOLDFAST_AUTH_127_0_0_1_${closed.port}`
+    const opened = {env: {[`${variable}_USERNAME`]: owner.username, [`${variable}_PASSWORD`]: owner.password}}
+    assert.equal((await user.json(['stage', 'shop'], opened)).exitCode, 0)
+    await succeed('unset-env shop DIEGO_DOCKER_CACHE')
+    const before = changes().length
+    const {exitCode, envelope} = await run('stage shop')
+    assert.deepEqual([exitCode, envelope.error?.code], [4, 'UNAUTHENTICATED'])
+    assert.match(
+      envelope.error?.message ?? '',
+      /^cannot give app "shop" its image ".*" back: the platform could not pull it without credentials: /,
+    )
+    assert.deepEqual(envelope.error?.hints, [
+      `export ${variable}_USERNAME=… ${variable}_PASSWORD=…   # then the same command again`,
+      'holdfast rollback shop   # needs no credentials: the release before keeps its own',
+    ])
+    assert.equal(changes().length, before)
+    assert.equal((await succeed('rollback shop')).image, mine)
+    assert.deepEqual(digests(), [old.digest])
+  })
+
+  it('are those of the session that auth list shows, without its tokens', async () => {
+    const {cloudFoundry} = await succeed('auth list')
+    assert.deepEqual(cloudFoundry, [{api: foundation.url, madeBy: 'cf', organization: 'acme', space: 'dev'}])
+    assert.match((await user.run(['auth', 'list'])).stdout, /^http:\S+ +acme +dev +cf login$/m)
   })
 
   it('get new credentials, and keep their image to the byte', async () => {
@@ -577,6 +617,7 @@ describe('apps of Cloud Foundry', function () {
 
   it('are those of this machine when told so, or where there is no session', async () => {
     await addShop()
+    foundation.app('shop').labels.set('holdfast-opt-in', 'true')
     await fail('OBJECT_NOT_FOUND', 3, 'env shop --no-cf')
     assert.partialDeepStrictEqual(await succeed('set-env shop DIEGO_DOCKER_CACHE true --no-cf'), {platform: 'local'})
     const nobody = await createHoldfast(join(folder, `u${count++}`))

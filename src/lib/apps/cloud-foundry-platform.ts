@@ -32,7 +32,7 @@ import {
   recentPackages,
   renewPackage,
 } from '../cloud-foundry/releases.ts'
-import {awaitOther, cancelActive, DEFAULT_ROLLOUT, type Rollout, type RolloutProgress, rollOut} from '../cloud-foundry/rollouts.ts'
+import {awaitOther, cancelOther, DEFAULT_ROLLOUT, type Rollout, type RolloutProgress, rollOut} from '../cloud-foundry/rollouts.ts'
 import {type SurveyedApp, surveyApps} from '../cloud-foundry/survey.ts'
 import type {CloudFoundryNetwork} from '../cloud-foundry/uaa.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
@@ -210,11 +210,13 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     },
     async cancelRelease(platformApp, onStep) {
       const app = await appOf(platformApp)
+      const deployment = await activeDeployment(controller, app)
+      if (deployment === undefined) return undefined
       onStep?.(
-        `looking for a deployment of app "${app.name}" that is under way`,
+        `cancelling the deployment of app "${app.name}" that is under way`,
         `the deployment of app "${app.name}" that was under way may be cancelled: ${shellCommand`cf app ${app.name}`}`,
       )
-      if (!(await cancelActive(app, rollout, dependencies))) return undefined
+      if (!(await cancelOther(app, deployment, rollout, dependencies))) return undefined
       const droplet = await currentDroplet(controller, app)
       return droplet === undefined ? undefined : await releaseOf(app, droplet)
     },

@@ -35,7 +35,7 @@ export interface StageDependencies {
   /** @throws {HoldfastError} when the image cannot be pulled with what the platform is given. */
   readonly assertPullable: (image: Reference, credentials: PullCredentials | undefined) => Promise<void>
   /** What the origin of an image wants, for an app that goes back to it; undefined for nobody's. */
-  readonly originCredentials: (source: Reference) => Promise<PullCredentials | undefined>
+  readonly originCredentials: (source: Reference, app: string) => Promise<PullCredentials | undefined>
   /** What this machine remembers of a cached reference. */
   readonly findCopy: (image: string) => Promise<StagedImageRecord | undefined>
   readonly now: () => Date
@@ -163,7 +163,7 @@ async function unstage(
     return {...outcome, calls}
   }
   if (release !== undefined) {
-    const credentials = await dependencies.originCredentials(parseReference(release))
+    const credentials = await dependencies.originCredentials(parseReference(release), app.name)
     const to = await platform.prepare(app, {image: release, credentials, onStep})
     const underWay = await moveApp({app, running, to, previous}, platform, onStep)
     // Not every instance runs its user's image yet: what is noted is forgotten by the run after that.

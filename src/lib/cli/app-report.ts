@@ -62,7 +62,8 @@ function describeState({app, hasOptedIn, isCached, isPinned, drift, image, sourc
 export function describeStatus(status: AppStatus): readonly TerminalText[] {
   const lines: readonly (readonly [string, string | undefined])[] = [
     ['state', describeState(status)],
-    ['runs', status.image],
+    // While it is moved, its old instances run until new ones do.
+    [isMoving(status) ? 'moves to' : 'runs', status.image],
     ['source', status.source],
     ['source digest', status.sourceDigest],
     ['source now', status.drift === 'moved' ? status.currentDigest : undefined],
@@ -71,6 +72,10 @@ export function describeStatus(status: AppStatus): readonly TerminalText[] {
     ['deployment', describeUnderWay(status)],
   ]
   return lines.flatMap(([name, value]) => (value === undefined ? [] : [text`${`${name}:`.padEnd(16)}${value}`]))
+}
+
+function isMoving({underWay}: AppStatus): boolean {
+  return underWay !== undefined && underWay.state !== 'canceling'
 }
 
 /** What is under way, and the command that goes on or back. */
@@ -83,7 +88,7 @@ function describeUnderWay({app, underWay}: AppStatus): string | undefined {
     state === 'canceling'
       ? []
       : state === 'paused'
-        ? [shellCommand`cf continue-deployment ${app}`, shellCommand`holdfast rollback ${app}`]
+        ? [`to go on: ${shellCommand`cf continue-deployment ${app}`}`, `to go back: ${shellCommand`holdfast rollback ${app}`}`]
         : [`to cancel it: ${shellCommand`holdfast rollback ${app}`}`]
   return [UNDER_WAY[state], ...counts, ...said, ...next].join('; ')
 }

@@ -72,7 +72,8 @@ export async function forgetSession(context: Context): Promise<string | undefine
   return target.api
 }
 
-async function rememberedTarget(context: Context): Promise<RememberedTarget | undefined> {
+/** The session of ours, without its secrets. */
+export async function rememberedTarget(context: Context): Promise<RememberedTarget | undefined> {
   const text = await (await context.records()).readSetting('cloud-foundry')
   // Written by `keepSession` alone.
   return text === undefined ? undefined : (JSON.parse(text) as RememberedTarget)

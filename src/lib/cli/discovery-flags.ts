@@ -31,7 +31,7 @@ export const DISCOVERY_FLAGS = {
     delimiter: ',',
     env: 'HOLDFAST_DOCKER_REGISTRY_ADDRESS',
     helpGroup,
-    helpValue: 'HOST:PORT',
+    helpValue: 'HOST[:PORT]',
     summary: 'An instance. Repeatable.',
   }),
   'docker-registry-port': Flags.integer({
@@ -75,7 +75,7 @@ export async function openInstanceSource(context: Context, flags: DiscoveryFlags
       network: await consulNetwork(context),
     })
   }
-  if (dns === undefined) return createListedSource(addresses ?? [])
+  if (dns === undefined) return createListedSource(addresses ?? [], defaultPort)
   const {createDnsSource} = await import('../service-discovery/dns.ts')
   return createDnsSource({name: dns, server: context.environment.HOLDFAST_DNS_SERVER || undefined, defaultPort, random: Math.random})
 }

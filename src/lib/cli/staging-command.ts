@@ -7,7 +7,7 @@ import type {RollbackDependencies} from '../apps/rollback-app.ts'
 import {referenceOf} from '../apps/running.ts'
 import type {StageDependencies} from '../apps/stage-app.ts'
 import {DEFAULT_RECHECK_MS} from '../caching/recheck.ts'
-import {HoldfastError} from '../core/errors.ts'
+import {HoldfastError, hasCode} from '../core/errors.ts'
 import {Secret} from '../core/secret.ts'
 import {shellCommand} from '../core/shell.ts'
 import {escapeText} from '../core/terminal-text.ts'
@@ -198,7 +198,11 @@ export abstract class StagingCommand<Result extends PlatformPlace> extends BaseC
         throw outcome?.error
       },
       assertPullable: (image, credentials) => (target.isEmbedded ? Promise.resolve() : assertPullable(context, image, credentials)),
-      originCredentials: (source) => originCredentials(context, source),
+      async originCredentials(source, app) {
+        const credentials = await originCredentials(context, source, app)
+        if (platform.kind === 'cloud-foundry') await assertOriginPullable(context, source, credentials, app)
+        return credentials
+      },
       findCopy: (image) => rememberedCopy(records, image),
     }
     return {dependencies, place}
@@ -217,14 +221,19 @@ async function readPullCredentials(flags: CacheFlags, {environment}: Context): P
   })
 }
 
-/** Looks at the image as the platform will, with its credentials and nobody else's. */
-async function assertPullable(context: Context, image: Reference, credentials: PullCredentials | undefined): Promise<void> {
+/** Looks at an image with these credentials and no others. */
+async function statAs(context: Context, image: Reference, credentials: PullCredentials | undefined): Promise<unknown> {
   const store = await context.openHostAs(
     image.registry,
     credentials === undefined ? undefined : {kind: 'basic', username: credentials.username, password: credentials.password.reveal()},
   )
+  return await store.statManifest(image.repository, manifestReference(image))
+}
+
+/** Looks at the image as the platform will, with its credentials and nobody else's. */
+async function assertPullable(context: Context, image: Reference, credentials: PullCredentials | undefined): Promise<void> {
   try {
-    if ((await store.statManifest(image.repository, manifestReference(image))) !== undefined) return
+    if ((await statAs(context, image, credentials)) !== undefined) return
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error
     const who = credentials === undefined ? 'without credentials' : `as "${credentials.username}"`
@@ -248,15 +257,53 @@ async function assertReadable(context: Context, image: Reference): Promise<void>
  * What an origin is shown by a platform that goes back to it.
  * @throws {HoldfastError} NO_IDENTITY_TOKEN where only a token is kept, which platforms cannot use.
  */
-async function originCredentials(context: Context, source: Reference): Promise<PullCredentials | undefined> {
+async function originCredentials(context: Context, source: Reference, app: string): Promise<PullCredentials | undefined> {
   const lookup = await context.credentials()
   const found = await lookup(source.registry, source.repository)
   if (found === undefined) return undefined
   if (found.kind === 'basic') return {username: found.username, password: new Secret(found.password)}
-  const variable = `HOLDFAST_AUTH_${source.registry.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`
   throw new HoldfastError(
     'USAGE',
     `cannot let the platform pull from "${source.registry}": a token is kept for it, and platforms want a name and a password`,
-    {hints: [`export ${variable}_USERNAME=… ${variable}_PASSWORD=…`]},
+    {hints: originHints(source, app)},
   )
+}
+
+/**
+ * Looks at the image of the user as the platform will, before anything is changed. An origin that this machine cannot reach may be open to the platform, which says so then.
+ * @throws {HoldfastError} UNAUTHENTICATED, DENIED
+ */
+async function assertOriginPullable(
+  context: Context,
+  source: Reference,
+  credentials: PullCredentials | undefined,
+  app: string,
+): Promise<void> {
+  try {
+    await statAs(context, source, credentials)
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || (error.code !== 'UNAUTHENTICATED' && error.code !== 'DENIED')) {
+      if (hasCode(error, 'INTERRUPTED') || !(error instanceof HoldfastError)) throw error
+      return
+    }
+    const who = credentials === undefined ? 'without credentials' : `as "${credentials.username}"`
+    throw new HoldfastError(
+      error.code,
+      `cannot give app "${app}" its image "${formatReference(source)}" back: the platform could not pull it ${who}: ${error.message}`,
+      {
+        hints: originHints(source, app),
+        details: error.details,
+        cause: error,
+      },
+    )
+  }
+}
+
+/** The release before has the credentials that it was made with. */
+function originHints(source: Reference, app: string): readonly string[] {
+  const variable = `HOLDFAST_AUTH_${source.registry.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`
+  return [
+    `export ${variable}_USERNAME=… ${variable}_PASSWORD=…   # then the same command again`,
+    `${shellCommand`holdfast rollback ${app}`}   # needs no credentials: the release before keeps its own`,
+  ]
 }

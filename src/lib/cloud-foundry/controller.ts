@@ -2,13 +2,14 @@
  * Requests to a Cloud Controller (API v3): with a token of the session, its errors as ours, its rate limits waited for within bounds, its lists whole or not at all.
  * Bodies of answers are in no error and no log: some echo every variable of an app.
  */
+import {formatSeconds} from '../core/duration.ts'
 import {type ErrorCode, HoldfastError} from '../core/errors.ts'
 import {excerpt} from '../core/redaction.ts'
-import {parseRetryAfter} from '../core/retry.ts'
+import {MAX_RETRY_AFTER_MS, parseRetryAfter} from '../core/retry.ts'
 import type {Secret} from '../core/secret.ts'
 import type {JsonRequest, JsonResponse} from '../http/json-client.ts'
 import type {Session} from './session.ts'
-import type {CloudFoundryNetwork} from './uaa.ts'
+import {type CloudFoundryNetwork, foundationHints} from './uaa.ts'
 
 /** A page of 5,000 apps is a few MB. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024
@@ -20,6 +21,8 @@ const SERVER_ERRORS: readonly number[] = [500, 502, 503, 504]
 /** How long one request may wait for a foundation that asks to slow down, in all. */
 const MAX_RATE_LIMIT_WAIT_MS = 60_000
 const DEFAULT_RATE_LIMIT_WAIT_MS = 5_000
+/** Also where it says 0: each refusal brings the end nearer. */
+const MIN_RATE_LIMIT_WAIT_MS = 500
 
 /** CF-InvalidAuthToken and CF-NotAuthenticated. */
 const TOKEN_ERRORS: readonly number[] = [1000, 10002]
@@ -78,6 +81,7 @@ export function createController({api, insecure, session, network, onWarning}: C
       maxBodyBytes: MAX_ANSWER_BYTES,
       tls: {insecure, ...(ca === undefined ? {} : {ca})},
       proxy: proxyFor?.(url),
+      hints: foundationHints(url),
       signal,
       onExchange,
     })
@@ -104,9 +108,10 @@ export function createController({api, insecure, session, network, onWarning}: C
         hasRenewed = true
         token = await session.renew(token)
       } else if (status === 429) {
-        const waitMs = parseRetryAfter(answer.headers['retry-after'], network.now().getTime()) ?? DEFAULT_RATE_LIMIT_WAIT_MS
+        const toldMs = rateLimitWaitMs(answer.headers, network.now().getTime())
+        const waitMs = Math.max(MIN_RATE_LIMIT_WAIT_MS, toldMs ?? DEFAULT_RATE_LIMIT_WAIT_MS)
         waitedMs += waitMs
-        if (waitedMs > MAX_RATE_LIMIT_WAIT_MS) throw failureOf(api, purpose, status, errors, {retryAfterMs: waitMs})
+        if (waitedMs > MAX_RATE_LIMIT_WAIT_MS) throw rateLimited(failureOf(api, purpose, status, errors), toldMs)
         await network.sleep(waitMs)
       } else if (method !== 'POST' && SERVER_ERRORS.includes(status) && repetitions < MAX_REPETITIONS) {
         repetitions++
@@ -170,19 +175,29 @@ function errorsOf(json: unknown): readonly ControllerError[] {
   })
 }
 
-function failureOf(
-  api: string,
-  purpose: string,
-  httpStatus: number,
-  errors: readonly ControllerError[],
-  more: Readonly<Record<string, unknown>> = {},
-): HoldfastError {
+function failureOf(api: string, purpose: string, httpStatus: number, errors: readonly ControllerError[]): HoldfastError {
   const [first] = errors
   const said = errors.map(({detail, title}) => (detail === '' ? title : detail)).join('; ')
   const {code, hints} = meaningOf(httpStatus, errors)
   return new HoldfastError(code, `cannot ${purpose} at "${api}": ${said === '' ? 'it answered' : said} (${httpStatus})`, {
     hints,
-    details: {httpStatus, ...(first === undefined ? {} : {cfCode: first.code, cfTitle: first.title}), ...more},
+    details: {httpStatus, ...(first === undefined ? {} : {cfCode: first.code, cfTitle: first.title})},
+  })
+}
+
+/** How long the foundation asks to wait, in milliseconds; undefined when it does not say (Cloud Controller, rate limits: both headers, the second in seconds since 1970). */
+function rateLimitWaitMs(headers: JsonResponse['headers'], nowMs: number): number | undefined {
+  const told = parseRetryAfter(headers['retry-after'], nowMs)
+  const reset = headers['x-ratelimit-reset'] ?? ''
+  return told ?? (/^[0-9]{1,12}$/.test(reset) ? Math.min(MAX_RETRY_AFTER_MS, Math.max(0, Number(reset) * 1000 - nowMs)) : undefined)
+}
+
+function rateLimited({code, message, details}: HoldfastError, waitMs: number | undefined): HoldfastError {
+  const when = !waitMs ? 'it does not say how long' : `it takes requests again in ${formatSeconds(waitMs / 1000)}`
+  const hints = !waitMs ? [] : [`sleep ${Math.ceil(waitMs / 1000)}   # then the same command again`]
+  return new HoldfastError(code, `${message}; ${when}`, {
+    hints,
+    details: {...details, ...(waitMs === undefined ? {} : {retryAfterMs: waitMs})},
   })
 }
 

@@ -8,7 +8,6 @@ import {shellCommand} from '../core/shell.ts'
 import type {CloudFoundryApp} from './apps.ts'
 import type {Controller} from './controller.ts'
 import {
-  activeDeployment,
   cancelDeployment,
   crashHints,
   createDeployment,
@@ -128,20 +127,21 @@ export async function awaitOther(
 }
 
 /**
- * Cancels the deployment of an app that is under way, and waits until what ran before runs again.
- * @returns false when there was none, or it ended meanwhile.
+ * Cancels a deployment that is under way, also one of another user, and waits until what ran before runs again.
+ * @returns false when it was done meanwhile.
  * @throws {HoldfastError} TIMEOUT when the foundation does not end it.
  */
-export async function cancelActive(
+export async function cancelOther(
   app: CloudFoundryApp,
+  deployment: Deployment,
   {timeoutMs}: Pick<Rollout, 'timeoutMs'>,
   dependencies: RolloutDependencies,
 ): Promise<boolean> {
   const {controller} = dependencies
-  const deployment = await activeDeployment(controller, app)
-  if (deployment === undefined) return false
-  if (!(await cancelDeployment(controller, app, deployment.guid))) return false
-  const ended = await followCancellation(app, deployment.guid, timeoutMs, dependencies)
+  const isCancelled = await cancelDeployment(controller, app, deployment.guid)
+  const ended = isCancelled
+    ? await followCancellation(app, deployment.guid, timeoutMs, dependencies)
+    : await findDeployment(controller, app, deployment.guid)
   if (!isUnderWay(ended)) return ended.phase !== 'deployed'
   throw new HoldfastError(
     'TIMEOUT',

@@ -1,7 +1,7 @@
 /** The root of a foundation: where its login server and its network policies are (`GET /`, without a token). */
 import {HoldfastError} from '../core/errors.ts'
 import {textAt, valueAt} from './fields.ts'
-import type {CloudFoundryNetwork} from './uaa.ts'
+import {type CloudFoundryNetwork, foundationHints} from './uaa.ts'
 
 export interface FoundationLinks {
   readonly login: string
@@ -21,6 +21,7 @@ export async function readLinks(
     headers: userAgent === undefined ? {} : {'user-agent': userAgent},
     tls: {insecure, ...(ca === undefined ? {} : {ca})},
     proxy: proxyFor?.(api),
+    hints: foundationHints(api),
     signal,
     onExchange,
   })

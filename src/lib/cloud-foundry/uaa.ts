@@ -5,6 +5,7 @@ import {rememberSecrets} from '../core/known-secrets.ts'
 import {excerpt} from '../core/redaction.ts'
 import {Secret} from '../core/secret.ts'
 import type {JsonRequest} from '../http/json-client.ts'
+import type {ServerHints} from '../http/wire/failures.ts'
 
 /** The client that cf is at every foundation; its secret is empty. */
 export const CF_CLIENT = 'cf'
@@ -19,6 +20,11 @@ export interface CloudFoundryNetwork {
   readonly now: () => Date
   /** @throws {HoldfastError} INTERRUPTED */
   readonly sleep: (ms: number) => Promise<void>
+}
+
+/** What helps where a server of a foundation cannot be reached. */
+export function foundationHints({origin}: URL): ServerHints {
+  return {reach: `curl -sS ${origin}/`, trust: ['export HOLDFAST_CF_CA_FILE=FILE  # the authority of the foundation, in PEM']}
 }
 
 export interface RenewedTokens {
@@ -100,6 +106,7 @@ async function askForToken(
     },
     tls: {insecure, ...(ca === undefined ? {} : {ca})},
     proxy: proxyFor?.(url),
+    hints: foundationHints(url),
     signal,
     onExchange,
   })

@@ -7,7 +7,7 @@ import {IntegrityError, interrupted} from '../core/errors.ts'
 import type {TlsSettings} from './client.ts'
 import {rememberReceived, rememberSent} from './traffic-secrets.ts'
 import type {ObservedExchange} from './wire/client.ts'
-import {assertReached, ConnectTimeoutError, describeFailure} from './wire/failures.ts'
+import {assertReached, ConnectTimeoutError, describeFailure, type ServerHints} from './wire/failures.ts'
 import {CONNECT_TIMEOUT_MS} from './wire/limits.ts'
 
 /** An answer with a token is far smaller; whatever is larger is no such answer. */
@@ -31,6 +31,8 @@ export interface JsonRequest {
   readonly tls?: TlsSettings
   readonly proxy?: URL | undefined
   readonly signal?: AbortSignal | undefined
+  /** What helps where the server cannot be reached; as for a registry when absent. */
+  readonly hints?: ServerHints | undefined
   readonly timeoutMs?: number
   readonly onExchange?: ((exchange: ObservedExchange) => void) | undefined
 }
@@ -52,7 +54,7 @@ export async function requestJson(request: JsonRequest): Promise<JsonResponse> {
   const timeout = AbortSignal.timeout(timeoutMs)
   const ended = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
   const startedAt = performance.now()
-  const attempt = {method, url, proxy: request.proxy?.host}
+  const attempt = {method, url, proxy: request.proxy?.host, hints: request.hints}
   let status: number | undefined
   rememberSent(request.headers ?? {}, form ?? json)
   try {

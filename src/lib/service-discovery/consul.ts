@@ -177,6 +177,10 @@ async function send({url, token, network}: ConsulOptions, request: ConsulRequest
     maxBodyBytes: MAX_ANSWER_BYTES,
     timeoutMs,
     proxy: proxyFor?.(target),
+    hints: {
+      reach: `curl -sS ${url.origin}/v1/status/leader`,
+      trust: ['export NODE_EXTRA_CA_CERTS=FILE  # the authority of Consul, in PEM'],
+    },
     signal,
     onExchange,
   })

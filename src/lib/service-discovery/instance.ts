@@ -29,15 +29,15 @@ export function formatInstance({host, port}: RegistryInstance): string {
 }
 
 /**
- * Reads `host:port`, `address:port` or `[address]:port`.
+ * Reads `host:port`, `address:port` or `[address]:port`, each also without its port.
  * @throws {HoldfastError} USAGE
  */
-export function parseInstance(text: string): RegistryInstance {
-  const [, bracketed, plain, portText = ''] = /^(?:\[([^\]]+)\]|([^:[\]]+)):([0-9]{1,5})$/.exec(text.trim()) ?? []
+export function parseInstance(text: string, defaultPort = DEFAULT_PORT): RegistryInstance {
+  const [, bracketed, plain, portText] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::([0-9]{1,5}))?$/.exec(text.trim()) ?? []
   const host = bracketed ?? plain
-  const port = Number(portText)
+  const port = portText === undefined ? defaultPort : Number(portText)
   if (host !== undefined && port > 0 && port <= MAX_PORT && (bracketed === undefined ? isHost(host) : isIP(host) === 6)) return {host, port}
-  throw new HoldfastError('USAGE', `cannot use "${text.slice(0, 300)}" as an instance: it is no HOST:PORT`, {
+  throw new HoldfastError('USAGE', `cannot use "${text.slice(0, 300)}" as an instance: it is no HOST[:PORT]`, {
     hints: ['10.244.2.6:8080', '[2001:db8::1]:8080'],
   })
 }
@@ -47,8 +47,8 @@ export function isHost(text: string): boolean {
 }
 
 /** Those that were named, in their order. @throws {HoldfastError} USAGE for what is none. */
-export function createListedSource(texts: readonly string[]): InstanceSource {
-  const instances = unique(texts.map(parseInstance))
+export function createListedSource(texts: readonly string[], defaultPort?: number): InstanceSource {
+  const instances = unique(texts.map((text) => parseInstance(text, defaultPort)))
   return {description: 'the list of addresses', emptyHints: ['--docker-registry-address 10.244.2.6:8080'], find: async () => instances}
 }
 

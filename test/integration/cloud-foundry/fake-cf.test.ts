@@ -182,6 +182,52 @@ describe('the fake foundation', () => {
     )
   })
 
+  it('pauses a canary deployment until it is continued, and knows no other strategy than those that it takes', async () => {
+    const {guid} = foundation.app('shop')
+    const create = (strategy: string) =>
+      ask('developer', 'POST', '/v3/deployments', {
+        droplet: {guid: foundation.app('shop').dropletGuid},
+        strategy,
+        options: {max_in_flight: 2},
+        relationships: {app: {data: {guid}}},
+      })
+    assert.deepEqual(errorOf(await create('recreate')).slice(0, 2), [422, "Strategy 'recreate' is not a supported deployment strategy"])
+    foundation.deployments.behaviours.set('shop', 'RUNNING')
+    const made = await create('canary')
+    assert.partialDeepStrictEqual(made.json, {strategy: 'canary', options: {max_in_flight: 2}, new_processes: [{type: 'web'}]})
+    const path = `/v3/deployments/${String(made.json.guid)}`
+    for (const _ of [1, 2]) await ask('developer', 'GET', path)
+    assert.partialDeepStrictEqual((await ask('developer', 'GET', path)).json.status, {value: 'ACTIVE', reason: 'PAUSED'})
+    const [web] = made.json.new_processes as {guid: string}[]
+    assert.partialDeepStrictEqual((await ask('developer', 'GET', `/v3/processes/${web?.guid}/stats`)).json.resources, [
+      {type: 'web', index: 0, state: 'RUNNING'},
+    ])
+    assert.equal((await ask('developer', 'POST', `${path}/actions/continue`)).status, 200)
+    assert.partialDeepStrictEqual((await ask('developer', 'GET', path)).json.status, {value: 'FINALIZED', reason: 'DEPLOYED'})
+    const late = await ask('developer', 'POST', `${path}/actions/continue`)
+    assert.deepEqual(errorOf(late).slice(0, 2), [422, 'Cannot continue a deployment with status: FINALIZED and reason: DEPLOYED'])
+  })
+
+  it('selects apps by their labels', async () => {
+    await foundation.addApp(spaceGuid, {name: 'blog'})
+    await ask('developer', 'PATCH', app(), {metadata: {labels: {tier: 'web'}}})
+    for (const [selector, expected] of [
+      ['tier=web', ['shop']],
+      ['tier', ['shop']],
+      ['!tier', ['blog']],
+      ['tier!=web', ['blog']],
+      ['tier=web,!tier', []],
+    ] as const) {
+      const {json} = await ask('developer', 'GET', `/v3/apps?label_selector=${encodeURIComponent(selector)}`)
+      assert.deepEqual(
+        (json.resources as {name: string}[]).map(({name}) => name),
+        expected,
+        selector,
+      )
+    }
+    assert.equal((await ask('developer', 'GET', '/v3/apps?label_selector=%3D')).status, 400)
+  })
+
   it('fails a build whose image cannot be fetched, and cancels a deployment by going back', async () => {
     const {guid} = foundation.state.packages[0] ?? {guid: ''}
     const build = await ask('developer', 'POST', '/v3/builds', {package: {guid}})

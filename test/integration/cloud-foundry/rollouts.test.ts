@@ -1,11 +1,10 @@
 /** Moving apps to droplets at the fake foundation, on a clock that the waiting turns: no test takes time. */
 import assert from 'node:assert/strict'
 import {type CloudFoundryApp, findApp} from '../../../src/lib/cloud-foundry/apps.ts'
-import {createController} from '../../../src/lib/cloud-foundry/controller.ts'
 import {activeDeployment} from '../../../src/lib/cloud-foundry/deployments.ts'
 import {
   awaitOther,
-  cancelActive,
+  cancelOther,
   DEFAULT_ROLLOUT,
   type Rollout,
   type RolloutDependencies,
@@ -13,7 +12,7 @@ import {
   rollOut,
 } from '../../../src/lib/cloud-foundry/rollouts.ts'
 import {HoldfastError} from '../../../src/lib/core/errors.ts'
-import {Secret} from '../../../src/lib/core/secret.ts'
+import {createFakeTime, type FakeTime, openFakeController} from '../../support/cf-controller.ts'
 import {FakeCloudFoundry} from '../../support/fake-cf/fake-cf.ts'
 import {noMetadata} from '../../support/fake-cf/state.ts'
 
@@ -23,14 +22,13 @@ describe('an app that is moved to a droplet', () => {
   let foundation: FakeCloudFoundry
   let app: CloudFoundryApp
   let next: string
-  let nowMs: number
+  let time: FakeTime
   let progress: RolloutProgress[]
   let dependencies: RolloutDependencies
 
   beforeEach(async () => {
     foundation = new FakeCloudFoundry({pollsUntilDone: 0})
     await foundation.start()
-    foundation.addUser({name: 'ann', password: 'password of ann', role: 'developer'})
     const {spaceGuid} = foundation.addSpace('acme', 'dev')
     const made = await foundation.addApp(spaceGuid, {name: 'shop', instances: 3})
     foundation.state.droplets.push(
@@ -47,21 +45,10 @@ describe('an app that is moved to a droplet', () => {
     made.instances = [0, 1, 2].map((index) => ({index, state: 'RUNNING' as const, image: 'r/old'}))
     foundation.deployments.behaviours.set('shop', 'RUNNING')
     next = 'new'
-    nowMs = 0
+    time = createFakeTime()
     progress = []
-    const sleep = async (ms: number): Promise<void> => {
-      nowMs += ms
-    }
-    const network = {now: () => new Date(nowMs), sleep}
-    const answer = await fetch(`${foundation.url}/oauth/token`, {
-      method: 'POST',
-      headers: {authorization: `Basic ${Buffer.from('cf:').toString('base64')}`},
-      body: new URLSearchParams({grant_type: 'password', username: 'ann', password: 'password of ann'}),
-    })
-    const token = new Secret(((await answer.json()) as {access_token: string}).access_token)
-    const session = {accessToken: async () => token, renew: async () => token}
-    const controller = createController({api: foundation.url, insecure: false, session, network})
-    dependencies = {controller, waiting: network, onProgress: (event) => void progress.push(event)}
+    const controller = await openFakeController(foundation, time)
+    dependencies = {controller, waiting: time, onProgress: (event) => void progress.push(event)}
     app = await findApp(controller, spaceGuid, 'shop')
   })
   afterEach(() => foundation.stop())
@@ -110,7 +97,7 @@ describe('an app that is moved to a droplet', () => {
     assert.deepEqual(hints, ['cf logs shop --recent', 'cf app shop'])
     assert.equal(details.cancelled, foundation.state.deployments[0]?.guid)
     assert.deepEqual([cancellations(), lastReason(), foundation.app('shop').dropletGuid], [1, 'CANCELED', 'old'])
-    assert.ok(nowMs < MINUTE_MS, `it took ${nowMs} ms`)
+    assert.ok(time.elapsedMs() < MINUTE_MS, `it took ${time.elapsedMs()} ms`)
     assert.deepEqual(progress[0], {
       app: 'shop',
       phase: 'deploying',
@@ -126,7 +113,7 @@ describe('an app that is moved to a droplet', () => {
     assert.match(message, /no further new instance ran in 2 min 0 s \(0 running, 1 starting, 0 crashed\); the deployment was cancelled/)
     assert.ok(hints.includes('--timeout 15m   # for instances that take longer'))
     assert.deepEqual([cancellations(), foundation.app('shop').dropletGuid], [1, 'old'])
-    assert.ok(nowMs >= 1.9 * MINUTE_MS && nowMs < 3 * MINUTE_MS, `it took ${nowMs} ms`)
+    assert.ok(time.elapsedMs() >= 1.9 * MINUTE_MS && time.elapsedMs() < 3 * MINUTE_MS, `it took ${time.elapsedMs()} ms`)
   })
 
   it('is not cancelled while one instance after the other comes up, however long all of them take together', async () => {
@@ -134,16 +121,27 @@ describe('an app that is moved to a droplet', () => {
     foundation.deployments.behaviours.set('shop', 'STARTING')
     let runsAtMs = 0
     foundation.deployments.onPoll = (deployment) => {
-      const isUp = nowMs >= runsAtMs + MINUTE_MS
+      const isUp = time.elapsedMs() >= runsAtMs + MINUTE_MS
       if (!isUp) return
-      runsAtMs = nowMs
+      runsAtMs = time.elapsedMs()
       const {instances} = deployment.webProcess
       const index = instances.findIndex(({state}) => state === 'STARTING')
       if (index >= 0) instances[index] = {index, state: 'RUNNING', image: ''}
     }
     assert.equal(await move({timeoutMs: 2 * MINUTE_MS}), 'done')
-    assert.ok(nowMs > 6 * MINUTE_MS, `it took ${nowMs} ms`)
+    assert.ok(time.elapsedMs() > 6 * MINUTE_MS, `it took ${time.elapsedMs()} ms`)
     assert.equal(cancellations(), 0)
+  })
+
+  it('is told what needs less room when the quota of its space stops the deployment that has begun', async () => {
+    foundation.deployments.behaviours.set('shop', 'STARTING')
+    foundation.deployments.complaints.set('shop', 'memory space_quota_exceeded')
+    const {message, hints} = await refusal(move({maxInFlight: 2}))
+    assert.match(message, /memory space_quota_exceeded; the deployment was cancelled/)
+    assert.deepEqual(
+      hints.slice(0, 2).map((hint) => hint.split('   #')[0]),
+      ['--max-in-flight 1', '--strategy recreate'],
+    )
   })
 
   it('is left as it is where a deployment that fails is to be kept', async () => {
@@ -292,12 +290,20 @@ describe('an app that is moved to a droplet', () => {
   })
 
   it('is cancelled at once, whatever its new instances do, and a deployment that is over is left alone', async () => {
-    assert.equal(await cancelActive(app, DEFAULT_ROLLOUT, dependencies), false)
     foundation.deployments.behaviours.set('shop', 'STARTING')
     foundation.deployments.add(foundation.app('shop'), foundation.state.droplets[1] ?? assert.fail(), {})
-    assert.equal(await cancelActive(app, DEFAULT_ROLLOUT, dependencies), true)
+    const other = (await activeDeployment(dependencies.controller, app)) ?? assert.fail()
+    assert.equal(await cancelOther(app, other, DEFAULT_ROLLOUT, dependencies), true)
     assert.deepEqual([cancellations(), lastReason(), foundation.app('shop').dropletGuid], [1, 'CANCELED', 'old'])
-    assert.ok(nowMs < MINUTE_MS)
+    assert.ok(time.elapsedMs() < MINUTE_MS)
+  })
+
+  it('is not said to be back where it was when the deployment was done before it could be cancelled', async () => {
+    foundation.deployments.add(foundation.app('shop'), foundation.state.droplets[1] ?? assert.fail(), {})
+    const other = (await activeDeployment(dependencies.controller, app)) ?? assert.fail()
+    await foundation.deployments.poll(foundation.deployments.find(other.guid))
+    assert.equal(await cancelOther(app, other, DEFAULT_ROLLOUT, dependencies), false)
+    assert.deepEqual([lastReason(), foundation.app('shop').dropletGuid], ['DEPLOYED', 'new'])
   })
 
   it('is not awaited for ever when the foundation does not end what it was told to cancel', async () => {

@@ -1,6 +1,6 @@
 /** Registries in Consul: against a fake that keeps its contract, and, where the machine has one, against a genuine agent. */
 import assert from 'node:assert/strict'
-import {hasCode} from '../../../src/lib/core/errors.ts'
+import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
 import {SYSTEM_CLOCK} from '../../../src/lib/core/retry.ts'
 import {Secret} from '../../../src/lib/core/secret.ts'
 import {
@@ -102,6 +102,14 @@ describe('registries in Consul', () => {
       createConsulSource({...options, url: new URL('http://127.0.0.1:1'), token: new Secret('canary-token')}).find(),
       (error) => hasCode(error, 'NETWORK') && !JSON.stringify(error).includes('canary'),
     )
+  })
+
+  it('are looked for again by a command of Consul when it cannot be reached', async () => {
+    await assert.rejects(createConsulSource({...options, url: new URL('http://127.0.0.1:1')}).find(), (error) => {
+      assert.ok(error instanceof HoldfastError)
+      assert.deepEqual(error.hints, ['curl -sS http://127.0.0.1:1/v1/status/leader'])
+      return true
+    })
   })
 
   it('cannot be asked for when Consul fails, or is something else, or the name is none', async () => {

@@ -118,7 +118,7 @@ export class FakeCloudFoundry {
   readonly #running = new Map<Instance, RunningInstance>()
   readonly #states = new Map<string, Instance['state']>()
   #failures: {left: number; status: number} = {left: 0, status: 502}
-  #rateLimits: {left: number; retryAfterSeconds: number} = {left: 0, retryAfterSeconds: 1}
+  #rateLimits: {left: number; headers: Readonly<Record<string, string>>} = {left: 0, headers: {}}
   #failingBuild: string | undefined
   #isCancelling = false
   #failingPage: number | undefined
@@ -225,8 +225,9 @@ export class FakeCloudFoundry {
     this.#failures = {left: count, status}
   }
 
-  rateLimitNext(count: number, retryAfterSeconds: number): void {
-    this.#rateLimits = {left: count, retryAfterSeconds}
+  /** @param told how long to wait in seconds, or the headers that say it otherwise. */
+  rateLimitNext(count: number, told: number | Readonly<Record<string, string>>): void {
+    this.#rateLimits = {left: count, headers: typeof told === 'number' ? {'retry-after': String(told)} : told}
   }
 
   disableFeature(name: string): void {
@@ -305,9 +306,8 @@ export class FakeCloudFoundry {
     }
     if (this.#rateLimits.left > 0) {
       this.#rateLimits.left--
-      const {retryAfterSeconds} = this.#rateLimits
       const errors = [{detail: 'Rate Limit Exceeded', title: 'CF-RateLimitExceeded', code: 10013}]
-      const headers = {'retry-after': String(retryAfterSeconds), 'x-ratelimit-remaining': '0', 'content-type': 'text/plain; charset=utf-8'}
+      const headers = {...this.#rateLimits.headers, 'x-ratelimit-remaining': '0', 'content-type': 'text/plain; charset=utf-8'}
       return send(429, {errors}, headers)
     }
     const authorization = request.headers.authorization ?? ''

@@ -12,23 +12,19 @@ describe('instances', () => {
     for (const text of ['10.244.2.6:8080', 'cache.example.com:443', '[2001:db8::1]:5000', 'docker_registry.service:80']) {
       assert.equal(formatInstance(parseInstance(text)), text)
     }
-    for (const text of [
-      '10.0.0.1',
-      '10.0.0.1:0',
-      '10.0.0.1:65536',
-      ':80',
-      '2001:db8::1:80',
-      '[10.0.0.1]:80',
-      'http://a:80',
-      'a b:80',
-      '',
-    ]) {
+    for (const text of ['10.0.0.1:0', '10.0.0.1:65536', ':80', '2001:db8::1:80', '[10.0.0.1]:80', 'http://a:80', 'a b:80', '']) {
       assert.throws(
         () => parseInstance(text),
         (error) => hasCode(error, 'USAGE'),
         text,
       )
     }
+  })
+
+  it('take the port of all where they name none', async () => {
+    const found = await createListedSource(['10.0.0.1', 'cache.example.com', '[2001:db8::1]', '10.0.0.2:443'], 5000).find()
+    assert.deepEqual(found.map(formatInstance), ['10.0.0.1:5000', 'cache.example.com:5000', '[2001:db8::1]:5000', '10.0.0.2:443'])
+    assert.equal(formatInstance(parseInstance('10.0.0.1')), '10.0.0.1:8080')
   })
 
   it('are each there once', async () => {

@@ -11,12 +11,22 @@ const HTTP_BAD_REQUEST = 400
 const HTTP_UNAUTHORIZED = 401
 const HTTP_PROXY_AUTHENTICATION_REQUIRED = 407
 
+/** Commands that help where a server that is no registry cannot be reached. */
+export interface ServerHints {
+  /** Shows whether it can be reached, without a proxy. */
+  readonly reach: string
+  /** Make its certificate trusted. */
+  readonly trust: readonly string[]
+}
+
 /** What was tried; `url` is shown without its query. */
 export interface Attempt {
   readonly method: string
   readonly url: URL
   /** `host:port` of the proxy that was to carry it. */
   readonly proxy?: string | undefined
+  /** What helps where the server is no registry. */
+  readonly hints?: ServerHints | undefined
   /** False when no byte of the request was sent: the error says so in `requestSent`. */
   readonly isSent?: boolean
 }
@@ -98,7 +108,7 @@ const WANTS_TLS =
  * @throws {HoldfastError} CONFIGURATION
  */
 export function assertReached(status: number, body: () => string, attempt: Attempt): void {
-  const {method, url, proxy} = attempt
+  const {method, url, proxy, hints} = attempt
   if (status === HTTP_PROXY_AUTHENTICATION_REQUIRED && proxy !== undefined)
     throw describeFailure(ProxyRefusedError.forStatus(status), attempt)
   if (status !== HTTP_BAD_REQUEST || url.protocol !== 'http:' || !WANTS_TLS.test(body())) return
@@ -106,7 +116,7 @@ export function assertReached(status: number, body: () => string, attempt: Attem
     'CONFIGURATION',
     `cannot ${method} "${url.origin}${url.pathname}": the server speaks https there, and was asked by plain http`,
     {
-      hints: [`holdfast registry add NAME https://${url.host}`],
+      hints: [hints === undefined ? `holdfast registry add NAME https://${url.host}` : hints.reach.replaceAll('http://', 'https://')],
       details: {httpStatus: status},
     },
   )
@@ -126,7 +136,7 @@ function describe(cause: unknown, attempt: Attempt): HoldfastError {
   const code = errorCode(cause)
   if (cause instanceof IdleTimeoutError || cause instanceof ConnectTimeoutError) {
     const details = cause instanceof IdleTimeoutError ? {isStalled: true} : {}
-    return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {hints: [reachHint(url, proxy)], details, cause})
+    return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {hints: [reachHint(attempt)], details, cause})
   }
   if (cause instanceof SlowTransferError) {
     return new HoldfastError('TIMEOUT', `${object}: ${cause.message}`, {
@@ -152,13 +162,13 @@ function describe(cause: unknown, attempt: Attempt): HoldfastError {
   }
   if (cause instanceof ProxyTlsError && proxy !== undefined) return describeProxyTls(object, cause.cause, url, proxy)
   if (url.protocol === 'https:') {
-    const tls = describeTls(object, code, cause, url, proxy)
+    const tls = describeTls(object, code, cause, attempt)
     if (tls !== undefined) return tls
   }
   const reason = SOCKET_REASONS[code ?? ''] ?? (code === undefined ? 'the connection failed' : `the connection failed (${code})`)
   const through = proxy === undefined ? '' : ` (through proxy "${proxy}")`
   return new HoldfastError('NETWORK', `${object}: ${reason}${through}`, {
-    hints: [reachHint(url, proxy)],
+    hints: [reachHint(attempt)],
     details: {...(code === undefined ? {} : {code}), ...(proxy === undefined ? {} : {proxy})},
     cause,
   })
@@ -190,22 +200,24 @@ function describeTls(
   object: string,
   code: string | undefined,
   cause: unknown,
-  url: URL,
-  proxy: string | undefined,
+  {url, proxy, hints: own}: Attempt,
 ): HoldfastError | undefined {
   if (code === undefined) return undefined
   const details = {code, ...(proxy === undefined ? {} : {proxy})}
   const add = `holdfast registry add NAME ${url.origin}`
   // A proxy that looks into TLS shows a certificate of its own: whether that is wanted is for its operator to say, and never to be switched off with the checks.
   const through = proxy === undefined ? '' : ` (through proxy "${proxy}", which may show a certificate of its own)`
-  const insecure = proxy === undefined ? [`${add} --insecure`] : []
+  const insecure = proxy === undefined && own === undefined ? [`${add} --insecure`] : []
   if (NOT_TLS_CODES.has(code)) {
-    const hints = [`holdfast registry add NAME http://${url.host} --plain-http`]
+    const hints = [
+      own === undefined ? `holdfast registry add NAME http://${url.host} --plain-http` : own.reach.replaceAll('https://', 'http://'),
+    ]
     return new HoldfastError('PLAIN_HTTP', `${object}: the server does not speak TLS but plain HTTP`, {hints, details, cause})
   }
   const trust = TRUST_REASONS[code]
   if (trust !== undefined) {
-    const hints = [...(proxy === undefined ? [] : [extraAuthorityHint(proxy)]), `${add} --ca-file FILE`, ...insecure]
+    const trusted = own?.trust ?? [`${add} --ca-file FILE`, ...insecure]
+    const hints = [...(proxy === undefined ? [] : [extraAuthorityHint(proxy)]), ...trusted]
     return new HoldfastError('TLS', `${object}: ${trust}${through}`, {hints, details, cause})
   }
   const validity = VALIDITY_REASONS[code]
@@ -220,7 +232,7 @@ function describeTls(
     })
   }
   if (/CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA/.test(code)) {
-    const hints = [`${add} --client-cert FILE --client-key FILE`]
+    const hints = [own === undefined ? `${add} --client-cert FILE --client-key FILE` : inspectHint(url, proxy)]
     return new HoldfastError('TLS', `${object}: the server wants a client certificate that it trusts (${code})`, {hints, details, cause})
   }
   if (!code.startsWith('ERR_SSL_') && !code.startsWith('ERR_OSSL_') && code !== 'EPROTO') return undefined
@@ -239,7 +251,8 @@ function errorCode(cause: unknown): string | undefined {
 }
 
 /** Most registries of this machine speak plain HTTP, and those that speak TLS answer it as well: whether one is there is seen by http in either case. */
-function reachHint(url: URL, proxy: string | undefined): string {
+function reachHint({url, proxy, hints}: Attempt): string {
+  if (proxy === undefined && hints !== undefined) return hints.reach
   const origin = isLoopback(url) ? `http://${url.host}` : url.origin
   return proxy === undefined ? `curl -sS -o /dev/null -w '%{http_code}\\n' ${origin}/v2/` : bypassHint(url)
 }
