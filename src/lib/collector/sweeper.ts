@@ -1,18 +1,24 @@
 /** Sweeps the managed registries in turn: one replica each, by the collector's own tokens. */
 import type {Scope} from '../auth/scope.ts'
+import {HoldfastError} from '../core/errors.ts'
+import {type Clock, SYSTEM_CLOCK} from '../core/retry.ts'
 import {createSweepSchedule, type SweepReport} from '../discovery/schedule.ts'
 import {type SweepResult, sweepRegistry} from '../discovery/sweep.ts'
 import type {SweepSource} from '../discovery/sweep-ports.ts'
 import {createRegistryTokens} from '../tokens/registry-token.ts'
 import {createSweepIndex, OWN_ACTOR} from './index-feed.ts'
 import type {KeyRings} from './key-ring.ts'
-import {createLeases} from './leases.ts'
+import {createLeases, workUnderLease} from './leases.ts'
 import type {ManagedRegistry} from './objects.ts'
 import type {CollectorStore} from './store.ts'
 import {checkTrust, type ProbeRegistry, type TrustStep} from './trust-check.ts'
 
 /** A token of the collector itself outlasts the reading of one repository. */
 const OWN_TOKEN_LIFE_SECONDS = 300
+/** A process that died in a sweep keeps others from that registry for so long; a sweep under way renews its lease. */
+const RUNNING_LEASE_MS = 60_000
+/** How long a sweep that was asked for waits for one that is under way. */
+const WAIT_FOR_OTHER_MS = 30_000
 /** How often it is looked which registries there are. */
 const REGISTRIES_CHECK_MS = 10_000
 
@@ -30,6 +36,7 @@ export interface SweeperOptions {
   /** Opens a registry for single requests. */
   readonly openProbe: (registry: ManagedRegistry) => Promise<ProbeRegistry>
   readonly now: () => Date
+  readonly clock?: Clock | undefined
 }
 
 /** Asks a registry whether it trusts this collector. */
@@ -51,8 +58,32 @@ export async function checkTrustNow(registry: ManagedRegistry, options: SweeperO
   })
 }
 
-/** Sweeps one registry, now. */
+/**
+ * Sweeps one registry, now; a sweep of it by another process is waited for, within bounds.
+ * @throws {HoldfastError} CONFLICT when another process sweeps it for longer.
+ */
 export async function sweepNow(registry: ManagedRegistry, options: SweeperOptions, signal?: AbortSignal): Promise<SweepResult> {
+  return await sweepAlone(registry, options, {waitMs: WAIT_FOR_OTHER_MS, signal})
+}
+
+/** Only one process sweeps a registry, the command line and every replica: two would do the same twice, and each would purge by what it alone has seen. */
+async function sweepAlone(
+  registry: ManagedRegistry,
+  options: SweeperOptions,
+  {waitMs, signal}: {readonly waitMs: number; readonly signal?: AbortSignal | undefined},
+): Promise<SweepResult> {
+  const {name} = registry
+  const {store, now, clock = SYSTEM_CLOCK} = options
+  const leases = createLeases(store, now, 'running-sweep')
+  const busy = (): HoldfastError =>
+    new HoldfastError('CONFLICT', `cannot sweep registry "${name}": another process sweeps it`, {
+      hints: [`holdfast registry discover ${name}   # when that sweep has ended`],
+    })
+  const lease = {leases, object: name, lifeMs: RUNNING_LEASE_MS, waitMs, clock, signal, busy}
+  return await workUnderLease(lease, (held) => sweep(registry, options, held))
+}
+
+async function sweep(registry: ManagedRegistry, options: SweeperOptions, signal: AbortSignal): Promise<SweepResult> {
   const {store, keys, issuer, openSource, now} = options
   const mint: MintToken = async (scopes) => {
     const tokens = createRegistryTokens(await keys.current(), issuer)
@@ -60,7 +91,7 @@ export async function sweepNow(registry: ManagedRegistry, options: SweeperOption
     return tokens.issue(claims, registry.tokenHeader, now()).reveal()
   }
   const source = await openSource(registry, mint)
-  return await sweepRegistry(source, createSweepIndex(store, registry.id), signal === undefined ? {} : {signal})
+  return await sweepRegistry(source, createSweepIndex(store, registry.id), {signal})
 }
 
 export interface Sweeper {
@@ -75,7 +106,7 @@ export function startSweeper(options: SweeperOptions, report: (report: SweepRepo
     async sweep(name, signal) {
       const registry = await store.findManagedRegistry({name})
       if (registry === undefined) throw new Error(`registry "${name}" is managed no more`)
-      return await sweepNow(registry, options, signal)
+      return await sweepAlone(registry, options, {waitMs: 0, signal})
     },
     lock: createLeases(store, now, 'sweep-lease'),
     report,
