@@ -5,7 +5,7 @@ import type {Target} from '../lib/cli/cloud-foundry-target.ts'
 import {escapeText} from '../lib/core/terminal-text.ts'
 
 export default class TargetCommand extends BaseCommand<Target> {
-  static override readonly summary = 'Show which Cloud Foundry, org and space the commands for apps work on, and as whom.'
+  static override readonly summary = 'Show which Cloud Foundry, org and space the commands for apps work on, and the account.'
   static override readonly description =
     `The session is that of the variables HOLDFAST_CF_API and so on, else that of \`holdfast login --cf\`, else that of cf. HOLDFAST_CF_ORG and HOLDFAST_CF_SPACE take the place of its target.
 With -o or -s, the session of \`holdfast login --cf\` targets another space; that of cf has \`cf target\` for it.`

@@ -6,6 +6,8 @@ import type {Platform} from '../apps/platform.ts'
 import {type Foundation, findFoundation, requireFoundation} from './cloud-foundry.ts'
 import type {Context} from './context.ts'
 
+const LOCAL_APPS_HINT = '--no-cf   # the apps of this machine'
+
 /** The space of a foundation that a command worked on. */
 export interface TargetedSpace {
   /** `https://api.example.com` */
@@ -37,7 +39,8 @@ export async function openPlatform(
   isCloudFoundry: boolean | undefined,
   rollout: RolloutOptions = {},
 ): Promise<OpenedPlatform> {
-  const foundation = isCloudFoundry === false ? undefined : await (isCloudFoundry === true ? requireFoundation : findFoundation)(context)
+  const foundation =
+    isCloudFoundry === false ? undefined : await (isCloudFoundry === true ? requireFoundation : findFoundation)(context, [LOCAL_APPS_HINT])
   if (foundation === undefined) {
     return {platform: createLocalPlatform(await context.records(), () => new Date()), place: {platform: 'local'}}
   }

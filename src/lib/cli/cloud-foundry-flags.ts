@@ -4,7 +4,6 @@ import * as Flags from '@oclif/core/flags'
 export const CF_SECRET_FLAG = {
   'cf-secret-stdin': Flags.boolean({
     helpGroup: 'PLATFORM',
-    exclusive: ['pull-password-stdin'],
     summary:
       'Read the password of HOLDFAST_CF_USERNAME, the secret of HOLDFAST_CF_CLIENT_ID, or a passcode for HOLDFAST_CF_API from standard input.',
   }),

@@ -58,7 +58,7 @@ function parseApi(text: string, how: string): URL {
     })
   }
   if (api.protocol === 'https:' || isLoopbackHost(api.hostname)) return api
-  throw new HoldfastError('PLAIN_HTTP', `cannot log in to "${api.origin}": the password would be read by everybody on the way`, {
+  throw new HoldfastError('PLAIN_HTTP', `cannot log in to "${api.origin}": the password would be sent unencrypted`, {
     hints: [`${how}https://${api.host}`],
   })
 }

@@ -1,4 +1,4 @@
-/** `holdfast target`: which foundation, org and space commands work on, and as whom; another space for a session of ours. */
+/** `holdfast target`: which foundation, org and space commands work on, and the account; another space for a session of ours. */
 import {readJwtClaims} from '../auth/jwt-claims.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {type TerminalText, text} from '../core/terminal-text.ts'

@@ -1,7 +1,7 @@
 /** The way to Cloud Foundry: the session that variables describe, else that of `holdfast login --cf`, in the keychain, else that of the cf command line; and what is targeted. */
 import type {CloudFoundryPlatformOptions} from '../apps/cloud-foundry-platform.ts'
 import type {Controller} from '../cloud-foundry/controller.ts'
-import {createMemorySession, LOCAL_APPS_HINT, type NamedGuid, type SessionState, type SessionStore} from '../cloud-foundry/session.ts'
+import {createMemorySession, type NamedGuid, type SessionState, type SessionStore} from '../cloud-foundry/session.ts'
 import {createSessionFileStore, readCfSession, sessionFile} from '../cloud-foundry/session-file.ts'
 import type {RenewedTokens} from '../cloud-foundry/uaa.ts'
 import {HoldfastError} from '../core/errors.ts'
@@ -118,7 +118,7 @@ export interface OpenSession {
 }
 
 /** That of variables before ours before that of cf; undefined where there is none. @throws {HoldfastError} as `openVariableSession`, `readCfSession`. */
-export async function findSession(context: Context): Promise<OpenSession | undefined> {
+export async function findSession(context: Context, otherHints: readonly string[] = []): Promise<OpenSession | undefined> {
   const ofVariables = await openVariableSession(context)
   if (ofVariables !== undefined) {
     return {kind: 'variables', store: createMemorySession(ofVariables, 'export HOLDFAST_CF_PASSWORD=…'), target: ofVariables}
@@ -126,7 +126,7 @@ export async function findSession(context: Context): Promise<OpenSession | undef
   const own = await rememberedTarget(context)
   if (own !== undefined) return {kind: 'holdfast', store: createKeychainSession(context, own), target: own}
   const file = sessionFile(context.environment.CF_HOME || homeDirectory())
-  const session = await readCfSession(file)
+  const session = await readCfSession(file, otherHints)
   return session === undefined ? undefined : {kind: 'cf', store: createSessionFileStore(file), target: session}
 }
 
@@ -176,33 +176,33 @@ export interface Foundation extends CloudFoundryPlatformOptions {
  * What is needed for the apps of the targeted space; undefined where there is no session at all.
  * @throws {HoldfastError} CONFIGURATION for a session without a space: no other platform can have been meant; as `readCfSession`.
  */
-export async function findFoundation(context: Context): Promise<Foundation | undefined> {
-  const session = await findSession(context)
-  return session === undefined ? undefined : await foundationOf(context, session)
+export async function findFoundation(context: Context, otherHints: readonly string[] = []): Promise<Foundation | undefined> {
+  const session = await findSession(context, otherHints)
+  return session === undefined ? undefined : await foundationOf(context, session, otherHints)
 }
 
 /** @throws {HoldfastError} CONFIGURATION where no session has a space. */
-export async function requireFoundation(context: Context): Promise<Foundation> {
-  const foundation = await findFoundation(context)
+export async function requireFoundation(context: Context, otherHints: readonly string[] = []): Promise<Foundation> {
+  const foundation = await findFoundation(context, otherHints)
   if (foundation !== undefined) return foundation
   throw new HoldfastError('CONFIGURATION', 'cannot work on Cloud Foundry: there is no session', {
     hints: [
       'cf login',
       'holdfast login --cf API --org ORG --space SPACE',
       'export HOLDFAST_CF_API=… HOLDFAST_CF_USERNAME=… HOLDFAST_CF_PASSWORD=…',
-      LOCAL_APPS_HINT,
+      ...otherHints,
     ],
   })
 }
 
-async function foundationOf(context: Context, session: OpenSession): Promise<Foundation> {
+async function foundationOf(context: Context, session: OpenSession, otherHints: readonly string[]): Promise<Foundation> {
   const [controller, network] = await Promise.all([openController(context, session), cloudFoundryNetwork(context)])
   const {organization, space} = await readTarget(context.settings, session, controller)
   if (organization !== undefined && space !== undefined) {
     return {controller, organization, space, network, stagingTimeoutMs: stagingTimeout(context)}
   }
   throw new HoldfastError('CONFIGURATION', `cannot work on Cloud Foundry: no space is targeted at "${session.target.api}"`, {
-    hints: [targetHint(session.kind, organization?.name), LOCAL_APPS_HINT],
+    hints: [targetHint(session.kind, organization?.name), ...otherHints],
   })
 }
 

@@ -59,7 +59,7 @@ export function nginxDoor(flags: DoorFlags, {url, isBehindProxy, proxyHint}: Doo
     const certificate = tls === undefined && /\bssl\b/.test(given ?? '') ? ' --tls-cert FILE --tls-key FILE' : ''
     throw wrong(
       `"${excerpt(given ?? '')}" is not a port or an address; a certificate makes it TLS`,
-      `--nginx-listen ${usual}${certificate}`,
+      `--nginx-listen ${/^[1-9][0-9]{1,4}(?= )/.exec(given ?? '')?.[0] ?? usual}${certificate}`,
     )
   }
   return {

@@ -57,6 +57,7 @@ export const CACHE_FLAGS = {
   'pull-password-stdin': Flags.boolean({
     helpGroup: 'PLATFORM',
     dependsOn: ['pull-username'],
+    exclusive: ['cf-secret-stdin'],
     summary: 'Read the password that the platform pulls with from standard input.',
   }),
 }

@@ -7,7 +7,7 @@ import {makeDirectory} from '../core/make-directory.ts'
 import {readRegularFile, unreadableFile} from '../core/regular-file.ts'
 import {Secret} from '../core/secret.ts'
 import {shellCommand} from '../core/shell.ts'
-import {LOCAL_APPS_HINT, type NamedGuid, type SessionState, type SessionStore} from './session.ts'
+import type {NamedGuid, SessionState, SessionStore} from './session.ts'
 
 /** Of cf 7 and later; other versions mean other things by the same names. */
 const CONFIG_VERSION = 4
@@ -23,12 +23,12 @@ export function sessionFile(home: string): string {
 }
 
 /**
- * Reads the session of cf; undefined where there is none: no file, an empty one, or one that names no API.
+ * Reads the session of cf, with the caller's hints in its errors; undefined where there is none: no file, an empty one, or one that names no API.
  * @throws {HoldfastError} CONFIGURATION when it cannot be read; UNAUTHENTICATED after `cf api` or `cf logout`; UNSUPPORTED for a version of the file that is not known, and for a
  * platform that wants credentials of Kubernetes, such as Korifi.
  */
-export async function readCfSession(file: string): Promise<SessionState | undefined> {
-  const config = await readConfig(file)
+export async function readCfSession(file: string, otherHints: readonly string[] = []): Promise<SessionState | undefined> {
+  const config = await readConfig(file, otherHints)
   if (config === undefined) return undefined
   const text = (name: string): string | undefined => {
     const value = config[name]
@@ -43,7 +43,7 @@ export async function readCfSession(file: string): Promise<SessionState | undefi
       'UNSUPPORTED',
       `cannot use the session of cf in "${file}": ${named}, and Holdfast knows version ${CONFIG_VERSION}`,
       {
-        hints: ['cf version   # 7 and later write version 4', 'cf login', LOCAL_APPS_HINT],
+        hints: ['cf version   # 7 and later write version 4', 'cf login', ...otherHints],
       },
     )
   }
@@ -52,13 +52,13 @@ export async function readCfSession(file: string): Promise<SessionState | undefi
     throw new HoldfastError(
       'UNSUPPORTED',
       `cannot use "${api}": it wants credentials of Kubernetes, as Korifi does, which Holdfast does not have`,
-      {hints: [LOCAL_APPS_HINT]},
+      {hints: otherHints},
     )
   }
   const login = text('AuthorizationEndpoint')
   if (login === undefined || (text('AccessToken') ?? text('RefreshToken')) === undefined) {
     throw new HoldfastError('UNAUTHENTICATED', `cannot use the session of cf at "${api}": you are not logged in`, {
-      hints: [shellCommand`cf login -a ${api}`, LOCAL_APPS_HINT],
+      hints: [shellCommand`cf login -a ${api}`, ...otherHints],
     })
   }
   const [accessToken, refreshToken] = [text('AccessToken')?.replace(BEARER, ''), text('RefreshToken')]
@@ -101,7 +101,7 @@ export function createSessionFileStore(file: string): SessionStore {
   }
 }
 
-async function readConfig(file: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+async function readConfig(file: string, otherHints: readonly string[] = []): Promise<Readonly<Record<string, unknown>> | undefined> {
   let text: string
   try {
     text = (await readRegularFile(file, {maxBytes: MAX_SESSION_BYTES})).toString('utf8')
@@ -115,7 +115,7 @@ async function readConfig(file: string): Promise<Readonly<Record<string, unknown
     return typeof config === 'object' && config !== null ? {...config} : undefined
   } catch {
     // The parser's message would quote the file, tokens included.
-    throw new HoldfastError('CONFIGURATION', `cannot read "${file}": it is not JSON`, {hints: ['cf login', LOCAL_APPS_HINT]})
+    throw new HoldfastError('CONFIGURATION', `cannot read "${file}": it is not JSON`, {hints: ['cf login', ...otherHints]})
   }
 }
 

@@ -10,9 +10,6 @@ import {type CloudFoundryNetwork, clientCredentialsGrant, type RenewedTokens, re
 /** cf renews a token that ends within a minute. */
 const RENEW_BEFORE_MS = 60_000
 
-/** The way out for who means no foundation. */
-export const LOCAL_APPS_HINT = '--no-cf   # the apps of this machine'
-
 /** What is kept of a session between runs. */
 export interface SessionState {
   /** `https://api.example.com` */

@@ -23,7 +23,7 @@ export interface SweepLock {
 /** How a turn went, for logs and metrics. */
 type SweepOutcome =
   | {readonly kind: 'swept'; readonly result: SweepResult}
-  /** Another replica sweeps this registry. */
+  /** Another process sweeps this registry. */
   | {readonly kind: 'elsewhere'}
   /** Something other than the registry: the lock could not be asked for, or a bug. */
   | {readonly kind: 'failed'; readonly error: unknown}
@@ -37,7 +37,7 @@ export interface SweepReport {
 }
 
 export interface SweepScheduleOptions {
-  /** Sweeps a registry; should end soon when the signal fires. */
+  /** Sweeps a registry; should end soon when the signal fires. @throws {HoldfastError} CONFLICT when another process sweeps it. */
   readonly sweep: (registry: string, signal: AbortSignal) => Promise<SweepResult>
   readonly lock: SweepLock
   /** Told after each turn; must not throw. */
@@ -146,7 +146,8 @@ class Watch {
       if (this.#release === undefined) return {kind: 'elsewhere'}
       return {kind: 'swept', result: await this.#options.sweep(this.#registry, signal)}
     } catch (error) {
-      return {kind: 'failed', error}
+      // A sweep that was asked for is under way.
+      return hasCode(error, 'CONFLICT') ? {kind: 'elsewhere'} : {kind: 'failed', error}
     }
   }
 

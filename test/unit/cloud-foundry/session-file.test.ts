@@ -31,7 +31,7 @@ describe('the session of cf', () => {
 
   async function read(config: object | string): ReturnType<typeof readCfSession> {
     await writeFile(file, typeof config === 'string' ? config : JSON.stringify(config))
-    return await readCfSession(file)
+    return await readCfSession(file, ['--no-cf'])
   }
 
   it('is read with its target, or without one', async () => {

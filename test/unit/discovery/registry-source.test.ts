@@ -169,4 +169,65 @@ describe('a registry that is swept', () => {
       assert.ok(index.repositories.has('z/last'))
       assert.doesNotMatch(JSON.stringify(result) + result.reason.message, /not-to-be-sent/)
     })
+
+  it('is read to its end though tokens end on the way, of the catalog and of a repository with many tags', async () => {
+    const lifeMs = 300_000
+    let nowMs = 0
+    const minted: string[] = []
+    const tags = Array.from({length: 6}, (_, index) => `v${index}`)
+    const names = ['a', 'b', 'c', 'd', 'e']
+    const listed = (all: readonly string[], url: URL): readonly string[] => {
+      const last = url.searchParams.get('last')
+      const start = last === null ? 0 : all.indexOf(last) + 1
+      return all.slice(start, start + 2)
+    }
+    const registry = await startScriptedRegistry((seen, response) => {
+      // Everything takes its time: the token of one page is useless for the next but one.
+      nowMs += 200_000
+      const url = new URL(seen.url, 'http://registry')
+      const scope = url.pathname === '/v2/_catalog' ? 'catalog' : (/^\/v2\/(.+)\/tags\/list$/.exec(url.pathname)?.[1] ?? '')
+      const [, of, at] = /^Bearer (.+)@([0-9]+)$/.exec(seen.headers.authorization ?? '') ?? []
+      if (of !== scope || nowMs - Number(at) > lifeMs) {
+        const error = at === undefined ? '' : ',error="invalid_token"'
+        return reply(response, 401, {'www-authenticate': `Bearer realm="https://auth.example.com/token",service="r"${error}`})
+      }
+      const found =
+        scope === 'catalog' ? {repositories: listed(names, url)} : {name: scope, tags: listed(scope === 'c' ? tags : ['v1'], url)}
+      reply(response, 200, {}, JSON.stringify(found))
+    })
+    const http = createWireClient()
+    afterwards(() => http.close())
+    afterwards(registry.close)
+    const endpoint = {registry: registry.host as RegistryHost, plainHttp: 'always' as const, tls: {}, capabilities: {}}
+    const session = new RegistrySession({
+      endpoint,
+      http,
+      clock: {...SYSTEM_CLOCK, sleep: async () => {}},
+      credentials: async (_host, repository) => {
+        const token = `${repository ?? 'catalog'}@${nowMs}`
+        minted.push(token)
+        return {kind: 'registry-token', token}
+      },
+    })
+    const source = createRegistrySource(session, {pageSize: 2})
+    assert.deepEqual(await all(source.listRepositories()), names)
+    assert.deepEqual(await all(source.listTags(parseRepositoryName('c'))), tags)
+    assert.ok(minted.filter((token) => token.startsWith('catalog')).length > 1, minted.join())
+    assert.ok(minted.filter((token) => token.startsWith('c@')).length > 1, minted.join())
+  })
+
+  it('that refuses every token is asked with another one once, and then no more', async () => {
+    let count = 0
+    const registry = await startScriptedRegistry((_seen, response) =>
+      reply(response, 401, {'www-authenticate': 'Bearer realm="https://auth.example.com/token",service="r",error="invalid_token"'}),
+    )
+    const http = createWireClient()
+    afterwards(() => http.close())
+    afterwards(registry.close)
+    const endpoint = {registry: registry.host as RegistryHost, plainHttp: 'always' as const, tls: {}, capabilities: {}}
+    const credentials = async () => ({kind: 'registry-token' as const, token: `token-${count++}`})
+    const session = new RegistrySession({endpoint, http, credentials})
+    await assert.rejects(all(createRegistrySource(session).listRepositories()), {code: 'UNAUTHENTICATED'})
+    assert.ok(registry.seen.length <= 4, registry.lines().join('\n'))
+  })
 })

@@ -111,7 +111,7 @@ export class Authenticator {
     else if (bearer !== undefined) this.#learnBearer(bearer, base, access)
     else if (challenges.some(({scheme}) => scheme === 'basic')) this.#scheme = {kind: 'basic'}
     else return undefined
-    if (refused !== undefined) await this.#forget(refused)
+    if (refused !== undefined) await this.#forget(refused, access)
     const offered = await this.authorization(access, signal)
     return offered === refused ? undefined : offered
   }
@@ -186,7 +186,10 @@ export class Authenticator {
     this.#scheme = scheme
   }
 
-  async #forget(refused: string): Promise<void> {
+  async #forget(refused: string, access: Access): Promise<void> {
+    // A token that was handed in expires as well, for example during a long list: its source may have another one.
+    const given = await this.#credential(access)
+    if (given?.kind === 'registry-token' && `Bearer ${given.token}` === refused) this.#credentials.delete(access.repository ?? '')
     for (const [key, cached] of this.#tokens) {
       const token = await cached.result.catch(() => undefined)
       if (token !== undefined && `Bearer ${token.token.reveal()}` === refused && this.#tokens.get(key) === cached) this.#tokens.delete(key)
