@@ -195,6 +195,7 @@ describe('operations of a collector', function () {
       for (const isDryRun of [true, false]) await rejects(apply(broken, {isDryRun}), 'OBJECT_NOT_FOUND')
       for (const isDryRun of [true, false]) await rejects(apply({groups: ['ops', 'OPS']}, {isDryRun}), 'CONFLICT')
       for (const isDryRun of [true, false]) await rejects(apply({users: [{name: 'ann'}, {name: 'ann'}]}, {isDryRun}), 'USAGE')
+      for (const isDryRun of [true, false]) await rejects(apply({users: [{name: 'web@service'}]}, {isDryRun}), 'USAGE')
       for (const isDryRun of [true, false]) await rejects(apply({services: [{name: 'web', app: 'shop'}]}, {isDryRun}), 'OBJECT_NOT_FOUND')
       assert.partialDeepStrictEqual(await run(exportAll, {}), {groups: [], users: []})
       const planned = await apply({groups: ['ops'], users: [{name: 'ann', groups: ['ops']}]}, {isDryRun: true})
@@ -225,6 +226,24 @@ describe('operations of a collector', function () {
       await run(removeUser, {name: 'ann'})
       await apply({users: [{name: 'ann'}]})
       assert.partialDeepStrictEqual(await store.findUser('ann'), {id, groups: [], privileges: [], isAdministrator: false})
+    })
+
+    it('keeps ids in an empty collector, since they stand in paths, and takes none from another object', async () => {
+      const document: CollectorDocument = {
+        ids: {users: {ann: 9, bob: 4}, groups: {ops: 12}, apps: {shop: 5}},
+        groups: ['ops'],
+        users: [{name: 'ann', groups: ['ops']}, {name: 'bob'}],
+        apps: [{code: 'shop', responsibles: ['ops']}],
+      }
+      await apply(document)
+      const idsNow = async () => [
+        ...(await Promise.all(['ann', 'bob'].map((name) => store.findUser(name)))).map((user) => user?.id),
+        (await store.findGroup('ops'))?.id,
+        (await store.findApp('shop'))?.id,
+      ]
+      assert.deepEqual(await idsNow(), [9, 4, 12, 5])
+      await apply({ids: {users: {eve: 4, ann: 40}}, users: [{name: 'eve'}, {name: 'ann', groups: []}]})
+      assert.deepEqual([(await store.findUser('eve'))?.id, (await store.findUser('ann'))?.id], [10, 9])
     })
 
     it('that was exported makes an empty collector the same', async () => {

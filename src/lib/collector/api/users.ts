@@ -29,8 +29,7 @@ export const addUser = defineOperation({
   secretInputs: ['password'],
   async run({name, email, password, source = INTERNAL_SOURCE, isAdministrator}, call) {
     assertAdministrator(call, `add user "${name}"`)
-    if (SERVICE_ACCOUNT.test(name))
-      throw new HoldfastError('USAGE', `cannot add user "${name}": names that end in @service are those of services`)
+    assertNoService(name)
     if (source === INTERNAL_SOURCE && password === undefined) {
       throw new HoldfastError('USAGE', `cannot add user "${name}": an account of this collector needs a password`, {
         hints: [`holdfast user add ${name} --password-stdin < FILE`],
@@ -160,6 +159,12 @@ async function primaryGroupOf({name, groups}: User, group: string, {store}: Call
   throw new HoldfastError('USAGE', `cannot make "${group}" the primary group of "${name}": the user is not a member`, {
     hints: [`holdfast group add-member ${group} ${name}`],
   })
+}
+
+/** @throws {HoldfastError} USAGE for a name under which a service logs in. */
+export function assertNoService(name: string): void {
+  if (SERVICE_ACCOUNT.test(name))
+    throw new HoldfastError('USAGE', `cannot add user "${name}": names that end in @service are those of services`)
 }
 
 /** What was given out for the old password ends with it. */
