@@ -1,6 +1,7 @@
 import {Type} from 'typebox'
 import {HoldfastError, hasCode} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
+import {shellCommand} from '../../core/shell.ts'
 import {INTERNAL_SOURCE, type User} from '../objects.ts'
 import {assertAdministrator, type Call, defineOperation, found, shape} from './operation.ts'
 import {Email, GroupName, Nothing, Removed, UserName, UserShape} from './shapes.ts'
@@ -157,7 +158,7 @@ async function primaryGroupOf({name, groups}: User, group: string, {store}: Call
   const {id} = found(await store.findGroup(group), 'group', group)
   if (groups.includes(group)) return id
   throw new HoldfastError('USAGE', `cannot make "${group}" the primary group of "${name}": the user is not a member`, {
-    hints: [`holdfast group add-member ${group} ${name}`],
+    hints: [shellCommand`holdfast group add-member ${group} ${name}`],
   })
 }
 
