@@ -131,7 +131,7 @@ export const removeUser = defineOperation({
 
 export const USER_OPERATIONS = [addUser, listUsers, showUser, updateUser, changePassword, removeUser]
 
-/** A session alone is not enough: whoever finds one could keep the account. Guesses are slowed down as logins are. */
+/** A session alone is not enough: a thief of one could keep the account. Guesses are slowed down as logins are. */
 async function proveSelf(name: string, password: string | undefined, {provePassword}: Call): Promise<void> {
   const refused = (reason: string): HoldfastError =>
     new HoldfastError('DENIED', `cannot change the password of "${name}": ${reason}`, {hints: [`holdfast user password ${name}`]})

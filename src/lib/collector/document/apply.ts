@@ -45,7 +45,7 @@ export async function applyChange(change: PlannedChange, document: CollectorDocu
     }
     case 'service': {
       const {app, disabled} = named(document.services, name, kind)
-      // Its secret is known to nobody until it is renewed: a document that is applied by a machine prints none.
+      // Its secret is not printed: a document is applied by machines. It is given by a renewal.
       if (action === 'add') await addService.run({name, app}, call)
       else await assertSameApp(name, app, call)
       if (disabled !== undefined) await updateService.run({name, isDisabled: disabled}, call)

@@ -24,7 +24,7 @@ const UserEntry = shape({
   name: UserName,
   email: Type.Optional(Email),
   source: Type.Optional(UserSource),
-  subject: Type.Optional(Type.String({minLength: 1, maxLength: 1024, description: 'whom the directory means by the user'})),
+  subject: Type.Optional(Type.String({minLength: 1, maxLength: 1024, description: 'the id of the user at the directory or provider'})),
   groups: Type.Optional(GroupNames),
   primaryGroup: Type.Optional(GroupName),
   privileges: Type.Optional(Type.Array(PrivilegeName, {uniqueItems: true})),
