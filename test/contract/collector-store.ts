@@ -338,6 +338,20 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
     })
   })
 
+  it('ids of another collector are kept where they cannot be another object’s', async () => {
+    const ids = async (work: Promise<{readonly id: number}>): Promise<number> => (await work).id
+    assert.equal(await ids(store.addUser({name: 'ann', source: 'internal', id: 7})), 7)
+    assert.equal(await ids(addUser('bob')), 8)
+    const eve = await ids(store.addUser({name: 'eve', source: 'internal', id: 5}))
+    assert.ok(eve > 8, 'the id may have been that of a user who was removed')
+    await store.removeUser(eve)
+    assert.notEqual(await ids(store.addUser({name: 'max', source: 'internal', id: eve})), eve)
+    assert.equal(await ids(store.addGroup('ops', 20)), 20)
+    assert.equal(await ids(store.addGroup('dev')), 21)
+    assert.equal(await ids(store.addApp('shop', 3)), 3)
+    assert.equal(await ids(store.addApp('blog', 3)), 4)
+  })
+
   describe('a transaction', () => {
     it('does all of its work or none, whatever it calls', async () => {
       const failure = new Error('given up')

@@ -1,4 +1,4 @@
-/** Deleting through a collector: tags and repositories of genuine registries, by its own rights there, for those whom the policy lets delete. */
+/** Deleting through a collector: tags and repositories of genuine registries, by its own rights there, for users that the policy lets delete. */
 import assert from 'node:assert/strict'
 import {readdirSync, readFileSync} from 'node:fs'
 import {writeFile} from 'node:fs/promises'
@@ -30,7 +30,7 @@ describe('deleting through a collector', function () {
   let directory: string
   let owner: Holdfast
   let collector: ServedCollector
-  /** The content of both, to whoever asks. */
+  /** The content of both, to every client. */
   let open: DockerRegistry
   const machines = new Map<string, Holdfast>()
 
@@ -113,7 +113,7 @@ describe('deleting through a collector', function () {
       (await run(user, 'events', ['--repository', repository, '--action', 'delete'])) as {events: {actor: string; tag: string}[]}
     ).events.map(({actor, tag}) => `${actor} ${tag}`)
 
-  it('lets a manager list and delete below the namespaces of others, whom the events tell of it, and pull nothing there', async () => {
+  it('lets a manager list and delete below the namespaces of other users, who see it in their events, and pull nothing there', async () => {
     await push('users/bob/web', {v1: one, v2: two})
     assert.deepEqual([...(await tagsOf('mia', 'users/bob/web'))].sort(), ['v1', 'v2'])
     const {tags} = (await run('mia', 'repository show', ['genuine', 'users/bob/web', '--sizes'])) as {tags: {sizeBytes: number}[]}

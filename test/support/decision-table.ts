@@ -29,7 +29,7 @@ const owned = (type: 'users' | 'groups' | 'apps', relation: OwnerRelation): Reso
 const other: ResolvedPath = {kind: 'other'}
 const ownPull = (facts: Facts): boolean => facts.puller && V(facts)
 const ownPush = (facts: Facts): boolean => facts.pusher && G(facts)
-/** Those responsible for the registry, and administrators, whosever it is; owners what is theirs. */
+/** Managers who are responsible for the registry, and administrators, in every namespace. */
 const deletesAny = ({resp, mgr, admin}: Facts): boolean => (resp && mgr) || admin
 const always = (): boolean => true
 

@@ -4,6 +4,7 @@ import type {PlannedChange} from '../collector/document/plan.ts'
 import type {App, Group, IndexedRepository, ManagedRegistry, Service, User} from '../collector/objects.ts'
 import {isProven} from '../collector/registry-place.ts'
 import type {AuditRow, IssuedToken, RemovedObject} from '../collector/store.ts'
+import {shellCommand} from '../core/shell.ts'
 import {type TerminalText, text} from '../core/terminal-text.ts'
 import {formatTable} from './table.ts'
 import {formatBytes, formatMinute} from './units.ts'
@@ -87,7 +88,7 @@ export function describeRemoved(removed: readonly RemovedObject[]): readonly Ter
     name,
     id === undefined ? NONE : String(id),
     removedAt === undefined ? NONE : formatMinute(removedAt),
-    `holdfast ${kind} restore ${name}`,
+    shellCommand`holdfast ${kind} restore ${name}`,
   ])
   return formatTable(['KIND', 'NAME', 'ID', 'REMOVED (UTC)', 'RESTORED BY'], rows)
 }

@@ -26,7 +26,7 @@ export interface User {
   readonly isDisabled: boolean
   /** May change users, groups, apps, services and privileges. */
   readonly isAdministrator: boolean
-  /** Whom the directory means by the user, where it gives its people names that are never given again. */
+  /** The id of the user at the directory or provider, where that gives ids that it never gives again. */
   readonly subject?: string
   /** Organisational groups, by name. */
   readonly groups: readonly string[]

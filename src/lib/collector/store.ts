@@ -13,6 +13,9 @@ import type {IndexChange} from '../events/index-changes.ts'
 import type {RepositoryName} from '../oci/reference.ts'
 import type {App, Group, IndexedRepository, IndexedTag, ManagedRegistry, ObjectKind, Service, User} from './objects.ts'
 
+/** The id of an object in another collector: kept if it is greater than every one that was given here, and so belongs to no other object. */
+type WantedId = number | undefined
+
 interface NewUser {
   readonly name: string
   readonly email?: string | undefined
@@ -20,6 +23,7 @@ interface NewUser {
   /** Absent for accounts whose password a directory knows. */
   readonly passwordHash?: string | undefined
   readonly isAdministrator?: boolean | undefined
+  readonly id?: WantedId
 }
 
 interface UserChange {
@@ -53,7 +57,7 @@ export interface UserStore {
 
 export interface GroupStore {
   /** @throws {HoldfastError} CONFLICT when the name is taken, or was another group's. */
-  addGroup(name: string): Promise<Group>
+  addGroup(name: string, id?: WantedId): Promise<Group>
   findGroup(nameOrId: string | number): Promise<Group | undefined>
   /** By name. */
   listGroups(): Promise<readonly Group[]>
@@ -73,7 +77,7 @@ interface AppChange {
 
 export interface AppStore {
   /** @throws {HoldfastError} CONFLICT when the code is taken, or was another app's. */
-  addApp(code: string): Promise<App>
+  addApp(code: string, id?: WantedId): Promise<App>
   findApp(codeOrId: string | number): Promise<App | undefined>
   /** By code. */
   listApps(): Promise<readonly App[]>

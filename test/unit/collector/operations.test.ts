@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import type {Static, TObject, TSchema} from 'typebox'
 import {withRights} from '../../../src/lib/accounts/rights.ts'
 import {discoverRegistry} from '../../../src/lib/collector/api/access.ts'
+import {deleteRepositories} from '../../../src/lib/collector/api/deletions.ts'
 import {applyAll, exportAll} from '../../../src/lib/collector/api/document.ts'
 import {listAudit, listEvents} from '../../../src/lib/collector/api/logs.ts'
 import {type Caller, checkInput, type Operation} from '../../../src/lib/collector/api/operation.ts'
@@ -14,11 +15,14 @@ import {runOperation} from '../../../src/lib/collector/api/run-operation.ts'
 import {changePassword, removeUser, updateUser} from '../../../src/lib/collector/api/users.ts'
 import type {CollectorDocument} from '../../../src/lib/collector/document/document.ts'
 import {admitByDirectories} from '../../../src/lib/collector/foreign-accounts.ts'
+import type {ManagedRepository} from '../../../src/lib/collector/managed-repository.ts'
 import {createSecretMaker} from '../../../src/lib/collector/secret-maker.ts'
 import {openCollectorStore} from '../../../src/lib/collector/sql/open.ts'
 import type {CollectorStore} from '../../../src/lib/collector/store.ts'
 import {type ErrorCode, HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
 import {Secret} from '../../../src/lib/core/secret.ts'
+import {digestOf} from '../../../src/lib/oci/digest.ts'
+import {parseRepositoryName, parseTag} from '../../../src/lib/oci/reference.ts'
 import {createTemporaryDirectory, type TemporaryDirectory} from '../../support/temporary-directory.ts'
 
 const MACHINE: Caller = {kind: 'machine'}
@@ -171,6 +175,56 @@ describe('operations of a collector', function () {
     })
   })
 
+  it('delete an image of thousands of tags, and write down each, as the user who did it', async () => {
+    const bob = await addUser('bob')
+    await addUser('mia', ['ops'], ['Manager'])
+    await run(manageRegistry, lab, await as('mia'))
+    const digest = digestOf(Buffer.from('image'))
+    let tags = Array.from({length: 3000}, (_, number) => parseTag(`v${number}`))
+    const openRepository = async (): Promise<ManagedRepository> => ({
+      listTags: async () => tags.map((tag) => ({tag, digest, siblings: []})),
+      sizesOf: async () => new Map(),
+      deleteTag: async () => assert.fail('a tag was deleted alone'),
+      deleteImage: async () => {
+        tags = []
+      },
+    })
+    const input = {registry: 'lab', repositories: ['users/bob/x']}
+    const call = {store, secrets: createSecretMaker(), now: () => new Date(), caller: await as('mia'), openRepository}
+    const {deleted} = await runOperation(deleteRepositories, input, call, {requestId: 'r', address: '192.0.2.1'})
+    assert.equal(deleted[0]?.tags.length, 3000)
+    const {events} = await run(listEvents, {limit: 1000, action: 'delete'}, await as('bob'))
+    assert.deepEqual([events.length, events[0]?.actor, bob > 0], [1000, 'mia', true])
+  })
+
+  it('keep what a registry refuses to delete, and leave the other repositories of the request', async () => {
+    await run(manageRegistry, lab)
+    const digest = digestOf(Buffer.from('image'))
+    const registry = await store.findManagedRegistry({name: 'lab'})
+    for (const repository of ['a', 'b'].map(parseRepositoryName)) await store.expectRepository(registry?.id ?? 0, repository)
+    const openRepository = async (_: unknown, repository: string): Promise<ManagedRepository> => {
+      let tags = [parseTag('v1')]
+      return {
+        listTags: async () => tags.map((tag) => ({tag, digest, siblings: []})),
+        sizesOf: async () => new Map(),
+        deleteTag: async () => assert.fail('a tag was deleted alone'),
+        async deleteImage() {
+          if (repository === 'a') throw new HoldfastError('UNSUPPORTED', 'cannot delete: it is switched off')
+          tags = []
+        },
+      }
+    }
+    const call = {store, secrets: createSecretMaker(), now: () => new Date(), caller: MACHINE, openRepository}
+    const input = {registry: 'lab', repositories: ['a', 'b']}
+    const {deleted, failures} = await runOperation(deleteRepositories, input, call, {requestId: 'r', address: '-'})
+    assert.deepEqual([deleted.map(({repository}) => repository), failures.map(({error}) => error.code)], [['b'], ['UNSUPPORTED']])
+    const left = await store.listRepositories(registry?.id ?? 0)
+    assert.deepEqual(
+      left.map(({name}) => name),
+      ['a'],
+    )
+  })
+
   it('restore a user for administrators alone, which is audited', async () => {
     const id = await addUser('ann', ['ops'], ['Puller'])
     await addUser('bob')
@@ -195,6 +249,7 @@ describe('operations of a collector', function () {
       for (const isDryRun of [true, false]) await rejects(apply(broken, {isDryRun}), 'OBJECT_NOT_FOUND')
       for (const isDryRun of [true, false]) await rejects(apply({groups: ['ops', 'OPS']}, {isDryRun}), 'CONFLICT')
       for (const isDryRun of [true, false]) await rejects(apply({users: [{name: 'ann'}, {name: 'ann'}]}, {isDryRun}), 'USAGE')
+      for (const isDryRun of [true, false]) await rejects(apply({users: [{name: 'web@service'}]}, {isDryRun}), 'USAGE')
       for (const isDryRun of [true, false]) await rejects(apply({services: [{name: 'web', app: 'shop'}]}, {isDryRun}), 'OBJECT_NOT_FOUND')
       assert.partialDeepStrictEqual(await run(exportAll, {}), {groups: [], users: []})
       const planned = await apply({groups: ['ops'], users: [{name: 'ann', groups: ['ops']}]}, {isDryRun: true})
@@ -225,6 +280,24 @@ describe('operations of a collector', function () {
       await run(removeUser, {name: 'ann'})
       await apply({users: [{name: 'ann'}]})
       assert.partialDeepStrictEqual(await store.findUser('ann'), {id, groups: [], privileges: [], isAdministrator: false})
+    })
+
+    it('keeps ids in an empty collector, since they stand in paths, and takes none from another object', async () => {
+      const document: CollectorDocument = {
+        ids: {users: {ann: 9, bob: 4}, groups: {ops: 12}, apps: {shop: 5}},
+        groups: ['ops'],
+        users: [{name: 'ann', groups: ['ops']}, {name: 'bob'}],
+        apps: [{code: 'shop', responsibles: ['ops']}],
+      }
+      await apply(document)
+      const idsNow = async () => [
+        ...(await Promise.all(['ann', 'bob'].map((name) => store.findUser(name)))).map((user) => user?.id),
+        (await store.findGroup('ops'))?.id,
+        (await store.findApp('shop'))?.id,
+      ]
+      assert.deepEqual(await idsNow(), [9, 4, 12, 5])
+      await apply({ids: {users: {eve: 4, ann: 40}}, users: [{name: 'eve'}, {name: 'ann', groups: []}]})
+      assert.deepEqual([(await store.findUser('eve'))?.id, (await store.findUser('ann'))?.id], [10, 9])
     })
 
     it('that was exported makes an empty collector the same', async () => {

@@ -1,4 +1,4 @@
-/** Deletes tags and repositories at managed registries, with the collector's own rights there, for callers whom the access policy lets delete. */
+/** Deletes tags and repositories at managed registries, with the collector's own rights there, for callers that the access policy lets delete. */
 import {randomUUID} from 'node:crypto'
 import {type Static, Type} from 'typebox'
 import {HoldfastError, hasCode} from '../../core/errors.ts'
@@ -14,6 +14,8 @@ import {openRepository, type Rights, rightsAt} from './repositories.ts'
 import {callerName} from './run-operation.ts'
 import {RegistryName, RepositoryName} from './shapes.ts'
 
+/** Events that are written at once: a statement of a database takes so many values. */
+const MAX_EVENTS = 500
 /** Objects of one request. */
 const MAX_OBJECTS = 100
 
@@ -95,7 +97,11 @@ export const deleteRepositories = defineOperation({
     isDryRun: Type.Boolean(),
     deleted: Type.Array(shape({repository: Type.String(), tags: Type.Array(Type.String())})),
     failures: Type.Array(
-      shape({repository: Type.String(), error: ItemFailure, deletedTags: Type.Array(Type.String(), {description: 'gone all the same'})}),
+      shape({
+        repository: Type.String(),
+        error: ItemFailure,
+        deletedTags: Type.Array(Type.String(), {description: 'what was deleted before it failed'}),
+      }),
     ),
   }),
   async run({registry, repositories, isDryRun = false}, call) {
@@ -110,11 +116,11 @@ export const deleteRepositories = defineOperation({
       try {
         const opened = await openRepository(call, managed, name)
         const tags = await tagsOf(opened)
-        if (isDryRun) gone.push(...tags.map(({tag}) => tag))
+        if (isDryRun) for (const {tag} of tags) gone.push(tag)
         else {
           await deleteImages(tags, opened, `${managed.name}/${name}`, async (image, digest) => {
-            gone.push(...image)
             await recordDeleted(call, managed, name, image, digest)
+            for (const tag of image) gone.push(tag)
           })
           const known = await call.store.findRepository(managed.id, name)
           if (known === undefined && tags.length === 0) found(undefined, 'repository', name)
@@ -238,15 +244,17 @@ async function recordDeleted(
   digest: Digest,
 ): Promise<void> {
   const at = call.now().toISOString()
-  const events: LoggedEvent[] = []
-  const changes = new Map<string, IndexChange>()
-  for (const tag of tags) {
-    if (!isTag(tag)) continue
-    const eventId = `collector-${randomUUID()}`
-    events.push({eventId, occurredAt: at, action: 'delete', repository, tag, digest, actor: callerName(call.caller)})
-    changes.set(eventId, {kind: 'tag-deleted', at, repository, tag})
+  for (let start = 0; start < tags.length; start += MAX_EVENTS) {
+    const events: LoggedEvent[] = []
+    const changes = new Map<string, IndexChange>()
+    for (const tag of tags.slice(start, start + MAX_EVENTS)) {
+      if (!isTag(tag)) continue
+      const eventId = `collector-${randomUUID()}`
+      events.push({eventId, occurredAt: at, action: 'delete', repository, tag, digest, actor: callerName(call.caller)})
+      changes.set(eventId, {kind: 'tag-deleted', at, repository, tag})
+    }
+    await call.store.appendEvents(managed.id, events, changes)
   }
-  await call.store.appendEvents(managed.id, events, changes)
 }
 
 async function forgetTag({store, now}: Call, managed: ManagedRegistry, repository: Repository, tag: Tag): Promise<void> {

@@ -2,6 +2,7 @@ import {isIP} from 'node:net'
 import {Type} from 'typebox'
 import {createAddressPolicy} from '../../core/address-policy.ts'
 import {HoldfastError} from '../../core/errors.ts'
+import {shellCommand} from '../../core/shell.ts'
 import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../objects.ts'
 import {assertPrivilege, type Call, defineOperation, found, groupIds, shape} from './operation.ts'
 import {GroupNames, ManagedRegistryShape, Nothing, RegistryName, RegistryService, RegistryUrl, Removed, TokenHeaderForm} from './shapes.ts'
@@ -35,7 +36,7 @@ export const manageRegistry = defineOperation({
     assertNoMetadata(name, url)
     assertNotReserved(call, name, service)
     const own =
-      groups.responsibles !== undefined && groups.publications !== undefined ? [] : primaryGroupOf(call, name, groups.responsibles)
+      groups.responsibles !== undefined && groups.publications !== undefined ? [] : primaryGroupOf(call, {name, url}, groups.responsibles)
     const responsibles = await groupIds(call, groups.responsibles ?? own)
     const publications = await groupIds(call, groups.publications ?? own)
     const registry = await call.store.addManagedRegistry({
@@ -138,7 +139,11 @@ export const REGISTRY_OPERATIONS = [
  * The groups of a new registry that names none: as few as can be. A user without groups could not change the registry again.
  * @throws {HoldfastError} USAGE
  */
-function primaryGroupOf({caller}: Call, registry: string, responsibles: readonly string[] | undefined): readonly string[] {
+function primaryGroupOf(
+  {caller}: Call,
+  {name: registry, url}: Pick<ManagedRegistry, 'name' | 'url'>,
+  responsibles: readonly string[] | undefined,
+): readonly string[] {
   if (caller.kind === 'machine') return []
   const {name, groups, primaryGroup, isAdministrator} = caller.user
   const [first, ...others] = groups
@@ -155,8 +160,8 @@ function primaryGroupOf({caller}: Call, registry: string, responsibles: readonly
       first === undefined
         ? [`holdfast group add-member GROUP ${name}   # by an administrator`]
         : [
-            `holdfast registry manage ${registry} --url URL --responsible ${first} --publication ${first}`,
-            `holdfast user update ${name} --primary-group ${first}   # by an administrator`,
+            shellCommand`holdfast registry manage ${registry} --url ${url} --responsible ${first} --publication ${first}`,
+            `${shellCommand`holdfast user update ${name} --primary-group ${first}`}   # by an administrator`,
           ],
   })
 }

@@ -55,7 +55,7 @@ export const UserShape = shape({
   name: Type.String(),
   email: Type.Optional(Type.String()),
   source: Type.String({description: 'internal, or the directory that knows the password'}),
-  subject: Type.Optional(Type.String({description: 'whom the directory means by the user'})),
+  subject: Type.Optional(Type.String({description: 'the id of the user at the directory or provider'})),
   isDisabled: Type.Boolean(),
   isAdministrator: Type.Boolean(),
   groups: Type.Array(Type.String()),

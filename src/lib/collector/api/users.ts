@@ -1,6 +1,7 @@
 import {Type} from 'typebox'
 import {HoldfastError, hasCode} from '../../core/errors.ts'
 import {Secret} from '../../core/secret.ts'
+import {shellCommand} from '../../core/shell.ts'
 import {INTERNAL_SOURCE, type User} from '../objects.ts'
 import {assertAdministrator, type Call, defineOperation, found, shape} from './operation.ts'
 import {Email, GroupName, Nothing, Removed, UserName, UserShape} from './shapes.ts'
@@ -29,8 +30,7 @@ export const addUser = defineOperation({
   secretInputs: ['password'],
   async run({name, email, password, source = INTERNAL_SOURCE, isAdministrator}, call) {
     assertAdministrator(call, `add user "${name}"`)
-    if (SERVICE_ACCOUNT.test(name))
-      throw new HoldfastError('USAGE', `cannot add user "${name}": names that end in @service are those of services`)
+    assertNoService(name)
     if (source === INTERNAL_SOURCE && password === undefined) {
       throw new HoldfastError('USAGE', `cannot add user "${name}": an account of this collector needs a password`, {
         hints: [`holdfast user add ${name} --password-stdin < FILE`],
@@ -131,7 +131,7 @@ export const removeUser = defineOperation({
 
 export const USER_OPERATIONS = [addUser, listUsers, showUser, updateUser, changePassword, removeUser]
 
-/** A session alone is not enough: whoever finds one could keep the account. Guesses are slowed down as logins are. */
+/** A session alone is not enough: a thief of one could keep the account. Guesses are slowed down as logins are. */
 async function proveSelf(name: string, password: string | undefined, {provePassword}: Call): Promise<void> {
   const refused = (reason: string): HoldfastError =>
     new HoldfastError('DENIED', `cannot change the password of "${name}": ${reason}`, {hints: [`holdfast user password ${name}`]})
@@ -158,8 +158,14 @@ async function primaryGroupOf({name, groups}: User, group: string, {store}: Call
   const {id} = found(await store.findGroup(group), 'group', group)
   if (groups.includes(group)) return id
   throw new HoldfastError('USAGE', `cannot make "${group}" the primary group of "${name}": the user is not a member`, {
-    hints: [`holdfast group add-member ${group} ${name}`],
+    hints: [shellCommand`holdfast group add-member ${group} ${name}`],
   })
+}
+
+/** @throws {HoldfastError} USAGE for a name under which a service logs in. */
+export function assertNoService(name: string): void {
+  if (SERVICE_ACCOUNT.test(name))
+    throw new HoldfastError('USAGE', `cannot add user "${name}": names that end in @service are those of services`)
 }
 
 /** What was given out for the old password ends with it. */

@@ -2,13 +2,13 @@
 
 import {HoldfastError} from '../../core/errors.ts'
 import {isRepositoryName} from '../../oci/reference.ts'
-import {addApp, removeApp, updateApp} from '../api/apps.ts'
-import {addGroup, removeGroup} from '../api/groups.ts'
+import {removeApp, updateApp} from '../api/apps.ts'
+import {removeGroup} from '../api/groups.ts'
 import {type Call, found, groupIds} from '../api/operation.ts'
 import {manageRegistry, unmanageRegistry, updateManagedRegistry} from '../api/registries.ts'
 import {addService, removeService, updateService} from '../api/services.ts'
 import {updateSettings} from '../api/settings.ts'
-import {removeUser, updateUser} from '../api/users.ts'
+import {assertNoService, removeUser, updateUser} from '../api/users.ts'
 import {INTERNAL_SOURCE, type ManagedRegistry, PRIVILEGE_PREFIX, PRIVILEGES} from '../objects.ts'
 import type {CollectorDocument, RepositoryEntry, UserEntry} from './document.ts'
 import type {PlannedChange} from './plan.ts'
@@ -27,10 +27,10 @@ export async function applyChange(change: PlannedChange, document: CollectorDocu
       return
     }
     case 'group':
-      if (action === 'add') await addGroup.run({name}, call)
+      if (action === 'add') await call.store.addGroup(name, document.ids?.groups?.[name])
       return
     case 'user':
-      return await applyUser(named(document.users, name, kind), action, call)
+      return await applyUser(named(document.users, name, kind), action, call, document.ids?.users?.[name])
     case 'app': {
       const entry = found(
         document.apps?.find(({code}) => code === name),
@@ -39,12 +39,13 @@ export async function applyChange(change: PlannedChange, document: CollectorDocu
       )
       // What is restored has no right that the document does not name.
       const groups = action === 'restore' ? {responsibles: [], publications: []} : {}
-      await (action === 'add' ? addApp : updateApp).run({...groups, ...entry}, call)
+      if (action === 'add') await call.store.addApp(name, document.ids?.apps?.[name])
+      await updateApp.run({...groups, ...entry}, call)
       return
     }
     case 'service': {
       const {app, disabled} = named(document.services, name, kind)
-      // Its secret is known to nobody until it is renewed: a document that is applied by a machine prints none.
+      // Its secret is not printed: a document is applied by machines. It is given by a renewal.
       if (action === 'add') await addService.run({name, app}, call)
       else await assertSameApp(name, app, call)
       if (disabled !== undefined) await updateService.run({name, isDisabled: disabled}, call)
@@ -72,12 +73,13 @@ function named<Entry extends {readonly name: string}>(entries: readonly Entry[] 
 }
 
 /** A user who is added or restored has no password, and cannot log in before one is set; one who is restored has no right that the document does not name. */
-async function applyUser(entry: UserEntry, action: 'add' | 'restore' | 'change', call: Call): Promise<void> {
+async function applyUser(entry: UserEntry, action: 'add' | 'restore' | 'change', call: Call, id: number | undefined): Promise<void> {
   const {store} = call
   const full: UserEntry = action === 'restore' ? {groups: [], privileges: [], administrator: false, disabled: false, ...entry} : entry
   const {name, email, source, subject, groups, primaryGroup, privileges, administrator, disabled} = full
   const wanted = await groupIds(call, groups)
-  if (action === 'add') await store.addUser({name, email, source: source ?? INTERNAL_SOURCE})
+  assertNoService(name)
+  if (action === 'add') await store.addUser({name, email, source: source ?? INTERNAL_SOURCE, id})
   const change = {
     ...(email === undefined ? {} : {email}),
     ...(administrator === undefined ? {} : {isAdministrator: administrator}),

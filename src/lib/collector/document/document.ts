@@ -24,7 +24,7 @@ const UserEntry = shape({
   name: UserName,
   email: Type.Optional(Email),
   source: Type.Optional(UserSource),
-  subject: Type.Optional(Type.String({minLength: 1, maxLength: 1024, description: 'whom the directory means by the user'})),
+  subject: Type.Optional(Type.String({minLength: 1, maxLength: 1024, description: 'the id of the user at the directory or provider'})),
   groups: Type.Optional(GroupNames),
   primaryGroup: Type.Optional(GroupName),
   privileges: Type.Optional(Type.Array(PrivilegeName, {uniqueItems: true})),
@@ -58,9 +58,17 @@ const RepositoryEntry = shape({
   stars: Type.Optional(Type.Array(UserName, {uniqueItems: true, maxItems: MAX_OBJECTS, description: 'users who gave one'})),
 })
 
+const Ids = Type.Record(Type.String(), Type.Integer({minimum: 1}))
+
 export const DocumentShape = shape({
   policy: Type.Optional(Type.Enum(['public', 'private'])),
   responsibleSees: Type.Optional(Type.Boolean()),
+  ids: Type.Optional(
+    Type.Object(
+      {groups: Type.Optional(Ids), users: Type.Optional(Ids), apps: Type.Optional(Ids)},
+      {additionalProperties: false, description: 'which stand in paths: kept by what is added, where they are free'},
+    ),
+  ),
   groups: Type.Optional(Type.Array(GroupName, {uniqueItems: true, maxItems: MAX_OBJECTS})),
   users: Type.Optional(Type.Array(UserEntry, {maxItems: MAX_OBJECTS})),
   apps: Type.Optional(Type.Array(AppEntry, {maxItems: MAX_OBJECTS})),

@@ -15,6 +15,11 @@ export async function exportDocument(store: CollectorStore): Promise<CollectorDo
   return {
     policy,
     responsibleSees,
+    ids: {
+      groups: idsOf(groups.filter(({kind}) => kind === 'organisational')),
+      users: idsOf(users),
+      apps: idsOf(apps.map(({id, code}) => ({id, name: code}))),
+    },
     groups: groups.filter(({kind}) => kind === 'organisational').map(({name}) => name),
     users: users.map(({name, email, source, subject, groups: own, primaryGroup, privileges, isAdministrator, isDisabled}) => ({
       name,
@@ -43,4 +48,8 @@ export async function exportDocument(store: CollectorStore): Promise<CollectorDo
       stars: [...stars],
     })),
   }
+}
+
+function idsOf(objects: readonly {readonly id: number; readonly name: string}[]): Record<string, number> {
+  return Object.fromEntries(objects.map(({name, id}) => [name, id]))
 }

@@ -19,7 +19,7 @@ export interface PlannedChange {
 }
 
 type Entry = Readonly<Record<string, unknown>>
-type Section = Exclude<keyof CollectorDocument, 'policy' | 'responsibleSees'>
+type Section = Exclude<keyof CollectorDocument, 'policy' | 'responsibleSees' | 'ids'>
 
 /** In the order in which they can be made: groups before their members, apps before their services. */
 const SECTIONS = [
@@ -49,7 +49,7 @@ export function planChanges(
 ): readonly PlannedChange[] {
   const made = SECTIONS.flatMap(([kind, section]) => {
     const known = entriesOf(current, section)
-    return [...uniqueEntriesOf(kind, wanted, section)].flatMap(([name, entry]) =>
+    return inOrderOfIds(section, wanted, [...uniqueEntriesOf(kind, wanted, section)]).flatMap(([name, entry]) =>
       changeOf(kind, name, known.get(name), entry, wasRemoved(kind, name)),
     )
   })
@@ -91,8 +91,20 @@ function tooMany(reason: string, count: number): HoldfastError {
 
 /** Tells whether what the document is about has changed since: a digest of those sections. */
 export function fingerprint(current: CollectorDocument, wanted: CollectorDocument): string {
-  const concerned = Object.entries(current).filter(([section]) => Object.hasOwn(wanted, section))
+  const concerned = Object.entries(current).filter(([section]) => section !== 'ids' && Object.hasOwn(wanted, section))
   return `sha256:${createHash('sha256').update(JSON.stringify(concerned)).digest('hex')}`
+}
+
+/** Ids grow: an object whose id is less than that of another one that was added before could not keep it. */
+function inOrderOfIds<Named extends readonly [string, Entry]>(
+  section: Section,
+  {ids = {}}: CollectorDocument,
+  entries: readonly Named[],
+): readonly Named[] {
+  const known = section === 'groups' || section === 'users' || section === 'apps' ? ids[section] : undefined
+  if (known === undefined) return entries
+  const idOf = ([name]: Named): number => known[name] ?? Number.MAX_SAFE_INTEGER
+  return [...entries].sort((a, b) => idOf(a) - idOf(b))
 }
 
 function planSettings(current: CollectorDocument, wanted: CollectorDocument): readonly PlannedChange[] {

@@ -1,5 +1,6 @@
 import type {Kysely} from 'kysely'
 import type {AppStore} from '../store.ts'
+import {continueAfter, explicitId} from './explicit-id.ts'
 import {namesOfGroups, replaceGroups} from './group-roles.ts'
 import {removeService} from './services.ts'
 import type {Tables} from './tables.ts'
@@ -9,11 +10,17 @@ import {refuseDuplicate, refuseRetired} from './values.ts'
 
 export function createAppStore(database: Kysely<Tables>): AppStore {
   return {
-    addApp: (code) =>
+    addApp: (code, wantedId) =>
       refuseDuplicate('app', code, 'add', () =>
         inTransaction(database, async (transaction) => {
           await refuseRetired(transaction, 'app', code)
-          const {id} = await transaction.insertInto('app').values({code}).returning('id').executeTakeFirstOrThrow()
+          const explicit = await explicitId(transaction, 'app', wantedId)
+          const {id} = await transaction
+            .insertInto('app')
+            .values({...explicit, code})
+            .returning('id')
+            .executeTakeFirstOrThrow()
+          await continueAfter(transaction, 'app', explicit)
           return {id, code, responsibles: [], publications: []}
         }),
       ),

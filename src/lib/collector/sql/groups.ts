@@ -1,6 +1,7 @@
 import type {Kysely, Selectable} from 'kysely'
 import type {Group} from '../objects.ts'
 import type {GroupStore} from '../store.ts'
+import {continueAfter, explicitId} from './explicit-id.ts'
 import type {Tables} from './tables.ts'
 import {bury} from './tombstones.ts'
 import {inTransaction} from './transaction.ts'
@@ -8,12 +9,14 @@ import {groupBy, nameKey, refuseDuplicate, refuseRetired} from './values.ts'
 
 export function createGroupStore(database: Kysely<Tables>): GroupStore {
   return {
-    addGroup: (name) =>
+    addGroup: (name, wantedId) =>
       refuseDuplicate('group', name, 'add', () =>
         inTransaction(database, async (transaction) => {
           await refuseRetired(transaction, 'group', name)
-          const values = {name, name_key: nameKey(name), kind: 'organisational' as const}
+          const explicit = await explicitId(transaction, 'group', wantedId)
+          const values = {...explicit, name, name_key: nameKey(name), kind: 'organisational' as const}
           const {id, kind} = await transaction.insertInto('group').values(values).returning(['id', 'kind']).executeTakeFirstOrThrow()
+          await continueAfter(transaction, 'group', explicit)
           return {id, name, kind, members: []}
         }),
       ),

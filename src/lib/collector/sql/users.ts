@@ -1,6 +1,7 @@
 import type {Kysely, Selectable} from 'kysely'
 import {PRIVILEGE_PREFIX, PRIVILEGES, type Privilege, type User} from '../objects.ts'
 import type {UserStore} from '../store.ts'
+import {continueAfter, explicitId} from './explicit-id.ts'
 import type {Tables} from './tables.ts'
 import {bury} from './tombstones.ts'
 import {inTransaction} from './transaction.ts'
@@ -16,13 +17,15 @@ export function createUserStore(database: Kysely<Tables>): UserStore {
     return row === undefined ? undefined : (await withGroups(database, [row]))[0]
   }
   return {
-    addUser: ({name, email, source, passwordHash, isAdministrator = false}) =>
+    addUser: ({name, email, source, passwordHash, isAdministrator = false, id}) =>
       refuseDuplicate('user', name, 'add', () =>
         inTransaction(database, async (transaction) => {
           await refuseRetired(transaction, 'user', name)
+          const explicit = await explicitId(transaction, 'user', id)
           const row = await transaction
             .insertInto('user')
             .values({
+              ...explicit,
               name,
               name_key: nameKey(name),
               email: email ?? null,
@@ -36,6 +39,7 @@ export function createUserStore(database: Kysely<Tables>): UserStore {
             })
             .returningAll()
             .executeTakeFirstOrThrow()
+          await continueAfter(transaction, 'user', explicit)
           return toUser(row, [])
         }),
       ),

@@ -1,6 +1,7 @@
 /** Between values of the domain and of the tables. */
 import type {Kysely} from 'kysely'
 import {HoldfastError} from '../../core/errors.ts'
+import {shellCommand} from '../../core/shell.ts'
 import type {Bit, Tables} from './tables.ts'
 
 export const toBit = (value: boolean): Bit => (value ? 1 : 0)
@@ -60,7 +61,7 @@ export async function refuseRetired(database: Kysely<Tables>, kind: 'user' | 'gr
     .executeTakeFirst()
   if (retired === undefined) return
   throw new HoldfastError('CONFLICT', `cannot add ${kind} "${name}": the name was another one's, whose images may still lie below it`, {
-    hints: [`holdfast ${kind} restore ${name}   # if it is that one`, `holdfast ${kind} add ANOTHER_NAME`],
+    hints: [`${shellCommand`holdfast ${kind} restore ${name}`}   # if it is that one`, `holdfast ${kind} add ANOTHER_NAME`],
   })
 }
 
