@@ -17,6 +17,7 @@ import {exportKeys, listKeys} from '../src/lib/collector/api/keys.ts'
 import {listAudit, listEvents} from '../src/lib/collector/api/logs.ts'
 import {listManagedRegistries, manageRegistry, renewEventsSecret} from '../src/lib/collector/api/registries.ts'
 import {describeRepository, showRepository, starRepository} from '../src/lib/collector/api/repositories.ts'
+import {RetentionResult} from '../src/lib/collector/api/retention.ts'
 import {addService, listServices, renewServiceSecret, showService, updateService} from '../src/lib/collector/api/services.ts'
 import {showSettings} from '../src/lib/collector/api/settings.ts'
 import {Removed} from '../src/lib/collector/api/shapes.ts'
@@ -33,6 +34,7 @@ const RESULTS: Readonly<Record<string, TSchema>> = {
   'collector keys export': exportKeys.output,
   'collector keys list': listKeys.output,
   'collector keys rotate': listKeys.output,
+  'collector retention': RetentionResult,
   'collector settings': showSettings.output,
   events: listEvents.output,
   explain: explainAccess.output,

@@ -18,6 +18,7 @@ import CollectorAudit from './commands/collector/audit.ts'
 import CollectorKeysExport from './commands/collector/keys/export.ts'
 import CollectorKeysList from './commands/collector/keys/list.ts'
 import CollectorKeysRotate from './commands/collector/keys/rotate.ts'
+import CollectorRetention from './commands/collector/retention.ts'
 import CollectorSettings from './commands/collector/settings.ts'
 import CollectorUse from './commands/collector/use.ts'
 import Completion from './commands/completion.ts'
@@ -133,6 +134,7 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'collector:keys:export': CollectorKeysExport,
   'collector:keys:list': CollectorKeysList,
   'collector:keys:rotate': CollectorKeysRotate,
+  'collector:retention': CollectorRetention,
   'collector:settings': CollectorSettings,
   'collector:use': CollectorUse,
   completion: Completion,

@@ -167,6 +167,14 @@ describe('the commands of the collector', function () {
     await fail('USAGE', 2, ['token', 'revoke'])
   })
 
+  it('show and change how long records are kept, and remove what is older', async () => {
+    assert.deepEqual(await succeed('collector retention'), {auditDays: 365, eventDays: 90})
+    assert.deepEqual(await succeed('collector retention', ['--audit-days', '30']), {auditDays: 30, eventDays: 90})
+    const purged = {audit: 0, events: 0, refreshTokens: 0, sessions: 0, loginKeys: 0}
+    assert.deepEqual(await succeed('collector retention', ['--event-days', '7', '--purge']), {auditDays: 30, eventDays: 7, purged})
+    await fail('USAGE', 2, ['collector', 'retention', '--audit-days', '0'])
+  })
+
   it('print tables for people', async () => {
     await succeed('group add', ['ops'])
     await succeed('user add', ['ann', '--password-stdin', '--group', 'ops'], PASSWORD)

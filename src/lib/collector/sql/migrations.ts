@@ -236,5 +236,11 @@ export function migrations(dialect: Dialect): Readonly<Record<string, Migration>
         await database.schema.createIndex('registry_url_key').unique().on('registry').column('url_key').execute()
       },
     },
+    '008-audit-index': {
+      async up(database: Kysely<unknown>) {
+        await database.schema.createIndex('audit_action').on('audit').columns(['action', 'outcome', 'id']).execute()
+        await database.schema.createIndex('refresh_token_expires').on('refresh_token').column('expires_at').execute()
+      },
+    },
   }
 }

@@ -11,6 +11,7 @@ import {createGroupStore} from './groups.ts'
 import {createIndexStore} from './index-store.ts'
 import {createLoginHistory} from './login-history.ts'
 import {createManagedRegistryStore} from './registries.ts'
+import {createRetentionStore} from './retention.ts'
 import {createServiceStore} from './services.ts'
 import type {Tables} from './tables.ts'
 import {createRefreshTokenStore, createSessionStore} from './tokens.ts'
@@ -32,5 +33,6 @@ export function createSqlStore(database: Kysely<Tables>): Omit<CollectorStore, '
     ...createIndexStore(database),
     ...createCachedImageNoteStore(database),
     ...createLoginHistory(database),
+    ...createRetentionStore(database),
   }
 }

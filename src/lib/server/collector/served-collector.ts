@@ -9,10 +9,12 @@ import {coversScopes, type Scope} from '../../auth/scope.ts'
 import {admitByIdentityToken} from '../../collector/foreign-accounts.ts'
 import {createEventFeed, OWN_ACTOR} from '../../collector/index-feed.ts'
 import {createKeyRings, type KeyRings} from '../../collector/key-ring.ts'
+import {createLeases} from '../../collector/leases.ts'
 import {createAccountAuthenticator, createLocalTokenService} from '../../collector/local-token-service.ts'
 import type {ManagedRegistry} from '../../collector/objects.ts'
 import {Prover} from '../../collector/proof.ts'
 import {isProven, registryAt} from '../../collector/registry-place.ts'
+import {startRetention} from '../../collector/retention.ts'
 import {createSearchService} from '../../collector/search/search-service.ts'
 import {createSecretMaker} from '../../collector/secret-maker.ts'
 import type {CollectorStore} from '../../collector/store.ts'
@@ -181,6 +183,8 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
       outcome.kind === 'failed' ? outcome.error : outcome.kind === 'swept' && !outcome.result.complete ? outcome.result.reason : undefined
     if (error !== undefined) listener?.({type: 'failure', requestId: `discovery of ${registry}`, error})
   })
+  const leases = createLeases(store, now, 'retention-lease')
+  const retention = startRetention({store, leases, now}, (error) => listener?.({type: 'failure', requestId: 'retention', error}))
   return {
     accessControl: createAccessControl({
       service: embedded.service,
@@ -217,7 +221,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     async close() {
       verifier.stop()
       // What waits for a registry or a database that says nothing more ends when their connections do.
-      await settlesWithin(Promise.allSettled([sweeper.stop(), ...pending]), CLOSE_MS)
+      await settlesWithin(Promise.allSettled([sweeper.stop(), retention.stop(), ...pending]), CLOSE_MS)
       await app.close()
     },
   }
