@@ -113,6 +113,13 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
       return await operation()
     })
 
+  /** Small files of clients too fill a disk. */
+  const grow = async <T>(verb: string, object: string, signal: AbortSignal | undefined, bytes: number, operation: () => Promise<T>) =>
+    await guard(verb, object, signal, async () => {
+      await space.assertRoomForRecord(bytes)
+      return await operation()
+    })
+
   return {
     root,
     journalDirectory: layout.journal(),
@@ -124,7 +131,7 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
     readBlob: (repository, blob, sink, call = {}) =>
       guard('read blob', blob.digest, call.signal, () => blobs.read(repository, blob, sink, call)),
     writeBlob: (repository, blob, source, call = {}) =>
-      guard('store blob', blob.digest, call.signal, () => blobs.write(repository, blob, source, call)),
+      grow('store blob', blob.digest, call.signal, 0, () => blobs.write(repository, blob, source, call)),
     deleteBlob: (repository, digest, {signal} = {}) => guard('delete blob', digest, signal, () => blobs.delete(repository, digest)),
 
     statManifest: (repository, reference, {signal} = {}) =>
@@ -135,7 +142,7 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
     readManifest: (repository, reference, {signal} = {}) =>
       guard('read manifest', reference, signal, () => manifests.read(repository, reference)),
     writeManifest: (repository, reference, manifest, {signal} = {}) =>
-      guard('store manifest', reference, signal, () => manifests.write(repository, reference, manifest)),
+      grow('store manifest', reference, signal, manifest.bytes.length, () => manifests.write(repository, reference, manifest)),
     writeSparseManifest: (repository, reference, manifest) =>
       guard('store manifest', reference, undefined, () => manifests.writeSparse(repository, reference, manifest)),
     deleteManifest: (repository, digest, {signal} = {}) =>
@@ -148,7 +155,7 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
       guard('list referrers of', subject, signal, () => referrers.list(repository, subject)),
     listRepositories: (call = {}) => stoppable(listRepositories(layout, call), call.signal),
 
-    startUpload: (repository) => guard('start upload to', repository, undefined, () => uploads.start(repository)),
+    startUpload: (repository) => grow('start upload to', repository, undefined, 0, () => uploads.start(repository)),
     statUpload: (repository, id) => guard('look up upload', id, undefined, () => uploads.offset(repository, id)),
     appendUpload: (repository, id, offset, source, call = {}) =>
       guard('append to upload', id, call.signal, () => uploads.append(repository, id, offset, source, call)),
