@@ -7,7 +7,13 @@ import {registryDirectory} from '../lib/cli/data-directory.ts'
 import {parseListenAddress} from '../lib/cli/listen-address.ts'
 import {prepareDataDirectory} from '../lib/cli/prepare-data-directory.ts'
 import {recordRemovals} from '../lib/cli/removed-images.ts'
-import {checkPublicUrl, openServedCollector, readServerCertificate, recordEmbeddedUrl} from '../lib/cli/serve-collector.ts'
+import {
+  checkPublicUrl,
+  connectionLimits,
+  openServedCollector,
+  readServerCertificate,
+  recordEmbeddedUrl,
+} from '../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../lib/cli/server-log.ts'
 import {DEFAULT_ISSUER, DEFAULT_LISTEN, localRegistry} from '../lib/cli/settings.ts'
 import {RATE_FLAGS} from '../lib/cli/transfer-flags.ts'
@@ -128,6 +134,7 @@ With --json the envelope is printed as soon as it listens.`
       readOnly,
       listener,
       minimumRate: context.settings.minimumRate,
+      connections: await connectionLimits(flags['trusted-proxy']),
       onRemoval: recordRemovals(context, this.output),
       signal,
     })

@@ -4,6 +4,7 @@ import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../collector/objects.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import type {ServedCollector} from '../server/collector/served-collector.ts'
+import type {ConnectionLimits} from '../server/connection-limit.ts'
 import type {ServerListener} from '../server/server-events.ts'
 import type {Context} from './context.ts'
 import {readInputFile} from './input-file.ts'
@@ -37,6 +38,18 @@ export async function readServerCertificate(
     })
   }
   return {certificate, key}
+}
+
+/** Connections of this machine and of trusted proxies are those of many clients. */
+export async function connectionLimits(trustedProxies: readonly string[] = []): Promise<ConnectionLimits> {
+  const [{CONNECTION_LIMITS}, {isLoopbackAddress}, {createAddressPolicy, parseNetwork}] = await Promise.all([
+    import('../server/connection-limit.ts'),
+    import('../server/loopback.ts'),
+    import('../core/address-policy.ts'),
+  ])
+  const networks = trustedProxies.filter((network) => parseNetwork(network) !== undefined)
+  const isProxy = networks.length === 0 ? () => false : createAddressPolicy(networks)
+  return {...CONNECTION_LIMITS, isExempt: (address) => isLoopbackAddress(address) || isProxy(address)}
 }
 
 interface ServedCollectorFlags {

@@ -12,7 +12,7 @@ import {startUploadPurge, type UploadPurge} from './upload-purge.ts'
 /** How long running requests may go on after a stop was asked for. */
 export const STOP_GRACE_MS = 10_000
 
-export interface ServeOptions extends ListenAddress, Pick<RegistryServerOptions, 'tls' | 'minimumRate'> {
+export interface ServeOptions extends ListenAddress, Pick<RegistryServerOptions, 'tls' | 'minimumRate' | 'connections' | 'smallBodyMs'> {
   /** The root of the store, in CNCF Distribution's layout; it need not exist yet. */
   readonly dataDirectory: string
   readonly readOnly?: boolean
@@ -46,14 +46,27 @@ export interface ServedRegistry {
  * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION; INTERRUPTED; what opening the authority throws.
  */
 export async function serveRegistry(options: ServeOptions): Promise<ServedRegistry> {
-  const {dataDirectory, host, port, readOnly = false, listener, openAuthority, tls, minimumRate, onRemoval, signal} = options
+  const {
+    dataDirectory,
+    host,
+    port,
+    readOnly = false,
+    listener,
+    openAuthority,
+    tls,
+    minimumRate,
+    connections,
+    smallBodyMs,
+    onRemoval,
+    signal,
+  } = options
   await using opened = new AsyncDisposableStack()
   let purge: UploadPurge | undefined
   const tell: ServerListener = (event) => {
     listener?.(event)
     if (event.type === 'failure') purge?.noteFailure(event.error)
   }
-  const server = createRegistryServer({tls, minimumRate, isGuarded: openAuthority !== undefined, listener: tell})
+  const server = createRegistryServer({tls, minimumRate, connections, smallBodyMs, isGuarded: openAuthority !== undefined, listener: tell})
   opened.defer(() => server.close({graceMs: 0}))
   const address = await server.listen({host, port})
   const store = createFilesystemStore({root: dataDirectory})
