@@ -128,8 +128,9 @@ describe('the commands of the collector', function () {
     await fail('INPUT_REQUIRED', 2, ['registry', 'manage', 'lab'])
     const trusted = async () => ((await succeed('registry list')) as {trustedHosts: unknown}).trustedHosts
     assert.deepEqual(await trusted(), [])
-    const lab = await succeed('registry manage', ['lab', '--url', 'https://lab.example.com', '--responsible', 'ops'])
+    const lab = await succeed('registry manage', ['lab', '--url', 'https://lab.example.com/', '--responsible', 'ops'])
     assert.partialDeepStrictEqual(lab, {
+      url: 'https://lab.example.com',
       service: 'lab.example.com',
       restricted: true,
       responsibles: ['ops'],

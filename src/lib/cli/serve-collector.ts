@@ -127,7 +127,8 @@ async function embeddedUrl(context: Context, {isSecure, ...flags}: UrlFlags): Pr
 /** @throws {HoldfastError} USAGE when it is none. */
 export function checkPublicUrl(text: string | undefined): string | undefined {
   if (text === undefined) return undefined
-  if (isOrigin(text)) return text
+  const url = text.replace(/\/$/, '')
+  if (isOrigin(url)) return url
   throw new HoldfastError('USAGE', `cannot serve as "${text}": it is no https://host[:port]`, {
     hints: ['holdfast serve --authenticate --public-url https://registry.example.com'],
   })

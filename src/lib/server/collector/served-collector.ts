@@ -6,6 +6,7 @@ import type {Directory} from '../../accounts/directory.ts'
 import type {Federation} from '../../accounts/federation/identity-tokens.ts'
 import {parseBasic} from '../../auth/basic.ts'
 import {coversScopes, type Scope} from '../../auth/scope.ts'
+import {createActiveAccounts} from '../../collector/active-accounts.ts'
 import {admitByIdentityToken} from '../../collector/foreign-accounts.ts'
 import {createEventFeed, OWN_ACTOR} from '../../collector/index-feed.ts'
 import {createKeyRings, type KeyRings} from '../../collector/key-ring.ts'
@@ -183,6 +184,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
       outcome.kind === 'failed' ? outcome.error : outcome.kind === 'swept' && !outcome.result.complete ? outcome.result.reason : undefined
     if (error !== undefined) listener?.({type: 'failure', requestId: `discovery of ${registry}`, error})
   })
+  const isActive = createActiveAccounts((name) => accountOf(name, store), now)
   const leases = createLeases(store, now, 'retention-lease')
   const retention = startRetention({store, leases, now}, (error) => listener?.({type: 'failure', requestId: 'retention', error}))
   return {
@@ -201,6 +203,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
           )
         }
       },
+      isActive: async (subject) => subject === OWN_ACTOR || (await isActive(subject)),
       originOf: ({request}) => options.publicUrl ?? originOf(request, options.isSecure),
       verifyToken(token) {
         const verified = verifier.tokens().verify(token, (audience) => audience === embedded.service, now())
