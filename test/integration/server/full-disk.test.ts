@@ -68,8 +68,8 @@ describe('a server on a full disk', function () {
     await directory.remove()
   })
 
-  async function withServer(work: (base: string, served: ServedRegistry) => Promise<void>): Promise<void> {
-    const served = await serveRegistry({dataDirectory: directory.path, host: '127.0.0.1', port: 0})
+  async function withServer(work: (base: string, served: ServedRegistry) => Promise<void>, maxSizeBytes?: number): Promise<void> {
+    const served = await serveRegistry({dataDirectory: directory.path, host: '127.0.0.1', port: 0, maxSizeBytes})
     try {
       await work(`http://127.0.0.1:${served.address.port}`, served)
     } finally {
@@ -92,6 +92,22 @@ describe('a server on a full disk', function () {
     } finally {
       await disk.unmount()
     }
+  })
+
+  it('takes no more than the operator allows, and counts what is there when it starts', async () => {
+    const limit = 4 * MIB
+    await withServer(async (base) => {
+      const statuses = []
+      for (const size of [3, 2, 0.5]) statuses.push((await push(base, randomBytes(size * MIB))).status)
+      assert.deepEqual(statuses, [201, 507, 201])
+    }, limit)
+    await withServer(async (base) => {
+      assert.equal((await push(base, randomBytes(MIB))).status, 507)
+      const {degraded} = (await (await fetch(`${base}/readyz`)).json()) as {degraded?: readonly string[]}
+      assert.deepEqual(degraded ?? [], [])
+      assert.equal((await push(base, randomBytes(0.4 * MIB))).status, 201)
+    }, limit)
+    await withServer(async (base) => assert.equal((await push(base, randomBytes(MIB))).status, 201))
   })
 
   it('keeps room for the collector beside it, however many manifests and uploads a client begins', async function () {

@@ -27,6 +27,7 @@ import {StoredFiles} from './stored-files.ts'
 import {FilesystemTags} from './tags.ts'
 import type {UploadId} from './upload-id.ts'
 import {type AppendOptions, FilesystemUploads, PRESSED_UPLOAD_MS, STALE_UPLOAD_MS} from './uploads.ts'
+import {measureUsedBytes} from './used-space.ts'
 
 /** Blobs written at once: more only makes them wait for the same disk. */
 const BLOB_CONCURRENCY = 4
@@ -82,6 +83,8 @@ export interface FilesystemStore extends ContentStore, RepositoryLister, UploadS
   adoptBlob(repository: RepositoryName, blob: BlobDescriptor, others: readonly FilesystemStore[]): Promise<boolean>
   /** What a mirror does beside serving what it keeps. */
   readonly keptContent: KeptContent
+  /** The bytes of its blobs and manifests. */
+  measureUsedBytes(options?: CallOptions): Promise<number>
   /** What can be done with its directory now. */
   health(): Promise<DiskHealth>
   /** Where the store is, as an absolute path. */
@@ -176,6 +179,7 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
         ),
       ),
     keptContent: new KeptContent(layout, manifests, tags),
+    measureUsedBytes: ({signal} = {}) => guard('measure', root, signal, () => measureUsedBytes(layout, signal)),
     health: () => diskHealth(root, space),
     close: () => thread.close(),
   }
