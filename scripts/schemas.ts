@@ -20,6 +20,7 @@ import {shape} from '../src/lib/collector/api/operation.ts'
 import {listManagedRegistries, manageRegistry, renewEventsSecret} from '../src/lib/collector/api/registries.ts'
 import {describeRepository, listRepositories, showRepository, starRepository} from '../src/lib/collector/api/repositories.ts'
 import {listRemoved, restoreApp, restoreGroup, restoreRegistry, restoreService, restoreUser} from '../src/lib/collector/api/restore.ts'
+import {RetentionResult} from '../src/lib/collector/api/retention.ts'
 import {addService, listServices, renewServiceSecret, showService, updateService} from '../src/lib/collector/api/services.ts'
 import {showSettings} from '../src/lib/collector/api/settings.ts'
 import {Removed} from '../src/lib/collector/api/shapes.ts'
@@ -38,6 +39,7 @@ const RESULTS: Readonly<Record<string, TSchema>> = {
   'collector keys list': listKeys.output,
   'collector keys rotate': listKeys.output,
   'collector removed': listRemoved.output,
+  'collector retention': RetentionResult,
   'collector settings': showSettings.output,
   events: listEvents.output,
   explain: explainAccess.output,

@@ -21,6 +21,7 @@ import CollectorKeysExport from './commands/collector/keys/export.ts'
 import CollectorKeysList from './commands/collector/keys/list.ts'
 import CollectorKeysRotate from './commands/collector/keys/rotate.ts'
 import CollectorRemoved from './commands/collector/removed.ts'
+import CollectorRetention from './commands/collector/retention.ts'
 import CollectorSettings from './commands/collector/settings.ts'
 import CollectorUse from './commands/collector/use.ts'
 import Completion from './commands/completion.ts'
@@ -147,6 +148,7 @@ export const COMMANDS: Readonly<Record<string, Command.Class>> = {
   'collector:keys:list': CollectorKeysList,
   'collector:keys:rotate': CollectorKeysRotate,
   'collector:removed': CollectorRemoved,
+  'collector:retention': CollectorRetention,
   'collector:settings': CollectorSettings,
   'collector:use': CollectorUse,
   completion: Completion,

@@ -4,10 +4,17 @@ import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../lib/cli/base-command.ts'
 import type {Context} from '../lib/cli/context.ts'
 import {registryDirectory} from '../lib/cli/data-directory.ts'
+import {readMaxSize} from '../lib/cli/eviction.ts'
 import {parseListenAddress} from '../lib/cli/listen-address.ts'
 import {prepareDataDirectory} from '../lib/cli/prepare-data-directory.ts'
 import {recordRemovals} from '../lib/cli/removed-images.ts'
-import {checkPublicUrl, openServedCollector, readServerCertificate, recordEmbeddedUrl} from '../lib/cli/serve-collector.ts'
+import {
+  checkPublicUrl,
+  connectionLimits,
+  openServedCollector,
+  readServerCertificate,
+  recordEmbeddedUrl,
+} from '../lib/cli/serve-collector.ts'
 import {describeServerEvent} from '../lib/cli/server-log.ts'
 import {DEFAULT_ISSUER, DEFAULT_LISTEN, localRegistry} from '../lib/cli/settings.ts'
 import {RATE_FLAGS} from '../lib/cli/transfer-flags.ts'
@@ -50,6 +57,11 @@ With --json the envelope is printed as soon as it listens.`
       summary: 'Where to listen; port 0 takes a free one.',
     }),
     'read-only': Flags.boolean({env: 'HOLDFAST_READ_ONLY', summary: 'Refuse every change.'}),
+    'max-size': Flags.string({
+      env: 'HOLDFAST_MAX_SIZE',
+      helpValue: 'SIZE',
+      summary: 'What its images may take together: 500GB. A push beyond it is refused with 507. Default: no limit.',
+    }),
     authenticate: Flags.boolean({env: 'HOLDFAST_AUTHENTICATE', summary: 'Let in only whom the collector knows, to what he may.'}),
     'tls-cert': Flags.string({
       env: 'HOLDFAST_TLS_CERT',
@@ -98,6 +110,7 @@ With --json the envelope is printed as soon as it listens.`
     const {flags} = await this.parse(Serve)
     const {host, port} = parseListenAddress(flags.listen)
     const publicUrl = checkPublicUrl(flags['public-url'])
+    const maxSizeBytes = readMaxSize(flags['max-size'])
     const context = this.openContext({...flags, embeddedListen: flags.listen})
     const {dataDirectory, signal} = context
     const directory = registryDirectory(dataDirectory)
@@ -126,8 +139,10 @@ With --json the envelope is printed as soon as it listens.`
       port,
       dataDirectory: directory,
       readOnly,
+      maxSizeBytes,
       listener,
       minimumRate: context.settings.minimumRate,
+      connections: await connectionLimits(flags['trusted-proxy']),
       onRemoval: recordRemovals(context, this.output),
       signal,
     })

@@ -128,8 +128,9 @@ describe('the commands of the collector', function () {
     await fail('INPUT_REQUIRED', 2, ['registry', 'manage', 'lab'])
     const trusted = async () => ((await succeed('registry list')) as {trustedHosts: unknown}).trustedHosts
     assert.deepEqual(await trusted(), [])
-    const lab = await succeed('registry manage', ['lab', '--url', 'https://lab.example.com', '--responsible', 'ops'])
+    const lab = await succeed('registry manage', ['lab', '--url', 'https://lab.example.com/', '--responsible', 'ops'])
     assert.partialDeepStrictEqual(lab, {
+      url: 'https://lab.example.com',
       service: 'lab.example.com',
       restricted: true,
       responsibles: ['ops'],
@@ -165,6 +166,14 @@ describe('the commands of the collector', function () {
     assert.deepEqual(await succeed('token revoke', ['--user', 'ann']), {revoked: 0})
     await fail('OBJECT_NOT_FOUND', 3, ['token', 'revoke', '1'])
     await fail('USAGE', 2, ['token', 'revoke'])
+  })
+
+  it('show and change how long records are kept, and remove what is older', async () => {
+    assert.deepEqual(await succeed('collector retention'), {auditDays: 365, eventDays: 90})
+    assert.deepEqual(await succeed('collector retention', ['--audit-days', '30']), {auditDays: 30, eventDays: 90})
+    const purged = {audit: 0, events: 0, refreshTokens: 0, sessions: 0, loginKeys: 0}
+    assert.deepEqual(await succeed('collector retention', ['--event-days', '7', '--purge']), {auditDays: 30, eventDays: 7, purged})
+    await fail('USAGE', 2, ['collector', 'retention', '--audit-days', '0'])
   })
 
   it('print tables for people', async () => {

@@ -506,6 +506,61 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
     )
   })
 
+  describe('retention', () => {
+    const entry = (action: string, object: string, outcome: 'granted' | 'refused' = 'granted') => ({
+      requestId: 'r',
+      principal: 'ann',
+      address: '192.0.2.1',
+      action,
+      object,
+      outcome,
+      rule: '-',
+    })
+    const limits = {auditBefore: PAST, eventsBefore: PAST, tokensBefore: PAST, maxFailedLogins: 10, maxLoginKeys: 10}
+    const event = (eventId: string) => ({eventId, occurredAt: PAST, action: 'push', repository: 'web'})
+
+    it('keeps everything that is not older than it says', async () => {
+      const lab = await addRegistry('lab')
+      await store.appendAudit([entry('pull', 'a'), entry('login', 'b', 'refused')])
+      await store.appendEvents(lab.id, [event('1')], new Map())
+      assert.deepEqual(await store.purgeRecords(limits), {audit: 0, events: 0, refreshTokens: 0, sessions: 0, loginKeys: 0})
+    })
+
+    it('removes what is older, in batches, and tokens that have expired', async () => {
+      const lab = await addRegistry('lab')
+      const ann = await addUser('ann')
+      const subject = {kind: 'user', id: ann.id} as const
+      for (let batch = 0; batch < 5; batch++)
+        await store.appendAudit(Array.from({length: 500}, (_, count) => entry('pull', `${batch} ${count}`)))
+      await store.appendEvents(lab.id, [event('1'), event('2')], new Map())
+      for (const [tokenHash, expiresAt] of [
+        ['old', PAST],
+        ['good', FAR],
+      ] as const) {
+        await store.addRefreshToken({tokenHash, subject, service: 's', client: 'c', expiresAt})
+      }
+      await store.addSession({tokenHash: 'session', userId: ann.id, expiresAt: PAST})
+      const all = {...limits, auditBefore: FAR, eventsBefore: FAR, tokensBefore: '2020-01-01T00:00:00.000Z'}
+      assert.deepEqual(await store.purgeRecords(all), {audit: 2_500, events: 2, refreshTokens: 1, sessions: 1, loginKeys: 0})
+      assert.deepEqual([await store.listAudit({limit: 10}), await store.listEvents({limit: 10})], [[], []])
+      assert.equal((await store.listRefreshTokens()).length, 1)
+    })
+
+    it('keeps the newest of refused logins and of logins by account and address, whatever their age', async () => {
+      await store.appendAudit(Array.from({length: 15}, (_, count) => entry('login', `${count}`, 'refused')))
+      await store.appendAudit([entry('pull', 'other', 'refused')])
+      for (let count = 0; count < 12; count++) {
+        await store.addFailure([`key ${count}`], 1_000 + count, 0)
+        await store.noteSuccess(`key ${count}`, 1_000 + count, 0)
+      }
+      assert.partialDeepStrictEqual(await store.purgeRecords(limits), {audit: 5, loginKeys: 4})
+      const objects = (await store.listAudit({limit: 20})).map(({object}) => object)
+      assert.deepEqual(objects, [...Array.from({length: 10}, (_, count) => `${count + 5}`), 'other'])
+      assert.deepEqual([await store.readSuccess('key 1'), await store.readSuccess('key 2')], [undefined, 1_002])
+      assert.equal((await store.readFailures(['key 1', 'key 2'])).size, 1)
+    })
+  })
+
   describe('the index', () => {
     const tagsOf = async (registryId: number, repository = WEB) => {
       const found = await store.findRepository(registryId, repository)

@@ -47,10 +47,7 @@ export function readEviction(flags: EvictionFlags): Eviction {
       hints: ['holdfast mirror evict IMAGE --upstream docker.io --store REGISTRY   # removes one image'],
     })
   }
-  const maxSizeBytes = size === undefined ? undefined : parseSize(size)
-  if (size !== undefined && maxSizeBytes === undefined) {
-    throw new HoldfastError('USAGE', `cannot use "--max-size ${size.slice(0, 100)}": it is not a size`, {hints: ['--max-size 500GB']})
-  }
+  const maxSizeBytes = readMaxSize(size)
   const maxUnusedMs = unused === undefined ? undefined : parseDurationMs(unused)
   if (unused !== undefined && (maxUnusedMs === undefined || maxUnusedMs < PROTECTED_MS)) {
     const reason =
@@ -58,4 +55,11 @@ export function readEviction(flags: EvictionFlags): Eviction {
     throw new HoldfastError('USAGE', `cannot use "--max-unused ${unused.slice(0, 100)}": ${reason}`, {hints: ['--max-unused 90d']})
   }
   return {policy: {maxSizeBytes, maxUnusedMs, keep}, quota: new Quota(maxSizeBytes ?? Number.POSITIVE_INFINITY)}
+}
+
+/** @throws {HoldfastError} USAGE for what is not a size. */
+export function readMaxSize(text: string | undefined): number | undefined {
+  const sizeBytes = text === undefined ? undefined : parseSize(text)
+  if (text === undefined || sizeBytes !== undefined) return sizeBytes
+  throw new HoldfastError('USAGE', `cannot use "--max-size ${text.slice(0, 100)}": it is not a size`, {hints: ['--max-size 500GB']})
 }

@@ -4,6 +4,7 @@ import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../collector/objects.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import type {ServedCollector} from '../server/collector/served-collector.ts'
+import type {ConnectionLimits} from '../server/connection-limit.ts'
 import type {ServerListener} from '../server/server-events.ts'
 import type {Context} from './context.ts'
 import {readInputFile} from './input-file.ts'
@@ -38,6 +39,18 @@ export async function readServerCertificate(
     })
   }
   return {certificate, key}
+}
+
+/** Connections of this machine and of trusted proxies are those of many clients. */
+export async function connectionLimits(trustedProxies: readonly string[] = []): Promise<ConnectionLimits> {
+  const [{CONNECTION_LIMITS}, {isLoopbackAddress}, {createAddressPolicy, parseNetwork}] = await Promise.all([
+    import('../server/connection-limit.ts'),
+    import('../server/loopback.ts'),
+    import('../core/address-policy.ts'),
+  ])
+  const networks = trustedProxies.filter((network) => parseNetwork(network) !== undefined)
+  const isProxy = networks.length === 0 ? () => false : createAddressPolicy(networks)
+  return {...CONNECTION_LIMITS, isExempt: (address) => isLoopbackAddress(address) || isProxy(address)}
 }
 
 interface ServedCollectorFlags {
@@ -122,7 +135,8 @@ async function embeddedUrl(context: Context, {isSecure, ...flags}: UrlFlags): Pr
 /** @throws {HoldfastError} USAGE when it is none. */
 export function checkPublicUrl(text: string | undefined): string | undefined {
   if (text === undefined) return undefined
-  if (isOrigin(text)) return text
+  const url = text.replace(/\/$/, '')
+  if (isOrigin(url)) return url
   throw new HoldfastError('USAGE', `cannot serve as "${text}": it is no https://host[:port]`, {
     hints: ['holdfast serve --authenticate --public-url https://registry.example.com'],
   })

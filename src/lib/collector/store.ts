@@ -401,6 +401,32 @@ export interface CachedImageNoteStore {
   findCachedImages(query: string): Promise<readonly CachedImageNote[]>
 }
 
+/** How many rows were removed. */
+export interface PurgedRecords {
+  readonly audit: number
+  readonly events: number
+  readonly refreshTokens: number
+  readonly sessions: number
+  readonly loginKeys: number
+}
+
+/** What is kept no longer; times are ISO 8601. */
+interface RecordLimits {
+  readonly auditBefore: string
+  readonly eventsBefore: string
+  /** Tokens and sessions that had expired by then. */
+  readonly tokensBefore: string
+  /** Refused logins in the audit log. */
+  readonly maxFailedLogins: number
+  /** Of failures, and of successes. */
+  readonly maxLoginKeys: number
+}
+
+export interface RetentionStore {
+  /** Removes what is older, and the oldest of what is more. */
+  purgeRecords(limits: RecordLimits): Promise<PurgedRecords>
+}
+
 export interface CollectorStore
   extends UserStore,
     LoginHistory,
@@ -416,6 +442,7 @@ export interface CollectorStore
     EventStore,
     AuditStore,
     IndexStore,
+    RetentionStore,
     SearchStore,
     TombstoneStore {
   /**

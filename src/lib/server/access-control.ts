@@ -26,6 +26,8 @@ export interface AccessControlOptions {
   readonly service: string
   /** Whether somebody may pull from a repository: what he may not he is not told of. */
   readonly mayPull: (subject: string) => (repository: RepositoryName) => Promise<boolean>
+  /** Whether the account that a token was given to still has anything; every account has when absent. */
+  readonly isActive?: ((subject: string) => Promise<boolean>) | undefined
   /** `https://host[:port]` under which the client sees this server. */
   readonly originOf: (exchange: Exchange) => string
 }
@@ -43,7 +45,7 @@ type Answer = AllowedCaller | undefined
 export type AccessControl = (exchange: Exchange, route: Route) => Answer | Promise<Answer>
 
 /** @returns a check that throws {SpecError} 401 with the challenge that says where to get which token. */
-export function createAccessControl({verifyToken, service, mayPull, originOf}: AccessControlOptions): AccessControl {
+export function createAccessControl({verifyToken, service, mayPull, isActive, originOf}: AccessControlOptions): AccessControl {
   return async (exchange, route) => {
     if (isProbe(route)) return undefined
     const wanted = scopesOf(exchange, route)
@@ -58,7 +60,7 @@ export function createAccessControl({verifyToken, service, mayPull, originOf}: A
       })
     }
     if (token === undefined) throw challenge()
-    if (held === undefined) throw challenge('invalid_token')
+    if (held === undefined || (await isActive?.(held.subject)) === false) throw challenge('invalid_token')
     const [repository, ...others] = wanted
     if (repository === undefined || coversScopes(held.access, wanted)) return {subject: held.subject}
     // Whoever is known may list what he may pull; the whole catalog is for those whose token says so.

@@ -11,6 +11,7 @@ import {HoldfastError} from '../core/errors.ts'
 import {MINIMUM_RATE, type MinimumRate, RateWatch} from '../core/rate-watch.ts'
 import {settlesWithin} from '../core/settle-within.ts'
 import type {AccessControl, AllowedCaller} from './access-control.ts'
+import {ConnectionLimit, type ConnectionLimits} from './connection-limit.ts'
 import {dispatch} from './dispatch.ts'
 import {type Exchange, reply} from './exchange.ts'
 import type {Readiness} from './health.ts'
@@ -31,6 +32,8 @@ const CONNECTIONS_CHECK_MS = 5_000
 const IDLE_TIMEOUT_MS = 5 * 60_000
 /** How long a kept-alive connection waits for its next request. */
 const KEEP_ALIVE_MS = 60_000
+/** Forms and notifications are small: what takes longer is dripped on purpose. */
+const SMALL_BODY_MS = 30_000
 /** When a client should come again that found too many files open: other requests end meanwhile. */
 const BUSY_RETRY_SECONDS = '5'
 /** nginx's status for a client that closed the connection before it was answered; only ever logged. */
@@ -47,6 +50,10 @@ export interface RegistryServerOptions {
   readonly tls?: {readonly certificate: Buffer; readonly key: Buffer} | undefined
   /** What clients must send of a body on average; `MINIMUM_RATE` when absent. */
   readonly minimumRate?: MinimumRate | undefined
+  /** How many connections it keeps; any number when absent. */
+  readonly connections?: ConnectionLimits | undefined
+  /** How long the body of a request that is not the registry's may take; `SMALL_BODY_MS` when absent. */
+  readonly smallBodyMs?: number | undefined
 }
 
 /** What a server serves. */
@@ -131,7 +138,12 @@ export function createRegistryServer(options: RegistryServerOptions): RegistrySe
   server.requestTimeout = 0
   server.timeout = IDLE_TIMEOUT_MS
   server.keepAliveTimeout = KEEP_ALIVE_MS
+  const limit =
+    options.connections === undefined
+      ? undefined
+      : new ConnectionLimit(options.connections, (error) => options.listener?.({type: 'failure', requestId: 'accept', error}))
   server.on('connection', (socket: Socket) => {
+    limit?.add(socket)
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
@@ -215,7 +227,7 @@ function listenReason({code, message}: NodeJS.ErrnoException): string {
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  options: RegistryService & Pick<RegistryServerOptions, 'listener'> & {readonly rates: RateWatch},
+  options: RegistryService & Pick<RegistryServerOptions, 'listener' | 'smallBodyMs'> & {readonly rates: RateWatch},
   stop: AbortSignal,
 ): Promise<void> {
   const startedAt = performance.now()
@@ -250,8 +262,12 @@ async function answer(
     if (options.accessControl === undefined && !isOpen) assertLocalRequest(request)
     if (options.others !== undefined && !isRegistryPath(path)) {
       if (options.guardsOthers) await options.accessControl?.(exchange, {kind: 'base'})
+      const dripped = setTimeout(() => {
+        if (!request.complete) socket.destroy()
+      }, options.smallBodyMs ?? SMALL_BODY_MS)
       options.others(request, response)
       await over
+      clearTimeout(dripped)
       return
     }
     const route = parseRoute(path)

@@ -1,6 +1,7 @@
 /** The embedded registry as the `serve` command runs it: a server over the store in a data directory. */
 import type {RequestListener} from 'node:http'
-import {createFilesystemStore, type FilesystemStore} from '../content/filesystem/store.ts'
+import {Quota} from '../content/disk/quota.ts'
+import {createFilesystemStore, type FilesystemStore, type PurgeOptions} from '../content/filesystem/store.ts'
 import {unlessAborted} from '../core/settle-within.ts'
 import type {AccessControl} from './access-control.ts'
 import {checkHealth, type HealthCheck} from './health.ts'
@@ -12,10 +13,12 @@ import {startUploadPurge, type UploadPurge} from './upload-purge.ts'
 /** How long running requests may go on after a stop was asked for. */
 export const STOP_GRACE_MS = 10_000
 
-export interface ServeOptions extends ListenAddress, Pick<RegistryServerOptions, 'tls' | 'minimumRate'> {
+export interface ServeOptions extends ListenAddress, Pick<RegistryServerOptions, 'tls' | 'minimumRate' | 'connections' | 'smallBodyMs'> {
   /** The root of the store, in CNCF Distribution's layout; it need not exist yet. */
   readonly dataDirectory: string
   readonly readOnly?: boolean
+  /** What its images may take; any size when absent. */
+  readonly maxSizeBytes?: number | undefined
   readonly listener?: ServerListener
   /** Opens what knows who may do what, once the port is taken; it is closed with the server. Without it only programs of this machine are answered. */
   readonly openAuthority?: (() => Promise<ServedAuthority>) | undefined
@@ -46,21 +49,37 @@ export interface ServedRegistry {
  * @throws {HoldfastError} LISTEN_NOT_LOOPBACK, ADDRESS_IN_USE, CONFIGURATION; INTERRUPTED; what opening the authority throws.
  */
 export async function serveRegistry(options: ServeOptions): Promise<ServedRegistry> {
-  const {dataDirectory, host, port, readOnly = false, listener, openAuthority, tls, minimumRate, onRemoval, signal} = options
+  const {
+    dataDirectory,
+    host,
+    port,
+    readOnly = false,
+    maxSizeBytes,
+    listener,
+    openAuthority,
+    tls,
+    minimumRate,
+    connections,
+    smallBodyMs,
+    onRemoval,
+    signal,
+  } = options
   await using opened = new AsyncDisposableStack()
   let purge: UploadPurge | undefined
   const tell: ServerListener = (event) => {
     listener?.(event)
     if (event.type === 'failure') purge?.noteFailure(event.error)
   }
-  const server = createRegistryServer({tls, minimumRate, isGuarded: openAuthority !== undefined, listener: tell})
+  const server = createRegistryServer({tls, minimumRate, connections, smallBodyMs, isGuarded: openAuthority !== undefined, listener: tell})
   opened.defer(() => server.close({graceMs: 0}))
   const address = await server.listen({host, port})
-  const store = createFilesystemStore({root: dataDirectory})
+  const quota = maxSizeBytes === undefined ? undefined : new Quota(maxSizeBytes)
+  const store = createFilesystemStore({root: dataDirectory, quota})
   opened.defer(() => store.close())
+  quota?.measured(await store.measureUsedBytes(signal === undefined ? {} : {signal}))
   const authority = openAuthority === undefined ? undefined : await unlessAborted(openAuthority(), signal)
   if (authority !== undefined) opened.defer(() => authority.close())
-  if (!readOnly) purge = startUploadPurge({purge: store.purgeStaleUploads, listener})
+  if (!readOnly) purge = startUploadPurge({purge: (call) => purgeAndMeasure(store, quota, call), listener})
   opened.defer(async () => await purge?.stop())
   const readiness = () =>
     checkHealth([{check: diskCheck(store, {readOnly}), otherwise: 'disk read-only'}, ...(authority?.healthChecks ?? [])])
@@ -80,6 +99,12 @@ export async function serveRegistry(options: ServeOptions): Promise<ServedRegist
       await rest.disposeAsync()
     },
   }
+}
+
+/** Other programs write into the store, and deletions make room: what there is is measured again. */
+async function purgeAndMeasure(store: FilesystemStore, quota: Quota | undefined, call: PurgeOptions): Promise<void> {
+  await store.purgeStaleUploads(call)
+  quota?.measured(await store.measureUsedBytes(call))
 }
 
 /** A directory that cannot be read serves nothing; one that takes no more still serves what is in it. */

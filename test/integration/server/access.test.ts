@@ -35,6 +35,7 @@ describe('a registry with accounts', () => {
   let base: string
   /** Tokens are their scopes; these have ended. */
   const ended = new Set<string>()
+  const disabled = new Set<string>()
 
   before(async () => {
     directory = await createTemporaryDirectory('access')
@@ -52,6 +53,7 @@ describe('a registry with accounts', () => {
         },
         service: 'embedded',
         mayPull: () => async (repository) => repository.startsWith('team/'),
+        isActive: async (subject) => !disabled.has(subject),
         originOf: () => 'https://registry.example.com',
       }),
     })
@@ -148,5 +150,21 @@ describe('a registry with accounts', () => {
     assert.equal((await send('GET', location, second)).headers.get('range'), `0-${HALF - 1}`)
     assert.equal((await send('PUT', finish, second, BLOB.subarray(HALF))).status, 201)
     assert.equal(await store.statBlob(target, DIGEST), BLOB.length)
+  })
+
+  it('refuses the token of an account that has nothing any more, though it has not ended', async () => {
+    const headers = {authorization: `Bearer ${Buffer.from('repository:team/target:pull').toString('base64url')}`}
+    const get = async () => await fetch(`${base}/v2/team/target/tags/list`, {headers})
+    assert.notEqual((await get()).status, 401)
+    disabled.add('ann')
+    try {
+      for (const path of ['team/target/tags/list', '_catalog', '']) {
+        const answer = await fetch(`${base}/v2/${path}`, {headers})
+        assert.equal(answer.status, 401, path)
+        assert.match(answer.headers.get('www-authenticate') ?? '', /error="invalid_token"/)
+      }
+    } finally {
+      disabled.delete('ann')
+    }
   })
 })

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import {createHash, randomBytes} from 'node:crypto'
 import {mkdir, readdir, utimes, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {openCollectorStore} from '../../../src/lib/collector/sql/open.ts'
 import {createFilesystemStore} from '../../../src/lib/content/filesystem/store.ts'
 import {createDiskCache} from '../../../src/lib/content/pull-through/disk-cache.ts'
 import {parseRepositoryName} from '../../../src/lib/oci/reference.ts'
@@ -12,6 +13,7 @@ import {mountSmallDisk} from '../../support/small-disk.ts'
 import {createTemporaryDirectory, type TemporaryDirectory} from '../../support/temporary-directory.ts'
 import {until} from '../../support/until.ts'
 
+const INDEX = 'application/vnd.oci.image.index.v1+json'
 const MIB = 1024 * 1024
 const DISK_BYTES = 8 * MIB
 const HOUR_MS = 60 * 60 * 1000
@@ -66,8 +68,8 @@ describe('a server on a full disk', function () {
     await directory.remove()
   })
 
-  async function withServer(work: (base: string, served: ServedRegistry) => Promise<void>): Promise<void> {
-    const served = await serveRegistry({dataDirectory: directory.path, host: '127.0.0.1', port: 0})
+  async function withServer(work: (base: string, served: ServedRegistry) => Promise<void>, maxSizeBytes?: number): Promise<void> {
+    const served = await serveRegistry({dataDirectory: directory.path, host: '127.0.0.1', port: 0, maxSizeBytes})
     try {
       await work(`http://127.0.0.1:${served.address.port}`, served)
     } finally {
@@ -88,6 +90,62 @@ describe('a server on a full disk', function () {
       assert.deepEqual(await readdir(uploadsOf(directory.path, 'app')), [])
       await withServer(async (base) => assert.equal((await push(base, randomBytes(2 * MIB))).status, 201))
     } finally {
+      await disk.unmount()
+    }
+  })
+
+  it('takes no more than the operator allows, and counts what is there when it starts', async () => {
+    const limit = 4 * MIB
+    await withServer(async (base) => {
+      const statuses = []
+      for (const size of [3, 2, 0.5]) statuses.push((await push(base, randomBytes(size * MIB))).status)
+      assert.deepEqual(statuses, [201, 507, 201])
+    }, limit)
+    await withServer(async (base) => {
+      assert.equal((await push(base, randomBytes(MIB))).status, 507)
+      const {degraded} = (await (await fetch(`${base}/readyz`)).json()) as {degraded?: readonly string[]}
+      assert.deepEqual(degraded ?? [], [])
+      assert.equal((await push(base, randomBytes(0.4 * MIB))).status, 201)
+    }, limit)
+    await withServer(async (base) => assert.equal((await push(base, randomBytes(MIB))).status, 201))
+  })
+
+  it('keeps room for the collector beside it, however many manifests and uploads a client begins', async function () {
+    const disk = await mountSmallDisk(this, directory.path, 64 * MIB)
+    const collector = await openCollectorStore({file: join(directory.path, 'collector.db')})
+    try {
+      await writeFile(join(directory.path, 'filler'), Buffer.alloc(52 * MIB))
+      await withServer(async (base) => {
+        assert.equal((await push(base, randomBytes(16 * MIB))).status, 507)
+        const refused = async (send: (count: number) => Promise<number>): Promise<number> => {
+          for (let count = 0; count < 10_000; count++) {
+            const status = await send(count)
+            if (status >= 400) return status
+          }
+          return 0
+        }
+        const index = (count: number) =>
+          JSON.stringify({schemaVersion: 2, mediaType: INDEX, manifests: [], annotations: {count: `${count}`, fill: 'x'.repeat(100_000)}})
+        const manifests = await refused(async (count) => {
+          const headers = {'content-type': INDEX}
+          return (await fetch(`${base}/v2/app/manifests/t${count}`, {method: 'PUT', headers, body: index(count)})).status
+        })
+        const uploads = await refused(async (count) => (await fetch(`${base}/v2/app-${count}/blobs/uploads/`, {method: 'POST'})).status)
+        assert.deepEqual([manifests, uploads], [507, 507])
+      })
+      const entry = {
+        requestId: 'r',
+        principal: 'ann',
+        address: '-',
+        action: 'pull',
+        object: 'x'.repeat(100),
+        outcome: 'granted',
+        rule: 'U1',
+      } as const
+      for (let count = 0; count < 60; count++) await collector.appendAudit([entry])
+      assert.equal((await collector.listAudit({limit: 1000})).length, 60)
+    } finally {
+      await collector.close()
       await disk.unmount()
     }
   })

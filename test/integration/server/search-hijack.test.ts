@@ -192,6 +192,13 @@ describe('a search of a registry', () => {
     )
   })
 
+  it('is not the place where metrics are read through a proxy of this machine', async () => {
+    assert.equal((await send('/metrics', {})).status, 200)
+    for (const name of ['x-forwarded-for', 'forwarded', 'via', 'x-real-ip']) {
+      assert.equal((await send('/metrics', {[name]: '127.0.0.1'})).status, 401, name)
+    }
+  })
+
   it('leaves the name and the service of the registry of serve to it', async () => {
     const call = {store, secrets: createSecretMaker(), now: () => new Date(), caller: {kind: 'user', user: ann}} as const
     await store.removeManagedRegistry((await store.findManagedRegistry({name: 'embedded'}))?.id ?? 0)

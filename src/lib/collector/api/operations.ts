@@ -11,6 +11,7 @@ import type {Operation} from './operation.ts'
 import {REGISTRY_OPERATIONS} from './registries.ts'
 import {REPOSITORY_OPERATIONS} from './repositories.ts'
 import {RESTORE_OPERATIONS} from './restore.ts'
+import {RETENTION_OPERATIONS} from './retention.ts'
 import {SERVICE_OPERATIONS} from './services.ts'
 import {SETTINGS_OPERATIONS} from './settings.ts'
 import {TOKEN_OPERATIONS} from './tokens.ts'
@@ -23,6 +24,7 @@ export const OPERATIONS = [
   ...SERVICE_OPERATIONS,
   ...REGISTRY_OPERATIONS,
   ...SETTINGS_OPERATIONS,
+  ...RETENTION_OPERATIONS,
   ...TOKEN_OPERATIONS,
   ...KEY_OPERATIONS,
   ...LOG_OPERATIONS,

@@ -5,7 +5,16 @@ import {HoldfastError} from '../../core/errors.ts'
 import {shellCommand} from '../../core/shell.ts'
 import {EMBEDDED_REGISTRY, type ManagedRegistry} from '../objects.ts'
 import {assertPrivilege, type Call, defineOperation, found, groupIds, shape} from './operation.ts'
-import {GroupNames, ManagedRegistryShape, Nothing, RegistryName, RegistryService, RegistryUrl, Removed, TokenHeaderForm} from './shapes.ts'
+import {
+  GroupNames,
+  ManagedRegistryShape,
+  Nothing,
+  RegistryName,
+  RegistryService,
+  Removed,
+  TokenHeaderForm,
+  TypedRegistryUrl,
+} from './shapes.ts'
 
 /** The shortest that clients know: what is left out counts as 60 s (distribution's token specification). */
 const MIN_TOKEN_LIFE_SECONDS = 60
@@ -29,10 +38,11 @@ export const manageRegistry = defineOperation({
   path: '/registries',
   summary:
     'Makes the collector the authority of a registry. Unless groups are named, the primary group of the user who does so is responsible for it, and sees it alone.',
-  input: shape({name: RegistryName, url: RegistryUrl, ...Facts}),
+  input: shape({name: RegistryName, url: TypedRegistryUrl, ...Facts}),
   output: ManagedRegistryShape,
-  async run({name, url, service, insecure = false, restricted = true, tokenHeader = 'x5c', tokenLifeSeconds, ...groups}, call) {
+  async run({name, url: typed, service, insecure = false, restricted = true, tokenHeader = 'x5c', tokenLifeSeconds, ...groups}, call) {
     await assertPrivilege(call, 'Manager', `manage registry "${name}"`)
+    const url = withoutSlash(typed)
     assertNoMetadata(name, url)
     assertNotReserved(call, name, service)
     const own =
@@ -83,9 +93,10 @@ export const updateManagedRegistry = defineOperation({
   method: 'PATCH',
   path: '/registries/{name}',
   summary: 'Changes a managed registry. Groups that are given replace those that were.',
-  input: shape({name: RegistryName, url: Type.Optional(RegistryUrl), ...Facts}),
+  input: shape({name: RegistryName, url: Type.Optional(TypedRegistryUrl), ...Facts}),
   output: ManagedRegistryShape,
-  async run({name, responsibles, publications, ...facts}, call) {
+  async run({name, responsibles, publications, url, ...others}, call) {
+    const facts = {...others, ...(url === undefined ? {} : {url: withoutSlash(url)})}
     const registry = await answerable(call, name, 'change')
     if (facts.url !== undefined) assertNoMetadata(name, facts.url)
     if (name !== EMBEDDED_REGISTRY) assertNotReserved(call, name, facts.service)
@@ -186,6 +197,8 @@ function assertNoMetadata(name: string, url: string): void {
     hints: [`holdfast registry manage ${name} --url https://registry.example.com`],
   })
 }
+
+const withoutSlash = (url: string): string => url.replace(/\/$/, '')
 
 async function find({store}: Call, name: string): Promise<ManagedRegistry> {
   return found(await store.findManagedRegistry({name}), 'registry', name)

@@ -37,6 +37,8 @@ export const AppCode = Type.String({
 export const ServiceName = Type.String({pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$', description: 'letters, digits and . _ / -'})
 export const RegistryName = Type.String({pattern: '^[a-z0-9]+(?:[._-]+[a-z0-9]+)*$', maxLength: 128})
 export const RegistryUrl = Type.String({pattern: '^https?://[^/?#@\\s]+$', maxLength: 300, description: 'https://host[:port]'})
+/** As people paste it: with a slash behind it, which says nothing. */
+export const TypedRegistryUrl = Type.String({pattern: '^https?://[^/?#@\\s]+/?$', maxLength: 300, description: 'https://host[:port]'})
 export const RegistryService = Type.String({pattern: '^[\\x21-\\x7e]{1,255}$', description: 'the audience of its tokens'})
 export const RepositoryName = Type.String({maxLength: 255})
 export const RepositoryDescription = Type.String({maxLength: 1000})

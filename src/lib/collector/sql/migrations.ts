@@ -263,6 +263,14 @@ export function migrations(dialect: Dialect): Readonly<Record<string, Migration>
         await (dialect === 'sqlite' ? addTrigramsToSqlite : addTrigramsToPostgres)(database)
       },
     },
+    '010-audit-index': {
+      async up(database: Kysely<unknown>) {
+        await database.schema.createIndex('audit_action').on('audit').columns(['action', 'outcome', 'id']).execute()
+        await database.schema.createIndex('refresh_token_expires').on('refresh_token').column('expires_at').execute()
+      },
+    },
+      },
+    },
   }
 }
 

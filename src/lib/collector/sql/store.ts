@@ -12,8 +12,9 @@ import {createIndexStore} from './index-store.ts'
 import {createLoginHistory} from './login-history.ts'
 import type {Dialect} from './migrations.ts'
 import {createManagedRegistryStore} from './registries.ts'
-import {createSearchStore, type SearchLimits} from './search.ts'
-import {createServiceStore} from './services.ts'
+
+tbimport {createServiceStore} from './services.ts'
+
 import type {Tables} from './tables.ts'
 import {createRefreshTokenStore, createSessionStore} from './tokens.ts'
 import {createTombstoneStore} from './tombstones.ts'
@@ -49,5 +50,6 @@ export function createSqlStore(database: Kysely<Tables>, dialect: Dialect, limit
     ...createSearchStore(database, dialect, limits),
     ...createCachedImageNoteStore(database),
     ...createLoginHistory(database),
+    ...createRetentionStore(database),
   }
 }

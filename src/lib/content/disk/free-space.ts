@@ -9,6 +9,8 @@ import type {Quota} from './quota.ts'
 const RESERVE_BYTES = 64 * 1024 * 1024
 /** Of a small disk not more than this part is reserved. */
 const MAX_RESERVED_PART = 1 / 16
+/** Of the reserve, what manifests, links and upload sessions leave: clients can write any number of them, and databases beside the images must go on. */
+const RECORDS_LEAVE_PART = 1 / 2
 /** Bytes that may be written until the disk is looked at again: other programs and other uploads fill it too. */
 const CHECK_BYTES = 16 * 1024 * 1024
 
@@ -67,13 +69,28 @@ export class FreeSpace {
     }
   }
 
+  /**
+   * Returns when there is room for a manifest, a link or the beginning of an upload.
+   * @throws {DiskFullError} when the part of the reserve that these may fill is full.
+   */
+  async assertRoomForRecord(sizeBytes: number): Promise<void> {
+    const space = await this.#measure(this.#directory)
+    if (space === undefined) return
+    const usable = space.availableBytes - reserveOf(space) * RECORDS_LEAVE_PART
+    if (usable < sizeBytes) throw new DiskFullError(usable, false)
+  }
+
   /** Bytes that may be written; negative where the reserve is touched already, and infinite where the file system does not tell. */
   async usableBytes(): Promise<number> {
     const space = await this.#measure(this.#directory)
     const allowed = this.#quota?.leftBytes ?? Number.POSITIVE_INFINITY
     if (space === undefined) return allowed
-    return Math.min(allowed, space.availableBytes - Math.min(RESERVE_BYTES, space.totalBytes * MAX_RESERVED_PART))
+    return Math.min(allowed, space.availableBytes - reserveOf(space))
   }
+}
+
+function reserveOf({totalBytes}: DiskSpace): number {
+  return Math.min(RESERVE_BYTES, totalBytes * MAX_RESERVED_PART)
 }
 
 /** The reserve would be touched; has the code of the system's own error. */
@@ -83,7 +100,7 @@ export class DiskFullError extends Error {
   /** @param isOfQuota whether the operator's limit is reached, and not the disk. */
   constructor(usableBytes: number, isOfQuota: boolean) {
     const limit = isOfQuota ? 'the maximum size of the store is reached' : 'the disk is full'
-    super(`${limit}: ${Math.max(0, Math.floor(usableBytes))} bytes are left for blobs`)
+    super(`${limit}: ${Math.max(0, Math.floor(usableBytes))} bytes are left`)
   }
 }
 

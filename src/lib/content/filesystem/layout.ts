@@ -28,6 +28,11 @@ export class RegistryLayout {
     return this.#below('blobs', digestAlgorithm(digest), hex.slice(0, 2), hex, 'data')
   }
 
+  /** Holds the bytes of all repositories. */
+  blobs(): string {
+    return this.#below('blobs')
+  }
+
   repositories(): string {
     return this.#below('repositories')
   }

@@ -27,6 +27,7 @@ import {StoredFiles} from './stored-files.ts'
 import {FilesystemTags} from './tags.ts'
 import type {UploadId} from './upload-id.ts'
 import {type AppendOptions, FilesystemUploads, PRESSED_UPLOAD_MS, STALE_UPLOAD_MS} from './uploads.ts'
+import {measureUsedBytes} from './used-space.ts'
 
 /** Blobs written at once: more only makes them wait for the same disk. */
 const BLOB_CONCURRENCY = 4
@@ -82,6 +83,8 @@ export interface FilesystemStore extends ContentStore, RepositoryLister, UploadS
   adoptBlob(repository: RepositoryName, blob: BlobDescriptor, others: readonly FilesystemStore[]): Promise<boolean>
   /** What a mirror does beside serving what it keeps. */
   readonly keptContent: KeptContent
+  /** The bytes of its blobs and manifests. */
+  measureUsedBytes(options?: CallOptions): Promise<number>
   /** What can be done with its directory now. */
   health(): Promise<DiskHealth>
   /** Where the store is, as an absolute path. */
@@ -113,6 +116,13 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
       return await operation()
     })
 
+  /** Small files of clients too fill a disk. */
+  const grow = async <T>(verb: string, object: string, signal: AbortSignal | undefined, bytes: number, operation: () => Promise<T>) =>
+    await guard(verb, object, signal, async () => {
+      await space.assertRoomForRecord(bytes)
+      return await operation()
+    })
+
   return {
     root,
     journalDirectory: layout.journal(),
@@ -124,7 +134,7 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
     readBlob: (repository, blob, sink, call = {}) =>
       guard('read blob', blob.digest, call.signal, () => blobs.read(repository, blob, sink, call)),
     writeBlob: (repository, blob, source, call = {}) =>
-      guard('store blob', blob.digest, call.signal, () => blobs.write(repository, blob, source, call)),
+      grow('store blob', blob.digest, call.signal, 0, () => blobs.write(repository, blob, source, call)),
     deleteBlob: (repository, digest, {signal} = {}) => guard('delete blob', digest, signal, () => blobs.delete(repository, digest)),
 
     statManifest: (repository, reference, {signal} = {}) =>
@@ -135,7 +145,7 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
     readManifest: (repository, reference, {signal} = {}) =>
       guard('read manifest', reference, signal, () => manifests.read(repository, reference)),
     writeManifest: (repository, reference, manifest, {signal} = {}) =>
-      guard('store manifest', reference, signal, () => manifests.write(repository, reference, manifest)),
+      grow('store manifest', reference, signal, manifest.bytes.length, () => manifests.write(repository, reference, manifest)),
     writeSparseManifest: (repository, reference, manifest) =>
       guard('store manifest', reference, undefined, () => manifests.writeSparse(repository, reference, manifest)),
     deleteManifest: (repository, digest, {signal} = {}) =>
@@ -148,7 +158,7 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
       guard('list referrers of', subject, signal, () => referrers.list(repository, subject)),
     listRepositories: (call = {}) => stoppable(listRepositories(layout, call), call.signal),
 
-    startUpload: (repository) => guard('start upload to', repository, undefined, () => uploads.start(repository)),
+    startUpload: (repository) => grow('start upload to', repository, undefined, 0, () => uploads.start(repository)),
     statUpload: (repository, id) => guard('look up upload', id, undefined, () => uploads.offset(repository, id)),
     appendUpload: (repository, id, offset, source, call = {}) =>
       guard('append to upload', id, call.signal, () => uploads.append(repository, id, offset, source, call)),
@@ -169,6 +179,7 @@ export function createFilesystemStore(options: FilesystemStoreOptions): Filesyst
         ),
       ),
     keptContent: new KeptContent(layout, manifests, tags),
+    measureUsedBytes: ({signal} = {}) => guard('measure', root, signal, () => measureUsedBytes(layout, signal)),
     health: () => diskHealth(root, space),
     close: () => thread.close(),
   }

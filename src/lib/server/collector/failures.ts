@@ -74,11 +74,11 @@ export const OAUTH_FORM: FailureForm = {
   hasOneOutage: true,
 }
 
-type FailureHandler = (error: FastifyError | HoldfastError, request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
+type FailureHandler = (error: FastifyError | HoldfastError, request: FastifyRequest, reply: FastifyReply) => void
 
 /** Creates the handler of everything that is thrown. What the operator must know of goes to the listener; clients are told no more of it than that it happened. */
 export function createFailureHandler(form: FailureForm, listener: ServerListener | undefined): FailureHandler {
-  return async (error, request, reply) => {
+  return (error, request, reply) => {
     const {code, message, hints, ...found} = describe(error, request.id)
     const status = form.hasOneOutage && found.status > 500 ? 503 : found.status
     if (TOLD.has(code)) listener?.({type: 'failure', requestId: request.id, error})
@@ -86,7 +86,7 @@ export function createFailureHandler(form: FailureForm, listener: ServerListener
     const seconds = Number(details.retryAfterSeconds ?? (status === 503 ? OUTAGE_RETRY_SECONDS : 1))
     if (status === 429 || status === 503) reply.header('retry-after', String(Math.ceil(seconds)))
     if (status === 401) reply.header('www-authenticate', BASIC_CHALLENGE)
-    return await reply
+    reply
       .code(status)
       .headers({...form.headers})
       .send(form.body({status, code, message, hints}))

@@ -1,6 +1,6 @@
 /** `/metrics` for Prometheus, and what restricts a collector; `/healthz` and `/readyz` are the registry's. */
 import {isIP} from 'node:net'
-import type {FastifyInstance} from 'fastify'
+import type {FastifyInstance, FastifyRequest} from 'fastify'
 import type {KeyRings} from '../../collector/key-ring.ts'
 import type {CollectorStore} from '../../collector/store.ts'
 import {HoldfastError} from '../../core/errors.ts'
@@ -17,12 +17,18 @@ export interface HealthOptions extends CallerDependencies {
 export function addHealthRoutes(app: FastifyInstance, options: HealthOptions): void {
   const {metrics} = options
   app.get('/metrics', async (request, reply) => {
-    const isLocal = isIP(request.ip) !== 0 && isLoopbackAddress(request.ip)
-    if (!isLocal && !(await identifyCaller(request, options)).user.isAdministrator) {
+    if (!isAskedHere(request) && !(await identifyCaller(request, options)).user.isAdministrator) {
       throw new HoldfastError('DENIED', 'cannot read metrics: only an administrator may, or a program of the same machine')
     }
     return await reply.header('content-type', metrics.contentType).send(await metrics.text())
   })
+}
+
+/** Headers of proxies: what comes through one on this machine comes from anywhere. */
+const FORWARDED = ['x-forwarded-for', 'forwarded', 'via', 'x-real-ip']
+
+function isAskedHere({ip, headers}: FastifyRequest): boolean {
+  return isIP(ip) !== 0 && isLoopbackAddress(ip) && FORWARDED.every((name) => headers[name] === undefined)
 }
 
 export interface CollectorChecks {

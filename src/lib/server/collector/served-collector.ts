@@ -6,14 +6,17 @@ import type {Directory} from '../../accounts/directory.ts'
 import type {Federation} from '../../accounts/federation/identity-tokens.ts'
 import {parseBasic} from '../../auth/basic.ts'
 import {coversScopes, type Scope} from '../../auth/scope.ts'
+import {createActiveAccounts} from '../../collector/active-accounts.ts'
 import {admitByIdentityToken} from '../../collector/foreign-accounts.ts'
 import {createEventFeed, OWN_ACTOR} from '../../collector/index-feed.ts'
 import {createKeyRings, type KeyRings} from '../../collector/key-ring.ts'
+import {createLeases} from '../../collector/leases.ts'
 import {createAccountAuthenticator, createLocalTokenService} from '../../collector/local-token-service.ts'
 import type {ManagedRepository} from '../../collector/managed-repository.ts'
 import type {ManagedRegistry} from '../../collector/objects.ts'
 import {Prover} from '../../collector/proof.ts'
 import {isProven, registryAt} from '../../collector/registry-place.ts'
+import {startRetention} from '../../collector/retention.ts'
 import {createSearchService} from '../../collector/search/search-service.ts'
 import {createSecretMaker} from '../../collector/secret-maker.ts'
 import type {CollectorStore} from '../../collector/store.ts'
@@ -187,6 +190,9 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
       outcome.kind === 'failed' ? outcome.error : outcome.kind === 'swept' && !outcome.result.complete ? outcome.result.reason : undefined
     if (error !== undefined) listener?.({type: 'failure', requestId: `discovery of ${registry}`, error})
   })
+  const isActive = createActiveAccounts((name) => accountOf(name, store), now)
+  const leases = createLeases(store, now, 'retention-lease')
+  const retention = startRetention({store, leases, now}, (error) => listener?.({type: 'failure', requestId: 'retention', error}))
   return {
     accessControl: createAccessControl({
       service: embedded.service,
@@ -203,6 +209,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
           )
         }
       },
+      isActive: async (subject) => subject === OWN_ACTOR || (await isActive(subject)),
       originOf: ({request}) => options.publicUrl ?? originOf(request, options.isSecure),
       verifyToken(token) {
         const verified = verifier.tokens().verify(token, (audience) => audience === embedded.service, now())
@@ -223,7 +230,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     async close() {
       verifier.stop()
       // What waits for a registry or a database that says nothing more ends when their connections do.
-      await settlesWithin(Promise.allSettled([sweeper.stop(), ...pending]), CLOSE_MS)
+      await settlesWithin(Promise.allSettled([sweeper.stop(), retention.stop(), ...pending]), CLOSE_MS)
       await app.close()
     },
   }
