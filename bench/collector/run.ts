@@ -22,6 +22,8 @@ const CONNECTIONS = 8
 const BATCH = 1_000
 const REFUSALS = 200
 const SEARCHES = 500
+/** Of `/proc/PID/stat`. */
+const MS_PER_TICK = 10
 /** Words of names, the first ones far more often than the last. */
 const WORDS =
   'web,api,app,proxy,cache,worker,frontend,backend,database,gateway,scheduler,exporter,collector,operator,dashboard,registry,controller,connector,analytics,migration'.split(
@@ -129,8 +131,16 @@ async function measure(): Promise<void> {
       const status = await readFile(`/proc/${server.pid}/status`, 'utf8')
       return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024)
     }
-    const search = (name: string, term: (number: number) => string) =>
-      load(`search, ${name}`, SEARCHES, 200, (number) => ask(`/v1/search?q=${term(number)}`, as(number % 20)), 1)
+    /** Of the server: what others do on the machine does not count. */
+    const cpuMs = async (): Promise<number> => {
+      const fields = (await readFile(`/proc/${server.pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ')
+      return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK
+    }
+    const search = async (name: string, term: (number: number) => string): Promise<void> => {
+      const before = await cpuMs()
+      await load(`search, ${name}`, SEARCHES, 200, (number) => ask(`/v1/search?q=${term(number)}`, as(number % 20)), 1)
+      say(`${' '.repeat(32)} ${(((await cpuMs()) - before) / SEARCHES).toFixed(1)} ms of the processor each`)
+    }
     if (values.only === undefined) {
       await load('token, first time (argon2id)', 200, 200, (number) => ask(token(number), as(number)))
       await load('token, again', 5_000, 200, (number) => ask(token(number), as(number % 200)))

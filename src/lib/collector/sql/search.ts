@@ -103,7 +103,7 @@ function beginning(query: Query, named: (condition: Condition) => Condition): re
   if (dialect === 'postgres') return [matching(sql`${seen} and ${begins}`, maxRanked)]
   const first = named(sql`r.name >= ${term} and r.name < ${`${term}\u{10ffff}`}`)
   const start = [...`/${term}`]
-  // A component of one character is not found so, but as the last one.
+  // A component that is the term alone has a slash behind it, or is the last one.
   if (start.length < TRIGRAM_LENGTH)
     return [first, indexed(query, NAME_CHARACTERS.map((next) => quote(`/${term}${next}`)).join(' OR '), begins)]
   return [first, indexed(query, allTrigrams(`/${term}`), begins)]
