@@ -14,14 +14,15 @@ import {openCollectorStore} from '../../src/lib/collector/sql/open.ts'
 import type {CollectorStore} from '../../src/lib/collector/store.ts'
 import {Secret} from '../../src/lib/core/secret.ts'
 import {digestOf} from '../../src/lib/oci/digest.ts'
+import {parseRepositoryName, parseTag} from '../../src/lib/oci/reference.ts'
 import {hashOpaqueToken, makeOpaqueToken} from '../../src/lib/tokens/opaque-token.ts'
+import {type LatentRelay, startLatentRelay} from '../servers/latent-relay.ts'
 
 const LAUNCHER = join(import.meta.dirname, '../../bin/run.js')
 const PASSWORD = 'correct horse'
 const CONNECTIONS = 8
 const BATCH = 1_000
 const REFUSALS = 200
-const SEARCHES = 500
 /** Of `/proc/PID/stat`. */
 const MS_PER_TICK = 10
 /** Words of names, the first ones far more often than the last. */
@@ -45,17 +46,29 @@ const {values} = parseArgs({
     repositories: {type: 'string', default: '100000'},
     /** 3600000 is an hour of a thousand a second. */
     notifications: {type: 'string', default: '5000'},
+    /** Of each kind. */
+    searches: {type: 'string', default: '500'},
+    /** An empty database in PostgreSQL; SQLite without it. */
+    database: {type: 'string'},
+    /** Round trip to that database, in milliseconds. */
+    latency: {type: 'string', default: '0'},
     /** `search`: nothing else is measured. */
     only: {type: 'string'},
   },
 })
-const [users, apps, repositories] = [values.users, values.apps, values.repositories].map(Number) as [number, number, number]
+const [users, apps, repositories, searches] = [values.users, values.apps, values.repositories, values.searches].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+]
 const eventsSecret = makeOpaqueToken('events').reveal()
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
 
 const folder = await mkdtemp(join(tmpdir(), 'holdfast-bench-collector-'))
+const location = values.database === undefined ? {file: join(folder, 'collector.db')} : {postgresUrl: values.database}
 try {
-  const store = await openCollectorStore({file: join(folder, 'collector.db')})
+  const store = await openCollectorStore(location)
   await fill(store)
   await store.close()
   if (values.only === undefined) await compareRefusals()
@@ -81,20 +94,44 @@ async function fill(store: CollectorStore): Promise<void> {
     const app = await store.addApp(`app-${number}`)
     await store.updateApp(app.id, {publications: [everybody.id]})
   }
-  // One statement for a thousand: by notifications, a million would take an hour.
-  const database = new DatabaseSync(join(folder, 'collector.db'))
+  if ('postgresUrl' in location) await notify(store, registry.id)
+  else insertRepositories(location.file, registry.id)
+  say(`${users} users, ${apps} apps, ${repositories} repositories in ${seconds(performance.now() - start)}`)
+}
+
+async function notify(store: CollectorStore, registryId: number): Promise<void> {
+  const change = (number: number) => ({
+    kind: 'tag-set' as const,
+    at: new Date().toISOString(),
+    repository: parseRepositoryName(repositoryName(number)),
+    tag: parseTag('v1'),
+    digest: digestOf(Buffer.from(String(number))),
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+  })
+  for (let first = 0; first < repositories; first += BATCH) {
+    const count = Math.min(BATCH, repositories - first)
+    await store.applyIndexChanges(
+      registryId,
+      Array.from({length: count}, (_, index) => change(first + index)),
+    )
+  }
+}
+
+/** One statement for a thousand: by notifications, a million would take an hour. */
+function insertRepositories(file: string, registryId: number): void {
+  const database = new DatabaseSync(file)
   const insert = database.prepare(`
     insert into repository (registry_id, name, description, is_official, is_automated, pulls, seen_at)
-    select ${registry.id}, value, '', 0, 0, 0, '2026-01-01T00:00:00.000Z' from json_each(?)`)
+    select ${registryId}, value, '', 0, 0, 0, '2026-01-01T00:00:00.000Z' from json_each(?)`)
   for (let first = 0; first < repositories; first += BATCH) {
     insert.run(JSON.stringify(Array.from({length: Math.min(BATCH, repositories - first)}, (_, index) => repositoryName(first + index))))
   }
   database.close()
-  say(`${users} users, ${apps} apps, ${repositories} repositories in ${seconds(performance.now() - start)}`)
 }
 
 async function measure(): Promise<void> {
-  const environment = {PATH: process.env.PATH, HOME: folder, HOLDFAST_DATA_DIR: folder}
+  const {relay, variables} = await databaseOfServer()
+  const environment = {PATH: process.env.PATH, HOME: folder, HOLDFAST_DATA_DIR: folder, ...variables}
   const args = [LAUNCHER, 'serve', '--authenticate', '--json', '--quiet', '--listen', '127.0.0.1:0']
   const server = spawn(process.execPath, args, {env: environment, stdio: ['ignore', 'pipe', 'ignore']})
   try {
@@ -138,8 +175,8 @@ async function measure(): Promise<void> {
     }
     const search = async (name: string, term: (number: number) => string): Promise<void> => {
       const before = await cpuMs()
-      await load(`search, ${name}`, SEARCHES, 200, (number) => ask(`/v1/search?q=${term(number)}`, as(number % 20)), 1)
-      say(`${' '.repeat(32)} ${(((await cpuMs()) - before) / SEARCHES).toFixed(1)} ms of the processor each`)
+      await load(`search, ${name}`, searches, 200, (number) => ask(`/v1/search?q=${term(number)}`, as(number % 20)), 1)
+      say(`${' '.repeat(32)} ${(((await cpuMs()) - before) / searches).toFixed(1)} ms of the processor each`)
     }
     if (values.only === undefined) {
       await load('token, first time (argon2id)', 200, 200, (number) => ask(token(number), as(number)))
@@ -161,12 +198,23 @@ async function measure(): Promise<void> {
   } finally {
     server.kill('SIGTERM')
     await once(server, 'exit')
+    relay?.close()
   }
+}
+
+/** PostgreSQL is as far away from the server as it is told. */
+async function databaseOfServer(): Promise<{readonly relay?: LatentRelay; readonly variables: Readonly<Record<string, string>>}> {
+  if (!('postgresUrl' in location)) return {variables: {}}
+  const url = new URL(location.postgresUrl)
+  const relay = await startLatentRelay(url.hostname, Number(url.port || '5432'), Number(values.latency))
+  url.hostname = '127.0.0.1'
+  url.port = String(relay.port)
+  return {relay, variables: {HOLDFAST_DATABASE_URL: url.href}}
 }
 
 /** How much longer a wrong password takes for a user who is there than for one who is not: who can tell the two apart learns names. */
 async function compareRefusals(): Promise<void> {
-  const store = await openCollectorStore({file: join(folder, 'collector.db')})
+  const store = await openCollectorStore(location)
   const {authenticate} = createAccountAuthenticator(store, [], () => new Date())
   const times: {readonly known: number[]; readonly unknown: number[]} = {known: [], unknown: []}
   for (let number = 0; number < REFUSALS; number++) {
