@@ -1,7 +1,9 @@
 import {setTimeout as sleep} from 'node:timers/promises'
+import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../lib/cli/collector-command.ts'
 import {describeEvents} from '../lib/cli/collector-report.ts'
+import {parseManagedRepository} from '../lib/cli/managed-repository-name.ts'
 import {text} from '../lib/core/terminal-text.ts'
 
 interface EventList {
@@ -27,9 +29,13 @@ export default class Events extends CollectorCommand<EventList> {
     'You see what happened to your own repositories, and who deleted them: those below users/NAME, of your groups, and of apps that a group of yours is responsible for. Managers see all of the registries that they are responsible for, administrators everything.'
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> --registry internal --action push',
+    '<%= config.bin %> <%= command.id %> internal/apps/shop/web',
     '<%= config.bin %> <%= command.id %> --follow',
     "<%= config.bin %> <%= command.id %> --repository apps/shop/web --since 2026-11-21 --json | jq -c '.result.events[]'",
   ]
+  static override readonly args = {
+    repository: Args.string({description: 'REGISTRY/REPOSITORY: of this repository of a managed registry; of all when absent'}),
+  }
   static override readonly flags = {
     follow: Flags.boolean({char: 'f', env: 'HOLDFAST_FOLLOW', exclusive: ['json'], summary: 'Go on with what comes, until Ctrl-C.'}),
     registry: Flags.string({env: 'HOLDFAST_REGISTRY', helpValue: 'NAME', summary: 'Of this registry.'}),
@@ -45,10 +51,12 @@ export default class Events extends CollectorCommand<EventList> {
   }
 
   async run(): Promise<EventList> {
-    const {flags} = await this.parse(Events)
+    const {args, flags} = await this.parse(Events)
+    const named = args.repository === undefined ? undefined : parseManagedRepository(args.repository, 'events')
     const {signal} = this.openContext(flags)
     const [collector, {listEvents}] = await Promise.all([this.openCollector(flags), import('../lib/collector/api/logs.ts')])
-    const {registry, repository, action, since, limit} = flags
+    const {action, since, limit} = flags
+    const {registry, repository} = named ?? flags
     const filter = {
       ...(registry === undefined ? {} : {registry}),
       ...(repository === undefined ? {} : {repository}),

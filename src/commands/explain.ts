@@ -2,7 +2,8 @@ import * as Args from '@oclif/core/args'
 import {ACTIONS, type Action} from '../lib/access/decide.ts'
 import {CollectorCommand} from '../lib/cli/collector-command.ts'
 import {describeDecisions} from '../lib/cli/collector-report.ts'
-import {HoldfastError} from '../lib/core/errors.ts'
+import {parseManagedRepository} from '../lib/cli/managed-repository-name.ts'
+import {shellWord} from '../lib/core/shell.ts'
 
 interface Explanation {
   readonly principal: string
@@ -39,17 +40,10 @@ export default class Explain extends CollectorCommand<Explanation> {
 
   async run(): Promise<Explanation> {
     const {args, flags} = await this.parse(Explain)
-    const slash = args.reference.indexOf('/')
-    if (slash <= 0) {
-      throw new HoldfastError('USAGE', `cannot explain "${args.reference}": it is no REGISTRY/REPOSITORY`, {
-        hints: ['holdfast registry managed'],
-      })
-    }
     const [collector, {explainAccess}] = await Promise.all([this.openCollector(flags), import('../lib/collector/api/access.ts')])
     const result = await collector.run(explainAccess, {
       principal: args.principal,
-      registry: args.reference.slice(0, slash),
-      repository: args.reference.slice(slash + 1).replace(/(?:@.*|:[^/]*)$/, ''),
+      ...parseManagedRepository(args.reference, `explain ${shellWord(args.principal)}`),
       ...(args.action === undefined ? {} : {action: args.action}),
     })
     this.printRows(describeDecisions(result.decisions))

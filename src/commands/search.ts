@@ -17,7 +17,7 @@ export default class Search extends CollectorCommand<SearchResult> {
   static override readonly summary = 'Find repositories of the managed registries by name and description.'
   static override readonly description =
     `The exact name first, then names that end with the term, begin with it and contain it, then descriptions; among equals official ones, by stars and by pulls.
-A user finds what he may pull, and nothing else. Terms of one or two characters are looked for in names alone. At most 1000 matches are ranked and counted.
+A user finds what he may pull, and nothing else. A term of one character is looked for at the beginning of components, one of two characters in names alone. Of very many matches, 200 or as many as --limit are ranked.
 The term may begin with "docker:".`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> web',

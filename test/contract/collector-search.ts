@@ -76,7 +76,7 @@ function searchSuite(open: (limits: SearchLimits) => Promise<CollectorStore>): v
         await store.star((await store.findRepository(registryId, parseRepositoryName('abc3')))?.id ?? 0, id)
         const pull: IndexChange = {kind: 'pulled', at: '', repository: parseRepositoryName('abc2'), digest: digestOf(Buffer.from('x'))}
         await store.applyIndexChanges(registryId, [pull])
-        for (const term of ['abc', 'bc', 'b', '']) {
+        for (const term of ['abc', 'bc', 'a', '']) {
           assert.deepEqual(await namesOf({registryId, owners: 'all'}, term), ['abc4', 'abc3', 'abc2', 'abc0', 'abc1'], term)
         }
       })
@@ -186,7 +186,7 @@ function searchSuite(open: (limits: SearchLimits) => Promise<CollectorStore>): v
         ['web', 'z/web', 'official/cobweb'],
       )
     }
-    for (const term of ['we', 'w', '']) {
+    for (const term of ['we', 'a', '']) {
       const {count, isMore} = await store.searchRepositories([{registryId, owners: [ROOT_OWNER]}], term, 4)
       assert.deepEqual([count, isMore], [10, true], term)
     }
@@ -231,8 +231,10 @@ function model(rows: readonly Row[], visible: readonly VisibleRepositories[], te
   }
   const isSeen = ({registryId, name}: Row): boolean =>
     visible.some((one) => one.registryId === registryId && (one.owners === 'all' || one.owners.includes(ownerOf(name))))
-  const matches = ({name, description}: Row): boolean =>
-    name.includes(term) || ([...term].length >= 3 && description.toLowerCase().includes(term))
+  const matches = ({name, description}: Row): boolean => {
+    if ([...term].length === 1) return `/${name}`.includes(`/${term}`)
+    return name.includes(term) || ([...term].length >= 3 && description.toLowerCase().includes(term))
+  }
   return rows
     .filter((row) => isSeen(row) && matches(row))
     .toSorted(

@@ -107,7 +107,7 @@ describe('deleting through a collector', function () {
   const isThere = async (repository: string, tag: string): Promise<boolean> =>
     (await fetchManifest(open.url, repository, tag)) !== undefined
   const tagsOf = async (user: string, repository: string, registry = 'genuine'): Promise<readonly string[]> =>
-    ((await run(user, 'repository show', [registry, repository])) as {tags: {tag: string}[]}).tags.map(({tag}) => tag)
+    ((await run(user, 'repository show', [`${registry}/${repository}`])) as {tags: {tag: string}[]}).tags.map(({tag}) => tag)
   const deletionsSeenBy = async (user: string, repository: string) =>
     (
       (await run(user, 'events', ['--repository', repository, '--action', 'delete'])) as {events: {actor: string; tag: string}[]}
@@ -116,7 +116,7 @@ describe('deleting through a collector', function () {
   it('lets a manager list and delete below the namespaces of other users, who see it in their events, and pull nothing there', async () => {
     await push('users/bob/web', {v1: one, v2: two})
     assert.deepEqual([...(await tagsOf('mia', 'users/bob/web'))].sort(), ['v1', 'v2'])
-    const {tags} = (await run('mia', 'repository show', ['genuine', 'users/bob/web', '--sizes'])) as {tags: {sizeBytes: number}[]}
+    const {tags} = (await run('mia', 'repository show', ['genuine/users/bob/web', '--sizes'])) as {tags: {sizeBytes: number}[]}
     for (const {sizeBytes} of tags) assert.ok(sizeBytes > 0)
     const {repositories} = (await run('mia', 'repository list', ['genuine'])) as {repositories: {name: string}[]}
     assert.ok(repositories.some(({name}) => name === 'users/bob/web'))

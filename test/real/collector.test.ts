@@ -95,7 +95,7 @@ describe('a collector', function () {
     assert.equal(copied.exitCode, 0, copied.stderr)
     assert.equal((await clients.podman('pull', '--quiet', `${collector.host}/users/ann/web:v1`)).exitCode, 0)
     await until(async () => ((await search('web')).repositories[0]?.pulls ?? 0) > 0 || undefined)
-    const {events} = (await run('events', ['--repository', 'users/ann/web'])) as {events: {action: string; actor: string; tag: string}[]}
+    const {events} = (await run('events', ['embedded/users/ann/web'])) as {events: {action: string; actor: string; tag: string}[]}
     assert.deepEqual(
       events.slice(0, 2).map(({action, actor, tag}) => [action, actor, tag]),
       [
@@ -103,7 +103,7 @@ describe('a collector', function () {
         ['pull', 'ann', 'v1'],
       ],
     )
-    const {tags} = (await run('repository show', ['embedded', 'users/ann/web'])) as {tags: {tag: string}[]}
+    const {tags} = (await run('repository show', ['embedded/users/ann/web'])) as {tags: {tag: string}[]}
     assert.deepEqual(
       tags.map(({tag}) => tag),
       ['v1'],
@@ -200,7 +200,20 @@ describe('a collector', function () {
     }
     const found = await ask('q=base', {authorization: `Bearer ${await token('registry:catalog:search')}`})
     assert.deepEqual([found.status, found.body.num_results, found.body.results[0]?.name], [200, 1, 'base'])
+    const prefixed = await ask('q=docker%3A%20base', {authorization: `Bearer ${await token('registry:catalog:search')}`})
+    assert.deepEqual(prefixed.body.results, found.body.results)
     assert.equal((await ask('q=base', {authorization: `Bearer ${await token('repository:base:pull')}`})).status, 401)
+    // What another process wrote is found at once: the command writes to the database of the server.
+    const described = async () =>
+      (await ask('q=at%20once', {authorization: `Bearer ${await token('registry:catalog:search')}`})).body.results
+    assert.deepEqual(await described(), [])
+    await run('repository describe', ['genuine/base', '--description', 'Seen AT ONCE', '--automated'])
+    assert.partialDeepStrictEqual(await described(), [{name: 'base', is_automated: true}])
+    const shown = await owner.run(['search', 'docker: at once'])
+    assert.match(
+      shown.stdout,
+      /^REPOSITORY +STARS +PULLS +OFFICIAL +AUTOMATED +DESCRIPTION\ngenuine\/base +0 +[0-9]+ +- +yes +Seen AT ONCE$/m,
+    )
     assert.equal((await fetch(`${collector.url}/v1/_ping`)).status, 200)
     const clients = await createContainerClients(join(directory, 'bob'), {insecure: [collector.host]})
     await clients.podman('login', '--tls-verify=false', '-u', 'bob', '-p', PASSWORD, '--authfile', clients.authFile, collector.host)
@@ -249,14 +262,14 @@ describe('a collector', function () {
     const denied = await far.json(['user', 'list'])
     assert.deepEqual([denied.envelope.error?.code, denied.exitCode], ['DENIED', 5])
     assert.deepEqual(((await run('search', ['private'], far)) as Found).count, 0)
-    assert.partialDeepStrictEqual(await run('repository star', ['genuine', 'base'], far), {stars: 1})
+    assert.partialDeepStrictEqual(await run('repository star', ['genuine/base'], far), {stars: 1})
     assert.partialDeepStrictEqual(await run('explain', ['bob', 'genuine/base', 'pull'], far), {decisions: [{granted: true}]})
     assert.equal((await far.json(['explain', 'ann', 'genuine/base'])).exitCode, 5)
-    assert.equal((await far.json(['repository', 'describe', 'genuine', 'base', '--official'])).exitCode, 5)
+    assert.equal((await far.json(['repository', 'describe', 'genuine/base', '--official'])).exitCode, 5)
 
     assert.equal((await use('ann')).exitCode, 0)
     assert.partialDeepStrictEqual(
-      await run('repository describe', ['genuine', 'base', '--official', '--description', 'all is built on it'], far),
+      await run('repository describe', ['genuine/base', '--official', '--description', 'all is built on it'], far),
       {
         isOfficial: true,
         stars: 1,

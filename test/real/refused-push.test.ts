@@ -64,6 +64,10 @@ describe('a member of a collector', function () {
     assert.equal(code, 'DENIED')
     assert.match(message, /by rule U9, bob needs the privilege Manager to push at the root of "embedded", or may push below users\/bob\//)
     const [grant = '', elsewhere = ''] = hints
+    assert.match(
+      (await bob.run(['explain', 'bob', 'embedded/web', 'push'])).stdout,
+      /^push +refused +U9 .*\n→ holdfast privilege grant Manager bob$/m,
+    )
     assert.equal(grant, 'holdfast privilege grant Manager bob')
     assert.equal(elsewhere, `holdfast cache-image ${source} --prefix users/bob --to ${collector.host}`)
     const [{repository = ''} = {}] = ((await command(bob, elsewhere.split(' ').slice(1))) as Cached).images

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {describeRepositories} from '../../lib/cli/collector-report.ts'
+import {parseManagedRepository} from '../../lib/cli/managed-repository-name.ts'
 import type {IndexedRepository} from '../../lib/collector/objects.ts'
 
 type Described = Omit<IndexedRepository, 'name'>
@@ -9,12 +10,11 @@ type Described = Omit<IndexedRepository, 'name'>
 export default class RepositoryDescribe extends CollectorCommand<Described> {
   static override readonly summary = 'Describe a repository, or mark it as official or automated: search shows it.'
   static override readonly examples = [
-    '<%= config.bin %> <%= command.id %> internal base --description "What everything is built on" --official',
-    '<%= config.bin %> <%= command.id %> internal base --no-official',
+    '<%= config.bin %> <%= command.id %> internal/base --description "What everything is built on" --official',
+    '<%= config.bin %> <%= command.id %> internal/base --no-official',
   ]
   static override readonly args = {
-    registry: Args.string({required: true, description: 'the managed registry'}),
-    repository: Args.string({required: true, description: 'the repository'}),
+    repository: Args.string({required: true, description: 'REGISTRY/REPOSITORY: a managed registry, and its repository'}),
   }
   static override readonly flags = {
     description: Flags.string({env: 'HOLDFAST_DESCRIPTION', helpValue: 'TEXT', summary: 'A sentence about it.'}),
@@ -30,8 +30,7 @@ export default class RepositoryDescribe extends CollectorCommand<Described> {
     ])
     const {description, official, automated} = flags
     const repository = await collector.run(describeRepository, {
-      registry: args.registry,
-      repository: args.repository,
+      ...parseManagedRepository(args.repository, 'repository describe'),
       ...(description === undefined ? {} : {description}),
       ...(official === undefined ? {} : {isOfficial: official}),
       ...(automated === undefined ? {} : {isAutomated: automated}),

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
 import {describeIndexedTags, describeRepositories} from '../../lib/cli/collector-report.ts'
+import {parseManagedRepository} from '../../lib/cli/managed-repository-name.ts'
 import type {IndexedRepository} from '../../lib/collector/objects.ts'
 import {text} from '../../lib/core/terminal-text.ts'
 
@@ -21,12 +22,11 @@ export default class RepositoryShow extends CollectorCommand<ShownRepository> {
   static override readonly description =
     'Works for repositories that you may pull or delete: managers see those of the registries that they are responsible for.'
   static override readonly examples = [
-    '<%= config.bin %> <%= command.id %> internal apps/shop/web',
-    '<%= config.bin %> <%= command.id %> internal apps/shop/web --sizes',
+    '<%= config.bin %> <%= command.id %> internal/apps/shop/web',
+    '<%= config.bin %> <%= command.id %> internal/apps/shop/web --sizes',
   ]
   static override readonly args = {
-    registry: Args.string({required: true, description: 'the managed registry'}),
-    repository: Args.string({required: true, description: 'the repository'}),
+    repository: Args.string({required: true, description: 'REGISTRY/REPOSITORY: a managed registry, and its repository'}),
   }
 
   static override readonly flags = {
@@ -37,8 +37,7 @@ export default class RepositoryShow extends CollectorCommand<ShownRepository> {
     const {args, flags} = await this.parse(RepositoryShow)
     const [collector, {showRepository}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/repositories.ts')])
     const result = await collector.run(showRepository, {
-      registry: args.registry,
-      repository: args.repository,
+      ...parseManagedRepository(args.repository, 'repository show'),
       ...(flags.sizes ? {sizes: true} : {}),
     })
     this.printRows(describeRepositories([result.repository]))

@@ -117,7 +117,7 @@ With --by-collector, the collector deletes by its own rights at a registry that 
     for (const wanted of await parseManagedTags(texts, collector)) {
       this.leaves(() => ({
         left: 'what was deleted before is deleted; the registry may still carry out the last deletion',
-        hints: [`holdfast repository show ${wanted.registry} ${wanted.repository}`],
+        hints: [`holdfast repository show ${wanted.registry}/${wanted.repository}`],
         result: {deleted, failures: describeFailures(failures)},
       }))
       const first = await deleteByCollector(collector, wanted, {includeSiblings: flags['include-siblings'], isDryRun})

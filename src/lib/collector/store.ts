@@ -361,8 +361,8 @@ export interface VisibleRepositories {
 
 export interface SearchStore {
   /**
-   * The best `limit` repositories of these whose name or description contains the term, in lower case; all for the empty one. Terms of one or two characters are
-   * looked for in names alone. The name itself comes first, then names whose last component it is, components that begin with it, names that contain it, and
+   * The best `limit` repositories of these whose name or description contains the term, in lower case; all for the empty one. A term of one character is
+   * looked for at the beginning of components, one of two characters in names alone. The name itself comes first, then names whose last component it is, components that begin with it, names that contain it, and
    * descriptions; among equals official ones, then by stars, by pulls and by name. Of more matches than can be ranked, those that come first in the index are.
    * @returns how many were found; with `isMore`, there are more than that.
    */

@@ -29,6 +29,8 @@ export interface Standing {
   readonly principal: Principal
   readonly registry: RegistryRelation
   readonly options: PolicyOptions
+  /** Ids of the groups that count for the account. */
+  readonly groups: ReadonlySet<number>
   /** What the account is to the owner of a repository's path. */
   readonly resolve: (repository: string) => Promise<ResolvedPath>
 }
@@ -38,18 +40,22 @@ type StandingStore = Pick<CollectorStore, 'findApp' | 'findGroup' | 'groupsOfApp
 
 /** Reads what the account is to the registry. */
 export async function standingOf(account: Account, registry: ManagedRegistry, store: StandingStore): Promise<Standing> {
-  const [groups, registryGroups] = await Promise.all([groupsOf(account, store), store.groupsOfRegistry(registry.id)])
+  const [groups, registryGroups, settings] = await Promise.all([
+    groupsOf(account, store),
+    store.groupsOfRegistry(registry.id),
+    readSettings(store),
+  ])
   const relation = {
     restricted: registry.restricted,
     published: intersects(groups, registryGroups.publications),
     responsible: intersects(groups, registryGroups.responsibles),
   }
   const relations = new Map<string, Promise<OwnerRelation>>()
-  const settings = await readSettings(store)
   return {
     principal: principalOf(account, settings),
     registry: relation,
     options: {responsibleSees: settings.responsibleSees},
+    groups,
     async resolve(repository) {
       const path = classifyPath(repository)
       if (path.kind !== 'owned') return path
@@ -69,7 +75,7 @@ function principalOf(account: Account, {policy}: Settings): Principal {
 }
 
 /** A user's groups; of a service those that its app is published to. */
-export async function groupsOf(account: Account, store: StandingStore): Promise<ReadonlySet<number>> {
+async function groupsOf(account: Account, store: StandingStore): Promise<ReadonlySet<number>> {
   if (account.kind === 'user') return await store.groupsOfUser(account.user.id)
   const app = await store.findApp(account.service.app)
   return app === undefined ? new Set() : (await store.groupsOfApp(app.id)).publications

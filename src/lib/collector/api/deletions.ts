@@ -265,7 +265,7 @@ function noSuchTag(object: string): HoldfastError {
   const [registry, ...rest] = object.split('/')
   const repository = rest.join('/').replace(/:[^:/]*$/, '')
   return new HoldfastError('MANIFEST_NOT_FOUND', `cannot delete "${object}": the registry has no such tag`, {
-    hints: [`holdfast repository show ${registry} ${repository}`],
+    hints: [`holdfast repository show ${registry}/${repository}`],
   })
 }
 

@@ -3,7 +3,7 @@ import {decide, type ResolvedPath} from '../../access/decide.ts'
 import {ownerId, ROOT_OWNER} from '../../access/repository-path.ts'
 import type {ManagedRegistry} from '../objects.ts'
 import type {CollectorStore, VisibleRepositories} from '../store.ts'
-import {type Account, appRelation, groupsOf, standingOf} from '../subjects.ts'
+import {type Account, appRelation, standingOf} from '../subjects.ts'
 
 type VisibleStore = Pick<
   CollectorStore,
@@ -12,7 +12,7 @@ type VisibleStore = Pick<
 
 /** Returns the owners whose repositories the policy lets the account pull; none when there are none. */
 export async function visibleIn(account: Account, registry: ManagedRegistry, store: VisibleStore): Promise<VisibleRepositories> {
-  const {principal, registry: relation, options} = await standingOf(account, registry, store)
+  const {principal, registry: relation, options, groups} = await standingOf(account, registry, store)
   const mayPull = (path: ResolvedPath): boolean => decide('pull', principal, relation, path, options).granted
   const owners = new Set<string>(mayPull({kind: 'other'}) ? [ROOT_OWNER] : [])
   /** A name of digits is an id in a path, and then another owner's. */
@@ -24,11 +24,11 @@ export async function visibleIn(account: Account, registry: ManagedRegistry, sto
     const {user} = account
     if (mayPull({kind: 'owned', class: 'users', relation: 'own'})) add('users', user.id, user.name)
     if (mayPull({kind: 'owned', class: 'groups', relation: 'own'})) {
-      for (const id of await store.groupsOfUser(user.id)) owners.add(`groups/${id}`)
+      for (const id of groups) owners.add(`groups/${id}`)
       for (const name of user.groups) if (ownerId(name) === undefined) owners.add(`groups/${name}`)
     }
     if (!relation.published && !relation.responsible) return {registryId: registry.id, owners: [...owners]}
-    for (const {id, code, isPublished, isResponsible} of await store.appsOfGroups(await groupsOf(account, store))) {
+    for (const {id, code, isPublished, isResponsible} of await store.appsOfGroups(groups)) {
       if (mayPull({kind: 'owned', class: 'apps', relation: appRelation(isPublished, isResponsible)})) add('apps', id, code)
     }
   } else if (mayPull({kind: 'owned', class: 'apps', relation: 'own'})) {

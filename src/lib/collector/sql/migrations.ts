@@ -256,6 +256,7 @@ export function migrations(dialect: Dialect): Readonly<Record<string, Migration>
         await addSearchColumns(database, dialect)
         const index = (name: string) => database.schema.createIndex(name).on('repository')
         await index('repository_owner').columns(['registry_id', 'owner', 'name']).execute()
+        await index('repository_leaf').columns(['leaf', 'registry_id', 'owner']).execute()
         await index('repository_official')
           .column('registry_id')
           .where('is_official' as never, '=', sql.lit(1))
@@ -267,8 +268,6 @@ export function migrations(dialect: Dialect): Readonly<Record<string, Migration>
       async up(database: Kysely<unknown>) {
         await database.schema.createIndex('audit_action').on('audit').columns(['action', 'outcome', 'id']).execute()
         await database.schema.createIndex('refresh_token_expires').on('refresh_token').column('expires_at').execute()
-      },
-    },
       },
     },
   }
@@ -318,7 +317,6 @@ async function addTrigramsToSqlite(database: Kysely<unknown>): Promise<void> {
   const add = `insert into repository_search (rowid, ${columns}) values (${values('new')});`
   const remove = `insert into repository_search (repository_search, rowid, ${columns}) values ('delete', ${values('old')});`
   for (const statement of [
-    'create index repository_leaf on repository (leaf, registry_id, owner)',
     `create virtual table repository_search using fts5(${columns}, content='repository', content_rowid='id', tokenize='trigram', detail=none, columnsize=0)`,
     "insert into repository_search (repository_search) values ('rebuild')",
     `create trigger repository_search_added after insert on repository begin ${add} end`,
@@ -332,7 +330,6 @@ async function addTrigramsToSqlite(database: Kysely<unknown>): Promise<void> {
 async function addTrigramsToPostgres(database: Kysely<unknown>): Promise<void> {
   for (const statement of [
     'create extension if not exists pg_trgm',
-    'create index repository_leaf on repository (leaf text_pattern_ops, registry_id, owner)',
     'create index repository_name_search on repository using gin (name gin_trgm_ops)',
     'create index repository_description_search on repository using gin (description_key gin_trgm_ops)',
   ]) {

@@ -3,21 +3,25 @@
  * matches are looked up one after the other, each by an index and with a limit: all matches are neither ranked nor counted.
  */
 import {type Kysely, type RawBuilder, sql} from 'kysely'
+import {ROOT_OWNER} from '../../access/repository-path.ts'
 import type {SearchStore, VisibleRepositories} from '../store.ts'
 import {toRepositories} from './index-store.ts'
 import type {Dialect} from './migrations.ts'
 import type {Tables} from './tables.ts'
+import {groupBy} from './values.ts'
 
 export interface SearchLimits {
   /** So many repositories are read one by one: a few milliseconds. */
   readonly few: number
-  /** Matches that are ranked and counted; those beyond are not looked for. */
+  /** Matches that are ranked and counted, unless more are asked for; those beyond are not looked for. */
   readonly ranked: number
 }
 
-export const SEARCH_LIMITS: SearchLimits = {few: 5_000, ranked: 1_000}
-/** Owners whose trigrams narrow a search; with more of them, a match is looked at before its owner. */
-const MAX_INDEXED_OWNERS = 50
+export const SEARCH_LIMITS: SearchLimits = {few: 5_000, ranked: 200}
+/** Owners whose own trigrams narrow a search; more of one kind narrow it by what they have in common, `apps/`. */
+const MAX_INDEXED_OWNERS = 20
+/** The last trigrams of an owner tell it apart best. */
+const OWNER_TRIGRAMS = 3
 /** More trigrams of a term narrow nothing: what is found is compared with the whole term. */
 const MAX_TRIGRAMS = 12
 const TRIGRAM_LENGTH = 3
@@ -27,7 +31,7 @@ const NAME_CHARACTERS = [...'abcdefghijklmnopqrstuvwxyz0123456789._/-']
 type Condition = RawBuilder<unknown>
 
 export function createSearchStore(database: Kysely<Tables>, dialect: Dialect, limits: SearchLimits): SearchStore {
-  const {few: maxFew, ranked: maxRanked} = limits
+  const {few: maxFew} = limits
   const visibleAs = (visible: readonly VisibleRepositories[]): Condition => anyOf(visible.map((one) => seenBy(one, dialect)))
   const countFew = async (seen: Condition): Promise<number> => {
     const few = sql`select 1 from repository r where ${seen} limit ${sql.lit(maxFew + 1)}`
@@ -38,6 +42,7 @@ export function createSearchStore(database: Kysely<Tables>, dialect: Dialect, li
     async searchRepositories(registries, term, limit) {
       const visible = registries.filter(({owners}) => owners === 'all' || owners.length > 0)
       if (visible.length === 0) return {count: 0, isMore: false, results: []}
+      const maxRanked = Math.max(limits.ranked, limit)
       const seen = visibleAs(visible)
       const isFew = (await countFew(seen)) <= maxFew
       const candidates = isFew
@@ -76,47 +81,59 @@ interface Query {
 }
 
 /**
- * Ids of the best kinds of matches, of each kind at most as many as are ranked: the whole name, the last component, the beginning of one, official ones, and whatever
+ * Ids of the best kinds of matches, of each kind one more than are ranked at most: the whole name, the last component, the beginning of one, official ones, and whatever
  * contains the term.
  */
 function tiers(query: Query): Condition {
   const {visible, seen, term, dialect, maxRanked} = query
-  const limited = (rest: Condition): Condition => matching(rest, maxRanked)
-  const official = (condition: Condition): Condition => limited(sql`r.is_official = 1 and ${seen} and ${condition}`)
-  if (term === '') return union([matching(seen, maxRanked + 1), official(sql`1 = 1`)])
-  const beginning =
-    dialect === 'sqlite'
-      ? sql`r.leaf >= ${term} and r.leaf < ${`${term}\u{10ffff}`}`
-      : sql`r.leaf like ${`${escapeLike(term)}%`} escape '\\'`
-  const names = visible.map(({registryId}) => sql`(r.registry_id = ${registryId} and r.name = ${term})`)
-  return union([
-    limited(sql`${anyOf(names)} and ${seen}`),
-    limited(sql`r.leaf = ${term} and ${seen}`),
-    limited(sql`${beginning} and ${seen}`),
-    official(contains(term, dialect)),
-    containing(query),
-  ])
+  // SQLite has no statistics of these rows, and would take the index of the owners for everything.
+  const ledBy = (index: string): Condition => (dialect === 'sqlite' ? sql`indexed by ${sql.raw(index)}` : sql``)
+  const official = matching(sql`r.is_official = 1 and ${seen} and ${contains(term, dialect)}`, maxRanked, ledBy('repository_official'))
+  if (term === '') return union([matching(seen, maxRanked), official])
+  const named = (condition: Condition): Condition =>
+    matching(sql`${anyOf(visible.map(({registryId}) => sql`(r.registry_id = ${registryId} and ${condition})`))} and ${seen}`, maxRanked)
+  const ends = matching(sql`r.leaf = ${term} and ${seen}`, maxRanked, ledBy('repository_leaf'))
+  return union([named(sql`r.name = ${term}`), ends, official, ...beginning(query, named), ...containing(query)])
 }
 
-/** Repositories that contain the term, and one more than are ranked where there are; terms of one or two characters are looked for in names alone, which have few characters. */
-function containing({visible, seen, term, dialect, maxRanked}: Query): Condition {
+/** Names of which a component begins with the term. */
+function beginning(query: Query, named: (condition: Condition) => Condition): readonly Condition[] {
+  const {seen, term, dialect, maxRanked} = query
+  const begins = beginsWith(term, dialect)
+  if (dialect === 'postgres') return [matching(sql`${seen} and ${begins}`, maxRanked)]
+  const first = named(sql`r.name >= ${term} and r.name < ${`${term}\u{10ffff}`}`)
+  const start = [...`/${term}`]
+  // A component that is the term alone has a slash behind it, or is the last one.
+  if (start.length < TRIGRAM_LENGTH)
+    return [first, indexed(query, NAME_CHARACTERS.map((next) => quote(`/${term}${next}`)).join(' OR '), begins)]
+  return [first, indexed(query, allTrigrams(`/${term}`), begins)]
+}
+
+/** Names and descriptions that contain the term; terms of two characters are looked for in names alone, which have few characters. */
+function containing(query: Query): readonly Condition[] {
+  const {seen, term, dialect, maxRanked} = query
   const characters = [...term]
+  if (characters.length === 1) return []
   const isShort = characters.length < TRIGRAM_LENGTH
-  if (isShort && !characters.every((character) => NAME_CHARACTERS.includes(character))) return sql`select id from repository where 1 = 0`
+  if (isShort && !characters.every((character) => NAME_CHARACTERS.includes(character))) return []
   const matches = contains(term, dialect)
-  if (dialect === 'postgres' || characters.length === 1) return matching(sql`${seen} and ${matches}`, maxRanked + 1)
-  const words = isShort ? around(term) : trigrams(term).slice(0, MAX_TRIGRAMS).map(quote).join(' AND ')
+  if (dialect === 'postgres') return [matching(sql`${seen} and ${matches}`, maxRanked)]
+  return [indexed(query, isShort ? around(term) : allTrigrams(term), matches)]
+}
+
+/** What the index of trigrams finds and the condition confirms: the index first, and of what it finds only what may be pulled. */
+function indexed({visible, seen, maxRanked}: Query, words: string, condition: Condition): Condition {
   const owners = ownersQuery(visible)
   const match = owners === undefined ? words : `(${words}) AND (${owners})`
-  // In this order: the index first, and of what it finds only what may be pulled.
   return sql`select id from (
     select r.id from repository_search s cross join repository r on r.id = s.rowid
-    where repository_search match ${match} and ${matches} and ${seen} limit ${sql.lit(maxRanked + 1)}
+    where repository_search match ${match} and ${condition} and ${seen} limit ${sql.lit(maxRanked + 1)}
   ) as tier`
 }
 
-function matching(condition: Condition, limit: number): Condition {
-  return sql`select id from (select r.id from repository r where ${condition} limit ${sql.lit(limit)}) as tier`
+/** One more than are ranked, where there are. */
+function matching(condition: Condition, maxRanked: number, led = sql``): Condition {
+  return sql`select id from (select r.id from repository r ${led} where ${condition} limit ${sql.lit(maxRanked + 1)}) as tier`
 }
 
 /** The trigrams that a name has in which these two characters stand together. */
@@ -131,8 +148,16 @@ function ownersQuery(visible: readonly VisibleRepositories[]): string | undefine
     if (one.owners === 'all') return undefined
     for (const owner of one.owners) owners.add(owner)
   }
-  if (owners.size > MAX_INDEXED_OWNERS) return undefined
-  return [...owners].map((owner) => `(${trigrams(owner).slice(-MAX_TRIGRAMS).map(quote).join(' AND ')})`).join(' OR ')
+  const kinds = groupBy([...owners], (owner) => owner.replace(/\/.*/, ''))
+  const starts = [...kinds].flatMap(([kind, those]) => {
+    if (kind === ROOT_OWNER) return [ROOT_OWNER.slice(0, TRIGRAM_LENGTH)]
+    return those.length > MAX_INDEXED_OWNERS ? [`${kind}/`.slice(-TRIGRAM_LENGTH)] : those.map((owner) => `${owner}/`)
+  })
+  return starts.map((start) => `(${trigrams(start).slice(-OWNER_TRIGRAMS).map(quote).join(' AND ')})`).join(' OR ')
+}
+
+function allTrigrams(text: string): string {
+  return trigrams(text).slice(0, MAX_TRIGRAMS).map(quote).join(' AND ')
 }
 
 function trigrams(text: string): readonly string[] {
@@ -147,19 +172,24 @@ function quote(text: string): string {
 
 function contains(term: string, dialect: Dialect): Condition {
   if (term === '') return sql`1 = 1`
-  return [...term].length < TRIGRAM_LENGTH
-    ? nameContains(term, dialect)
-    : sql`(${nameContains(term, dialect)} or ${columnContains('description_key', term, dialect)})`
-}
-
-function nameContains(term: string, dialect: Dialect): Condition {
-  return columnContains('name', term, dialect)
+  const {length} = [...term]
+  if (length === 1) return beginsWith(term, dialect)
+  const name = columnContains('name', term, dialect)
+  return length < TRIGRAM_LENGTH ? name : sql`(${name} or ${columnContains('description_key', term, dialect)})`
 }
 
 /** PostgreSQL finds by the index what is asked with LIKE. */
 function columnContains(column: 'name' | 'description_key', term: string, dialect: Dialect): Condition {
   const name = sql.ref(`r.${column}`)
   return dialect === 'sqlite' ? sql`instr(${name}, ${term}) > 0` : sql`${name} like ${`%${escapeLike(term)}%`} escape '\\'`
+}
+
+/** Whether a component of the name begins with the term. */
+function beginsWith(term: string, dialect: Dialect): Condition {
+  const escaped = escapeLike(term)
+  return dialect === 'sqlite'
+    ? sql`instr('/' || r.name, ${`/${term}`}) > 0`
+    : sql`(r.name like ${`${escaped}%`} escape '\\' or r.name like ${`%/${escaped}%`} escape '\\')`
 }
 
 function escapeLike(term: string): string {

@@ -13,7 +13,9 @@ import {createLoginHistory} from './login-history.ts'
 import type {Dialect} from './migrations.ts'
 import {createManagedRegistryStore} from './registries.ts'
 
-tbimport {createServiceStore} from './services.ts'
+import {createRetentionStore} from './retention.ts'
+import {createSearchStore, type SearchLimits} from './search.ts'
+import {createServiceStore} from './services.ts'
 
 import type {Tables} from './tables.ts'
 import {createRefreshTokenStore, createSessionStore} from './tokens.ts'
