@@ -6,7 +6,8 @@ import {registryDependencies} from '../../lib/cli/registry-dependencies.ts'
 import {describeStep} from '../../lib/cli/registry-report.ts'
 import {ACCESS_FLAGS} from '../../lib/cli/transfer-flags.ts'
 import type {TrustStep} from '../../lib/collector/trust-check.ts'
-import {HoldfastError} from '../../lib/core/errors.ts'
+import {HoldfastError, hasCode} from '../../lib/core/errors.ts'
+import {text} from '../../lib/core/terminal-text.ts'
 import type {RegistryCheck as Check, CheckStep} from '../../lib/registries/check.ts'
 
 interface CheckResult extends Check {
@@ -19,7 +20,7 @@ export default class RegistryCheck extends BaseCommand<CheckResult> {
 
   static override description =
     `Works for declared registries and for any other host. Nothing is left behind: an upload is started and cancelled in the repository "holdfast-check", and what is deleted does not exist.
-For a registry that the collector manages, tokens, catalog, events and index are checked as well. The exit code is that of the first step that fails.`
+For a registry that the collector manages, tokens, catalog, events and index are checked as well, if you are an administrator or a manager who is responsible for it. The exit code is that of the first step that fails.`
 
   static override examples = [
     {description: 'The default registry', command: '<%= config.bin %> <%= command.id %>'},
@@ -79,7 +80,12 @@ For a registry that the collector manages, tokens, catalog, events and index are
     const {registries} = await collector.run(listManagedRegistries, {})
     const managed = registries.find(({name, url}) => names.includes(name) || names.includes(new URL(url).host))
     if (managed === undefined) return undefined
-    const {steps} = await collector.run(checkRegistryTrust, {name: managed.name})
+    const checked = await collector.run(checkRegistryTrust, {name: managed.name}).catch((error: unknown) => {
+      if (!hasCode(error, 'DENIED')) throw error
+      this.output.note(text`whether it trusts the collector is for its managers to check: ${error.message}`)
+    })
+    if (checked === undefined) return undefined
+    const {steps} = checked
     for (const step of steps) for (const line of describeStep(step)) this.output.print(line)
     return steps
   }
