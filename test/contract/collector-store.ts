@@ -1,6 +1,8 @@
 /** What every implementation of the CollectorStore port must do. */
 import assert from 'node:assert/strict'
 import {hashPassword} from '../../src/lib/accounts/password.ts'
+import {withRights} from '../../src/lib/accounts/rights.ts'
+import {admitByDirectories} from '../../src/lib/collector/foreign-accounts.ts'
 import {createAccountAuthenticator} from '../../src/lib/collector/local-token-service.ts'
 import type {CollectorStore} from '../../src/lib/collector/store.ts'
 import {HoldfastError, hasCode} from '../../src/lib/core/errors.ts'
@@ -132,12 +134,10 @@ export function collectorStoreContract(open: () => Promise<CollectorStore>): voi
 
   describe('logins of one user of a directory', () => {
     it('at the same time all succeed, whatever groups the directory says', async () => {
-      const login = async (): Promise<void> => {
-        const found = await store.findUser('dir').catch(() => undefined)
-        const user = found ?? (await store.addUser({name: 'dir', source: 'corp'}).catch(() => undefined)) ?? (await store.findUser('dir'))
-        await store.replaceGroups(user?.id ?? 0, ['ops', 'dev', 'qa'])
-      }
-      await Promise.all(Array.from({length: 30}, login))
+      const rules = [{group: 'ops', privileges: ['Pusher', 'Puller'], isAdministrator: true}]
+      const corp = withRights({name: 'corp', verify: async (name) => ({name, groups: ['ops', 'dev', 'qa']})}, rules)
+      const logins = await Promise.all(Array.from({length: 30}, () => admitByDirectories(store, [corp], 'dir', new Secret('x'))))
+      for (const account of logins) assert.partialDeepStrictEqual(account, {user: {name: 'dir', isAdministrator: true}})
       assert.deepEqual((await store.findUser('dir'))?.groups, ['dev', 'ops', 'qa'])
       const id = (await store.findUser('dir'))?.id ?? 0
       const lists = [['ops', 'dev'], ['qa'], ['new', 'dev', 'qa'], []]

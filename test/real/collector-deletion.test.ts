@@ -150,7 +150,7 @@ describe('deleting through a collector', function () {
     await push('users/ann/tool', {v1: one, v2: two})
     await push('base', {v1: one})
     assert.deepEqual(await fail('bob', ['tag', 'delete', 'genuine/users/ann/tool:v1', '--by-collector']), ['OBJECT_NOT_FOUND', 3])
-    assert.deepEqual(await fail('bob', ['repository', 'delete', 'genuine', 'users/ann/tool', '--yes']), ['OBJECT_NOT_FOUND', 3])
+    assert.deepEqual(await fail('bob', ['repository', 'delete', 'genuine/users/ann/tool', '--yes']), ['OBJECT_NOT_FOUND', 3])
     assert.deepEqual(await fail('bob', ['tag', 'delete', 'genuine/base:v1', '--by-collector']), ['DENIED', 5])
     assert.deepEqual(await fail('bob', ['tag', 'delete', 'base:v1', '--by-collector']), ['USAGE', 2])
     assert.deepEqual(await fail('bob', ['tag', 'delete', 'unknown/base:v1', '--by-collector']), ['OBJECT_NOT_FOUND', 3])
@@ -182,8 +182,11 @@ describe('deleting through a collector', function () {
     await push('users/gone/b', {v1: createIndex({'linux/amd64': two, 'linux/arm64': platform})})
     await command(owner, ['user', 'remove', 'gone', '--yes'])
     const names = ['users/gone/a', 'users/gone/b']
-    assert.deepEqual(await fail('mia', ['repository', 'delete', 'genuine', ...names]), ['INPUT_REQUIRED', 2])
-    assert.partialDeepStrictEqual(await run('mia', 'repository delete', ['genuine', ...names, '--dry-run']), {
+    const full = names.map((name) => `genuine/${name}`)
+    assert.deepEqual(await fail('mia', ['repository', 'delete', ...full, 'genuine/users/bob/web:v1', '--yes']), ['USAGE', 2])
+    assert.deepEqual(await fail('mia', ['repository', 'delete', ...full, 'frozen/users/bob/kept', '--yes']), ['USAGE', 2])
+    assert.deepEqual(await fail('mia', ['repository', 'delete', ...full]), ['INPUT_REQUIRED', 2])
+    assert.partialDeepStrictEqual(await run('mia', 'repository delete', [...full, '--dry-run']), {
       isDryRun: true,
       deleted: [
         {repository: 'users/gone/a', tags: ['v1', 'v2']},
@@ -191,7 +194,7 @@ describe('deleting through a collector', function () {
       ],
     })
     assert.ok(await isThere('users/gone/a', 'v1'))
-    assert.partialDeepStrictEqual(await run('mia', 'repository delete', ['genuine', ...names, '--yes']), {failures: []})
+    assert.partialDeepStrictEqual(await run('mia', 'repository delete', [...full, '--yes']), {failures: []})
     for (const tag of ['v1', 'v2']) assert.ok(!(await isThere('users/gone/a', tag)))
     for (const {digest} of [two, platform]) assert.ok(!(await isThere('users/gone/b', digest)), 'the manifest of a platform is left')
     await command(owner, ['registry', 'discover', 'genuine'])
@@ -204,7 +207,7 @@ describe('deleting through a collector', function () {
     const {status, body} = await remove('bob', 'frozen/repository/tags', {repository: 'users/bob/kept', tags: ['v1']})
     assert.deepEqual([status, body.deleted, body.failures[0]?.error.code], [200, [], 'UNSUPPORTED'])
     assert.match(body.failures[0]?.error.message ?? '', /deleting is switched off/)
-    assert.deepEqual(await fail('bob', ['repository', 'delete', 'frozen', 'users/bob/kept', '--yes']), ['UNSUPPORTED', 5])
+    assert.deepEqual(await fail('bob', ['repository', 'delete', 'frozen/users/bob/kept', '--yes']), ['UNSUPPORTED', 5])
     assert.deepEqual(await tagsOf('bob', 'users/bob/kept', 'frozen'), ['v1'])
     assert.deepEqual(await deletionsSeenBy('bob', 'users/bob/kept'), [])
     assert.ok(await isThere('users/bob/kept', 'v1'))

@@ -21,7 +21,7 @@ export default class RegistryCheck extends BaseCommand<CheckResult> {
 
   static override description =
     `Works for declared registries, for those that the collector manages, by their names, and for any other host. Nothing is left behind: an upload is started and cancelled in the repository "holdfast-check", and what is deleted does not exist.
-For a registry that the collector manages, tokens, catalog, events and index are checked as well. The exit code is that of the first step that fails.`
+For a registry that the collector manages, tokens, catalog, events and index are checked as well, if you are an administrator or a manager who is responsible for it. The exit code is that of the first step that fails.`
 
   static override examples = [
     {description: 'The default registry', command: '<%= config.bin %> <%= command.id %>'},

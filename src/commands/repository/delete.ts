@@ -1,9 +1,11 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {CollectorCommand} from '../../lib/cli/collector-command.ts'
+import {type ManagedRepositoryName, parseManagedRepository} from '../../lib/cli/managed-repository-name.ts'
 import {PartialFailure} from '../../lib/cli/partial-failure.ts'
 import {formatCount} from '../../lib/cli/units.ts'
 import {HoldfastError} from '../../lib/core/errors.ts'
+import {shellCommand} from '../../lib/core/shell.ts'
 import {escapeText, text} from '../../lib/core/terminal-text.ts'
 
 interface DeletedRepositories {
@@ -27,13 +29,15 @@ export default class RepositoryDelete extends CollectorCommand<DeletedRepositori
     `The collector deletes by its own rights at the registry, if its access policy lets you: owners delete their own images, managers everything in registries that they are responsible for, administrators everything ("holdfast explain" says by which rule). What goes is shown first, and asked for on a terminal; elsewhere --yes is needed.
 The owner finds the deletion in "holdfast events". The registry frees the space when it collects its garbage.`
   static override readonly examples = [
-    '<%= config.bin %> <%= command.id %> internal users/bob/web --dry-run',
-    '<%= config.bin %> <%= command.id %> internal users/bob/web users/bob/api --yes',
+    '<%= config.bin %> <%= command.id %> internal/users/bob/web --dry-run',
+    '<%= config.bin %> <%= command.id %> internal/users/bob/web internal/users/bob/api --yes',
   ]
   static override readonly strict = false
   static override readonly args = {
-    registry: Args.string({required: true, description: 'the managed registry'}),
-    repository: Args.string({required: true, description: 'the repository; more than one may follow.'}),
+    repository: Args.string({
+      required: true,
+      description: 'REGISTRY/REPOSITORY: a managed registry, and its repository; more of the same registry may follow.',
+    }),
   }
   static override readonly flags = {
     'dry-run': Flags.boolean({summary: 'Show what would be deleted, and delete nothing.'}),
@@ -42,8 +46,16 @@ The owner finds the deletion in "holdfast events". The registry frees the space 
 
   async run(): Promise<DeletedRepositories> {
     const {argv, flags} = await this.parse(RepositoryDelete)
-    const [registry = '', ...names] = argv.map(String)
-    const repositories = [...new Set(names)]
+    const named = argv.map((argument) => parseWhole(String(argument)))
+    const [registry = '', ...others] = new Set(named.map((one) => one.registry))
+    if (others.length > 0) {
+      throw new HoldfastError(
+        'USAGE',
+        `cannot delete repositories of "${[registry, ...others].join('", "')}" at once: name those of one registry`,
+      )
+    }
+    const repositories = [...new Set(named.map((one) => one.repository))]
+    const full = repositories.map((repository) => `${registry}/${repository}`)
     if (repositories.length > MAX_REPOSITORIES) {
       throw new HoldfastError('USAGE', `cannot delete ${repositories.length} repositories at once: ${MAX_REPOSITORIES} at most`)
     }
@@ -71,7 +83,7 @@ The owner finds the deletion in "holdfast events". The registry frees the space 
       const what = repositories.length === 1 ? `${registry}/${repositories[0]}` : `these ${repositories.length} repositories`
       const question = {
         message: text`Delete ${what} with every tag?`,
-        flag: `holdfast repository delete ${registry} ${repositories.join(' ')} --yes`,
+        flag: `holdfast repository delete ${full.join(' ')} --yes`,
       }
       if (!(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', 'nothing was deleted')
     }
@@ -88,6 +100,15 @@ The owner finds the deletion in "holdfast events". The registry frees the space 
   }
 }
 
+/** One tag is not the repository. @throws {HoldfastError} USAGE */
+function parseWhole(argument: string): ManagedRepositoryName {
+  const named = parseManagedRepository(argument, 'repository delete')
+  if (`${named.registry}/${named.repository}` === argument) return named
+  throw new HoldfastError('USAGE', `cannot delete repository "${argument}": it names one image of it`, {
+    hints: [shellCommand`holdfast tag delete ${argument} --by-collector`],
+  })
+}
+
 function describeTags(tags: readonly string[]): string {
   if (tags.length === 0) return ''
   return ` (${tags.slice(0, MAX_TAGS_SHOWN).join(', ')}${tags.length > MAX_TAGS_SHOWN ? ', …' : ''})`
@@ -98,6 +119,6 @@ function partialFailure(registry: string, result: DeletedRepositories): PartialF
   return new PartialFailure(
     `cannot delete ${failures.length} of ${formatCount(deleted.length + failures.length, 'repository', 'repositories')}: ${failures.map(({error}) => error.message).join('; ')}`,
     result,
-    [`holdfast repository delete ${registry} ${failures.map(({repository}) => repository).join(' ')}`],
+    [`holdfast repository delete ${failures.map(({repository}) => `${registry}/${repository}`).join(' ')}`],
   )
 }

@@ -30,8 +30,9 @@ describe('sweeps of a registry', () => {
     afterwards(temporary.remove)
     file = join(temporary.path, 'collector.db')
     const store = await openStore()
+    // That of serve, which needs no proof.
     registry = await store.addManagedRegistry({
-      ...{name: 'internal', service: 'internal', url: 'https://registry.example.com', insecure: false, restricted: false},
+      ...{name: 'embedded', service: 'embedded', url: 'https://registry.example.com', insecure: false, restricted: false},
       ...{tokenHeader: 'x5c' as const, tokenLifeSeconds: 900},
     })
   })
@@ -85,7 +86,7 @@ describe('sweeps of a registry', () => {
     await clock.advance(30_000)
     await assert.rejects(second, (error) => {
       assert.ok(hasCode(error, 'CONFLICT'))
-      assert.match(error.message, /^cannot sweep registry "internal": another process sweeps it$/)
+      assert.match(error.message, /^cannot sweep registry "embedded": another process sweeps it$/)
       return true
     })
     held.letGo()

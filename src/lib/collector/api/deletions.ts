@@ -231,7 +231,7 @@ async function deleteImages(
   const left = (await tagsOf(opened)).map(({tag}) => tag)
   if (left.length === 0) return
   throw new HoldfastError('CONFLICT', `cannot delete all of "${object}": the registry still lists ${left.slice(0, 10).join(', ')}`, {
-    hints: [`holdfast repository delete ${object.replace('/', ' ')}`],
+    hints: [`holdfast repository delete ${object}`],
   })
 }
 
