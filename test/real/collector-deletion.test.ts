@@ -198,7 +198,7 @@ describe('deleting through a collector', function () {
     for (const tag of ['v1', 'v2']) assert.ok(!(await isThere('users/gone/a', tag)))
     for (const {digest} of [two, platform]) assert.ok(!(await isThere('users/gone/b', digest)), 'the manifest of a platform is left')
     await command(owner, ['registry', 'discover', 'genuine'])
-    assert.deepEqual(await fail('mia', ['repository', 'show', 'genuine', 'users/gone/a']), ['OBJECT_NOT_FOUND', 3])
+    assert.deepEqual(await fail('mia', ['repository', 'show', 'genuine/users/gone/a']), ['OBJECT_NOT_FOUND', 3])
   })
 
   it('keeps what a registry refuses to delete, and says why', async () => {

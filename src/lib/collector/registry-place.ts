@@ -1,4 +1,4 @@
-/** Where registries are, and whether they have proven it: anybody with the right to manage may write down any URL. */
+/** Where registries are, and whether they have proven it: a user with the right to manage may write down any URL. */
 import {EMBEDDED_REGISTRY, type ManagedRegistry} from './objects.ts'
 
 /** The same text for all spellings of one place: a host without a trailing dot, and its port unless that is one of the web's. */

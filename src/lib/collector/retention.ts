@@ -11,7 +11,7 @@ const PURGE_EVERY_MS = 60 * 60_000
 const LEASE_MS = PURGE_EVERY_MS - 5 * 60_000
 /** After a start there are other things to do. */
 const FIRST_PURGE_MS = 60_000
-/** Anybody may fail to log in: of these entries only the newest are kept, whatever their age. */
+/** Any client can fail to log in: of these entries only the newest are kept, whatever their age. */
 const MAX_FAILED_LOGINS = 100_000
 /** Failures and successes by account and address, beyond what they expire by. */
 const MAX_LOGIN_KEYS = 100_000

@@ -62,7 +62,7 @@ function skipped(name: TrustStep['name'], ground: string): TrustStep {
   return {name, status: 'skipped', detail: `${ground} failed`, hints: []}
 }
 
-/** Asks as nobody: a registry that trusts a collector asks for a token of its own service. */
+/** Asks without a token: a registry that trusts a collector asks for a token of its own service. */
 export async function checkChallenge({name, service}: ManagedRegistry, probe: ProbeRegistry): Promise<Finding> {
   const {status, headers} = await probe('/v2/', undefined)
   const bearer = parseChallenges(headers['www-authenticate'] ?? '').find(({scheme}) => scheme.toLowerCase() === 'bearer')

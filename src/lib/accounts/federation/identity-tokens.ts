@@ -35,7 +35,7 @@ type Refused = {readonly kind: 'refused'; readonly reason: string}
 export interface Federation {
   readonly providers: readonly IdentityProvider[]
   /**
-   * Returns whom a token stands for, by the first rule or provider that it fits.
+   * Returns the account or person that a token stands for, by the first rule or provider that it fits.
    * @throws {HoldfastError} REGISTRY_UNAVAILABLE when the issuer's keys cannot be had.
    */
   identify(token: Secret): Promise<ForeignIdentity | Refused>

@@ -36,7 +36,7 @@ async function answerGet(request: FastifyRequest, reply: FastifyReply, tokens: T
   const basic = parseBasic(request.headers.authorization ?? '')
   if (basic === undefined) throw new HoldfastError('UNAUTHENTICATED', 'cannot give a token: user name and password are missing')
   const account = text(query, 'account')
-  // The account becomes the token's subject: it must not be somebody else's.
+  // The account becomes the token's subject: it must be that of the credentials.
   if (account !== undefined && account !== '' && account !== basic.username) {
     throw new HoldfastError('USAGE', 'cannot give a token: the account is not the user who authenticates')
   }
