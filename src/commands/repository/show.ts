@@ -20,7 +20,7 @@ export default class RepositoryShow extends CollectorCommand<ShownRepository> {
   async run(): Promise<ShownRepository> {
     const {args, flags} = await this.parse(RepositoryShow)
     const [collector, {showRepository}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/repositories.ts')])
-    const result = await collector.run(showRepository, parseManagedRepository(args.repository, 'repository show'))
+    const result = await collector.run(showRepository, parseManagedRepository(args.repository))
     this.printRows(describeRepositories([result.repository]))
     this.printRows(describeIndexedTags(result.tags), text`it has no tags`)
     return result
