@@ -31,7 +31,7 @@ const WORDS =
     ',',
   )
 
-/** Half of the names are the registry's, a third those of apps, the others of users, whom nobody else sees; 31 characters on average. */
+/** Half of the names are the registry's, a third those of apps, the others of users, whose images no other user sees. */
 function repositoryName(number: number): string {
   const word = (seed: number): string => WORDS[Math.floor(((seed % 997) / 997) ** 3 * WORDS.length)] ?? 'web'
   const leaf = `${word(number * 7919)}-${word(number * 104_729)}-${number}`

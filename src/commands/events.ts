@@ -52,7 +52,7 @@ export default class Events extends CollectorCommand<EventList> {
 
   async run(): Promise<EventList> {
     const {args, flags} = await this.parse(Events)
-    const named = args.repository === undefined ? undefined : parseManagedRepository(args.repository, 'events')
+    const named = args.repository === undefined ? undefined : parseManagedRepository(args.repository)
     const {signal} = this.openContext(flags)
     const [collector, {listEvents}] = await Promise.all([this.openCollector(flags), import('../lib/collector/api/logs.ts')])
     const {action, since, limit} = flags

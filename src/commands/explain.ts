@@ -3,7 +3,6 @@ import {ACTIONS, type Action} from '../lib/access/decide.ts'
 import {CollectorCommand} from '../lib/cli/collector-command.ts'
 import {describeDecisions} from '../lib/cli/collector-report.ts'
 import {parseManagedRepository} from '../lib/cli/managed-repository-name.ts'
-import {shellWord} from '../lib/core/shell.ts'
 
 interface Explanation {
   readonly principal: string
@@ -43,7 +42,7 @@ export default class Explain extends CollectorCommand<Explanation> {
     const [collector, {explainAccess}] = await Promise.all([this.openCollector(flags), import('../lib/collector/api/access.ts')])
     const result = await collector.run(explainAccess, {
       principal: args.principal,
-      ...parseManagedRepository(args.reference, `explain ${shellWord(args.principal)}`),
+      ...parseManagedRepository(args.reference),
       ...(args.action === undefined ? {} : {action: args.action}),
     })
     this.printRows(describeDecisions(result.decisions))

@@ -102,7 +102,7 @@ The owner finds the deletion in "holdfast events". The registry frees the space 
 
 /** One tag is not the repository. @throws {HoldfastError} USAGE */
 function parseWhole(argument: string): ManagedRepositoryName {
-  const named = parseManagedRepository(argument, 'repository delete')
+  const named = parseManagedRepository(argument)
   if (`${named.registry}/${named.repository}` === argument) return named
   throw new HoldfastError('USAGE', `cannot delete repository "${argument}": it names one image of it`, {
     hints: [shellCommand`holdfast tag delete ${argument} --by-collector`],

@@ -30,7 +30,7 @@ export default class RepositoryDescribe extends CollectorCommand<Described> {
     ])
     const {description, official, automated} = flags
     const repository = await collector.run(describeRepository, {
-      ...parseManagedRepository(args.repository, 'repository describe'),
+      ...parseManagedRepository(args.repository),
       ...(description === undefined ? {} : {description}),
       ...(official === undefined ? {} : {isOfficial: official}),
       ...(automated === undefined ? {} : {isAutomated: automated}),

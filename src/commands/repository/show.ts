@@ -37,7 +37,7 @@ export default class RepositoryShow extends CollectorCommand<ShownRepository> {
     const {args, flags} = await this.parse(RepositoryShow)
     const [collector, {showRepository}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/repositories.ts')])
     const result = await collector.run(showRepository, {
-      ...parseManagedRepository(args.repository, 'repository show'),
+      ...parseManagedRepository(args.repository),
       ...(flags.sizes ? {sizes: true} : {}),
     })
     this.printRows(describeRepositories([result.repository]))

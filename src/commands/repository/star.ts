@@ -22,7 +22,7 @@ export default class RepositoryStar extends CollectorCommand<Starred> {
     const {args, flags} = await this.parse(RepositoryStar)
     const [collector, {starRepository}] = await Promise.all([this.openCollector(flags), import('../../lib/collector/api/repositories.ts')])
     const starred = await collector.run(starRepository, {
-      ...parseManagedRepository(args.repository, 'repository star'),
+      ...parseManagedRepository(args.repository),
       isStarred: !flags.remove,
     })
     this.printRows(describeRepositories([starred]))

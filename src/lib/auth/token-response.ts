@@ -78,7 +78,7 @@ export function decodeTokenFields(json: unknown, nowMs: number): TokenResponse |
   }
 }
 
-/** Those that are as a collector writes them; nothing else is said by whoever answers. */
+/** The refusals that have the form of a collector; the others are dropped. */
 function decodeRefusals(value: unknown): Pick<TokenResponse, 'refusals'> {
   if (!Array.isArray(value)) return {}
   const refusals = value.slice(0, MAX_REFUSALS).flatMap((item: unknown): ExplainedRefusal[] => {

@@ -1,6 +1,6 @@
 /** The one argument that names a repository of a managed registry: REGISTRY/REPOSITORY. */
 import {HoldfastError} from '../core/errors.ts'
-import {shellWord} from '../core/shell.ts'
+import {shellCommand} from '../core/shell.ts'
 
 export interface ManagedRepositoryName {
   /** The name of the managed registry. */
@@ -10,15 +10,14 @@ export interface ManagedRepositoryName {
 
 /**
  * Splits `embedded/users/ann/web`; a tag or digest behind it changes nothing.
- * @param command what runs, as in `repository show`: it is in the hint.
  * @throws {HoldfastError} USAGE
  */
-export function parseManagedRepository(text: string, command: string): ManagedRepositoryName {
+export function parseManagedRepository(text: string): ManagedRepositoryName {
   const slash = text.indexOf('/')
   const [registry, repository] = [text.slice(0, Math.max(slash, 0)), text.slice(slash + 1).replace(/(?:@.*|:[^/]*)$/, '')]
   if (registry !== '' && repository !== '') return {registry, repository}
-  const name = slash < 0 && /^[a-z0-9._-]+$/.test(text) ? text : 'embedded'
+  const isName = slash < 0 && text !== ''
   throw new HoldfastError('USAGE', `cannot read "${text.slice(0, 300)}": it is not REGISTRY/REPOSITORY`, {
-    hints: [`holdfast ${command} ${shellWord(`${name}/apps/shop/web`)}`, 'holdfast registry managed'],
+    hints: [...(isName ? [shellCommand`holdfast search ${''} --registry ${text}`] : []), 'holdfast registry managed'],
   })
 }

@@ -5,7 +5,7 @@ import type {CollectorStore, VisibleRepositories} from '../store.ts'
 import type {Account} from '../subjects.ts'
 import {visibleIn} from './visible.ts'
 
-export interface SearchResults {
+interface SearchResults {
   /** How many there are for the account; with `isMore`, at least so many. */
   readonly count: number
   readonly isMore: boolean
