@@ -130,7 +130,7 @@ describe('a document of a collector', function () {
     assert.equal(stdout, '')
   })
 
-  it('removes nothing without being told so by a flag: there is no terminal, and no variable is an agreement', async () => {
+  it('removes nothing without being told so by a flag: there is no terminal, and a variable is not consent', async () => {
     await apply()
     await writeFile(file, 'services: []\n')
     const asked = await holdfast.json(['apply', file, '--prune'], {env: {HOLDFAST_YES: 'true', HOLDFAST_PRUNE: 'true'}})
@@ -140,7 +140,7 @@ describe('a document of a collector', function () {
     assert.partialDeepStrictEqual(unasked.envelope.result, {changes: []})
     assert.equal(((await command(holdfast, ['service', 'list'])) as {services: unknown[]}).services.length, 1)
     assert.deepEqual(await apply('--prune', '--yes'), ['remove service web'])
-    // A missing section is no empty one.
+    // A missing section is not an empty one.
     await writeFile(file, '')
     assert.deepEqual(await apply('--prune', '--yes'), [])
   })

@@ -109,7 +109,7 @@ describe('the registry commands', () => {
     )
   })
 
-  it('keep a prefix until it is changed or taken away, without asking the registry, and refuse what is no repository name', async () => {
+  it('keep a prefix until it is changed or taken away, without asking the registry, and refuse what is not a repository name', async () => {
     assert.partialDeepStrictEqual(await result('add', 'team', 'https://registry.invalid', '--no-probe', '--prefix', 'apps/shop'), {
       repositoryPrefix: 'apps/shop',
     })

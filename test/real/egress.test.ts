@@ -55,7 +55,7 @@ describe('egress', function () {
       return (server.address() as AddressInfo).port
     }
 
-    it('opens the instances beside a table that drops everything else, and closes what is no instance any more', async () => {
+    it('opens the instances beside a table that drops everything else, and closes what is no longer an instance', async () => {
       const nft = findProgram('nft') ?? ''
       const [first, second, other] = [await listen(), await listen(), await listen()]
       const reached = (): Promise<readonly string[]> =>

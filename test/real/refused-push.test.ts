@@ -108,7 +108,7 @@ describe('a member of a collector', function () {
     assert.ok(healed?.healed !== undefined)
   })
 
-  it('is told nothing by a token endpoint that is no collector of its own', async () => {
+  it('is told nothing by the token endpoint of another collector', async () => {
     const stranger = await memberOf('ann', {HOLDFAST_COLLECTOR: ''})
     const {exitCode, envelope} = await stranger.json(['cache-image', source, '--to', collector.host, '--prefix', 'users/bob'])
     assert.equal(exitCode, 5)

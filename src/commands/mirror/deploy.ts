@@ -85,7 +85,7 @@ HOLDFAST_NOTIFY_URL is told what came of it, in the form that Slack takes.`
     const url = parseMirrorUrl(given)
     const deploymentTimeoutMs = parseDurationMs(flags.timeout)
     if (deploymentTimeoutMs === undefined) {
-      throw new HoldfastError('USAGE', `cannot wait for "${flags.timeout.slice(0, 100)}": it is no length of time`, {
+      throw new HoldfastError('USAGE', `cannot wait for "${flags.timeout.slice(0, 100)}": it is not a duration`, {
         hints: ['--timeout 15m'],
       })
     }

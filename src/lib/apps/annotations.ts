@@ -28,7 +28,7 @@ export function readCopy(annotations: Annotations): StagedImageRecord | undefine
     : {source: a, sourceDigest: b, cached: c, stagedAt: d}
 }
 
-/** None for what is no copy. */
+/** None for what is not a copy. */
 export function writeCopy(staged: StagedImageRecord | undefined): Annotations {
   if (staged === undefined) return {}
   return {

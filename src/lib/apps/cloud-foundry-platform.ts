@@ -1,6 +1,6 @@
 /**
  * The apps of a space of Cloud Foundry. What a release is a copy of is in the annotations of its package and its droplet; what Holdfast notes of an app is in the app's own, so
- * that everybody who works on the space sees it. Today's Cloud Foundry pins nothing and keeps the credentials of an image with the droplet: hence a package with the pinned
+ * that every user of the space sees it. Today's Cloud Foundry pins nothing and keeps the credentials of an image with the droplet: hence a package with the pinned
  * reference and the cache's credentials.
  */
 import {

@@ -83,7 +83,7 @@ export async function judgeRelease(
 }
 
 /**
- * A cached copy is no source: what would be cached is the cache.
+ * A cached copy is not a source: what would be cached is the cache.
  * @throws {HoldfastError} USAGE naming what it is a copy of, where that is known.
  */
 export async function assertIsSource(
@@ -147,7 +147,7 @@ function registryOf(image: string): RegistryHost | undefined {
   return referenceOf(image)?.registry
 }
 
-/** Undefined for text that is no reference: it was written by others. */
+/** Undefined for text that is not a reference: it was written by others. */
 export function referenceOf(image: string): Reference | undefined {
   try {
     return parseReference(image)

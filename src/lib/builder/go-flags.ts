@@ -17,7 +17,7 @@ export type GoFlagSet = Readonly<Record<string, GoFlag>>
 /** Values as they were written. */
 export type GoFlagValues = ReadonlyMap<string, readonly string[]>
 
-/** `-h` or `-help`, which is no error. */
+/** `-h` or `-help`, which is not an error. */
 export class UsageRequested extends Error {
   override readonly name = 'UsageRequested'
   readonly lines: readonly string[]

@@ -20,7 +20,7 @@ export interface CloudFoundryLogin {
   readonly space?: string | undefined
 }
 
-/** @throws {HoldfastError} USAGE for what is no URL of an API; PLAIN_HTTP; as the grants, and OBJECT_NOT_FOUND for org and space; nothing is kept then. */
+/** @throws {HoldfastError} USAGE for what is not the URL of an API; PLAIN_HTTP; as the grants, and OBJECT_NOT_FOUND for org and space; nothing is kept then. */
 export async function logInToCloudFoundry(context: Context, request: CloudFoundryLoginRequest): Promise<CloudFoundryLogin> {
   const session = await proveAccount(context, {...request, how: 'holdfast login --cf '})
   const target = await findTarget(context, session, request)

@@ -21,7 +21,7 @@ export interface ProofRequest {
   readonly how: string
 }
 
-/** @throws {HoldfastError} USAGE for what is no URL of an API; PLAIN_HTTP; as the grants. */
+/** @throws {HoldfastError} USAGE for what is not the URL of an API; PLAIN_HTTP; as the grants. */
 export async function proveAccount(context: Context, {api: text, insecure, proof, how}: ProofRequest): Promise<SessionState> {
   const api = parseApi(text, how)
   rememberSecrets(secretOf(proof).reveal())
@@ -53,7 +53,7 @@ function secretOf(proof: CloudFoundryProof): Secret {
 function parseApi(text: string, how: string): URL {
   const api = URL.canParse(text) ? new URL(text) : URL.canParse(`https://${text}`) ? new URL(`https://${text}`) : undefined
   if (api === undefined || !['https:', 'http:'].includes(api.protocol) || api.username !== '' || api.pathname !== '/') {
-    throw new HoldfastError('USAGE', `cannot log in to "${text.replace(/\/\/.*@/, '//')}": it is no https://api.example.com`, {
+    throw new HoldfastError('USAGE', `cannot log in to "${text.replace(/\/\/.*@/, '//')}": it is not like https://api.example.com`, {
       hints: [`${how}https://api.example.com`],
     })
   }

@@ -35,7 +35,7 @@ const MAX_PORT = 65_535
 
 /**
  * The port of the URL, with TLS where the URL says https; behind another proxy port 443 with a certificate, else 80; or the port or address of `--nginx-listen`.
- * @throws {HoldfastError} USAGE for https that nothing speaks, for a certificate that nothing uses, and for what is no port or address.
+ * @throws {HoldfastError} USAGE for https that nothing speaks, for a certificate that nothing uses, and for what is not a port or an address.
  */
 export function nginxDoor(flags: DoorFlags, {url, isBehindProxy, proxyHint}: DoorOptions): Door {
   const [certificateFile, keyFile] = [flags['tls-cert'], flags['tls-key']]

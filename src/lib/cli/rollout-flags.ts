@@ -57,14 +57,14 @@ export function readRollout(flags: RolloutFlags, environment: Readonly<Record<st
   }
   const timeoutMs = timeout === undefined ? startupTimeoutMs(environment) : parseDurationMs(timeout)
   if (timeoutMs === undefined) {
-    throw new HoldfastError('USAGE', `cannot wait for "${excerpt(timeout ?? '', 100)}": it is no length of time`, {
+    throw new HoldfastError('USAGE', `cannot wait for "${excerpt(timeout ?? '', 100)}": it is not a duration`, {
       hints: ['--timeout 15m'],
     })
   }
   return {...DEFAULT_ROLLOUT, strategy, maxInFlight, timeoutMs, waitsFor: flags['no-wait'] === true ? 'first' : 'all'}
 }
 
-/** In minutes and parts of them, as cf reads it; what is no number is ignored, as cf does. */
+/** In minutes and parts of them, as cf reads it; what is not a number is ignored, as cf does. */
 function startupTimeoutMs({CF_STARTUP_TIMEOUT: minutes}: Readonly<Record<string, string | undefined>>): number {
   const ms = Math.floor(Number(minutes || Number.NaN) * SECONDS_PER_MINUTE) * 1000
   return ms > 0 && ms < Number.MAX_SAFE_INTEGER ? ms : DEFAULT_ROLLOUT.timeoutMs

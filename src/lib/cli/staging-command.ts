@@ -231,7 +231,7 @@ async function statAs(context: Context, image: Reference, credentials: PullCrede
   return await store.statManifest(image.repository, manifestReference(image))
 }
 
-/** Looks at the image as the platform will, with its credentials and nobody else's. */
+/** Looks at the image as the platform will, with its credentials alone. */
 async function assertPullable(context: Context, image: Reference, credentials: PullCredentials | undefined): Promise<void> {
   try {
     if ((await statAs(context, image, credentials)) !== undefined) return

@@ -158,7 +158,7 @@ export async function planWarming({warm: file, 'warm-every': every}: WarmFlags, 
   if (file === undefined) return undefined
   const everyMs = parseDurationMs(every)
   if (everyMs === undefined) {
-    throw new HoldfastError('USAGE', `cannot warm every "${every.slice(0, 100)}": it is no length of time`, {hints: ['--warm-every 6h']})
+    throw new HoldfastError('USAGE', `cannot warm every "${every.slice(0, 100)}": it is not a duration`, {hints: ['--warm-every 6h']})
   }
   if (file === '-') throw new HoldfastError('USAGE', 'cannot warm from standard input again and again', {hints: ['--warm FILE']})
   await readWishes(file, stop)

@@ -18,7 +18,7 @@ export function requireText(purpose: string, json: unknown, ...path: readonly st
   throw new HoldfastError('REGISTRY_UNAVAILABLE', `cannot ${purpose}: the answer has no ${path.join('.')}, as a Cloud Controller’s would`)
 }
 
-/** The texts of an object at a path, by name; what is no text is omitted. */
+/** The texts of an object at a path, by name; what is not a text is omitted. */
 export function textsAt(json: unknown, ...path: readonly string[]): Readonly<Record<string, string>> {
   const entries = Object.entries(Object(valueAt(json, ...path)))
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))

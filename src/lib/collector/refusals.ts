@@ -87,7 +87,7 @@ function describe(need: Need, {account, registry, repository}: RefusedAction): s
   }
 }
 
-/** None where a command would have to name a group that is not known, or that the account must not be told of. */
+/** None where a command would have to name a group that is not known, or that the account must not see. */
 async function remedyFor(
   need: Need,
   refused: RefusedAction,

@@ -37,7 +37,7 @@ export function parseInstance(text: string, defaultPort = DEFAULT_PORT): Registr
   const host = bracketed ?? plain
   const port = portText === undefined ? defaultPort : Number(portText)
   if (host !== undefined && port > 0 && port <= MAX_PORT && (bracketed === undefined ? isHost(host) : isIP(host) === 6)) return {host, port}
-  throw new HoldfastError('USAGE', `cannot use "${text.slice(0, 300)}" as an instance: it is no HOST[:PORT]`, {
+  throw new HoldfastError('USAGE', `cannot use "${text.slice(0, 300)}" as an instance: it is not HOST[:PORT]`, {
     hints: ['10.244.2.6:8080', '[2001:db8::1]:8080'],
   })
 }

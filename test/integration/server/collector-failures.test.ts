@@ -1,4 +1,4 @@
-/** What clients of the collector's endpoints are told of errors, by the form of their protocol. */
+/** What clients of the collector's endpoints learn of errors, by the form of their protocol. */
 import assert from 'node:assert/strict'
 import formBody from '@fastify/formbody'
 import {type FastifyInstance, fastify} from 'fastify'

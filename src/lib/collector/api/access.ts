@@ -50,7 +50,7 @@ export const explainAccess = defineOperation({
         if (decision.granted) return {action: one, ...decision}
         const refused = {action: one, account, registry, standing, repository, ...(isTold ? {mayNameGroups: true} : {})}
         const {explanation, remedies, below} = await explainRefusal(refused, call.store)
-        // The command that asks this is no remedy here.
+        // The command that asks this does not help here.
         const others = remedies.filter((remedy) => !remedy.startsWith('holdfast explain '))
         return {
           action: one,

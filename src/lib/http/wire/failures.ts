@@ -11,7 +11,7 @@ const HTTP_BAD_REQUEST = 400
 const HTTP_UNAUTHORIZED = 401
 const HTTP_PROXY_AUTHENTICATION_REQUIRED = 407
 
-/** Commands that help where a server that is no registry cannot be reached. */
+/** Commands that help where a server that is not a registry cannot be reached. */
 export interface ServerHints {
   /** Shows whether it can be reached, without a proxy. */
   readonly reach: string
@@ -25,7 +25,7 @@ export interface Attempt {
   readonly url: URL
   /** `host:port` of the proxy that was to carry it. */
   readonly proxy?: string | undefined
-  /** What helps where the server is no registry. */
+  /** What helps where the server is not a registry. */
   readonly hints?: ServerHints | undefined
   /** False when no byte of the request was sent: the error says so in `requestSent`. */
   readonly isSent?: boolean

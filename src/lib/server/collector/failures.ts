@@ -1,4 +1,4 @@
-/** What clients of the collector are told of errors: one status for each code, and one form of the body for each of the protocols that it speaks. */
+/** What clients of the collector learn of errors: one status for each code, and one form of the body for each of the protocols that it speaks. */
 import type {FastifyError, FastifyReply, FastifyRequest} from 'fastify'
 import {type ErrorCode, HoldfastError} from '../../core/errors.ts'
 import {escapeText} from '../../core/terminal-text.ts'
@@ -68,7 +68,7 @@ const OAUTH_CODES: ReadonlyMap<number, string> = new Map([
   [503, 'temporarily_unavailable'],
 ])
 
-/** RFC 6749 §5.2, and §4.1.2.1 for what is no fault of the request. */
+/** RFC 6749 §5.2, and §4.1.2.1 for what is not a fault of the request. */
 export const OAUTH_FORM: FailureForm = {
   body: ({status, message}) => ({error: OAUTH_CODES.get(status) ?? 'invalid_request', error_description: escapeText(message)}),
   hasOneOutage: true,

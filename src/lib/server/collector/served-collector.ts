@@ -157,7 +157,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
       throw new HoldfastError('UNAUTHENTICATED', 'cannot call the collector: services have nothing to do here')
     },
     async verifyIdentityToken(token, request) {
-      const {account, isPerson, reason = 'it is no person’s'} = await admitByIdentityToken(store, options.federation, token)
+      const {account, isPerson, reason = 'it is not that of a person'} = await admitByIdentityToken(store, options.federation, token)
       if (isPerson && account?.kind === 'user') return account.user
       const entry = {...request, principal: account === undefined ? '-' : accountName(account), action: 'login', object: 'session'}
       await store.appendAudit([{...entry, outcome: 'refused', rule: 'UNAUTHENTICATED', reason}])

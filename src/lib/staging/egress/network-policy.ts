@@ -76,7 +76,7 @@ export function parseOrigin(text: string): Hole {
       port === undefined ? HTTPS_PORT : Number(port),
     )
   } catch (cause) {
-    throw new HoldfastError('USAGE', `cannot use "${excerpt(text)}" as an origin: it is no address or range with a port`, {
+    throw new HoldfastError('USAGE', `cannot use "${excerpt(text)}" as an origin: it is not an address or range with a port`, {
       hints: ['--origin 10.1.2.0/24:5000', "--origin '[2001:db8::]/32:443'"],
       cause,
     })
