@@ -3,11 +3,14 @@
  * wants for each request, so that tokens of one collector open both alike).
  */
 import {CATALOG_SCOPE, coversScopes, formatScope, repositoryScope, type Scope} from '../auth/scope.ts'
+import {hasCode} from '../core/errors.ts'
 import type {RepositoryName} from '../oci/reference.ts'
 import {isRepositoryName} from '../oci/reference.ts'
 import type {Exchange} from './exchange.ts'
 import {isProbe, type Route} from './route.ts'
 import {SpecError} from './spec-error.ts'
+
+const OUTAGE_RETRY_SECONDS = '5'
 
 const BEARER = /^Bearer +([^ ]+)$/i
 
@@ -45,7 +48,11 @@ type Answer = AllowedCaller | undefined
 export type AccessControl = (exchange: Exchange, route: Route) => Answer | Promise<Answer>
 
 /** @returns a check that throws {SpecError} 401 with the challenge that says where to get which token. */
-export function createAccessControl({verifyToken, service, mayPull, isActive, originOf}: AccessControlOptions): AccessControl {
+export function createAccessControl({verifyToken, service, isActive, originOf, ...options}: AccessControlOptions): AccessControl {
+  const mayPull: AccessControlOptions['mayPull'] = (subject) => {
+    const ask = options.mayPull(subject)
+    return (repository) => whileKnown(ask(repository))
+  }
   return async (exchange, route) => {
     if (isProbe(route)) return undefined
     const wanted = scopesOf(exchange, route)
@@ -74,6 +81,19 @@ export function createAccessControl({verifyToken, service, mayPull, isActive, or
       for (const parameter of ['mount', 'from']) exchange.query.delete(parameter)
     }
     return {subject: held.subject}
+  }
+}
+
+/** @throws {SpecError} 503 while the database that knows does not respond: what an account may see is not guessed. */
+async function whileKnown<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (!hasCode(error, 'STORAGE')) throw error
+    throw new SpecError(503, 'UNAVAILABLE', 'it is not known now what you may pull: the database of the collector does not respond', {
+      headers: {'Retry-After': OUTAGE_RETRY_SECONDS},
+      cause: error,
+    })
   }
 }
 

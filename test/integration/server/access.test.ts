@@ -5,6 +5,7 @@ import {once} from 'node:events'
 import {request} from 'node:http'
 import {parseScopes} from '../../../src/lib/auth/scope.ts'
 import {createFilesystemStore, type FilesystemStore} from '../../../src/lib/content/filesystem/store.ts'
+import {HoldfastError} from '../../../src/lib/core/errors.ts'
 import {parseDigest} from '../../../src/lib/oci/digest.ts'
 import {parseRepositoryName} from '../../../src/lib/oci/reference.ts'
 import {createAccessControl} from '../../../src/lib/server/access-control.ts'
@@ -36,6 +37,7 @@ describe('a registry with accounts', () => {
   /** Tokens are their scopes; these have ended. */
   const ended = new Set<string>()
   const disabled = new Set<string>()
+  let isDatabaseAway = false
 
   before(async () => {
     directory = await createTemporaryDirectory('access')
@@ -52,7 +54,10 @@ describe('a registry with accounts', () => {
           return ended.has(text) ? undefined : {subject: 'ann', access: parseScopes(text)}
         },
         service: 'embedded',
-        mayPull: () => async (repository) => repository.startsWith('team/'),
+        mayPull: () => async (repository) => {
+          if (isDatabaseAway) throw new HoldfastError('STORAGE', 'cannot use database "PostgreSQL": it does not respond')
+          return repository.startsWith('team/')
+        },
         isActive: async (subject) => !disabled.has(subject),
         originOf: () => 'https://registry.example.com',
       }),
@@ -77,6 +82,21 @@ describe('a registry with accounts', () => {
     return {status, location: headers.get('location'), challenge: headers.get('www-authenticate'), body: await answer.text()}
   }
   const TARGET = `repository:${target}:pull,push`
+
+  it('says when to come again while the database that knows what an account may pull is away', async () => {
+    isDatabaseAway = true
+    try {
+      for (const answer of [
+        await send('GET', '/v2/_catalog', 'repository:team/source:pull'),
+        await send('POST', `/v2/${target}/blobs/uploads/?mount=${DIGEST}&from=team/source`, TARGET),
+      ]) {
+        assert.deepEqual([answer.status, answer.headers.get('retry-after')], [503, '5'])
+        assert.match(await answer.text(), /"UNAVAILABLE"/)
+      }
+    } finally {
+      isDatabaseAway = false
+    }
+  })
 
   it('mounts from a source that the token lets pull', async () => {
     const mounted = await mount('team/source', `${TARGET} repository:team/source:pull`)
