@@ -67,7 +67,7 @@ describe('the token endpoint', function () {
       const facts = {
         name,
         service: name,
-        url: 'http://127.0.0.1:1',
+        url: `https://${name}.example.com`,
         insecure: false,
         restricted,
         tokenHeader: 'x5c',
