@@ -20,8 +20,8 @@ interface Applied {
   readonly changes: readonly PlannedChange[]
 }
 
-/** What is applied: a document, or a plan that was made of one. */
-type Wanted = Pick<Plan, 'document' | 'prune' | 'maxRemovals'> & {readonly expectedState?: string}
+/** What is applied: a document, or a plan that was made of one, with the changes that were reviewed. */
+type Wanted = Pick<Plan, 'document' | 'prune' | 'maxRemovals'> & {readonly expectedState?: string; readonly reviewed?: Plan['changes']}
 
 export default class Apply extends CollectorCommand<Applied> {
   static override readonly summary =
@@ -29,13 +29,13 @@ export default class Apply extends CollectorCommand<Applied> {
   static override readonly description =
     `All of it is applied, or nothing. What the document does not name stays as it is, unless --prune: then each section that the document has is made exactly what it says, and an empty section removes all of its kind. A missing section is left alone. Applied again, it changes nothing.
 Removals are shown and asked for on a terminal; elsewhere --yes is needed. More than half of a kind, where that is five objects or more, is refused unless --max-removals allows it. What was removed before and is in the document is restored under its old id.
---dry-run makes every change and undoes it, so that it finds every error. --save-plan keeps the plan for a review, and --plan applies it if the collector has not changed since.
+--dry-run makes every change and undoes it, so that it finds every error. --save-plan keeps the plan for a review, and --plan applies it if the collector has not changed since and the plan lists just these changes; its removals are asked for as well.
 Secrets are set apart: a new user cannot log in before "user update --password-stdin", and a new service before "service renew-secret".`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> collector.yaml --dry-run',
     '<%= config.bin %> <%= command.id %> collector.yaml --prune --yes',
     '<%= config.bin %> <%= command.id %> collector.yaml --prune --dry-run --save-plan plan.json',
-    '<%= config.bin %> <%= command.id %> --plan plan.json',
+    '<%= config.bin %> <%= command.id %> --plan plan.json --yes',
     '<%= config.bin %> export | <%= config.bin %> <%= command.id %> -',
   ]
   static override readonly args = {file: Args.string({description: 'a YAML file; - for standard input'})}
@@ -72,9 +72,9 @@ Secrets are set apart: a new user cannot log in before "user update --password-s
     const wanted = flags.plan === undefined ? await readDocument(args.file ?? '-', flags, signal) : await planToApply(flags.plan, signal)
     const collector = await this.openCollector(flags)
     if (flags['dry-run']) return await this.#plan(collector, wanted, flags['save-plan'])
-    // A plan was looked at before; a document that removes nothing needs no look.
-    const isAgreed = flags.yes || flags.plan !== undefined || !wanted.prune
-    const result = await this.#apply(collector, isAgreed ? wanted : await this.#agree(collector, wanted, args.file ?? '-'))
+    // A document that removes nothing needs no look.
+    const isAgreed = flags.plan === undefined && (flags.yes || !wanted.prune)
+    const result = await this.#apply(collector, isAgreed ? wanted : await this.#agree(collector, wanted, {...flags, file: args.file}))
     for (const line of describeChanges(result.changes)) this.output.print(line)
     if (result.changes.length === 0) this.output.note(text`there is nothing to change`)
     return result
@@ -101,18 +101,32 @@ Secrets are set apart: a new user cannot log in before "user update --password-s
     return planned
   }
 
-  /** Asks for the removals, if there are any; what is applied then is what was shown. */
-  async #agree(collector: Collector, wanted: Wanted, file: string): Promise<Wanted> {
+  /** Asks for the removals, if there are any; what is applied then is what was shown, and what was reviewed. */
+  async #agree(
+    collector: Collector,
+    wanted: Wanted,
+    {yes, plan, file = '-'}: {readonly yes: boolean; readonly plan: string | undefined; readonly file: string | undefined},
+  ): Promise<Wanted> {
     this.leaves(() => ({left: 'nothing was changed'}))
     const {state, changes} = await run(collector, wanted, true)
-    const removals = changes.filter(({action}) => action === 'remove')
-    if (removals.length === 0) return wanted
-    for (const line of describeChanges(changes)) this.output.note(line)
-    const question = {
-      message: text`Apply this, and remove ${formatCount(removals.length, 'object')}?`,
-      flag: shellCommand`holdfast apply ${file} --prune --yes`,
+    if (wanted.reviewed !== undefined && JSON.stringify(wanted.reviewed) !== JSON.stringify(changes)) {
+      throw new HoldfastError(
+        'CONFLICT',
+        `cannot apply the plan "${plan}": the changes that it lists are not those that its document makes`,
+        {
+          hints: ['holdfast apply FILE --dry-run --save-plan PLAN'],
+        },
+      )
     }
-    if (!(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', 'nothing was changed')
+    const removals = changes.filter(({action}) => action === 'remove')
+    if (removals.length > 0 && !yes) {
+      for (const line of describeChanges(changes)) this.output.note(line)
+      const question = {
+        message: text`Apply this, and remove ${formatCount(removals.length, 'object')}?`,
+        flag: plan === undefined ? shellCommand`holdfast apply ${file} --prune --yes` : shellCommand`holdfast apply --plan ${plan} --yes`,
+      }
+      if (!(await this.prompts.confirm(question))) throw new HoldfastError('INTERRUPTED', 'nothing was changed')
+    }
     return {...wanted, expectedState: state}
   }
 
@@ -135,11 +149,12 @@ async function readDocument(
 }
 
 async function planToApply(file: string, signal: AbortSignal): Promise<Wanted> {
-  const {document, prune, maxRemovals, state} = await readPlan(file, signal)
-  return {document, prune, ...(maxRemovals === undefined ? {} : {maxRemovals}), expectedState: state}
+  const {document, prune, maxRemovals, state, changes} = await readPlan(file, signal)
+  return {document, prune, ...(maxRemovals === undefined ? {} : {maxRemovals}), expectedState: state, reviewed: changes}
 }
 
 async function run(collector: Collector, wanted: Wanted, isDryRun: boolean): Promise<Applied> {
   const {applyAll} = await import('../lib/collector/api/document.ts')
-  return await collector.run(applyAll, {...wanted, isDryRun})
+  const {reviewed: _, ...input} = wanted
+  return await collector.run(applyAll, {...input, isDryRun})
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import {once} from 'node:events'
 import {readdirSync, readFileSync} from 'node:fs'
-import {writeFile} from 'node:fs/promises'
+import {readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {Ajv2020} from 'ajv/dist/2020.js'
 import {cleanUpAfterwards} from '../support/afterwards.ts'
@@ -182,7 +182,13 @@ describe('a document of a collector', function () {
     await command(holdfast, ['group', 'remove', 'meanwhile', '--yes'])
     // What the plan is not about may change.
     await command(holdfast, ['user', 'update', 'bob', '--email', 'bob@example.com'])
-    const applied = (await command(holdfast, ['apply', '--plan', plan])) as Applied
+    const asked = await holdfast.json(['apply', '--plan', plan])
+    assert.deepEqual([asked.envelope.error?.code, asked.exitCode], ['INPUT_REQUIRED', 2])
+    const edited = join(directory, 'edited.json')
+    await writeFile(edited, JSON.stringify({...JSON.parse(await readFile(plan, 'utf8')), changes: []}))
+    const other = await holdfast.json(['apply', '--plan', edited, '--yes'])
+    assert.deepEqual([other.envelope.error?.code, other.exitCode], ['CONFLICT', 6], 'what was reviewed is not what would be applied')
+    const applied = (await command(holdfast, ['apply', '--plan', plan, '--yes'])) as Applied
     assert.deepEqual(
       applied.changes.map(({action, kind, name}) => `${action} ${kind} ${name}`),
       ['add group new', 'remove service web'],

@@ -107,6 +107,18 @@ describe('a rendered registry', function () {
     )
   })
 
+  it('is swept under the name that nginx gives it, to the end of its own catalog', async () => {
+    await command(owner, ['registry', 'manage', 'internal', '--url', `http://${front}`])
+    try {
+      const swept = (await command(owner, ['registry', 'discover', 'internal'])) as {isComplete: boolean; repositories: number}
+      assert.deepEqual([swept.isComplete, swept.repositories], [true, 1])
+      assert.equal((await fetch(`http://${front}/registry-catalog`)).status, 404, 'only nginx itself leads there')
+    } finally {
+      await command(owner, ['registry', 'manage', 'internal', '--url', `http://${registry}`])
+      await command(owner, ['registry', 'discover', 'internal'])
+    }
+  })
+
   it('answers tokens and search under the same name, and believes nobody who says where he comes from', async () => {
     const authorization = `Basic ${Buffer.from(`ann:${PASSWORD}`).toString('base64')}`
     assert.equal((await fetch(`http://${front}/v1/_ping`)).status, 200)

@@ -92,8 +92,9 @@ export function upstreamLines(name: string, addresses: readonly string[]): reado
 
 function collectorLines(registryName: string, eventsFrom: readonly string[]): readonly string[] {
   return [
-    '    # The registry would list every name; the collector lists what whoever asks may pull.',
+    '    # The registry would list every name; the collector lists what the account may pull, and sends its own sweeps to the registry.',
     `    location = /v2/_catalog { proxy_pass http://holdfast_collector/catalog/${registryName}; }`,
+    '    location = /registry-catalog { internal; proxy_pass http://holdfast_registry/v2/_catalog; }',
     '',
     '    # Asked for twice, a token is given twice: no harm in that.',
     '    location = /token {',

@@ -353,6 +353,10 @@ describe('operations of a collector', function () {
               repositories,
             }
             await run(applyAll, {document}, MACHINE, one)
+            // A registry that has proven itself is exported like any other: the next collector asks for a proof of its own.
+            const known = await one.findManagedRegistry({name: lab.name})
+            assert.ok(known !== undefined)
+            await one.markProven(known, '2026-01-01T00:00:00.000Z')
             const exported = await run(exportAll, {}, MACHINE, one)
             assert.deepEqual((await run(applyAll, {document: exported, prune: true}, MACHINE, one)).changes, [])
             await run(applyAll, {document: exported}, MACHINE, other)

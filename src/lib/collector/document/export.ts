@@ -34,7 +34,7 @@ export async function exportDocument(store: CollectorStore): Promise<CollectorDo
     })),
     apps: apps.map(({code, responsibles, publications}) => ({code, responsibles: [...responsibles], publications: [...publications]})),
     services: services.map(({name, app, isDisabled}) => ({name, app, disabled: isDisabled})),
-    registries: registries.map(({id: _id, createdAt: _createdAt, publications, responsibles, ...facts}) => ({
+    registries: registries.map(({id: _id, createdAt: _createdAt, provenAt: _provenAt, publications, responsibles, ...facts}) => ({
       ...facts,
       publications: [...publications],
       responsibles: [...responsibles],

@@ -23,11 +23,14 @@ interface CatalogRequest {
   readonly address: string
 }
 
+/** Where nginx finds the registry's own catalog; rendered files have a location of this name that only nginx itself can lead to. */
+export const OWN_CATALOG_PATH = '/registry-catalog'
+
 /**
- * Answers a page for whoever the `Authorization` header names.
+ * Answers a page for the account that the `Authorization` header names; `own` for the collector itself, which sweeps the registry and asks for what it has.
  * @throws {HoldfastError} UNAUTHENTICATED with `details.service` for a challenge; RATE_LIMITED, OVERLOADED
  */
-export type CatalogFor = (authorization: string, request: CatalogRequest) => Promise<CatalogPage>
+export type CatalogFor = (authorization: string, request: CatalogRequest) => Promise<CatalogPage | 'own'>
 
 interface CatalogRoutesOptions {
   readonly catalogFor: CatalogFor
@@ -53,6 +56,9 @@ export function addCatalogRoutes(app: FastifyInstance, {catalogFor, publicUrl, l
     try {
       const {registry} = request.params
       const page = await catalogFor(request.headers.authorization ?? '', {registry, after: last, limit, address: request.ip})
+      // nginx takes this for the place to answer from, with the token of the request (ngx_http_proxy_module).
+      if (page === 'own')
+        return reply.header('x-accel-redirect', `${OWN_CATALOG_PATH}${new URL(request.url, 'http://collector').search}`).send()
       const next = new URLSearchParams({last: page.repositories.at(-1) ?? '', n: String(limit)})
       if (page.hasMore) reply.header('link', `</v2/_catalog?${next}>; rel="next"`)
       return reply.send({repositories: page.repositories})

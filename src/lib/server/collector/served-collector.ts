@@ -5,7 +5,7 @@ import type {DecidedAction} from '../../access/grant.ts'
 import type {Directory} from '../../accounts/directory.ts'
 import type {Federation} from '../../accounts/federation/identity-tokens.ts'
 import {parseBasic} from '../../auth/basic.ts'
-import {coversScopes, type Scope} from '../../auth/scope.ts'
+import {CATALOG_SCOPE, coversScopes, type Scope} from '../../auth/scope.ts'
 import {createActiveAccounts} from '../../collector/active-accounts.ts'
 import {admitByIdentityToken} from '../../collector/foreign-accounts.ts'
 import {createEventFeed, OWN_ACTOR} from '../../collector/index-feed.ts'
@@ -133,6 +133,7 @@ export async function createServedCollector(options: ServedCollectorOptions): Pr
     const service = registry?.service ?? name
     const token = BEARER.exec(authorization)?.[1]
     const verified = token === undefined ? 'malformed' : verifier.tokens().verify(token, (audience) => audience === service, now())
+    if (typeof verified !== 'string' && verified.subject === OWN_ACTOR && coversScopes(verified.access, [CATALOG_SCOPE])) return 'own'
     const basic = parseBasic(authorization)
     const account =
       basic !== undefined
