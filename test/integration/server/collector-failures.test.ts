@@ -4,6 +4,7 @@ import formBody from '@fastify/formbody'
 import {type FastifyInstance, fastify} from 'fastify'
 import type {TokenService} from '../../../src/lib/collector/token-service.ts'
 import {HoldfastError} from '../../../src/lib/core/errors.ts'
+import {API_FORM, createFailureHandler} from '../../../src/lib/server/collector/failures.ts'
 import {addSearchRoutes} from '../../../src/lib/server/collector/search-routes.ts'
 import {addTokenRoutes} from '../../../src/lib/server/collector/token-routes.ts'
 import type {ServerListener} from '../../../src/lib/server/server-events.ts'
@@ -28,6 +29,7 @@ describe('the failures of the collector', () => {
     await app.register(formBody)
     addTokenRoutes(app, {tokens, listener})
     addSearchRoutes(app, {searchFor: fail, listener})
+    app.get('/api', {errorHandler: createFailureHandler(API_FORM, listener)}, fail)
     await app.ready()
   })
   beforeEach(() => {
@@ -87,6 +89,16 @@ describe('the failures of the collector', () => {
     }
     thrown = new HoldfastError('TIMEOUT', 'slow')
     assert.equal((await get()).statusCode, 503)
+  })
+
+  it('say in the API what is wrong with a managed registry, and elsewhere nothing of it', async () => {
+    thrown = new HoldfastError('CONFIGURATION', 'it has not proven that it trusts this collector', {hints: ['holdfast registry check x']})
+    const answer = await app.inject({url: '/api'})
+    assert.deepEqual(
+      [answer.statusCode, answer.json()],
+      [409, {error: {code: 'CONFIGURATION', message: thrown.message, hints: ['holdfast registry check x']}}],
+    )
+    for (const ask of [get, post, search]) assert.ok(!(await ask()).body.includes('proven'))
   })
 
   it('are told to the operator with their cause where the client is not told', async () => {

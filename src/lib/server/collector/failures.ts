@@ -21,6 +21,8 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   STORAGE: 503,
   TIMEOUT: 504,
 }
+/** What is wrong with a registry that the caller manages: told to users of the API alone. */
+const STATUS_OF_MANAGED: Readonly<Partial<Record<ErrorCode, number>>> = {CONFIGURATION: 409, PLAIN_HTTP: 502, TLS: 502, UNTRUSTED_HOST: 502}
 /** What the operator must know of. */
 const TOLD: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'STORAGE', 'REGISTRY_UNAVAILABLE'])
 /** When a client may ask again that was told nothing better. */
@@ -79,7 +81,7 @@ type FailureHandler = (error: FastifyError | HoldfastError, request: FastifyRequ
 /** Creates the handler of everything that is thrown. What the operator must know of goes to the listener; clients are told no more of it than that it happened. */
 export function createFailureHandler(form: FailureForm, listener: ServerListener | undefined): FailureHandler {
   return (error, request, reply) => {
-    const {code, message, hints, ...found} = describe(error, request.id)
+    const {code, message, hints, ...found} = describe(error, request.id, form)
     const status = form.hasOneOutage && found.status > 500 ? 503 : found.status
     if (TOLD.has(code)) listener?.({type: 'failure', requestId: request.id, error})
     const details = error instanceof HoldfastError ? error.details : {}
@@ -93,7 +95,7 @@ export function createFailureHandler(form: FailureForm, listener: ServerListener
   }
 }
 
-function describe(error: FastifyError | HoldfastError, requestId: string): Failure {
+function describe(error: FastifyError | HoldfastError, requestId: string, form: FailureForm): Failure {
   if (!(error instanceof HoldfastError)) {
     const {statusCode: status = 500} = error
     if (status >= 400 && status < 500) return {status, code: 'USAGE', message: 'cannot read the request', hints: []}
@@ -106,7 +108,7 @@ function describe(error: FastifyError | HoldfastError, requestId: string): Failu
     }
   } else {
     const {code, message, hints} = error
-    const status = STATUS[code]
+    const status = STATUS[code] ?? (form === API_FORM ? STATUS_OF_MANAGED[code] : undefined)
     if (status !== undefined) return {status, code, message, hints}
   }
   return {status: 500, code: 'INTERNAL', message: `cannot answer: the log says why under ${requestId}`, hints: []}
