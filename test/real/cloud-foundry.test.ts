@@ -333,6 +333,10 @@ describe('apps of Cloud Foundry', function () {
     assert.match(staged.stderr, /^app "shop" runs a cached copy of /m)
     assert.deepEqual([app.state, app.annotations.has('holdfast-pending-started')], ['STARTED', false])
     assert.equal(((await succeed('app show shop')).status as {isStopped?: true}).isStopped, undefined)
+    app.annotations.set('holdfast-pending-release', dropletGuid).set('holdfast-pending-started', 'true')
+    Object.assign(app, {state: 'STOPPED', instances: []})
+    assert.partialDeepStrictEqual(first(await succeed('refresh shop --stage')), {hasMoved: false, isStaged: true})
+    assert.equal(app.state, 'STARTED')
   })
 
   it('are left with what they run by a deployment that cannot start, which is shown, cancelled and named', async () => {

@@ -56,6 +56,7 @@ export async function startAppWorlds(): Promise<AppWorlds> {
     async create(image) {
       const {apps, packages, droplets, builds, deployments} = foundation.state
       for (const list of [apps, packages, droplets, builds, deployments, foundation.requests]) list.length = 0
+      foundation.startAs(APP, 'pulls')
       const {spaceGuid} = foundation.addSpace('acme', randomUUID())
       world = new AppWorld(foundation, token, spaceGuid)
       await foundation.addApp(spaceGuid, {name: APP, image, variables: {[CACHE_VARIABLE]: 'true'}})

@@ -220,6 +220,18 @@ describe('an app of Cloud Foundry', () => {
       })
     }
 
+    it('in a recreate that crashed, and was given what it ran again: it stays stopped once its user stops it', async () => {
+      const ran = world.current().image
+      world.rollout = {...DEFAULT_ROLLOUT, strategy: 'recreate'}
+      world.foundation.startAs(APP, 'CRASHED')
+      await assert.rejects(world.stage(), (error) => hasCode(error, 'STAGING_FAILED'))
+      const app = world.foundation.app(APP)
+      assert.deepEqual([app.state, world.current().image], ['STARTED', ran])
+      app.state = 'STOPPED'
+      await world.stage({}, newMachine())
+      assert.equal(app.state, 'STOPPED')
+    })
+
     it('in a recreate before it had its release: a rollback starts what it ran', async () => {
       const ran = world.current().image
       world.rollout = {...DEFAULT_ROLLOUT, strategy: 'recreate'}
