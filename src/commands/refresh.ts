@@ -37,8 +37,9 @@ export default class RefreshApp extends StagingCommand<EachApp<Refreshed>> {
   async run(): Promise<EachApp<Refreshed>> {
     const {args, flags} = await this.parse(RefreshApp)
     const context = this.openContext(flags)
-    const [{compareWithSource}, {stageApp}, {dependencies, place}] = await Promise.all([
+    const [{compareWithSource}, {isToBeStarted}, {stageApp}, {dependencies, place}] = await Promise.all([
       import('../lib/apps/refresh-app.ts'),
+      import('../lib/apps/running.ts'),
       import('../lib/apps/stage-app.ts'),
       this.stagingDependencies(flags),
     ])
@@ -59,7 +60,7 @@ export default class RefreshApp extends StagingCommand<EachApp<Refreshed>> {
           signal: context.signal,
         })
         this.output.print(describeRefresh(refresh))
-        const isStaged = flags.stage === true && refresh.hasMoved
+        const isStaged = flags.stage === true && (refresh.hasMoved || isToBeStarted(await platform.findApp(name)))
         if (!isStaged) {
           if (refresh.hasMoved) this.output.note(text`to take it: holdfast refresh ${name} --stage`)
           return {...refresh, isStaged}

@@ -310,6 +310,33 @@ describe('apps of Cloud Foundry', function () {
     const {image: cached} = first(await succeed('stage shop'))
     assert.equal(runningImage(), cached)
     assert.deepEqual(foundation.state.deployments, [])
+    assert.deepEqual(first(await succeed('stage shop')).action, 'unchanged')
+    assert.equal(foundation.app('shop').state, 'STOPPED')
+    const shown = await user.run(['app', 'show', 'shop'])
+    assert.match(shown.stdout, /^state: +cached, pinned, stopped$/m)
+    assert.match(shown.stdout, /^starts with: +/m)
+    assert.match((await user.run(['app', 'list'])).stdout, /^shop +cached, pinned, (?:.*, )?stopped/m)
+  })
+
+  it('that a run was to start again, and was cut off, are started by the next one, which shows its calls before', async () => {
+    await addShop()
+    await succeed('stage shop')
+    const app = foundation.app('shop')
+    const {dropletGuid = ''} = app
+    app.annotations.set('holdfast-pending-release', dropletGuid).set('holdfast-pending-started', 'true')
+    Object.assign(app, {state: 'STOPPED', instances: []})
+    const planned = first(await succeed('stage shop --dry-run'))
+    assert.match(JSON.stringify(planned.calls), /actions\/start, and GET until it runs/)
+    assert.equal(app.state, 'STOPPED')
+    const staged = await user.run(['stage', 'shop'])
+    assert.match(staged.stderr, /^starting app "shop", which a run that was cut off has stopped$/m)
+    assert.match(staged.stderr, /^app "shop" runs a cached copy of /m)
+    assert.deepEqual([app.state, app.annotations.has('holdfast-pending-started')], ['STARTED', false])
+    assert.equal(((await succeed('app show shop')).status as {isStopped?: true}).isStopped, undefined)
+    app.annotations.set('holdfast-pending-release', dropletGuid).set('holdfast-pending-started', 'true')
+    Object.assign(app, {state: 'STOPPED', instances: []})
+    assert.partialDeepStrictEqual(first(await succeed('refresh shop --stage')), {hasMoved: false, isStaged: true})
+    assert.equal(app.state, 'STARTED')
   })
 
   it('are left with what they run by a deployment that cannot start, which is shown, cancelled and named', async () => {

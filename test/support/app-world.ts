@@ -11,6 +11,7 @@ import {releaseBefore} from '../../src/lib/apps/running.ts'
 import {type StageDependencies, type StageOutcome, type StageRequest, stageApp} from '../../src/lib/apps/stage-app.ts'
 import type {CachedImage} from '../../src/lib/caching/cache-images.ts'
 import {type Controller, createController} from '../../src/lib/cloud-foundry/controller.ts'
+import {DEFAULT_ROLLOUT} from '../../src/lib/cloud-foundry/rollouts.ts'
 import {HoldfastError, interrupted} from '../../src/lib/core/errors.ts'
 import {Secret} from '../../src/lib/core/secret.ts'
 import {formatReference, parseReference, parseRegistryHost} from '../../src/lib/oci/reference.ts'
@@ -55,6 +56,7 @@ export async function startAppWorlds(): Promise<AppWorlds> {
     async create(image) {
       const {apps, packages, droplets, builds, deployments} = foundation.state
       for (const list of [apps, packages, droplets, builds, deployments, foundation.requests]) list.length = 0
+      foundation.startAs(APP, 'pulls')
       const {spaceGuid} = foundation.addSpace('acme', randomUUID())
       world = new AppWorld(foundation, token, spaceGuid)
       await foundation.addApp(spaceGuid, {name: APP, image, variables: {[CACHE_VARIABLE]: 'true'}})
@@ -90,6 +92,8 @@ export class AppWorld {
   /** Good at the cache now; the last one is what runs give to the platform. */
   passwords: string[] = [randomUUID()]
   machine = newMachine()
+  /** How runs move the app. */
+  rollout = DEFAULT_ROLLOUT
   readonly #token: Secret
   readonly #spaceGuid: string
   readonly #moves = new Map<string, number>()
@@ -236,7 +240,13 @@ export class AppWorld {
     const session = {accessToken: async () => this.#token, renew: async () => this.#token}
     const controller = createController({api, insecure: false, session, network})
     const space = {guid: this.#spaceGuid, name: 'dev'}
-    return createCloudFoundryPlatform({controller: stopping(controller, machine), space, organization: {name: 'acme'}, network})
+    return createCloudFoundryPlatform({
+      controller: stopping(controller, machine),
+      space,
+      organization: {name: 'acme'},
+      network,
+      rollout: this.rollout,
+    })
   }
 }
 

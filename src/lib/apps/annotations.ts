@@ -16,6 +16,7 @@ export const APP_NOTE = {
   previous: 'holdfast-previous',
   pendingTo: 'holdfast-pending-release',
   pendingPrevious: 'holdfast-pending-previous',
+  pendingStarted: 'holdfast-pending-started',
 } as const
 
 type Annotations = Readonly<Record<string, string>>
@@ -48,11 +49,14 @@ export function readAppNote(annotations: Annotations): AppNote | undefined {
     annotations[APP_NOTE.pendingTo],
     annotations[APP_NOTE.pendingPrevious],
   ]
+  const wasStarted = annotations[APP_NOTE.pendingStarted] === 'true'
   const note: AppNote = {
     ...(staged === undefined ? {} : {staged}),
     ...(release === undefined ? {} : {release}),
     ...(previous === undefined ? {} : {previous}),
-    ...(to === undefined ? {} : {pending: {to, ...(before === undefined ? {} : {previous: before})}}),
+    ...(to === undefined
+      ? {}
+      : {pending: {to, ...(before === undefined ? {} : {previous: before}), ...(wasStarted ? {wasStarted: true as const} : {})}}),
   }
   return Object.keys(note).length === 0 ? undefined : note
 }
@@ -60,6 +64,13 @@ export function readAppNote(annotations: Annotations): AppNote | undefined {
 /** Every annotation of an app; null takes one away. */
 export function writeAppNote(note: AppNote | undefined): Readonly<Record<string, string | null>> {
   const {staged, release, previous, pending} = note ?? {}
-  const values = {...staged, release, previous, pendingTo: pending?.to, pendingPrevious: pending?.previous}
+  const values = {
+    ...staged,
+    release,
+    previous,
+    pendingTo: pending?.to,
+    pendingPrevious: pending?.previous,
+    pendingStarted: pending?.wasStarted === true ? 'true' : undefined,
+  }
   return Object.fromEntries(Object.entries(APP_NOTE).map(([field, name]) => [name, values[field as keyof typeof APP_NOTE] ?? null]))
 }

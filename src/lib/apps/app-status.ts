@@ -26,6 +26,8 @@ export interface AppStatus {
   readonly drift?: 'none' | 'moved' | 'unknown'
   /** What the source names now. */
   readonly currentDigest?: string
+  /** Present when it is stopped: it runs nothing, and its image when it is started. */
+  readonly isStopped?: true
   /** Present when it is being moved to another release. */
   readonly underWay?: ReleaseUnderWay
 }
@@ -50,6 +52,7 @@ export async function statusOf(app: PlatformApp, {platform, findCopy, digestOf}:
     isPinned: running.kind !== 'nothing' && isPinned(running.image),
     ...(staged === undefined ? {} : {source: staged.source, sourceDigest: staged.sourceDigest, stagedAt: staged.stagedAt}),
     ...(previous === undefined ? {} : {previous}),
+    ...(app.isStopped === true ? {isStopped: true} : {}),
     ...(underWay === undefined ? {} : {underWay}),
   }
   if (staged === undefined || digestOf === undefined) return status

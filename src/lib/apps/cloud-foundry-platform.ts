@@ -32,13 +32,23 @@ import {
   recentPackages,
   renewPackage,
 } from '../cloud-foundry/releases.ts'
-import {awaitOther, cancelOther, DEFAULT_ROLLOUT, type Rollout, type RolloutProgress, rollOut} from '../cloud-foundry/rollouts.ts'
+import {
+  awaitOther,
+  cancelOther,
+  DEFAULT_ROLLOUT,
+  type Rollout,
+  type RolloutProgress,
+  type RolloutState,
+  rollOut,
+  startStopped,
+} from '../cloud-foundry/rollouts.ts'
 import {type SurveyedApp, surveyApps} from '../cloud-foundry/survey.ts'
 import type {CloudFoundryNetwork} from '../cloud-foundry/uaa.ts'
 import {HoldfastError, hasCode} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import {APP_NOTE, readAppNote, readCopy, writeAppNote, writeCopy} from './annotations.ts'
-import type {Platform, PlatformApp, Release, ReleaseRequest, ReleaseUnderWay} from './platform.ts'
+import type {Platform, PlatformApp, Release, ReleaseRequest, ReleaseUnderWay, UnderWay} from './platform.ts'
+import {isToBeStarted} from './running.ts'
 
 /** The user's choice as lists can select it, `true` or `false`: reading the variables of an app is an event of its audit log, and not allowed to every user. */
 const OPT_IN_LABEL = 'holdfast-opt-in'
@@ -72,6 +82,7 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
       ...(note === undefined ? {} : {note}),
       ...(label === 'true' || label === 'false' ? {hasOptedIn: label === 'true'} : {}),
       ...(app.runsImages ? {} : {isBuiltFromSource: true}),
+      ...(app.isStarted ? {} : {isStopped: true}),
     }
     known.set(described, app)
     return described
@@ -141,6 +152,7 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     kind: 'cloud-foundry',
     description: `space "${space.name}" of org "${organization.name}" at ${new URL(controller.api).host}`,
     space: `${organization.name}/${space.name}`,
+    stopsApps: rollout.strategy === 'recreate',
     findApp: async (name) => describe(await findApp(controller, space.guid, name)),
     listApps: async () => (await listImageApps(controller, space.guid)).map(describe),
     async surveyApps() {
@@ -238,7 +250,8 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
     },
     async activate(platformApp, {id}, onStep) {
       const app = await appOf(platformApp)
-      if (!app.isStarted) {
+      const isCutOff = isToBeStarted(platformApp)
+      if (!app.isStarted && !isCutOff) {
         onStep?.(
           `app "${app.name}" is stopped, and runs it when it is started: ${shellCommand`cf start ${app.name}`}`,
           `app "${app.name}" is stopped, and runs what it ran or its new release when it is started: ${shellCommand`cf app ${app.name}`}`,
@@ -246,11 +259,14 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
         await setCurrentDroplet(controller, app, id)
         return undefined
       }
-      const {strategy} = rollout
+      // What a move that was cut off has stopped has nothing to roll.
+      const strategy = isCutOff ? 'recreate' : rollout.strategy
       if (strategy === 'recreate') {
         onStep?.(
-          `stopping app "${app.name}", to start it with its release`,
-          `app "${app.name}" may be stopped: ${shellCommand`cf start ${app.name}`}`,
+          isCutOff
+            ? `starting app "${app.name}", which a run that was cut off has stopped, with its release`
+            : `stopping app "${app.name}", to start it with its release`,
+          mayBeStopped(app),
         )
       } else {
         onStep?.(
@@ -258,9 +274,12 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
           `the ${strategy} deployment of app "${app.name}" goes on at the platform, if it has begun: ${afterDeployment(app)}`,
         )
       }
-      const state = await rollOut(app, id, rollout, dependencies)
-      if (state === 'done') return undefined
-      return state === 'paused' ? 'paused' : 'deploying'
+      return describeState(await rollOut(app, id, {...rollout, strategy}, dependencies))
+    },
+    async start(platformApp, onStep) {
+      const app = await appOf(platformApp)
+      onStep?.(`starting app "${app.name}", which a run that was cut off has stopped`, mayBeStopped(app))
+      return describeState(await startStopped(app, rollout, dependencies))
     },
     async mark(platformApp, releaseId, staged) {
       await annotateDroplet(controller, await appOf(platformApp), releaseId, writeCopy(staged))
@@ -276,8 +295,19 @@ export function createCloudFoundryPlatform(options: CloudFoundryPlatformOptions)
         ? `POST ${controller.api}/v3/apps/${id}/actions/stop, PATCH its current droplet, POST its start, and GET until it runs`
         : `POST ${controller.api}/v3/deployments (${rollout.strategy}) of app ${id}, and GET until it is deployed`,
     ],
+    describeStart: ({id}) => [`POST ${controller.api}/v3/apps/${id}/actions/start, and GET until it runs`],
     describeNote: ({id}) => `PATCH ${controller.api}/v3/apps/${id}: annotations ${Object.values(APP_NOTE).join(', ')}`,
   }
+}
+
+function describeState(state: RolloutState): UnderWay | undefined {
+  if (state === 'done') return undefined
+  return state === 'paused' ? 'paused' : 'deploying'
+}
+
+/** What stays of an app when a run stops that has stopped it, and was to start it. */
+function mayBeStopped({name}: CloudFoundryApp): string {
+  return `app "${name}" may be stopped: the next ${shellCommand`holdfast stage ${name}`} starts it, and so does ${shellCommand`cf start ${name}`}`
 }
 
 /** What helps with a deployment that is no longer waited for. */

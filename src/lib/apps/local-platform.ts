@@ -32,6 +32,7 @@ export function createLocalPlatform(records: AppRecordStore, now: () => Date): P
   return {
     kind: 'local',
     description: 'this machine',
+    stopsApps: false,
     async findApp(name) {
       return describe(await load(name))
     },
@@ -77,12 +78,14 @@ export function createLocalPlatform(records: AppRecordStore, now: () => Date): P
       })
       return undefined
     },
+    start: async () => undefined,
     mark: async () => {},
     async writeNote(app, note) {
       // What an app runs and ran before is its record; letting go is all that is left to note.
       if (note === undefined) await change(app, ({staged: _, previousStaged: __, previousImage: ___, ...record}) => record)
     },
     describeRelease: ({name}, image) => [`note that app "${name}" runs ${image}`],
+    describeStart: () => [],
     describeNote: ({name}) => `note what app "${name}" was given`,
   }
 }

@@ -20,6 +20,8 @@ export interface PlatformApp {
   readonly hasOptedIn?: boolean
   /** It runs no image. */
   readonly isBuiltFromSource?: true
+  /** It runs nothing until it is started. */
+  readonly isStopped?: true
 }
 
 /** What is noted of an app. What its releases are copies of stands on the releases; here it is a cache of that. */
@@ -30,8 +32,8 @@ export interface AppNote {
   readonly release?: string
   /** The release before that one. */
   readonly previous?: string
-  /** A move that was begun: once `to` runs, `previous` is the release before. */
-  readonly pending?: {readonly to: string; readonly previous?: string}
+  /** A move that was begun: once `to` runs, `previous` is the release before. `wasStarted`: the move stops the app, which is to be started again. */
+  readonly pending?: {readonly to: string; readonly previous?: string; readonly wasStarted?: true}
 }
 
 /** What an app runs, or can be moved to. */
@@ -79,6 +81,8 @@ export interface Platform {
   readonly description: string
   /** `ORG/SPACE`, where a platform has spaces. */
   readonly space?: string
+  /** `activate` stops an app that runs, and starts it with its release. */
+  readonly stopsApps: boolean
   /** @throws {HoldfastError} OBJECT_NOT_FOUND with names that are near. */
   findApp(name: string): Promise<PlatformApp>
   /** Those that run images, by name. */
@@ -109,14 +113,21 @@ export interface Platform {
    * @throws {HoldfastError} STAGING_FAILED when it cannot
    */
   prepareAgain(app: PlatformApp, release: Release, onStep?: StepListener): Promise<Release>
-  /** Makes the app run a release, and keeps the one before. Returns undefined when it runs it, and how far it is when the platform was not to be waited for. */
+  /**
+   * Makes the app run a release, and keeps the one before. Returns undefined when it runs it, and how far it is when the platform was not to be waited for. An app that is
+   * stopped stays so, unless a move that was cut off has stopped it.
+   */
   activate(app: PlatformApp, release: Release, onStep?: StepListener): Promise<UnderWay | undefined>
+  /** Starts an app that is stopped with the release that it has. Returns as `activate`. */
+  start(app: PlatformApp, onStep?: StepListener): Promise<UnderWay | undefined>
   /** Writes on a release of an older version what it is a copy of. */
   mark(app: PlatformApp, releaseId: string, staged: StagedImageRecord): Promise<void>
   /** Replaces what is noted of the app; undefined forgets it. */
   writeNote(app: PlatformApp, note: AppNote | undefined): Promise<void>
   /** The calls that `prepare` and `activate` would make, one a line. */
   describeRelease(app: PlatformApp, image: string): readonly string[]
+  /** The calls that `start` would make, one a line. */
+  describeStart(app: PlatformApp): readonly string[]
   /** The call that `writeNote` would make. */
   describeNote(app: PlatformApp): string
 }

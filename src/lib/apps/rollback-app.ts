@@ -7,9 +7,9 @@ import {shellCommand} from '../core/shell.ts'
 import type {StepListener} from '../core/step.ts'
 import {parseReference, type RegistryHost} from '../oci/reference.ts'
 import {assertInCache} from './credentials.ts'
-import {moveApp, releaseOf} from './move-app.ts'
+import {moveApp, releaseOf, startAgain} from './move-app.ts'
 import type {KeptRelease, PlatformApp, Release, UnderWay} from './platform.ts'
-import {judgeRelease, type RunningDependencies, readRunning, releaseBefore} from './running.ts'
+import {isToBeStarted, judgeRelease, type RunningDependencies, readRunning, releaseBefore} from './running.ts'
 import type {StageDependencies} from './stage-app.ts'
 
 export interface Rollback {
@@ -42,6 +42,11 @@ export async function rollBackApp(name: string, dependencies: RollbackDependenci
   if (cancelled !== undefined) return {app: name, image: cancelled.image, hasCancelled: true}
   const running = await readRunning(app, dependencies)
   const current = releaseOf(running)
+  if (running.kind !== 'nothing' && isToBeStarted(app) && app.note?.pending?.to !== current) {
+    // What it was stopped for has not come: what it has is the release before.
+    const started = await startAgain(app, running, platform, onStep)
+    return {app: name, image: running.image, hasCancelled: true, ...started}
+  }
   const before = releaseBefore(current, app.note)
   if (before === undefined) {
     throw new HoldfastError('OBJECT_NOT_FOUND', `cannot roll back app "${name}": no release before is known`, {

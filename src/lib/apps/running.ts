@@ -58,6 +58,11 @@ export function releaseBefore(current: string | undefined, note: AppNote | undef
   return previous === current ? undefined : previous
 }
 
+/** Says whether the app is stopped since a move that was cut off has stopped it: its user has it running. Pure. */
+export function isToBeStarted({isStopped, note}: PlatformApp): boolean {
+  return isStopped === true && note?.pending?.wasStarted === true
+}
+
 export interface RunningDependencies {
   readonly platform: Pick<Platform, 'currentRelease'>
   /** What this machine remembers of a cached reference. */

@@ -8,10 +8,10 @@ import {shellCommand} from '../core/shell.ts'
 import type {StepListener} from '../core/step.ts'
 import {formatReference, parseReference, type Reference, type RegistryHost, type RepositoryName} from '../oci/reference.ts'
 import type {StagedImageRecord} from '../records/store.ts'
-import {completeNote, moveApp, releaseOf} from './move-app.ts'
+import {completeNote, moveApp, releaseOf, startAgain} from './move-app.ts'
 import {CACHE_VARIABLE, isOptIn, readOptIn} from './opt-in.ts'
 import type {Platform, PlatformApp, PullCredentials, UnderWay} from './platform.ts'
-import {assertIsSource, type Running, readRunning, unknownSource} from './running.ts'
+import {assertIsSource, isToBeStarted, type Running, readRunning, unknownSource} from './running.ts'
 
 export interface StageRequest {
   /** The image to run instead of the one that the app has. */
@@ -76,7 +76,7 @@ export async function stageApp(name: string, request: StageRequest, dependencies
 async function stage(app: PlatformApp, running: Running, request: StageRequest, dependencies: StageDependencies): Promise<StageOutcome> {
   const {platform, onStep, pullCredentials} = dependencies
   if (running.kind === 'copy' && request.image === undefined && !request.isRefresh)
-    return await leaveAsItIs(app, running, request, platform)
+    return await leaveAsItIs(app, running, request, dependencies)
   const source = request.image ?? sourceOf(app, running)
   const previous = releaseOf(running)
   if (request.isDryRun) return describeStaging(app, source, previous, dependencies)
@@ -92,7 +92,7 @@ async function stage(app: PlatformApp, running: Running, request: StageRequest, 
     copies.flatMap((copy) => copy?.cached ?? []),
   )
   const cached = image.pinnedReference
-  if (running.kind === 'copy' && cached === running.staged.cached) return await leaveAsItIs(app, running, request, platform)
+  if (running.kind === 'copy' && cached === running.staged.cached) return await leaveAsItIs(app, running, request, dependencies)
   await dependencies.assertPullable(parseReference(cached), pullCredentials)
   const {sourceDigest} = image
   const to = await platform.prepare(app, {
@@ -113,16 +113,23 @@ async function stage(app: PlatformApp, running: Running, request: StageRequest, 
   }
 }
 
-/** It runs its copy; what a run that was stopped has not noted is noted now. */
+/** It has its copy; what a run that was stopped has not noted is noted now, and an app that it left stopped is started. */
 async function leaveAsItIs(
   app: PlatformApp,
   running: Extract<Running, {kind: 'copy'}>,
   {isDryRun}: StageRequest,
-  platform: Platform,
+  {platform, onStep}: StageDependencies,
 ): Promise<StageOutcome> {
-  if (!isDryRun) await completeNote(app, running, platform)
   const {source, sourceDigest} = running.staged
-  return {app: app.name, action: 'unchanged', source, sourceDigest, image: running.image}
+  const outcome = {app: app.name, source, sourceDigest, image: running.image}
+  if (isDryRun)
+    return isToBeStarted(app)
+      ? {...outcome, action: 'cached', calls: [...platform.describeStart(app), platform.describeNote(app)]}
+      : {...outcome, action: 'unchanged'}
+  const started = await startAgain(app, running, platform, onStep)
+  if (started !== undefined) return {...outcome, action: 'cached', ...started}
+  await completeNote(app, running, platform)
+  return {...outcome, action: 'unchanged'}
 }
 
 /** The image that the user named last. */
@@ -157,7 +164,7 @@ async function unstage(
   }
   if (isDryRun) {
     const calls = [
-      ...(release === undefined ? [] : platform.describeRelease(app, release)),
+      ...(release !== undefined ? platform.describeRelease(app, release) : isToBeStarted(app) ? platform.describeStart(app) : []),
       ...(app.note === undefined ? [] : [platform.describeNote(app)]),
     ]
     return {...outcome, calls}
@@ -169,6 +176,8 @@ async function unstage(
     // Not every instance runs its user's image yet: what is noted is forgotten by the run after that.
     if (underWay !== undefined) return {...outcome, underWay}
   }
+  const started = release === undefined ? await startAgain(app, running, platform, onStep) : undefined
+  if (started?.underWay !== undefined) return {...outcome, ...started}
   if (release !== undefined || app.note !== undefined) await platform.writeNote(app, undefined)
   return outcome
 }

@@ -44,7 +44,7 @@ function shortenDigest(image: string): string {
 }
 
 /** `cached, pinned, moved`. */
-function describeState({app, hasOptedIn, isCached, isPinned, drift, image, source, underWay}: AppStatus): string {
+function describeState({app, hasOptedIn, isCached, isPinned, drift, image, source, isStopped, underWay}: AppStatus): string {
   const unknown = hasOptedIn === undefined ? [`opt-in unknown: ${shellCommand`holdfast env ${app}`}`] : []
   if (image === undefined) return [hasOptedIn ? 'opted in, no image yet' : 'no image yet', ...unknown].join(', ')
   const parts = [
@@ -52,6 +52,7 @@ function describeState({app, hasOptedIn, isCached, isPinned, drift, image, sourc
     isPinned ? 'pinned' : 'not pinned',
   ]
   parts.push(...unknown)
+  if (isStopped) parts.push('stopped')
   if (underWay !== undefined) parts.push(UNDER_WAY[underWay.state])
   if (isCached && source === undefined) parts.push('nothing says what it is a copy of')
   if (drift === 'moved') parts.push('the source has moved')
@@ -63,7 +64,7 @@ export function describeStatus(status: AppStatus): readonly TerminalText[] {
   const lines: readonly (readonly [string, string | undefined])[] = [
     ['state', describeState(status)],
     // While it is moved, its old instances run until new ones do.
-    [isMoving(status) ? 'moves to' : 'runs', status.image],
+    [isMoving(status) ? 'moves to' : status.isStopped ? 'starts with' : 'runs', status.image],
     ['source', status.source],
     ['source digest', status.sourceDigest],
     ['source now', status.drift === 'moved' ? status.currentDigest : undefined],

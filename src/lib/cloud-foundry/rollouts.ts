@@ -95,8 +95,18 @@ export async function rollOut(
   const last = ending.kind === 'ended' ? ending.deployment : await giveUp(app, ending, rollout, dependencies)
   if (last.phase === 'paused') return 'paused'
   if (last.phase !== 'deployed') throw endedByOthers(app, last)
-  if (waitsFor === 'all') await awaitProcesses(app, rollout, dependencies, ({type}) => type !== 'web')
+  if (waitsFor === 'all') await awaitProcesses(app, rollout, dependencies, ({type}) => type !== 'web', hasNewRelease(app))
   return 'done'
+}
+
+/**
+ * Starts a stopped app with the droplet that it has, and waits for it.
+ * @throws {HoldfastError} STAGING_FAILED when all instances of a process crashed; TIMEOUT; it stays started after both.
+ */
+export async function startStopped(app: CloudFoundryApp, rollout: Rollout, dependencies: RolloutDependencies): Promise<RolloutState> {
+  await startApp(dependencies.controller, app)
+  await awaitStarted(app, rollout, dependencies, {purpose: 'start', end: 'it stays started'})
+  return rollout.waitsFor === 'all' ? 'done' : 'under-way'
 }
 
 /**
@@ -264,17 +274,20 @@ async function recreate(
   try {
     await setCurrentDroplet(controller, app, dropletGuid)
     await startApp(controller, app)
-    await awaitProcesses(app, rollout, dependencies, ({type}) => rollout.waitsFor === 'all' || type === 'web')
+    await awaitStarted(app, rollout, dependencies, rollout.onFailure === 'keep' ? hasNewRelease(app) : {purpose: 'deploy'})
     return rollout.waitsFor === 'all' ? 'done' : 'under-way'
   } catch (error) {
     if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED' || rollout.onFailure === 'keep') throw error
     const {name} = app
-    const end = await bringBack(app, before?.guid, controller).then(
-      () => 'what ran before was started again',
-      (cause: unknown) => `the app is stopped, and could not be given what it ran before: ${cause instanceof Error ? cause.message : ''}`,
+    const {end, hints} = await bringBack(app, before?.guid, controller).then(
+      () => ({end: 'what ran before was started again', hints: []}),
+      (cause: unknown) => ({
+        end: `the app is stopped, and could not be given what it ran before: ${cause instanceof Error ? cause.message : ''}`,
+        hints: [shellCommand`cf start ${name}`],
+      }),
     )
     throw new HoldfastError(error.code, `${error.message}; ${end}`, {
-      hints: [...error.hints, shellCommand`cf start ${name}`],
+      hints: [...error.hints, ...hints],
       details: {...error.details, cancelled: dropletGuid},
       cause: error,
     })
@@ -287,6 +300,24 @@ async function bringBack(app: CloudFoundryApp, dropletGuid: string | undefined, 
   await startApp(controller, app)
 }
 
+/** What an app is in when its processes do not come up. */
+interface Failing {
+  readonly purpose: 'deploy' | 'start'
+  /** Ends the message. */
+  readonly end?: string
+  readonly hints?: readonly string[]
+}
+
+/** The release stays, and the one before is known. */
+function hasNewRelease({name}: CloudFoundryApp): Failing {
+  return {purpose: 'deploy', end: 'the app has its new release, which was not taken back', hints: [shellCommand`holdfast rollback ${name}`]}
+}
+
+/** Waits for what a start starts: all processes, or the first instance of the web process. */
+async function awaitStarted(app: CloudFoundryApp, rollout: Rollout, dependencies: RolloutDependencies, failing: Failing): Promise<void> {
+  await awaitProcesses(app, rollout, dependencies, ({type}) => rollout.waitsFor === 'all' || type === 'web', failing)
+}
+
 /**
  * Waits until every process of an app that is looked at runs: all its instances, or one where the first is enough.
  * @throws {HoldfastError} STAGING_FAILED when all instances of one crashed; TIMEOUT.
@@ -296,10 +327,11 @@ async function awaitProcesses(
   {timeoutMs, waitsFor}: Pick<Rollout, 'timeoutMs' | 'waitsFor'>,
   {controller, waiting, onProgress}: RolloutDependencies,
   isMeant: (process: {readonly type: string}) => boolean,
+  {purpose, end, hints = []}: Failing,
 ): Promise<void> {
   const fail = (code: Failure['code'], reason: string): HoldfastError =>
-    new HoldfastError(code, `cannot deploy app "${app.name}": ${reason}`, {
-      hints: [...crashHints(app.name), shellCommand`holdfast rollback ${app.name}`],
+    new HoldfastError(code, `cannot ${purpose} app "${app.name}": ${reason}${end === undefined ? '' : `; ${end}`}`, {
+      hints: [...crashHints(app.name), ...hints],
     })
   for (const {guid, type, instances: wanted} of (await listProcesses(controller, app)).filter(isMeant)) {
     const patience = createPatience(waiting, timeoutMs)

@@ -1,5 +1,6 @@
 /** Apps of Cloud Foundry when something goes wrong between two calls: nothing that its user named is lost, and nothing is changed before it is known to work. */
 import assert from 'node:assert/strict'
+import {DEFAULT_ROLLOUT} from '../../../src/lib/cloud-foundry/rollouts.ts'
 import {hasCode} from '../../../src/lib/core/errors.ts'
 import {APP, type AppWorld, type AppWorlds, newMachine, startAppWorlds} from '../../support/app-world.ts'
 import {cfPush, cfRestage} from '../../support/fake-cf/other-tools.ts'
@@ -20,6 +21,10 @@ describe('an app of Cloud Foundry', () => {
   })
 
   const post = (path: string) => world.foundation.requests.filter(({method, path: asked}) => method === 'POST' && asked === path).length
+  const rolling = async (work: () => Promise<unknown>) => {
+    world.rollout = DEFAULT_ROLLOUT
+    await work()
+  }
   const optOut = async () => {
     await world.optIn(undefined)
     return await world.stage({}, newMachine())
@@ -180,6 +185,65 @@ describe('an app of Cloud Foundry', () => {
       assert.equal(builds.length, 2)
       assert.ok(world.foundation.requests.some(({method, path, status}) => method === 'POST' && path === '/v3/builds' && status === 422))
       assert.equal(world.truth(), ONE)
+    })
+
+    for (const [title, again] of [
+      ['another stage', () => world.stage({}, newMachine())],
+      ['another stage of the same image, by a rolling deployment', () => rolling(() => world.stage({image: TWO}, newMachine()))],
+      ['a rollback', () => world.rollBack(true, newMachine())],
+      ['a rotation', () => world.rotate(newMachine())],
+      ['a stage after it opted out', () => world.optIn(undefined).then(() => world.stage({}, newMachine()))],
+    ] as const) {
+      it(`in a recreate: the app runs again after ${title}, wherever it was stopped, and is not started once its user stops it`, async () => {
+        for (const stopsBefore of [true, false]) {
+          for (let requests = 1; ; requests++) {
+            world = await worlds.create(ONE)
+            await world.stage()
+            world.rollout = {...DEFAULT_ROLLOUT, strategy: 'recreate'}
+            Object.assign(world.machine, {stopsBefore, requestsLeft: requests})
+            const isDone = await world.stage({image: TWO}).then(
+              () => true,
+              () => false,
+            )
+            world.machine.requestsLeft = Number.POSITIVE_INFINITY
+            const app = world.foundation.app(APP)
+            assert.equal((await world.show()).isStopped, app.state === 'STOPPED' ? true : undefined)
+            if (isDone) break
+            await again()
+            assert.deepEqual([app.state, app.instances.length], ['STARTED', 1], `stopped at request ${requests}`)
+            assert.equal(app.annotations.has('holdfast-pending-started'), false)
+            app.state = 'STOPPED'
+            await world.stage({}, newMachine())
+            assert.equal(app.state, 'STOPPED')
+          }
+        }
+      })
+    }
+
+    it('in a recreate that crashed, and was given what it ran again: it stays stopped once its user stops it', async () => {
+      const ran = world.current().image
+      world.rollout = {...DEFAULT_ROLLOUT, strategy: 'recreate'}
+      world.foundation.startAs(APP, 'CRASHED')
+      await assert.rejects(world.stage(), (error) => hasCode(error, 'STAGING_FAILED'))
+      const app = world.foundation.app(APP)
+      assert.deepEqual([app.state, world.current().image], ['STARTED', ran])
+      app.state = 'STOPPED'
+      await world.stage({}, newMachine())
+      assert.equal(app.state, 'STOPPED')
+    })
+
+    it('in a recreate before it had its release: a rollback starts what it ran', async () => {
+      const ran = world.current().image
+      world.rollout = {...DEFAULT_ROLLOUT, strategy: 'recreate'}
+      for (let requests = 1; world.foundation.app(APP).state === 'STARTED'; requests++) {
+        world.machine.requestsLeft = requests
+        world.machine.stopsBefore = false
+        await assert.rejects(world.stage(), (error) => hasCode(error, 'INTERRUPTED'))
+      }
+      const {hasCancelled, image} = await world.rollBack(false, newMachine())
+      assert.deepEqual([hasCancelled, image, world.current().image], [true, ran, ran])
+      const {state, annotations} = world.foundation.app(APP)
+      assert.deepEqual([state, [...annotations.keys()].filter((name) => name.startsWith('holdfast-pending'))], ['STARTED', []])
     })
 
     it('in a rollback, before or after its deployment: there is a release to go back to', async () => {

@@ -260,9 +260,10 @@ describe('an app that is moved to a droplet', () => {
 
   it('is started with what it ran when it crashes after recreate', async () => {
     foundation.startAs('shop', 'CRASHED')
-    const {code, message} = await refusal(move({strategy: 'recreate'}))
+    const {code, message, hints} = await refusal(move({strategy: 'recreate'}))
     assert.equal(code, 'STAGING_FAILED')
     assert.match(message, /every instance of its process "web" crashed; what ran before was started again$/)
+    assert.deepEqual(hints, ['cf logs shop --recent', 'cf app shop'])
     assert.deepEqual([foundation.app('shop').state, foundation.app('shop').dropletGuid], ['STARTED', 'old'])
   })
 
@@ -272,9 +273,10 @@ describe('an app that is moved to a droplet', () => {
     assert.equal(await move(), 'done')
     assert.deepEqual(progress.at(-1), {app: 'shop', phase: 'starting', process: 'worker', instances: {running: 1, starting: 0, crashed: 0}})
     foundation.app('shop').processes = worker('CRASHED')
-    const {code, message} = await refusal(move())
+    const {code, message, hints} = await refusal(move())
     assert.equal(code, 'STAGING_FAILED')
-    assert.match(message, /every instance of its process "worker" crashed/)
+    assert.match(message, /every instance of its process "worker" crashed; the app has its new release, which was not taken back$/)
+    assert.deepEqual(hints, ['cf logs shop --recent', 'cf app shop', 'holdfast rollback shop'])
   })
 
   it('waits no longer than told for the deployment of another user, and does not touch it', async () => {

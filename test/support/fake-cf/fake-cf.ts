@@ -216,9 +216,10 @@ export class FakeCloudFoundry {
     await this.#startInstances(this.app(name))
   }
 
-  /** Instances of an app that are started with it do not pull their image, and are in that state. */
-  startAs(name: string, state: Instance['state']): void {
-    this.#states.set(name, state)
+  /** Instances of an app that are started with it do not pull their image, and are in that state; `pulls`: they pull it again. */
+  startAs(name: string, state: Instance['state'] | 'pulls'): void {
+    if (state === 'pulls') this.#states.delete(name)
+    else this.#states.set(name, state)
   }
 
   failNext(count: number, status: number): void {
