@@ -562,9 +562,10 @@ describe('apps of Cloud Foundry', function () {
       apps.map(({app, verdict, tried}) => [app, verdict, tried]),
       [
         ['blog', 'gone', 'platform'],
-        ['shop', 'pullable', 'platform'],
+        ['shop', 'unknown', 'named'],
       ],
     )
+    assert.deepEqual(envelope.error?.hints, [])
     const running = foundation.app('shop').dropletGuid
     assert.equal(first(await succeed('app check shop --build')).tried, 'build')
     assert.equal(foundation.app('shop').dropletGuid, running)

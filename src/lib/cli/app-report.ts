@@ -134,6 +134,18 @@ const VERDICTS: Readonly<Record<AppCheck['verdict'], string>> = {
   unknown: 'not known',
 }
 
+/** The command that helps each app that would not start, where there is one. */
+export function repairHints(checks: readonly AppCheck[]): readonly string[] {
+  return checks.flatMap(({app, space, verdict, isCached}) => {
+    const where = space === undefined ? '' : `   # in space ${space}`
+    if (!isCached) return []
+    if (verdict === 'gone') return [`${shellCommand`holdfast stage ${app}`}${where}`]
+    if (verdict === 'refused')
+      return [`${shellCommand`holdfast rotate-credentials ${app}`} --pull-username NAME --pull-password-stdin < FILE${where}`]
+    return []
+  })
+}
+
 export function describeChecks(checks: readonly AppCheck[]): readonly TerminalText[] {
   const rows = checks.map(({app, space, verdict, image}) => [
     space === undefined ? app : `${app} (${space})`,
