@@ -93,9 +93,10 @@ function describeUnderWay({app, underWay}: AppStatus): string | undefined {
   return [UNDER_WAY[state], ...counts, ...said, ...next].join('; ')
 }
 
-export function describeOutcome({app, action, image, source, underWay}: StageOutcome): TerminalText {
+export function describeOutcome({app, action, image, source, isRestored, underWay}: StageOutcome): TerminalText {
   if (underWay !== undefined) return text`app "${app}" is being moved to ${image ?? 'its new release'}`
   if (action === 'cached') return text`app "${app}" runs a cached copy of ${source ?? image ?? ''}`
+  if (isRestored) return text`app "${app}" runs its cached copy as before; parts of it were gone from the cache, and were put back`
   if (action === 'unchanged') return text`app "${app}" ran its cached copy before: nothing to do`
   if (action === 'uncached') return text`app "${app}" has opted out and runs ${image ?? 'nothing yet'}`
   return text`app "${app}" has not opted in: holdfast set-env ${app} DIEGO_DOCKER_CACHE true`

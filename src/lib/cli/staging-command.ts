@@ -164,6 +164,11 @@ export abstract class StagingCommand<Result extends PlatformPlace> extends BaseC
       prefix: target.prefix,
       pullCredentials,
       now,
+      onWarning: (message) => output.warn(escapeText(message)),
+      isThere: async (image) => {
+        const store = image.registry === target.registry ? target.store : await context.openSource(image)
+        return (await store.statManifest(image.repository, manifestReference(image), {signal: context.signal})) !== undefined
+      },
       onStep: this.onStep,
       async cache(source, {name: app, owner}, own) {
         if (target.isEmbedded && platform.kind === 'cloud-foundry') {
