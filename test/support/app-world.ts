@@ -170,7 +170,7 @@ export class AppWorld {
   /** As a machine sees it that remembers nothing. */
   async show(): Promise<AppStatus> {
     const platform = this.platform(newMachine())
-    return await statusOf(await platform.findApp(APP), {platform, findCopy: async () => undefined})
+    return await statusOf(await platform.findApp(APP), {platform, findCopy: async () => undefined, looksBack: true})
   }
 
   /** The release that a rollback goes back to. */

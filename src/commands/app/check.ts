@@ -37,7 +37,8 @@ runs changes.`
       this.checkDependencies(flags),
     ])
     const result = await this.forEachApp({
-      verb: 'app check',
+      verb: 'check',
+      command: 'app check',
       app: args.app,
       isAll: flags.all,
       select: 'all',

@@ -3,6 +3,7 @@ import type {AppStatus} from '../apps/app-status.ts'
 import type {AppCheck} from '../apps/check-app.ts'
 import type {ReleaseUnderWay} from '../apps/platform.ts'
 import type {Refresh} from '../apps/refresh-app.ts'
+import {isNamedAsCopy} from '../apps/running.ts'
 import type {StageOutcome} from '../apps/stage-app.ts'
 import type {App} from '../collector/objects.ts'
 import {shellCommand} from '../core/shell.ts'
@@ -48,7 +49,7 @@ function describeState({app, hasOptedIn, isCached, isPinned, drift, image, sourc
   const unknown = hasOptedIn === undefined ? [`opt-in unknown: ${shellCommand`holdfast env ${app}`}`] : []
   if (image === undefined) return [hasOptedIn ? 'opted in, no image yet' : 'no image yet', ...unknown].join(', ')
   const parts = [
-    isCached ? 'cached' : hasOptedIn ? 'opted in, not cached: holdfast stage' : 'not cached',
+    isCached ? 'cached' : hasOptedIn ? `opted in, not cached: ${stageCommand(app, image)}` : 'not cached',
     isPinned ? 'pinned' : 'not pinned',
   ]
   parts.push(...unknown)
@@ -57,6 +58,12 @@ function describeState({app, hasOptedIn, isCached, isPinned, drift, image, sourc
   if (drift === 'moved') parts.push('the source has moved')
   if (drift === 'unknown') parts.push('the source cannot be asked')
   return parts.join(', ')
+}
+
+/** What has the name of a copy may be one whose source is not known any more: its image is to be named. */
+function stageCommand(app: string, image: string): string {
+  const stage = shellCommand`holdfast stage ${app}`
+  return isNamedAsCopy(image) ? `${stage} --image IMAGE` : stage
 }
 
 export function describeStatus(status: AppStatus): readonly TerminalText[] {
@@ -68,7 +75,10 @@ export function describeStatus(status: AppStatus): readonly TerminalText[] {
     ['source digest', status.sourceDigest],
     ['source now', status.drift === 'moved' ? status.currentDigest : undefined],
     ['staged', status.stagedAt],
-    ['previous', status.previous],
+    [
+      'previous',
+      status.isPreviousGone ? `${status.previous}, which the platform has deleted: rollback cannot go back to it` : status.previous,
+    ],
     ['deployment', describeUnderWay(status)],
   ]
   return lines.flatMap(([name, value]) => (value === undefined ? [] : [text`${`${name}:`.padEnd(16)}${value}`]))

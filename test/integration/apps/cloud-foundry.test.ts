@@ -234,7 +234,9 @@ describe('an app of Cloud Foundry', () => {
     await world.stage()
     const {droplets} = world.foundation.state
     const before = droplets.findIndex(({image}) => image === ONE)
+    assert.equal((await world.show()).isPreviousGone, undefined)
     const [gone] = droplets.splice(before, 1)
+    assert.partialDeepStrictEqual(await world.show(), {previous: gone?.guid, isPreviousGone: true})
     await assert.rejects(world.rollBack(true), (error) => {
       assert.ok(hasCode(error, 'OBJECT_NOT_FOUND'))
       assert.equal(error.message, `cannot roll back app "shop": the platform has deleted the release before, ${gone?.guid}`)
