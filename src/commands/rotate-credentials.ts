@@ -36,7 +36,8 @@ export default class RotateCredentials extends StagingCommand<EachApp<Rotated>> 
       this.stagingDependencies(flags),
     ])
     return await this.forEachApp({
-      verb: 'rotate-credentials',
+      verb: 'rotate the credentials of',
+      command: 'rotate-credentials',
       app: args.app,
       isAll: flags.all,
       select: 'cached',

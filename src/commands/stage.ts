@@ -13,6 +13,7 @@ export default class Stage extends StagingCommand<EachApp<StageOutcome>> {
   static override readonly description =
     `An app that has opted in (\`holdfast set-env APP DIEGO_DOCKER_CACHE true\`): its image is copied into the cache, the platform is given the pinned reference with credentials of the
 cache's own, and the app is moved over without a moment in which nothing runs; what ran before is kept for \`holdfast rollback\`. A run that was interrupted is finished by the next one.
+A copy that is gone from the cache is put back.
 New instances are shown while they come up. When all of them crash, or none more runs within --timeout, the deployment is cancelled and what ran before stays.
 With --all, every app that has opted in, or did; the failure of one does not stop the others, and the exit code is 9.`
   static override readonly examples = [

@@ -167,6 +167,8 @@ describe('the commands of apps', function () {
     )
     await fail('USAGE', 2, 'stage')
     await fail('USAGE', 2, 'stage first --all')
+    assert.match(await fail('USAGE', 2, 'app check'), /^cannot check an app: name one, or --all/)
+    assert.match(await fail('USAGE', 2, 'rotate-credentials'), /^cannot rotate the credentials of an app: name one, or --all/)
   })
 
   it('find which app runs which copy of what, from each of its names', async () => {

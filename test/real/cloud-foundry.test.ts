@@ -589,12 +589,30 @@ describe('apps of Cloud Foundry', function () {
       apps.map(({app, verdict, tried}) => [app, verdict, tried]),
       [
         ['blog', 'gone', 'platform'],
-        ['shop', 'pullable', 'platform'],
+        ['shop', 'unknown', 'named'],
       ],
     )
+    assert.deepEqual(envelope.error?.hints, [])
     const running = foundation.app('shop').dropletGuid
     assert.equal(first(await succeed('app check shop --build')).tried, 'build')
     assert.equal(foundation.app('shop').dropletGuid, running)
+  })
+
+  it('whose copy is gone from the cache are told the command that puts it back, and it does', async () => {
+    await addShop()
+    const cached = String(first(await succeed('stage shop')).image)
+    const repository = /\/([^@]+)@/.exec(cached)?.[1] ?? ''
+    const authorization = `Basic ${Buffer.from(`${PULLER.username}:${PULLER.password}`).toString('base64')}`
+    const deleted = await fetch(`${cache.url}/v2/${repository}/manifests/${old.digest}`, {method: 'DELETE', headers: {authorization}})
+    assert.equal(deleted.status, 202)
+    const {exitCode, envelope} = await run('app check shop')
+    assert.deepEqual([exitCode, envelope.error?.hints], [9, ['holdfast stage shop   # in space acme/dev']])
+    await pushImage(origin.url, 'shop/web', 'v1', fresh)
+    const running = foundation.app('shop').dropletGuid
+    assert.partialDeepStrictEqual(first(await succeed('stage shop')), {action: 'unchanged', image: cached, isRestored: true})
+    assert.equal(foundation.app('shop').dropletGuid, running)
+    await foundation.restart('shop')
+    assert.deepEqual(digests(), [old.digest])
   })
 
   it('are found by their exact name', async () => {

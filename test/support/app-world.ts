@@ -14,7 +14,7 @@ import {type Controller, createController} from '../../src/lib/cloud-foundry/con
 import {DEFAULT_ROLLOUT} from '../../src/lib/cloud-foundry/rollouts.ts'
 import {HoldfastError, interrupted} from '../../src/lib/core/errors.ts'
 import {Secret} from '../../src/lib/core/secret.ts'
-import {formatReference, parseReference, parseRegistryHost} from '../../src/lib/oci/reference.ts'
+import {formatReference, parseReference, parseRegistryHost, type Reference} from '../../src/lib/oci/reference.ts'
 import type {StagedImageRecord} from '../../src/lib/records/store.ts'
 import {FakeCloudFoundry} from './fake-cf/fake-cf.ts'
 import type {ImageCredentials} from './fake-cf/instances.ts'
@@ -174,7 +174,7 @@ export class AppWorld {
   /** As a machine sees it that remembers nothing. */
   async show(): Promise<AppStatus> {
     const platform = this.platform(newMachine())
-    return await statusOf(await platform.findApp(APP), {platform, findCopy: async () => undefined})
+    return await statusOf(await platform.findApp(APP), {platform, findCopy: async () => undefined, looksBack: true})
   }
 
   /** The release that a rollback goes back to. */
@@ -186,7 +186,9 @@ export class AppWorld {
     return {
       platform: this.platform(machine),
       registry: CACHE,
-      cache: async (source, {owner = ''}) => this.#cache(machine, formatReference(source), owner),
+      cache: async (source, {owner = ''}) =>
+        this.#cache(machine, source.digest === undefined ? formatReference(source) : this.#tagOf(source), owner),
+      isThere: async (image) => this.contents.has(formatReference(image)),
       pullCredentials: {username: 'platform', password: new Secret(this.passwords.at(-1) ?? '')},
       assertPullable: async (image, credentials) => {
         if (credentials !== undefined && this.passwords.includes(credentials.password.reveal())) return
@@ -196,6 +198,15 @@ export class AppWorld {
       findCopy: async (image) => machine.copies.get(image),
       now: () => new Date(),
     }
+  }
+
+  /** The tag that names a digest now. */
+  #tagOf(source: Reference): string {
+    const {apps, packages} = this.foundation.state
+    assert.ok(apps.length > 0)
+    const name = packages.map(({image = ''}) => image).find((image) => !image.includes('@') && this.digestOf(image) === source.digest)
+    if (name === undefined) throw new HoldfastError('MANIFEST_NOT_FOUND', `cannot find "${formatReference(source)}"`)
+    return name
   }
 
   /** The same wish has the same name on one machine, and another one elsewhere. */

@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type {AppCheck as Check} from '../../lib/apps/check-app.ts'
-import {describeChecks} from '../../lib/cli/app-report.ts'
+import {describeChecks, repairHints} from '../../lib/cli/app-report.ts'
 import type {EachApp} from '../../lib/cli/each-app.ts'
 import {everySpace} from '../../lib/cli/every-space.ts'
 import {PartialFailure} from '../../lib/cli/partial-failure.ts'
@@ -14,8 +14,9 @@ export default class AppCheck extends StagingCommand<EachApp<Check>> {
   static override readonly summary = 'Check which apps would not survive a restart today.'
   static override readonly description =
     `Looks at each app's image as the platform would pull it: whether it is there, whether its registry answers, and whether it opens. The exit code is 9 when one app would not start.
-No platform tells a password. An image that is pulled with one is checked with the credentials that are named here, when the user name and the cache are the same; otherwise Holdfast asks
-with its own, and what the platform's password opens is not known. With --build, the platform builds the app's package once more and pulls the image itself; nothing that runs changes.`
+No platform tells a password. An image that is pulled with one is looked for with the credentials that are named here, when the user name and the cache are the same, otherwise with those
+that Holdfast has. Whether the platform's own password opens it is then not known: with --build, the platform builds the app's package once more and pulls the image itself. Nothing that
+runs changes.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> shop',
     '<%= config.bin %> <%= command.id %> --all --json',
@@ -36,7 +37,8 @@ with its own, and what the platform's password opens is not known. With --build,
       this.checkDependencies(flags),
     ])
     const result = await this.forEachApp({
-      verb: 'app check',
+      verb: 'check',
+      command: 'app check',
       app: args.app,
       isAll: flags.all,
       select: 'all',
@@ -56,7 +58,7 @@ with its own, and what the platform's password opens is not known. With --build,
     throw new PartialFailure(
       `cannot count on a restart of ${failing.length} of ${formatCount(result.apps.length, 'app')}: ${names}`,
       result,
-      ['holdfast rotate-credentials --all --pull-username NAME --pull-password-stdin < FILE', 'holdfast stage APP'],
+      repairHints(failing),
     )
   }
 }

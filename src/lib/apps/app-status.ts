@@ -22,6 +22,8 @@ export interface AppStatus {
   readonly stagedAt?: string
   /** What `rollback` goes back to. */
   readonly previous?: string
+  /** The platform has deleted that; absent when nobody looked. */
+  readonly isPreviousGone?: true
   /** `moved`: the source names something else now. `unknown`: it could not be asked. Absent when nobody looked. */
   readonly drift?: 'none' | 'moved' | 'unknown'
   /** What the source names now. */
@@ -35,11 +37,13 @@ export interface AppStatus {
 export interface StatusDependencies {
   readonly platform: Platform
   readonly findCopy: RunningDependencies['findCopy']
+  /** Asks the platform whether it still keeps the release before. */
+  readonly looksBack?: boolean | undefined
   /** The digest that a source names now; undefined when there is no such image. Not asked when absent. */
   readonly digestOf?: ((source: Reference) => Promise<string | undefined>) | undefined
 }
 
-export async function statusOf(app: PlatformApp, {platform, findCopy, digestOf}: StatusDependencies): Promise<AppStatus> {
+export async function statusOf(app: PlatformApp, {platform, findCopy, looksBack, digestOf}: StatusDependencies): Promise<AppStatus> {
   const [running, underWay] = await Promise.all([readRunning(app, {platform, findCopy}), platform.releaseUnderWay(app)])
   const staged = running.kind === 'copy' ? running.staged : undefined
   const previous = releaseBefore(releaseOf(running), app.note)
@@ -53,10 +57,21 @@ export async function statusOf(app: PlatformApp, {platform, findCopy, digestOf}:
     ...(staged === undefined ? {} : {source: staged.source, sourceDigest: staged.sourceDigest, stagedAt: staged.stagedAt}),
     ...(previous === undefined ? {} : {previous}),
     ...(app.isStopped === true ? {isStopped: true} : {}),
+    ...(looksBack && previous !== undefined && !(await isKept(app, previous, platform)) ? {isPreviousGone: true} : {}),
     ...(underWay === undefined ? {} : {underWay}),
   }
   if (staged === undefined || digestOf === undefined) return status
   return {...status, ...(await findDrift(staged.source, staged.sourceDigest, digestOf))}
+}
+
+async function isKept(app: PlatformApp, releaseId: string, platform: Platform): Promise<boolean> {
+  try {
+    await platform.findRelease(app, releaseId)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'OBJECT_NOT_FOUND')) return false
+    throw error
+  }
 }
 
 async function findDrift(

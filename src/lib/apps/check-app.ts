@@ -16,8 +16,11 @@ export interface AppCheck {
    * answer. `unknown`: it could not be found out.
    */
   readonly verdict: 'pullable' | 'gone' | 'refused' | 'unreachable' | 'unknown'
-  /** What was tried: `build`, the platform pulled it itself; `platform`, asked as the platform does; `own`, asked with what Holdfast has, since no platform tells a password. */
-  readonly tried: 'build' | 'platform' | 'own' | 'nothing'
+  /**
+   * What was tried: `build`, the platform pulled it itself; `platform`, asked as the platform does; `named`, asked with the credentials that the user named; `own`, asked with
+   * what Holdfast has, since no platform tells a password.
+   */
+  readonly tried: 'build' | 'platform' | 'named' | 'own' | 'nothing'
   /** The user name that the platform pulls with; absent where it pulls without one. */
   readonly pullsAs?: string
   /** Why it is not pullable, or not known to be. */
@@ -61,24 +64,8 @@ export async function checkApp(name: string, dependencies: CheckDependencies): P
   if (running.kind === 'nothing' || release === undefined)
     return {...known, isCached: false, verdict: 'unknown', tried: 'nothing', reason: 'it runs nothing'}
   const {pullsAs} = await platform.findRelease(app, release)
-  const {tried, pull} = chooseTrial(app, {image: running.image, release, pullsAs}, dependencies)
-  const checked = {
-    ...known,
-    image: running.image,
-    isCached: running.kind !== 'own',
-    tried,
-    ...(pullsAs === undefined ? {} : {pullsAs}),
-  }
-  try {
-    await pull()
-  } catch (error) {
-    if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
-    const verdict = VERDICTS[error.code] ?? 'unknown'
-    // What opens for us says nothing of the platform, and neither does what does not.
-    return {...checked, verdict: tried === 'own' && verdict === 'refused' ? 'unknown' : verdict, reason: error.message}
-  }
-  if (tried !== 'own' || pullsAs === undefined) return {...checked, verdict: 'pullable'}
-  return {...checked, verdict: 'unknown', reason: `it is there; the password of "${pullsAs}" is known to the platform alone`}
+  const checked = {...known, image: running.image, isCached: running.kind !== 'own', ...(pullsAs === undefined ? {} : {pullsAs})}
+  return {...checked, ...(await tryToPull(app, {image: running.image, release, pullsAs}, dependencies))}
 }
 
 interface Checked {
@@ -87,19 +74,45 @@ interface Checked {
   readonly pullsAs: string | undefined
 }
 
-function chooseTrial(
+type Trial = Pick<AppCheck, 'verdict' | 'tried' | 'reason'>
+
+async function tryToPull(
   app: PlatformApp,
   {image, release, pullsAs}: Checked,
   {platform, pullCredentials, registry, isBuilt, assertPullable, assertReadable}: CheckDependencies,
-): {readonly tried: AppCheck['tried']; readonly pull: () => Promise<unknown>} {
+): Promise<Trial> {
   if (isBuilt && platform.kind !== 'local')
-    return {tried: 'build', pull: async () => await platform.prepareAgain(app, await platform.findRelease(app, release))}
+    return await judge('build', async () => await platform.prepareAgain(app, await platform.findRelease(app, release)))
   const reference = parseReference(image)
+  if (pullsAs === undefined && platform.kind !== 'local') return await judge('platform', () => assertPullable(reference, undefined))
+  const own = async (): Promise<Trial> => {
+    const trial = await judge('own', () => assertReadable(reference))
+    // What does not open for us says nothing of the platform.
+    return trial.verdict === 'refused' ? {...trial, verdict: 'unknown'} : trial
+  }
+  if (pullsAs === undefined) return await own()
+  const atPlatform = `only --build shows whether it opens with what the platform has for "${pullsAs}"`
   // A registry that another user's app names gets no password that is meant for the cache.
-  const isNamed = pullCredentials !== undefined && pullCredentials.username === pullsAs && registry === reference.registry
-  if (isNamed) return {tried: 'platform', pull: () => assertPullable(reference, pullCredentials)}
-  if (pullsAs === undefined && platform.kind !== 'local') return {tried: 'platform', pull: () => assertPullable(reference, undefined)}
-  return {tried: 'own', pull: () => assertReadable(reference)}
+  if (pullCredentials?.username === pullsAs && registry === reference.registry) {
+    const named = await judge('named', () => assertPullable(reference, pullCredentials))
+    if (named.verdict === 'pullable') return {...named, verdict: 'unknown', reason: `it opens with the named credentials; ${atPlatform}`}
+    if (named.verdict !== 'refused') return named
+    const there = await own()
+    if (there.verdict === 'gone') return there
+    return {...named, verdict: 'unknown', reason: `the named credentials do not open it (${named.reason}); ${atPlatform}`}
+  }
+  const trial = await own()
+  return trial.verdict === 'pullable' ? {...trial, verdict: 'unknown', reason: `it is there; ${atPlatform}`} : trial
+}
+
+async function judge(tried: AppCheck['tried'], pull: () => Promise<unknown>): Promise<Trial> {
+  try {
+    await pull()
+    return {tried, verdict: 'pullable'}
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
+    return {tried, verdict: VERDICTS[error.code] ?? 'unknown', reason: error.message}
+  }
 }
 
 /** Whether an app would stay down. */

@@ -1,5 +1,5 @@
 /** Giving an app other credentials to pull its cached copy with. */
-import {HoldfastError} from '../core/errors.ts'
+import {HoldfastError, hasCode} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import {parseReference, type Reference, type RegistryHost} from '../oci/reference.ts'
 import {moveApp} from './move-app.ts'
@@ -34,11 +34,19 @@ export async function rotateCredentials(name: string, dependencies: RotationDepe
   const {staged} = running
   const image = parseReference(staged.cached)
   assertInCache(app, image, registry)
-  await assertPullable(image, pullCredentials)
+  await assertPullable(image, pullCredentials).catch(withHintIfGone(`${shellCommand`holdfast stage ${name}`}   # puts the copy back`))
   const to = await platform.prepare(app, {image: staged.cached, staged, credentials: pullCredentials, onStep})
   // Going back means another image, not the old password.
   const underWay = await moveApp({app, running, to, previous: releaseBefore(running.release, app.note)}, platform, onStep)
   return {app: name, image: staged.cached, ...(underWay === undefined ? {} : {underWay})}
+}
+
+/** For a look at a copy: tells the command that helps where the cache does not have it any more. */
+export function withHintIfGone(hint: string): (error: unknown) => never {
+  return (error) => {
+    if (!hasCode(error, 'MANIFEST_NOT_FOUND') && !hasCode(error, 'REPOSITORY_NOT_FOUND')) throw error
+    throw new HoldfastError(error.code, error.message, {hints: [hint], details: error.details, cause: error})
+  }
 }
 
 /**

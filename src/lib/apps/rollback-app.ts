@@ -6,7 +6,7 @@ import {HoldfastError, hasCode} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import type {StepListener} from '../core/step.ts'
 import {parseReference, type RegistryHost} from '../oci/reference.ts'
-import {assertInCache} from './credentials.ts'
+import {assertInCache, withHintIfGone} from './credentials.ts'
 import {moveApp, releaseOf, startAgain} from './move-app.ts'
 import type {KeptRelease, PlatformApp, Release, UnderWay} from './platform.ts'
 import {isToBeStarted, judgeRelease, type RunningDependencies, readRunning, releaseBefore} from './running.ts'
@@ -68,15 +68,34 @@ export async function rollBackApp(name: string, dependencies: RollbackDependenci
 /** The release to go back to, or another one of the same image that the platform can pull. */
 async function prepareReturn(app: PlatformApp, releaseId: string, dependencies: RollbackDependencies): Promise<Release> {
   const {platform, pullCredentials, assertPullable, openRegistry, onStep} = dependencies
-  const target = await platform.findRelease(app, releaseId)
+  const target = await findKept(app, releaseId, platform)
   const judged = await judgeRelease(app, target, dependencies)
   if (judged.kind !== 'copy') return target
   const {staged} = judged
   if (pullCredentials === undefined) return await prepareAgain(app, {...target, staged}, dependencies)
   const image = parseReference(staged.cached)
   assertInCache(app, image, await openRegistry())
-  await assertPullable(image, pullCredentials)
+  await assertPullable(image, pullCredentials).catch(withHintIfGone(shellCommand`holdfast stage ${app.name} --image ${staged.source}`))
   return await platform.prepare(app, {image: staged.cached, staged, credentials: pullCredentials, onStep})
+}
+
+async function findKept(app: PlatformApp, releaseId: string, platform: RollbackDependencies['platform']): Promise<KeptRelease> {
+  try {
+    return await platform.findRelease(app, releaseId)
+  } catch (error) {
+    if (!hasCode(error, 'OBJECT_NOT_FOUND')) throw error
+    throw new HoldfastError(
+      'OBJECT_NOT_FOUND',
+      `cannot roll back app "${app.name}": the platform has deleted the release before, ${releaseId}`,
+      {
+        hints: [
+          `${shellCommand`holdfast stage ${app.name}`} --image IMAGE   # the image that it is to run`,
+          shellCommand`holdfast app show ${app.name}`,
+        ],
+        cause: error,
+      },
+    )
+  }
 }
 
 /** The platform pulls it with what it has: that is known to nothing else. */

@@ -83,7 +83,7 @@ export async function judgeRelease(
   {findCopy, registry}: Omit<RunningDependencies, 'platform'>,
 ): Promise<Running> {
   const running = whatRuns({release, note, registry})
-  if (running.kind === 'nothing' || running.kind === 'copy' || !hasGuid(running.image)) return running
+  if (running.kind === 'nothing' || running.kind === 'copy' || !isNamedAsCopy(running.image)) return running
   return whatRuns({release, note, registry, remembered: await findCopy(running.image)})
 }
 
@@ -98,7 +98,11 @@ export async function assertIsSource(
   current: Running,
 ): Promise<void> {
   const {note} = app
-  const known = [current.kind === 'copy' ? current.staged : undefined, note?.staged, hasGuid(image) ? await findCopy(image) : undefined]
+  const known = [
+    current.kind === 'copy' ? current.staged : undefined,
+    note?.staged,
+    isNamedAsCopy(image) ? await findCopy(image) : undefined,
+  ]
   const staged = known.find((one) => one !== undefined && isSameRepository(one.cached, image))
   if (staged === undefined) return
   throw new HoldfastError('USAGE', `cannot stage app "${app.name}" with "${image}": it is a cached copy of "${staged.source}"`, {
@@ -132,7 +136,8 @@ function isCopyIn(caches: readonly (RegistryHost | undefined)[], image: string):
   return reference !== undefined && isGuid(reference.repository) && caches.includes(reference.registry)
 }
 
-function hasGuid(image: string): boolean {
+/** A name that only caching gives, in whatever registry. */
+export function isNamedAsCopy(image: string): boolean {
   const reference = referenceOf(image)
   return reference !== undefined && isGuid(reference.repository)
 }

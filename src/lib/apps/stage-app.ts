@@ -6,12 +6,13 @@ import type {CachedImage} from '../caching/cache-images.ts'
 import {HoldfastError} from '../core/errors.ts'
 import {shellCommand} from '../core/shell.ts'
 import type {StepListener} from '../core/step.ts'
+import {parseDigest} from '../oci/digest.ts'
 import {formatReference, parseReference, type Reference, type RegistryHost, type RepositoryName} from '../oci/reference.ts'
 import type {StagedImageRecord} from '../records/store.ts'
 import {completeNote, moveApp, releaseOf, startAgain} from './move-app.ts'
 import {CACHE_VARIABLE, isOptIn, readOptIn} from './opt-in.ts'
 import type {Platform, PlatformApp, PullCredentials, UnderWay} from './platform.ts'
-import {assertIsSource, isToBeStarted, type Running, readRunning, unknownSource} from './running.ts'
+import {assertIsSource, isToBeStarted, type Running, readRunning, releaseBefore, unknownSource} from './running.ts'
 
 export interface StageRequest {
   /** The image to run instead of the one that the app has. */
@@ -30,6 +31,8 @@ export interface StageDependencies {
   readonly prefix?: RepositoryName | undefined
   /** Caches an image for an app. `own` are the cached references that the app is known to have been given. */
   readonly cache: (source: Reference, app: PlatformApp, own: readonly string[]) => Promise<CachedImage>
+  /** Whether a registry has an image. @throws {HoldfastError} when it cannot be read; INTEGRITY when it has other bytes. */
+  readonly isThere: (image: Reference) => Promise<boolean>
   /** What the platform pulls from the cache with. */
   readonly pullCredentials?: PullCredentials | undefined
   /** @throws {HoldfastError} when the image cannot be pulled with what the platform is given. */
@@ -39,6 +42,7 @@ export interface StageDependencies {
   /** What this machine remembers of a cached reference. */
   readonly findCopy: (image: string) => Promise<StagedImageRecord | undefined>
   readonly now: () => Date
+  readonly onWarning?: ((message: string) => void) | undefined
   readonly onStep?: StepListener | undefined
 }
 
@@ -51,6 +55,8 @@ export interface StageOutcome {
   readonly sourceDigest?: string
   /** What it runs; with a dry run, what it would run as far as that is known. */
   readonly image?: string
+  /** It was gone from the cache, or damaged there, and was put back under the same name. */
+  readonly isRestored?: true
   /** The release before, for `rollback`. */
   readonly previous?: string
   /** Present when it is still being moved: `paused` waits for the user to continue a canary deployment. */
@@ -75,24 +81,29 @@ export async function stageApp(name: string, request: StageRequest, dependencies
 
 async function stage(app: PlatformApp, running: Running, request: StageRequest, dependencies: StageDependencies): Promise<StageOutcome> {
   const {platform, onStep, pullCredentials} = dependencies
-  if (running.kind === 'copy' && request.image === undefined && !request.isRefresh)
-    return await leaveAsItIs(app, running, request, dependencies)
+  const isKept = running.kind === 'copy' && request.image === undefined && !request.isRefresh
+  if (isKept) {
+    if (await isCopyThere(app, running, dependencies)) return await leaveAsItIs(app, running, request, dependencies)
+    if (request.isDryRun) return describeRestoring(app, running)
+  }
   const source = request.image ?? sourceOf(app, running)
-  const previous = releaseOf(running)
+  // A copy that is lost is neither a release to go back to, nor what the tag names now.
+  const previous = isKept ? releaseBefore(running.release, app.note) : releaseOf(running)
   if (request.isDryRun) return describeStaging(app, source, previous, dependencies)
-  const reference = parseReference(source)
+  const reference = isKept ? recordedSource(running.staged) : parseReference(source)
   onStep?.(
     `caching ${formatReference(reference)}`,
     `app "${app.name}" runs what it ran; what has arrived in the cache is used by the next run`,
   )
   const copies = [running.kind === 'copy' ? running.staged : undefined, app.note?.staged]
-  const image = await dependencies.cache(
-    reference,
-    app,
-    copies.flatMap((copy) => copy?.cached ?? []),
-  )
+  const own = copies.flatMap((copy) => copy?.cached ?? [])
+  const caching = dependencies.cache(reference, app, own)
+  const image = await (isKept ? caching.catch((error: unknown) => Promise.reject(notRestored(app, running.staged, error))) : caching)
   const cached = image.pinnedReference
-  if (running.kind === 'copy' && cached === running.staged.cached) return await leaveAsItIs(app, running, request, dependencies)
+  if (running.kind === 'copy' && cached === running.staged.cached) {
+    const unchanged = await leaveAsItIs(app, running, request, dependencies)
+    return isKept || image.healed !== undefined ? {...unchanged, isRestored: true} : unchanged
+  }
   await dependencies.assertPullable(parseReference(cached), pullCredentials)
   const {sourceDigest} = image
   const to = await platform.prepare(app, {
@@ -113,23 +124,66 @@ async function stage(app: PlatformApp, running: Running, request: StageRequest, 
   }
 }
 
+type RunningCopy = Extract<Running, {kind: 'copy'}>
+
 /** It has its copy; what a run that was stopped has not noted is noted now, and an app that it left stopped is started. */
 async function leaveAsItIs(
   app: PlatformApp,
-  running: Extract<Running, {kind: 'copy'}>,
+  running: RunningCopy,
   {isDryRun}: StageRequest,
   {platform, onStep}: StageDependencies,
 ): Promise<StageOutcome> {
-  const {source, sourceDigest} = running.staged
-  const outcome = {app: app.name, source, sourceDigest, image: running.image}
+  const unchanged = describeUnchanged(app, running)
   if (isDryRun)
     return isToBeStarted(app)
-      ? {...outcome, action: 'cached', calls: [...platform.describeStart(app), platform.describeNote(app)]}
-      : {...outcome, action: 'unchanged'}
+      ? {...unchanged, action: 'cached', calls: [...platform.describeStart(app), platform.describeNote(app)]}
+      : unchanged
   const started = await startAgain(app, running, platform, onStep)
-  if (started !== undefined) return {...outcome, action: 'cached', ...started}
+  if (started !== undefined) return {...unchanged, action: 'cached', ...started}
   await completeNote(app, running, platform)
-  return {...outcome, action: 'unchanged'}
+  return unchanged
+}
+
+function describeUnchanged(app: PlatformApp, {staged: {source, sourceDigest}, image}: RunningCopy): StageOutcome {
+  return {app: app.name, action: 'unchanged', source, sourceDigest, image}
+}
+
+/** Whether the cache has what the app runs. A cache that cannot be read is warned of: the app runs. */
+async function isCopyThere(app: PlatformApp, {staged}: RunningCopy, {isThere, onWarning}: StageDependencies): Promise<boolean> {
+  try {
+    return await isThere(parseReference(staged.cached))
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') throw error
+    // A manifest with other bytes is as good as lost.
+    if (error.code === 'INTEGRITY') return false
+    onWarning?.(`cannot look whether the copy of app "${app.name}" is still in the cache: ${error.message}`)
+    return true
+  }
+}
+
+/** What was cached, whatever the tag names now. */
+function recordedSource({source, sourceDigest}: StagedImageRecord): Reference {
+  const {registry, repository} = parseReference(source)
+  return {registry, repository, digest: parseDigest(sourceDigest)}
+}
+
+function describeRestoring(app: PlatformApp, running: RunningCopy): StageOutcome {
+  const {cached} = running.staged
+  const calls = [`copy ${formatReference(recordedSource(running.staged))} to ${cached}, which is gone from the cache`]
+  return {...describeUnchanged(app, running), calls}
+}
+
+function notRestored({name}: PlatformApp, {source, cached}: StagedImageRecord, error: unknown): unknown {
+  if (!(error instanceof HoldfastError) || error.code === 'INTERRUPTED') return error
+  return new HoldfastError(
+    error.code,
+    `cannot put the copy of app "${name}" back: "${cached}" is gone from the cache, and ${error.message}`,
+    {
+      hints: [`${shellCommand`holdfast stage ${name} --image ${source}`}   # takes what it names now`, ...error.hints],
+      details: error.details,
+      cause: error,
+    },
+  )
 }
 
 /** The image that the user named last. */

@@ -3,6 +3,7 @@ import type {AppStatus} from '../apps/app-status.ts'
 import type {AppCheck} from '../apps/check-app.ts'
 import type {ReleaseUnderWay} from '../apps/platform.ts'
 import type {Refresh} from '../apps/refresh-app.ts'
+import {isNamedAsCopy} from '../apps/running.ts'
 import type {StageOutcome} from '../apps/stage-app.ts'
 import type {App} from '../collector/objects.ts'
 import {shellCommand} from '../core/shell.ts'
@@ -48,7 +49,7 @@ function describeState({app, hasOptedIn, isCached, isPinned, drift, image, sourc
   const unknown = hasOptedIn === undefined ? [`opt-in unknown: ${shellCommand`holdfast env ${app}`}`] : []
   if (image === undefined) return [hasOptedIn ? 'opted in, no image yet' : 'no image yet', ...unknown].join(', ')
   const parts = [
-    isCached ? 'cached' : hasOptedIn ? 'opted in, not cached: holdfast stage' : 'not cached',
+    isCached ? 'cached' : hasOptedIn ? `opted in, not cached: ${stageCommand(app, image)}` : 'not cached',
     isPinned ? 'pinned' : 'not pinned',
   ]
   parts.push(...unknown)
@@ -60,6 +61,12 @@ function describeState({app, hasOptedIn, isCached, isPinned, drift, image, sourc
   return parts.join(', ')
 }
 
+/** What has the name of a copy may be one whose source is not known any more: its image is to be named. */
+function stageCommand(app: string, image: string): string {
+  const stage = shellCommand`holdfast stage ${app}`
+  return isNamedAsCopy(image) ? `${stage} --image IMAGE` : stage
+}
+
 export function describeStatus(status: AppStatus): readonly TerminalText[] {
   const lines: readonly (readonly [string, string | undefined])[] = [
     ['state', describeState(status)],
@@ -69,7 +76,10 @@ export function describeStatus(status: AppStatus): readonly TerminalText[] {
     ['source digest', status.sourceDigest],
     ['source now', status.drift === 'moved' ? status.currentDigest : undefined],
     ['staged', status.stagedAt],
-    ['previous', status.previous],
+    [
+      'previous',
+      status.isPreviousGone ? `${status.previous}, which the platform has deleted: rollback cannot go back to it` : status.previous,
+    ],
     ['deployment', describeUnderWay(status)],
   ]
   return lines.flatMap(([name, value]) => (value === undefined ? [] : [text`${`${name}:`.padEnd(16)}${value}`]))
@@ -94,9 +104,10 @@ function describeUnderWay({app, underWay}: AppStatus): string | undefined {
   return [UNDER_WAY[state], ...counts, ...said, ...next].join('; ')
 }
 
-export function describeOutcome({app, action, image, source, underWay}: StageOutcome): TerminalText {
+export function describeOutcome({app, action, image, source, isRestored, underWay}: StageOutcome): TerminalText {
   if (underWay !== undefined) return text`app "${app}" is being moved to ${image ?? 'its new release'}`
   if (action === 'cached') return text`app "${app}" runs a cached copy of ${source ?? image ?? ''}`
+  if (isRestored) return text`app "${app}" runs its cached copy as before; parts of it were gone from the cache, and were put back`
   if (action === 'unchanged') return text`app "${app}" ran its cached copy before: nothing to do`
   if (action === 'uncached') return text`app "${app}" has opted out and runs ${image ?? 'nothing yet'}`
   return text`app "${app}" has not opted in: holdfast set-env ${app} DIEGO_DOCKER_CACHE true`
@@ -133,6 +144,18 @@ const VERDICTS: Readonly<Record<AppCheck['verdict'], string>> = {
   refused: 'would not start: its registry refuses it',
   unreachable: 'would not start: its registry cannot be reached',
   unknown: 'not known',
+}
+
+/** The command that helps each app that would not start, where there is one. */
+export function repairHints(checks: readonly AppCheck[]): readonly string[] {
+  return checks.flatMap(({app, space, verdict, isCached}) => {
+    const where = space === undefined ? '' : `   # in space ${space}`
+    if (!isCached) return []
+    if (verdict === 'gone') return [`${shellCommand`holdfast stage ${app}`}${where}`]
+    if (verdict === 'refused')
+      return [`${shellCommand`holdfast rotate-credentials ${app}`} --pull-username NAME --pull-password-stdin < FILE${where}`]
+    return []
+  })
 }
 
 export function describeChecks(checks: readonly AppCheck[]): readonly TerminalText[] {

@@ -36,7 +36,9 @@ export async function findAppRow(context: Context, name: string, {platform, coll
     return undefined
   })
   const status =
-    found === undefined ? undefined : await statusOf(found, {platform, findCopy: copyFinder(context), digestOf: digestOf(context)})
+    found === undefined
+      ? undefined
+      : await statusOf(found, {platform, findCopy: copyFinder(context), looksBack: true, digestOf: digestOf(context)})
   const known = (await collectorApps(context, collector, found !== undefined)).find(({code}) => code === name)
   if (status === undefined && known === undefined) throw missing
   return {...known, code: name, ...(status === undefined ? {} : {status})}

@@ -24,8 +24,10 @@ interface SkippedApp {
 }
 
 export interface EachAppRequest<Outcome> {
-  /** As it is typed. */
+  /** In sentences: `cannot <verb> 2 of 5 apps`. */
   readonly verb: string
+  /** As it is typed; the verb when absent. */
+  readonly command?: string | undefined
   readonly app: string | undefined
   readonly isAll: boolean | undefined
   readonly platform: Platform
@@ -49,9 +51,11 @@ export interface EachAppRequest<Outcome> {
  * @throws {HoldfastError} USAGE unless one app or --all is named; what `run` throws for the one app; {PartialFailure} when some of all failed.
  */
 export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Promise<EachApp<Outcome>> {
-  const {verb, app, isAll, platform, place, select, run, onFailure, onSkipped, leaves, left} = request
+  const {verb, command = verb, app, isAll, platform, place, select, run, onFailure, onSkipped, leaves, left} = request
   if ((app === undefined) !== (isAll === true)) {
-    throw new HoldfastError('USAGE', `cannot ${verb}: name one app, or --all`, {hints: [`holdfast ${verb} APP`, `holdfast ${verb} --all`]})
+    throw new HoldfastError('USAGE', `cannot ${verb} an app: name one, or --all`, {
+      hints: [`holdfast ${command} APP`, `holdfast ${command} --all`],
+    })
   }
   const apps: Outcome[] = []
   const failures: EachApp<Outcome>['failures'][number][] = []
@@ -99,7 +103,7 @@ export async function forEachApp<Outcome>(request: EachAppRequest<Outcome>): Pro
   throw new PartialFailure(
     `cannot ${verb} ${failures.length} of ${formatCount(apps.length + failures.length, 'app')}: ${names.join(', ')}`,
     result,
-    failures.map(({app: name, space}) => `holdfast ${verb} ${shellWord(name)}${space === undefined ? '' : `   # in space ${space}`}`),
+    failures.map(({app: name, space}) => `holdfast ${command} ${shellWord(name)}${space === undefined ? '' : `   # in space ${space}`}`),
   )
 }
 

@@ -164,6 +164,11 @@ export abstract class StagingCommand<Result extends PlatformPlace> extends BaseC
       prefix: target.prefix,
       pullCredentials,
       now,
+      onWarning: (message) => output.warn(escapeText(message)),
+      isThere: async (image) => {
+        const store = image.registry === target.registry ? target.store : await context.openSource(image)
+        return (await store.statManifest(image.repository, manifestReference(image), {signal: context.signal})) !== undefined
+      },
       onStep: this.onStep,
       async cache(source, {name: app, owner}, own) {
         if (target.isEmbedded && platform.kind === 'cloud-foundry') {
@@ -238,13 +243,16 @@ async function assertPullable(context: Context, image: Reference, credentials: P
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error
     const who = credentials === undefined ? 'without credentials' : `as "${credentials.username}"`
-    throw new HoldfastError(error.code, `the platform could not pull from the cache ${who}: ${error.message}`, {
+    throw new HoldfastError(error.code, `cannot pull "${formatReference(image)}" ${who}, as the platform would: ${error.message}`, {
       hints: ['--pull-username NAME --pull-password-stdin < FILE   # an account of the cache that may pull, best a service'],
       details: error.details,
       cause: error,
     })
   }
-  throw new HoldfastError('MANIFEST_NOT_FOUND', `the platform could not pull "${formatReference(image)}": it is not there for it`)
+  throw new HoldfastError(
+    'MANIFEST_NOT_FOUND',
+    `cannot pull "${formatReference(image)}" as the platform would: its registry has no such image`,
+  )
 }
 
 /** Looks at the image with what Holdfast has for its registry. */

@@ -51,12 +51,19 @@ describe('a check of an app', () => {
     assert.equal((await check({assertReadable: fails('NETWORK')})).verdict, 'unreachable')
   })
 
-  it('of a copy tries the credentials of the same user name at the same cache, and shows them to nothing else', async () => {
+  it('of a copy tries the named credentials of the same user name at the same cache, and says that the platform may have others', async () => {
     await world.stage()
     const {pullCredentials, registry} = world.dependencies(world.machine)
-    assert.partialDeepStrictEqual(await check({pullCredentials, registry}), {verdict: 'pullable', tried: 'platform'})
+    const opened = await check({pullCredentials, registry})
+    assert.partialDeepStrictEqual(opened, {verdict: 'unknown', tried: 'named'})
+    assert.match(opened.reason ?? '', /^it opens with the named credentials; only --build shows .* "platform"$/)
     world.passwords = ['another']
-    assert.equal((await check({pullCredentials, registry})).verdict, 'refused')
+    const refused = await check({pullCredentials, registry})
+    assert.deepEqual([refused.verdict, refused.tried, wouldFail(refused)], ['unknown', 'named', false])
+    assert.match(refused.reason ?? '', /^the named credentials do not open it \(cannot pull .*\); only --build shows .* "platform"$/)
+    const lost = await check({pullCredentials, registry, assertReadable: fails('MANIFEST_NOT_FOUND')})
+    assert.deepEqual([lost.verdict, lost.tried], ['gone', 'own'])
+    assert.equal((await check({pullCredentials, registry, assertPullable: fails('MANIFEST_NOT_FOUND')})).verdict, 'gone')
     const others = parseRegistryHost('other.example.com')
     assert.equal((await check({pullCredentials, registry: others, assertPullable: fails('INTEGRITY')})).tried, 'own')
   })

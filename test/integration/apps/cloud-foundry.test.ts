@@ -1,8 +1,9 @@
 /** Apps of Cloud Foundry when something goes wrong between two calls: nothing that its user named is lost, and nothing is changed before it is known to work. */
 import assert from 'node:assert/strict'
+import type {StageDependencies} from '../../../src/lib/apps/stage-app.ts'
 import {DEFAULT_ROLLOUT} from '../../../src/lib/cloud-foundry/rollouts.ts'
-import {hasCode} from '../../../src/lib/core/errors.ts'
-import {APP, type AppWorld, type AppWorlds, newMachine, startAppWorlds} from '../../support/app-world.ts'
+import {HoldfastError, hasCode} from '../../../src/lib/core/errors.ts'
+import {APP, type AppWorld, type AppWorlds, CACHE, newMachine, startAppWorlds} from '../../support/app-world.ts'
 import {cfPush, cfRestage} from '../../support/fake-cf/other-tools.ts'
 
 const ONE = 'origin.example.com/shop/web:v1'
@@ -160,6 +161,93 @@ describe('an app of Cloud Foundry', () => {
     assert.equal((await world.rollBack(true)).previous === guid, false)
     assert.equal(world.truth(), ONE)
     assert.equal((await optOut()).image, ONE)
+  })
+
+  describe('whose copy is gone from the cache', () => {
+    beforeEach(async () => {
+      await world.stage()
+      world.contents.clear()
+    })
+
+    it('gets it back under the same name, and is not moved', async () => {
+      const {guid, image = ''} = world.current()
+      const {calls = []} = await world.stage({isDryRun: true})
+      assert.match(calls.join('\n'), /^copy origin\.example\.com\/shop\/web@sha256:.* which is gone from the cache$/)
+      assert.equal(world.contents.size, 0)
+      assert.partialDeepStrictEqual(await world.stage(), {action: 'unchanged', image, isRestored: true})
+      assert.deepEqual([world.contents.get(image), world.current().guid], [ONE, guid])
+      assert.equal((await world.stage()).isRestored, undefined)
+    })
+
+    it('is moved to another one of the same digest by a machine that does not know its name', async () => {
+      const {guid, image = ''} = world.current()
+      const {action, source, image: cached = ''} = await world.stage({}, newMachine())
+      assert.deepEqual([action, source, cached === image, world.current().image], ['cached', ONE, false, cached])
+      assert.equal(cached.split('@')[1], image.split('@')[1])
+      assert.notEqual(world.current().guid, guid)
+    })
+
+    it('is an error that names what helps, when the source does not have the digest any more', async () => {
+      world.moveTag(ONE)
+      await assert.rejects(world.stage(), (error) => {
+        assert.ok(hasCode(error, 'MANIFEST_NOT_FOUND'))
+        assert.match(error.message, /^cannot put the copy of app "shop" back: "cache\..*" is gone from the cache, and cannot find "/)
+        assert.equal(error.hints[0], `holdfast stage shop --image ${ONE}   # takes what it names now`)
+        return true
+      })
+      assert.equal((await world.stage({image: ONE})).action, 'cached')
+    })
+
+    it('is only warned of when the cache cannot be read', async () => {
+      const warnings: string[] = []
+      const {stageApp} = await import('../../../src/lib/apps/stage-app.ts')
+      const dependencies = {
+        ...world.dependencies(world.machine),
+        isThere: async () => {
+          throw new HoldfastError('NETWORK', 'no answer')
+        },
+        onWarning: (message: string) => void warnings.push(message),
+      }
+      assert.equal((await stageApp(APP, {}, dependencies)).action, 'unchanged')
+      assert.deepEqual(warnings, ['cannot look whether the copy of app "shop" is still in the cache: no answer'])
+    })
+
+    it('names the command that puts it back when its credentials are to be rotated, and when it is what a rollback goes to', async () => {
+      const dependencies = (): StageDependencies => ({
+        ...world.dependencies(world.machine),
+        assertPullable: async () => {
+          throw new HoldfastError('MANIFEST_NOT_FOUND', 'it is not there')
+        },
+      })
+      const {rotateCredentials} = await import('../../../src/lib/apps/credentials.ts')
+      const {rollBackApp} = await import('../../../src/lib/apps/rollback-app.ts')
+      await assert.rejects(rotateCredentials(APP, dependencies()), (error) => {
+        assert.ok(hasCode(error, 'MANIFEST_NOT_FOUND'))
+        assert.deepEqual(error.hints, ['holdfast stage shop   # puts the copy back'])
+        return true
+      })
+      await world.stage({image: TWO})
+      await assert.rejects(rollBackApp(APP, {...dependencies(), openRegistry: async () => CACHE}), (error) => {
+        assert.ok(hasCode(error, 'MANIFEST_NOT_FOUND'))
+        assert.deepEqual(error.hints, [`holdfast stage shop --image ${ONE}`])
+        return true
+      })
+    })
+  })
+
+  it('is told that the release before is gone from the platform, and what helps', async () => {
+    await world.stage()
+    const {droplets} = world.foundation.state
+    const before = droplets.findIndex(({image}) => image === ONE)
+    assert.equal((await world.show()).isPreviousGone, undefined)
+    const [gone] = droplets.splice(before, 1)
+    assert.partialDeepStrictEqual(await world.show(), {previous: gone?.guid, isPreviousGone: true})
+    await assert.rejects(world.rollBack(true), (error) => {
+      assert.ok(hasCode(error, 'OBJECT_NOT_FOUND'))
+      assert.equal(error.message, `cannot roll back app "shop": the platform has deleted the release before, ${gone?.guid}`)
+      assert.deepEqual(error.hints, ['holdfast stage shop --image IMAGE   # the image that it is to run', 'holdfast app show shop'])
+      return true
+    })
   })
 
   describe('whose run was stopped', () => {
