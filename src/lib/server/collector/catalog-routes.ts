@@ -24,7 +24,7 @@ interface CatalogRequest {
 }
 
 /** Where nginx finds the registry's own catalog; rendered files have a location of this name that only nginx itself can lead to. */
-export const OWN_CATALOG_PATH = '/registry-catalog'
+const OWN_CATALOG_PATH = '/registry-catalog'
 
 /**
  * Answers a page for the account that the `Authorization` header names; `own` for the collector itself, which sweeps the registry and asks for what it has.
