@@ -22,7 +22,7 @@ export interface AppStatus {
   readonly stagedAt?: string
   /** What `rollback` goes back to. */
   readonly previous?: string
-  /** The platform has deleted that; absent when nobody looked. */
+  /** The platform has deleted that; absent when it was not looked for. */
   readonly isPreviousGone?: true
   /** `moved`: the source names something else now. `unknown`: it could not be asked. Absent when nobody looked. */
   readonly drift?: 'none' | 'moved' | 'unknown'
