@@ -9,7 +9,6 @@ import type {ServerListener} from '../server/server-events.ts'
 import type {Context} from './context.ts'
 import {readInputFile} from './input-file.ts'
 import {createIssuerFetch} from './issuer-fetch.ts'
-import {openManagedRepository} from './managed-repository.ts'
 import {isOrigin} from './origin.ts'
 import {openProbe, openSweepSource} from './sweep-source.ts'
 
@@ -88,7 +87,10 @@ export async function openServedCollector(context: Context, flags: ServedCollect
     embeddedStore: await context.openEmbedded(),
     openSource: (registry, mint) => openSweepSource(context, registry, mint, mayConnect),
     openProbe: (registry) => openProbe(context, registry, mayConnect),
-    openRepository: (registry, repository, own) => openManagedRepository(context, registry, repository, {...own, mayConnect}),
+    async openRepository(registry, repository, own) {
+      const {openManagedRepository} = await import('./managed-repository.ts')
+      return await openManagedRepository(context, registry, repository, {...own, mayConnect})
+    },
     embedded: await manageEmbedded(context, flags),
     issuer: context.settings.issuer,
     publicUrl,

@@ -251,7 +251,13 @@ export function migrations(dialect: Dialect): Readonly<Record<string, Migration>
         await database.schema.createIndex('registry_url_key').unique().on('registry').column('url_key').execute()
       },
     },
-    '009-search': {
+    '009-audit-index': {
+      async up(database: Kysely<unknown>) {
+        await database.schema.createIndex('audit_action').on('audit').columns(['action', 'outcome', 'id']).execute()
+        await database.schema.createIndex('refresh_token_expires').on('refresh_token').column('expires_at').execute()
+      },
+    },
+    '010-search': {
       async up(database: Kysely<unknown>) {
         await addSearchColumns(database, dialect)
         const index = (name: string) => database.schema.createIndex(name).on('repository')
@@ -262,12 +268,6 @@ export function migrations(dialect: Dialect): Readonly<Record<string, Migration>
           .where('is_official' as never, '=', sql.lit(1))
           .execute()
         await (dialect === 'sqlite' ? addTrigramsToSqlite : addTrigramsToPostgres)(database)
-      },
-    },
-    '010-audit-index': {
-      async up(database: Kysely<unknown>) {
-        await database.schema.createIndex('audit_action').on('audit').columns(['action', 'outcome', 'id']).execute()
-        await database.schema.createIndex('refresh_token_expires').on('refresh_token').column('expires_at').execute()
       },
     },
   }
