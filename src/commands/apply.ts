@@ -48,6 +48,7 @@ Secrets are set apart: a new user cannot log in before "user update --password-s
       summary: 'Maximum number of objects that may be removed (default: half of a kind, or 4).',
     }),
     'save-plan': Flags.string({
+      env: 'HOLDFAST_SAVE_PLAN',
       dependsOn: ['dry-run'],
       exclusive: ['plan'],
       helpValue: 'FILE',

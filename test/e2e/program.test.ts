@@ -28,6 +28,9 @@ interface Manifest {
   >
 }
 
+/** Flags that let something be removed. */
+const CONSENT: ReadonlySet<string> = new Set(['yes', 'prune', 'purge', 'include-siblings', 'allow-empty', 'max-removals', 'plan'])
+
 describe('the program', function () {
   this.timeout(180_000)
   const afterwards = cleanUpAfterwards()
@@ -75,11 +78,9 @@ describe('the program', function () {
   it('has for each flag a variable of the same name, but for those that read standard input, and a summary', () => {
     for (const {id, flags} of Object.values(manifest.commands)) {
       for (const [name, flag] of Object.entries(flags)) {
-        // HOLDFAST_CF says where apps are: a variable logs in and out nowhere, targets no other space, and agrees to nothing.
+        // HOLDFAST_CF says where apps are: a variable logs in and out nowhere, targets no other space, and consents to nothing.
         const isChoiceOfTheMoment =
-          (name === 'cf' && ['login', 'logout'].includes(id)) ||
-          (id === 'target' && ['org', 'space'].includes(name)) ||
-          name === 'allow-empty'
+          (name === 'cf' && ['login', 'logout'].includes(id)) || (id === 'target' && ['org', 'space'].includes(name)) || CONSENT.has(name)
         const variable = name.endsWith('-stdin') || isChoiceOfTheMoment ? undefined : `HOLDFAST_${name.toUpperCase().replaceAll('-', '_')}`
         assert.equal(flag.env, variable, `${id} --${name}`)
         assert.ok(flag.summary, `${id} --${name} has no summary`)

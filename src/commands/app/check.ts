@@ -25,7 +25,7 @@ runs changes.`
   static override readonly args = {app: Args.string({description: 'its name'})}
   static override readonly flags = {
     all: Flags.boolean({env: 'HOLDFAST_ALL', summary: 'Check every app that runs an image, in every space.'}),
-    build: Flags.boolean({summary: 'Have the platform pull each image itself, in a build that nothing uses.'}),
+    build: Flags.boolean({env: 'HOLDFAST_BUILD', summary: 'Have the platform pull each image itself, in a build that nothing uses.'}),
     ...CACHE_FLAGS,
     ...ACCESS_FLAGS,
   }

@@ -40,7 +40,7 @@ The owner finds the deletion in "holdfast events". The registry frees the space 
     }),
   }
   static override readonly flags = {
-    'dry-run': Flags.boolean({summary: 'Show what would be deleted, and delete nothing.'}),
+    'dry-run': Flags.boolean({env: 'HOLDFAST_DRY_RUN', summary: 'Show what would be deleted, and delete nothing.'}),
     yes: Flags.boolean({char: 'y', summary: 'Do not ask.'}),
   }
 

@@ -40,13 +40,17 @@ With --by-collector, the collector deletes by its own rights at a registry that 
     'include-siblings': Flags.boolean({
       summary: 'Where only the whole manifest can be deleted, delete every tag that names it.',
     }),
-    'by-collector': Flags.boolean({summary: 'Have the collector delete, by its own rights at a registry that it manages.'}),
+    'by-collector': Flags.boolean({
+      env: 'HOLDFAST_BY_COLLECTOR',
+      summary: 'Have the collector delete, by its own rights at a registry that it manages.',
+    }),
     collector: Flags.string({
       env: 'HOLDFAST_COLLECTOR',
       helpValue: 'URL',
       summary: 'With --by-collector, ask this collector; "local" is that of this machine.',
     }),
     'dry-run': Flags.boolean({
+      env: 'HOLDFAST_DRY_RUN',
       dependsOn: ['by-collector'],
       summary: 'With --by-collector, show what would be deleted, and delete nothing.',
     }),
