@@ -177,6 +177,7 @@ describe('secrets', function () {
     for (const group of ['ops', 'gone']) await one(['group', 'add', group])
     for (const name of ['root', 'gone']) await one(['user', 'add', name, '--password-stdin', '--administrator', '--group', 'ops'], password)
     await one(['user', 'update', 'root', '--password-stdin'], password)
+    await one(['cache-image', `${withTokens.host}/private:v1`, '--repository', 'private'])
     const served = await serveCollector(user)
     const document = join(directory, 'collector.yaml')
     await writeFile(document, 'groups: [ops, applied]\n')
@@ -198,15 +199,18 @@ describe('secrets', function () {
       ['app', 'update', 'shop', '--publication', 'ops'],
       ['registry', 'manage', 'open', '--url', open.url, '--publication', 'ops'],
       ['registry', 'managed'],
-      ['registry', 'discover', 'open'],
-      ['repository', 'show', 'open/private'],
-      ['repository', 'describe', 'open/private', '--official'],
-      ['repository', 'star', 'open/private'],
+      ['registry', 'discover', 'embedded'],
+      ['repository', 'list', 'embedded'],
+      ['repository', 'show', 'embedded/private'],
+      ['repository', 'describe', 'embedded/private', '--official'],
+      ['repository', 'star', 'embedded/private'],
+      ['repository', 'delete', 'embedded/private', '--yes'],
       ['registry', 'render', 'open', '--collector-url', served.url, '--directory', join(directory, 'rendered')],
       ['search', 'private'],
       ['explain', 'root', 'open/private'],
       ['events'],
       ['collector', 'settings'],
+      ['collector', 'retention'],
       ['export'],
       ['apply', document],
       ['collector', 'audit'],
@@ -217,6 +221,9 @@ describe('secrets', function () {
       ['token', 'revoke', '--user', 'gone'],
       ['group', 'remove', 'gone', '--yes'],
       ['user', 'remove', 'gone', '--yes'],
+      ['collector', 'removed'],
+      ['group', 'restore', 'gone'],
+      ['user', 'restore', 'gone'],
     ]) {
       await one(words)
     }
@@ -240,10 +247,14 @@ describe('secrets', function () {
       ['service', 'remove', 'web', '--yes'],
       ['app', 'remove', 'shop', '--yes'],
       ['registry', 'unmanage', 'open', '--yes'],
+      ['app', 'restore', 'shop'],
+      ['service', 'restore', 'web'],
+      ['registry', 'restore', 'open'],
       ['collector', 'use', 'local'],
     ]) {
       await one(words)
     }
+    await one(['user', 'password', 'gone', '--password-stdin'], password)
     await served.stop()
     for (const text of said) assertClean(text, 'what was printed')
   })
@@ -282,6 +293,7 @@ describe('secrets', function () {
     await tellAll(['stage', 'shop', '--dry-run'], {env})
     await tellAll(['rotate-credentials', 'shop'], {env})
     await tellAll(['app', 'show', 'shop'], {env})
+    await tellAll(['app', 'check', 'shop'], {env})
     await tellAll(['refresh', 'shop'], {env})
     await tellAll(['rollback', 'shop'], {env})
     foundation.failNextBuild(`the foundation echoes ${ALICE}`)
