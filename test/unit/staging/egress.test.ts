@@ -126,7 +126,7 @@ add element inet filter docker-cache-v6 { 2001:db8::7 . 5000 }
     ] as const) {
       assert.deepEqual(parseOrigin(text), {destination, port}, text)
     }
-    for (const text of ['registry.example.com', '10.1.2.3:0', '10.1.2.3:70000', '10.0.0.0/40', '', '[10.1.2.3', '10.1.2.3:']) {
+    for (const text of ['images.example.com', '10.1.2.3:0', '10.1.2.3:70000', '10.0.0.0/40', '', '[10.1.2.3', '10.1.2.3:']) {
       assert.throws(
         () => parseOrigin(text),
         (error) => hasCode(error, 'USAGE') && error.message.includes(`"${text}"`),
