@@ -14,7 +14,7 @@ export interface Facts {
 
 export interface Row {
   readonly rule: Rule
-  readonly subject: 'user' | 'service' | 'nobody'
+  readonly subject: 'user' | 'service' | 'disabled'
   readonly path: ResolvedPath
   readonly pull: (facts: Facts) => boolean
   readonly push: (facts: Facts) => boolean
@@ -59,9 +59,9 @@ export const TABLE: readonly Row[] = [
   {rule: 'S3', subject: 'service', path: owned('apps', 'published'), pull: never, push: never, delete: never},
   {rule: 'S4', subject: 'service', path: other, pull: ({pub}) => pub, push: never, delete: never},
   ...(['users', 'groups', 'apps'] as const).map(
-    (type): Row => ({rule: 'N1', subject: 'nobody', path: owned(type, 'own'), pull: never, push: never, delete: never}),
+    (type): Row => ({rule: 'N1', subject: 'disabled', path: owned(type, 'own'), pull: never, push: never, delete: never}),
   ),
-  {rule: 'N1', subject: 'nobody', path: other, pull: never, push: never, delete: never},
+  {rule: 'N1', subject: 'disabled', path: other, pull: never, push: never, delete: never},
 ]
 
 const BITS = [false, true]

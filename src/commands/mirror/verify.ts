@@ -26,7 +26,7 @@ export default class MirrorVerify extends BaseCommand<Verification> {
   static override readonly description =
     `Serves what the mirror on this machine has from another port, pulls each image, checks every digest, restarts and pulls again. Use it before an outage does.
 The running mirror is not changed, and its upstream receives no request. Images are those of FILE, one a line, those of a log, or everything that the mirror has: every tag, and every image that no tag names.
-Lists images that would have failed, with the reason, and exits with 9. Exits with 3 if there is no image to verify.`
+Lists the images that fail, with the reason: exit code 9. With no image to verify, the exit code is 3.`
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> --upstream docker.io',
     '<%= config.bin %> <%= command.id %> images.txt --upstream docker.io --json',

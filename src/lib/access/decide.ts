@@ -3,7 +3,7 @@
  *
  * A registry is seen by the groups that it was published to (V), and by those that answer for it unless the policy is strict. A restricted one is pushed to by those
  * that answer for it, an unrestricted one by all that see it (G). Below `users/`, `groups/` and `apps/` only owners have something; elsewhere, pushing takes the
- * privilege Manager and an answer for the registry as well. Services pull: below `apps/` of their own app, and from everything that is nobody's.
+ * privilege Manager and an answer for the registry as well. Services pull: below `apps/` of their own app, and from everything outside of users/, groups/ and apps/.
  *
  * Deleting needs no right to pull: owners delete what is theirs, managers everywhere in the registries that they are responsible for, administrators everything. Otherwise images
  * below the namespace of a user who was removed could never be deleted.
@@ -24,7 +24,7 @@ export type Principal =
   /** Its groups are those that its app is published to. */
   | {readonly kind: 'service'}
   /** Known, and nothing more: a node without a service, a user who was disabled. */
-  | {readonly kind: 'nobody'}
+  | {readonly kind: 'disabled'}
 
 /** What the principal is to the owner of a path below `users/`, `groups/` or `apps/`. */
 export type OwnerRelation =
@@ -52,7 +52,7 @@ export function isAction(text: string): text is Action {
 }
 
 /**
- * The rules: users U1 to U9, services S1 to S4, N1 nobody, C8 reserved names, X2 names that no repository has. Deleting: D1 by those responsible for the registry (and every refusal
+ * The rules: users U1 to U9, services S1 to S4, N1 accounts without rights, C8 reserved names, X2 names that no repository has. Deleting: D1 by those responsible for the registry (and every refusal
  * to a user), D2 by services, D3 by the owner, D4 by an administrator.
  */
 export type Rule =
@@ -102,7 +102,7 @@ export function decide(
   if (path.kind === 'invalid') return refuse('X2', 'no repository can have that name')
   if (path.kind === 'reserved') return refuse('C8', 'that is a namespace, not a repository')
   switch (principal.kind) {
-    case 'nobody':
+    case 'disabled':
       return refuse('N1', 'the account has no rights')
     case 'service':
       return decideForService(action, registry, path)

@@ -37,7 +37,7 @@ export function needsFor(question: Question): readonly Need[] | undefined {
 }
 
 function possibleNeeds({principal, path}: Question): readonly Need[] {
-  if (principal.kind === 'nobody') return []
+  if (principal.kind === 'disabled') return []
   const registry: readonly Need[] = [{kind: 'publication'}, {kind: 'responsibility'}]
   if (principal.kind === 'service') return registry
   return [...PRIVILEGES.map((privilege) => ({kind: 'privilege', privilege}) as const), ...registry, ...relations(path)]

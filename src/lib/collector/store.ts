@@ -2,7 +2,7 @@
  * The collector's store port: everything that a collector knows. Implementer: `sql/`, over SQLite or PostgreSQL.
  *
  * Invariants:
- * - ids are never given twice, and names of users, groups and apps not to another one after a removal: they stand in paths, and so nobody inherits a namespace. What was removed can be
+ * - ids are never given twice, and names of users, groups and apps not to another one after a removal: they stand in paths, and so no account inherits the namespace of another one. What was removed can be
  *   restored under both;
  * - passwords and secrets come and go as hashes; the tokens here are hashes as well;
  * - a call does all of its work or none, and what it acknowledged survives a crash.

@@ -68,7 +68,7 @@ export async function standingOf(account: Account, registry: ManagedRegistry, st
 }
 
 function principalOf(account: Account, {policy}: Settings): Principal {
-  if (isDisabled(account)) return {kind: 'nobody'}
+  if (isDisabled(account)) return {kind: 'disabled'}
   if (account.kind === 'service') return {kind: 'service'}
   const {privileges, isAdministrator} = account.user
   return {kind: 'user', privileges: new Set(policy === 'public' ? PRIVILEGES : privileges), isAdministrator}

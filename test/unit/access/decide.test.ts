@@ -47,7 +47,7 @@ describe('the access policy', () => {
 
   it('gives nobody anything at a namespace itself, or under a name that no repository has', () => {
     for (const facts of allFacts()) {
-      for (const subject of ['user', 'service', 'nobody'] as const) {
+      for (const subject of ['user', 'service', 'disabled'] as const) {
         for (const action of ['pull', 'push', 'delete'] as const) {
           assert.equal(decideRow(action, {subject, path: {kind: 'reserved'}}, facts).rule, 'C8')
           assert.equal(decideRow(action, {subject, path: {kind: 'invalid'}}, facts).granted, false)
